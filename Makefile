@@ -1,0 +1,67 @@
+# make demo: a living city. make test: the proof. make help: the rest.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+CITY ?=
+HOME_DIR ?= .cityloom/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup web demo test test-fast browser check fix docs lock clean
+
+help: ## what can be made
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "CityLoom needs Python 3.11 or newer: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(VENV)/.run: $(UV) uv.lock pyproject.toml
+	$(UV) sync --quiet --frozen --inexact --group build
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(UV) sync --quiet --frozen --inexact --group build --group dev
+	@touch $@
+
+setup: $(VENV)/.dev web ## the environment for work on CityLoom itself
+
+WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null)
+src/cityloom/web/static/built/.done: $(VENV)/.run $(WEB_SOURCES)
+	$(BIN)/python web/build.py
+	@touch $@
+
+web: src/cityloom/web/static/built/.done ## the map, the charts and the live tiles
+
+demo: $(VENV)/.run web ## a living demo city: make demo [CITY=aarhus|loomby] [HOME_DIR=…]
+	@$(BIN)/cityloom demo $(CITY) --home $(HOME_DIR)
+
+browser: $(VENV)/.dev ## Chromium for the browser tests, where it is missing
+	@$(BIN)/python tests/browser/install_chromium.py
+
+test: $(VENV)/.dev web browser ## everything: shape, types, rooms, journeys, browser
+	$(BIN)/lint-imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2
+
+test-fast: $(VENV)/.dev ## without browser and fault tests
+	$(BIN)/python -m pytest -n 2 -m 'not browser and not faults'
+
+check: $(VENV)/.dev ## what pre-commit runs
+	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+fix: $(VENV)/.dev ## format, and mend what can be mended
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+docs: $(VENV)/.run ## write docs/reference again from the code
+	$(BIN)/python -m cityloom.app.reference docs/reference
+
+lock: $(UV) ## resolve the lock file again
+	$(UV) lock --upgrade
+
+clean: ## remove what make has made (the demo's data too)
+	rm -rf $(VENV) .cityloom web/node_modules src/cityloom/web/static/built

@@ -1,0 +1,1 @@
+"""How things are kept and carried: one folder a technology, one file a port."""

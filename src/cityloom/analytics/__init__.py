@@ -1,0 +1,1 @@
+"""Estimates what was not measured. Pure functions on arrays."""

@@ -1,0 +1,1 @@
+"""Puts it together: configuration, wiring, command line."""

@@ -1,0 +1,75 @@
+"""What the context broker needs of the outside: a durable feed, and a table of folded state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from cityloom.kernel.actor import InformationClass
+from cityloom.kernel.change import Change
+
+
+class Folded(msgspec.Struct, frozen=True):
+    """An Entity's current state as the table keeps it."""
+
+    tenant: str
+    entity_id: str
+    types: tuple[str, ...]
+    information_class: InformationClass
+    document: bytes
+    #: The sequence number of the change that led to this state.
+    sequence: int
+
+
+class Feed(Protocol):
+    """The append-only, ordered, durable record of every Change. Writing here is the commit."""
+
+    def append(self, changes: Sequence[Change]) -> None:
+        """Store the changes, whole or not at all; return once they survive a power cut.
+
+        Called from one writer thread at a time. Raises StorageFull when the disk is full, NotReady for
+        other failures that may pass; then nothing was stored.
+        """
+        ...
+
+    def read(self, after: int, limit: int) -> list[Change]:
+        """Up to `limit` changes with a sequence greater than `after`, in order. From any thread."""
+        ...
+
+    def last_sequence(self) -> int:
+        """The sequence of the newest change, 0 in an empty feed (trimmed changes count)."""
+        ...
+
+    def trim(self, through: int) -> int:
+        """Forget changes up to `through`; returns how many went. Called when every stage has passed."""
+        ...
+
+    def cursor(self, stage: str) -> int:
+        """The sequence a named stage has handled, 0 when it has not begun."""
+        ...
+
+    def set_cursor(self, stage: str, sequence: int) -> None:
+        """Remember durably that a stage has handled everything up to `sequence`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class StateTable(Protocol):
+    """The fold of the feed on disk: what a restart begins from."""
+
+    def load(self) -> Iterator[Folded]:
+        """Every Entity's folded state."""
+        ...
+
+    def folded_through(self) -> int:
+        """The sequence up to which the feed is folded in here."""
+        ...
+
+    def fold(self, upserts: Sequence[Folded], deletes: Sequence[tuple[str, str]], through: int) -> None:
+        """Write states and remove (tenant, id) pairs, and set folded_through, in one transaction."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""Measures the city: frameworks, values with evidence, scores."""

@@ -1,0 +1,86 @@
+"""Instants: aware UTC inside, RFC 3339 with Z at the border (ETSI GS CIM 009, 4.6.3)."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from cityloom.kernel.errors import BadInput
+
+#: Readings older than this are refused: they are a device's clock at its factory default.
+EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
+#: A device's clock may run ahead this much before its reading is refused.
+FUTURE_TOLERANCE = timedelta(minutes=10)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Clock(Protocol):
+    """Tells the city's time. A replayed or simulated city has a time of its own."""
+
+    def now(self) -> datetime:
+        """The city's instant, aware UTC."""
+        ...
+
+
+class WallClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def parse_instant(text: object, *, where: str) -> datetime:
+    """An RFC 3339 date-time with a zone, as aware UTC. Raises BadInput naming `where`."""
+    hint = "Write a date-time with its zone, such as 2026-04-12T20:00:00Z."
+    if not isinstance(text, str) or not 10 < len(text) <= 40 or "T" not in text:
+        raise BadInput(f"{str(text)[:40]!r} is not a date-time", hint=hint, where=where)
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"{text[:40]!r} is not a date-time", hint=hint, where=where) from None
+    if instant.tzinfo is None:
+        raise BadInput(f"{text!r} has no time zone", hint=hint, where=where)
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise BadInput(f"{text!r} is outside the calendar", hint=hint, where=where) from None
+
+
+def format_instant(instant: datetime) -> str:
+    """RFC 3339 in UTC with Z; milliseconds where there are any."""
+    text = instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
+    return text.removesuffix(".000") + "Z"
+
+
+def to_millis(instant: datetime) -> int:
+    """Whole milliseconds since 1970-01-01T00:00:00Z."""
+    return (instant - _EPOCH) // _MILLISECOND
+
+
+def from_millis(millis: int) -> datetime:
+    """The aware UTC instant of milliseconds since 1970."""
+    return _EPOCH + millis * _MILLISECOND
+
+
+def now_millis() -> int:
+    """The machine's clock in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def check_observed(instant: datetime, *, now: datetime, where: str) -> None:
+    """Refuse an observation from a clock that is plainly wrong. `now` is the city's time."""
+    if instant < EARLIEST:
+        raise BadInput(
+            f"{format_instant(instant)} is before any measurement",
+            hint="Set the device's clock; it stands at its factory default.",
+            where=where,
+        )
+    if instant > now + FUTURE_TOLERANCE:
+        raise BadInput(
+            f"{format_instant(instant)} lies in the future (the city's time is {format_instant(now)})",
+            hint="Set the device's clock. Forecasts belong in a dataset of their own.",
+            where=where,
+        )

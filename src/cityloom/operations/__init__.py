@@ -1,0 +1,1 @@
+"""The control rooms' view: alerts from raised to cleared."""

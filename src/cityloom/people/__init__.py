@@ -1,0 +1,1 @@
+"""Reaches people and hears them: notices and reports."""

@@ -1,0 +1,1 @@
+"""Promises: initiatives with budget, milestones and the indicators they are to move."""

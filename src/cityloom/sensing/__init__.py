@@ -1,0 +1,1 @@
+"""Hears the world, and carries Commands to it: connectors, device registry, data models."""

@@ -1,0 +1,1 @@
+"""What CityLoom brings along: connectors, services, frameworks, data models."""
