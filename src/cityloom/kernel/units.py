@@ -104,6 +104,6 @@ def convert(value: float, code: str, to: str, *, where: str = "unitCode") -> flo
     except pint.DimensionalityError:
         raise BadInput(
             f"{source.name} cannot be turned into {target.name}",
-            hint=f"Send this value in {target.name} (unit code {target.code}) or a unit of the same quantity.",
+            hint=f"Send it in {target.name} (unit code {target.code}) or a unit of the same quantity.",
             where=where,
         ) from None

@@ -1,1 +1,1 @@
-"""The language of ETSI NGSI-LD: entities, contexts, representations, query languages. Pure, without input or output."""
+"""The language of ETSI NGSI-LD: entities, contexts, representations, queries. Pure: no input or output."""
