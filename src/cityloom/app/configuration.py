@@ -1,0 +1,221 @@
+"""`city.toml`: one city, as code. Reading it, checking it, writing a first one."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from cityloom.kernel.actor import InformationClass
+from cityloom.kernel.errors import BadConfig
+
+LANGUAGES = ("en", "da")
+
+
+class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the city lies: a centre and bounds in WGS 84 decimal degrees."""
+
+    longitude: float = 0.0
+    latitude: float = 0.0
+    #: west, south, east, north; reports from outside are refused. Empty: anywhere.
+    bounds: tuple[float, ...] = ()
+
+
+class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Figures that indicators divide by, with where they come from."""
+
+    inhabitants: int | None = None
+    households: int | None = None
+    source: str = ""
+
+
+class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """The platform's own MQTT listener."""
+
+    enabled: bool = True
+    tls_certificate: str = ""
+    tls_key: str = ""
+    #: Certificate authority of the devices' certificates; empty: tokens alone.
+    client_authority: str = ""
+
+
+class Classes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which information class a new Entity gets: by its type, else the default."""
+
+    default: str = "open"
+    types: dict[str, str] = {}
+
+
+class Contexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """From where user @contexts may be fetched: prefixes of https URLs."""
+
+    allow: tuple[str, ...] = ()
+
+
+class Map(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The background of the map. Without `tiles` the roads of the data itself are drawn."""
+
+    tiles: str = ""
+    attribution: str = ""
+
+
+class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """A whole `city.toml`. Every member has a default, so an empty file is a valid city."""
+
+    name: str = "My city"
+    time_zone: str = "UTC"
+    languages: tuple[str, ...] = ("en",)
+    place: Place = Place()
+    population: Population = Population()
+    classes: Classes = Classes()
+    contexts: Contexts = Contexts()
+    mqtt: Mqtt = Mqtt()
+    map: Map = Map()
+    #: Connectors by the plugin's id, each with its settings.
+    connectors: dict[str, dict[str, Any]] = {}
+    #: City services by the plugin's id, each with its settings.
+    services: dict[str, dict[str, Any]] = {}
+    #: Indicator frameworks by the plugin's id.
+    frameworks: tuple[str, ...] = ("city", "u4ssc")
+    #: A demo city's id when readings are replayed or simulated.
+    demo: str = ""
+    #: Packages with plugins of the city's own, beside those that register an entry point.
+    plugins: tuple[str, ...] = ("cityloom_catalogue",)
+
+
+def read_configuration(path: Path) -> Configuration:
+    """The configuration in a file. Raises BadConfig that names the line or the key, and the cure."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise BadConfig(
+            "There is no city here",
+            hint="Make one with `cityloom init`, or name its folder with --home.",
+            where=str(path),
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadConfig(
+            f"The file cannot be read: {error}", hint="Check it and its rights.", where=str(path)
+        ) from None
+    return parse_configuration(text, where=path.name)
+
+
+def parse_configuration(text: str, *, where: str = "city.toml") -> Configuration:
+    """The configuration in a TOML text. Raises BadConfig."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadConfig(f"This is not TOML: {error}", hint="Correct that line.", where=where) from None
+    _refuse_unknown_keys(raw, where)
+    try:
+        configuration = msgspec.convert(raw, Configuration)
+    except msgspec.ValidationError as error:
+        message, _, place = str(error).partition(" - at ")
+        raise BadConfig(
+            message,
+            hint="Correct the value; docs/reference/configuration.md lists them all.",
+            where=f"{where}: {place.strip('`$.') or 'top'}",
+        ) from None
+    _check_meaning(configuration, where)
+    return configuration
+
+
+def _refuse_unknown_keys(raw: dict[str, Any], where: str) -> None:
+    known = [field.encode_name for field in msgspec.structs.fields(Configuration)]
+    for key in raw:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(known)}."
+            raise BadConfig(f"Nothing is called {key!r} here", hint=hint, where=f"{where}: {key}")
+
+
+def _check_meaning(configuration: Configuration, where: str) -> None:
+    def wrong(key: str, message: str, hint: str) -> BadConfig:
+        return BadConfig(message, hint=hint, where=f"{where}: {key}")
+
+    if not configuration.name.strip():
+        raise wrong("name", "The city has no name", "Give it one.")
+    try:
+        ZoneInfo(configuration.time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise wrong(
+            "time-zone",
+            f"{configuration.time_zone!r} is not a time zone",
+            "Use a name of the time zone database, such as Europe/Copenhagen.",
+        ) from None
+    for language in configuration.languages or ("",):
+        if language not in LANGUAGES:
+            raise wrong(
+                "languages", f"{language!r} is not translated yet", f"Choose of {', '.join(LANGUAGES)}."
+            )
+    for key, label in {"default": configuration.classes.default, **configuration.classes.types}.items():
+        class_of(label, where=f"{where}: classes.{key}")
+    _check_place(configuration.place, wrong)
+
+
+def _check_place(place: Place, wrong: Any) -> None:
+    if not (-180 <= place.longitude <= 180 and -90 <= place.latitude <= 90):
+        raise wrong("place", "The centre is not on the globe", "Give longitude and latitude in degrees.")
+    if place.bounds and len(place.bounds) != 4:
+        raise wrong("place.bounds", "Bounds have four numbers", "Write [west, south, east, north].")
+    if place.bounds and not (place.bounds[0] < place.bounds[2] and place.bounds[1] < place.bounds[3]):
+        raise wrong("place.bounds", "West must be below east and south below north", "Swap them.")
+
+
+def class_of(label: str, *, where: str) -> InformationClass:
+    """The information class with this label. Raises BadConfig."""
+    for found in InformationClass:
+        if found.label == label:
+            return found
+    labels = ", ".join(known.label for known in InformationClass)
+    raise BadConfig(f"{label!r} is not an information class", hint=f"Choose of {labels}.", where=where)
+
+
+def write_first(
+    path: Path, *, name: str, time_zone: str, longitude: float, latitude: float, language: str
+) -> None:
+    """Write a new city's `city.toml`. Raises BadConfig when there is one already."""
+    if path.exists():
+        raise BadConfig(
+            "There is a city here already", hint="Choose another folder with --home.", where=str(path)
+        )
+    text = FIRST.format(
+        name=name.replace('"', "'"),
+        time_zone=time_zone,
+        longitude=longitude,
+        latitude=latitude,
+        language=language,
+    )
+    parse_configuration(text)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+FIRST = """\
+# One city, as code. `cityloom check` explains what is wrong with it, `cityloom up` runs it.
+name = "{name}"
+time-zone = "{time_zone}"
+languages = ["{language}"]
+frameworks = ["city", "u4ssc"]
+
+[place]
+longitude = {longitude}
+latitude = {latitude}
+
+# Who may see what is new: open (everybody), internal (staff), security (command and control).
+[classes]
+default = "open"
+types = {{ Device = "internal" }}
+
+# Readings by MQTT on the platform's own listener, and by web hooks.
+[connectors.mqtt]
+[connectors.http_push]
+
+[services.traffic]
+[services.parking]
+[services.frost]
+"""

@@ -1,0 +1,52 @@
+"""city.toml: every fault names its place and the cure."""
+
+import pytest
+
+from cityloom.app.configuration import parse_configuration, read_configuration, write_first
+from cityloom.kernel.errors import BadConfig
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "hint"),
+    [
+        ("name = ", "city.toml", "Correct that line"),
+        ('nmae = "X"', "city.toml: nmae", "Did you mean 'name'?"),
+        ('name = "  "', "city.toml: name", "Give it one"),
+        ('time-zone = "Europe/Aarhus"', "city.toml: time-zone", "Europe/Copenhagen"),
+        ('time-zone = "../../etc/passwd"', "city.toml: time-zone", "Europe/Copenhagen"),
+        ('languages = ["xx"]', "city.toml: languages", "Choose of en"),
+        ("languages = 3", "city.toml: languages", "Correct the value"),
+        ('[classes]\ndefault = "secret"', "city.toml: classes.default", "open, internal, security"),
+        ('[classes]\ntypes = {Alert = "x"}', "city.toml: classes.Alert", "open, internal, security"),
+        ("[place]\nlongitude = 200.0", "city.toml: place", "in degrees"),
+        ("[place]\nbounds = [1.0, 2.0]", "city.toml: place.bounds", "west, south, east, north"),
+        ("[place]\nbounds = [3.0, 2.0, 1.0, 4.0]", "city.toml: place.bounds", "Swap"),
+        ("[mqtt]\nport = 1", "city.toml: mqtt", "Correct the value"),
+    ],
+)
+def test_parse_configuration_names_the_place_and_the_cure(text, where, hint):
+    with pytest.raises(BadConfig) as caught:
+        parse_configuration(text)
+    assert caught.value.where == where
+    assert hint in caught.value.hint
+
+
+def test_read_configuration_says_how_to_make_a_city_where_there_is_none(tmp_path):
+    with pytest.raises(BadConfig, match="cityloom init"):
+        read_configuration(tmp_path / "city.toml")
+
+
+def test_write_first_gives_a_city_that_reads_back(tmp_path):
+    path = tmp_path / "new" / "city.toml"
+    write_first(path, name='Vil"le', time_zone="Europe/Paris", longitude=2.5, latitude=48.0, language="en")
+    city = read_configuration(path)
+    assert (city.name, city.time_zone, city.place.latitude) == ("Vil'le", "Europe/Paris", 48.0)
+    assert set(city.services) == {"traffic", "parking", "frost"}
+
+
+def test_write_first_never_overwrites_a_city(tmp_path):
+    path = tmp_path / "city.toml"
+    path.write_text("name = 'Old'")
+    with pytest.raises(BadConfig, match="already"):
+        write_first(path, name="New", time_zone="UTC", longitude=0, latitude=0, language="en")
+    assert path.read_text() == "name = 'Old'"
