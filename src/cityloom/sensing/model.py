@@ -1,0 +1,73 @@
+"""What sensing knows: a device, what its numbers mean, a message, and what became of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from cityloom.kernel.actor import InformationClass
+
+
+class Measure(msgspec.Struct, frozen=True):
+    """What one field of a device's message becomes: an attribute, in a unit (UN/CEFACT code or none)."""
+
+    attribute: str
+    unit: str | None = None
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """What a device's messages are about: the Entity it reports on and the meaning of each field.
+
+    Fields that `measures` does not name are left out; without any measures every field is taken under its
+    own name, in the unit of the data model. `time_field` holds the instant of the observation; without it
+    the time of receipt counts.
+    """
+
+    entity_type: str
+    entity_id: str
+    measures: dict[str, Measure] = {}
+    time_field: str = ""
+
+
+class Device(msgspec.Struct, frozen=True):
+    """An admitted device, as connectors see it. Its credentials stay in the registry."""
+
+    id: str
+    name: str = ""
+    profile: Profile | None = None
+    #: MQTT topic filters it may publish to beside `cityloom/<id>/…`; what makes a gateway of it.
+    publishes: tuple[str, ...] = ()
+    #: The class of what it reports, where it differs from the city's policy for the type.
+    information_class: InformationClass | None = None
+
+    @property
+    def entity_id(self) -> str:
+        """The Entity that stands for the device itself."""
+        return f"urn:ngsi-ld:Device:{self.id}"
+
+
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """What arrived from outside, before anybody has understood it."""
+
+    #: The connector it came through.
+    connector: str
+    #: Where it was addressed to: a topic, a path, a file and row.
+    address: str
+    body: bytes
+    #: The city's time of receipt.
+    received_at: datetime
+    device: Device | None = None
+    content_type: str = "application/json"
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a message. `reason` and `hint` say why it was parked."""
+
+    parked: bool = False
+    reason: str = ""
+    hint: str = ""
+
+
+#: The message's readings are durable.
+STORED = Outcome()
