@@ -10,10 +10,15 @@ import msgspec
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import Change
 
+#: West, south, east, north in degrees (WGS 84).
+Bounds = tuple[float, float, float, float]
+
 
 class Folded(msgspec.Struct, frozen=True):
     """An Entity's current state as the table keeps it."""
 
+    #: The sequence number of the change that created the Entity: its key, and its place in every list.
+    created: int
     tenant: str
     entity_id: str
     types: tuple[str, ...]
@@ -21,6 +26,10 @@ class Folded(msgspec.Struct, frozen=True):
     document: bytes
     #: The sequence number of the change that led to this state.
     sequence: int
+    #: The box around its `location`, so that a restart need not read documents.
+    bounds: Bounds | None
+    #: What its Relationships and its `because` point at.
+    references: tuple[str, ...]
 
 
 class Feed(Protocol):
@@ -29,8 +38,9 @@ class Feed(Protocol):
     def append(self, changes: Sequence[Change]) -> None:
         """Store the changes, whole or not at all; return once they survive a power cut.
 
-        Called from one writer thread at a time. Raises StorageFull when the disk is full, NotReady for
-        other failures that may pass; then nothing was stored.
+        Their sequences follow on from `last_sequence` without a hole. Called from one writer thread at a
+        time. Raises StorageFull when the disk is full, NotReady for other failures that may pass; then
+        nothing was stored. Any other exception means that nobody knows what was stored.
         """
         ...
 
@@ -61,15 +71,18 @@ class StateTable(Protocol):
     """The fold of the feed on disk: what a restart begins from."""
 
     def load(self) -> Iterator[Folded]:
-        """Every Entity's folded state."""
+        """Every Entity's folded state, oldest Entity first."""
         ...
 
     def folded_through(self) -> int:
         """The sequence up to which the feed is folded in here."""
         ...
 
-    def fold(self, upserts: Sequence[Folded], deletes: Sequence[tuple[str, str]], through: int) -> None:
-        """Write states and remove (tenant, id) pairs, and set folded_through, in one transaction."""
+    def fold(self, upserts: Sequence[Folded], deletes: Sequence[int], through: int) -> None:
+        """Write states, remove Entities by their `created`, and set folded_through, in one transaction.
+
+        Raises StorageFull or NotReady when nothing was written and it may be tried again.
+        """
         ...
 
     def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""SQLite through apsw, which brings a current SQLite of its own."""

@@ -1,0 +1,119 @@
+"""The folded state in SQLite: one row an Entity, keyed and ordered by its creation.
+
+The key is the sequence of the change that created the Entity, so that new rows go to the end of the file,
+a restart reads them in the order in which lists show them, and no index of texts must be kept.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cityloom.adapters.sqlite.connection import open_reader, open_writer, transaction
+from cityloom.context.ports import Folded
+from cityloom.kernel.actor import InformationClass
+
+MIGRATIONS = (
+    """
+    CREATE TABLE entity (
+        created INTEGER PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        entity_id TEXT NOT NULL,
+        types TEXT NOT NULL,
+        information_class INTEGER NOT NULL,
+        document BLOB NOT NULL,
+        sequence INTEGER NOT NULL,
+        west REAL, south REAL, east REAL, north REAL,
+        reference TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE folded (one INTEGER PRIMARY KEY CHECK (one = 1), through INTEGER NOT NULL) STRICT;
+    INSERT INTO folded VALUES (1, 0);
+    """,
+)
+
+_REPLACE = "REPLACE INTO entity VALUES "
+_ROW = "(?,?,?,?,?,?,?,?,?,?,?,?)"
+#: Rows in one statement; see the feed for why.
+_ROWS_A_STATEMENT = 2500
+
+_Names = msgspec.json.Decoder(tuple[str, ...])
+_encode = msgspec.json.Encoder().encode
+_CLASSES = tuple(InformationClass)
+
+
+class SqliteStateTable:
+    """A `StateTable` in one SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer = open_writer(path, MIGRATIONS)
+        self._writing = threading.Lock()
+
+    def load(self) -> Iterator[Folded]:
+        reader = open_reader(self._path)
+        try:
+            # Most Entities share their types, and many point at nothing: decode each text once.
+            known: dict[str, tuple[str, ...]] = {"[]": ()}
+            for row in reader.execute("SELECT * FROM entity ORDER BY created"):
+                yield _folded(row, known)
+        finally:
+            reader.close()
+
+    def folded_through(self) -> int:
+        with self._writing:
+            return int(self._writer.execute("SELECT through FROM folded").get)
+
+    def fold(self, upserts: Sequence[Folded], deletes: Sequence[int], through: int) -> None:
+        rows = sorted(map(_row, upserts))
+        with self._writing, transaction(self._writer):
+            for start in range(0, len(rows), _ROWS_A_STATEMENT):
+                part = rows[start : start + _ROWS_A_STATEMENT]
+                statement = _REPLACE + ",".join([_ROW] * len(part))
+                self._writer.execute(statement, tuple(chain.from_iterable(part)))
+            if deletes:
+                self._writer.execute(
+                    "DELETE FROM entity WHERE created IN (SELECT value FROM json_each(?))",
+                    (_encode(list(deletes)).decode(),),
+                )
+            self._writer.execute("UPDATE folded SET through = ?", (through,))
+
+    def close(self) -> None:
+        with self._writing:
+            self._writer.close()
+
+
+def _row(state: Folded) -> tuple[Any, ...]:
+    return (
+        state.created,
+        state.tenant,
+        state.entity_id,
+        _encode(state.types).decode(),
+        int(state.information_class),
+        state.document,
+        state.sequence,
+        *(state.bounds or (None, None, None, None)),
+        _encode(state.references).decode(),
+    )
+
+
+def _folded(row: tuple[Any, ...], known: dict[str, tuple[str, ...]]) -> Folded:
+    created, tenant, entity_id, types, secrecy, document, sequence, west, south, east, north, reference = row
+    names = known.get(types)
+    if names is None:
+        names = known[types] = _Names.decode(types)
+    return Folded(
+        created=created,
+        tenant=tenant,
+        entity_id=entity_id,
+        types=names,
+        information_class=_CLASSES[secrecy],
+        document=document,
+        sequence=sequence,
+        bounds=None if west is None else (west, south, east, north),
+        references=() if reference == "[]" else _Names.decode(reference),
+    )
