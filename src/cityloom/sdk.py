@@ -5,7 +5,11 @@ from __future__ import annotations
 # Words that every plugin may need.
 from cityloom.kernel.change import Because
 from cityloom.kernel.errors import BadInput, CityError, NotReady
-from cityloom.ngsild.model import Document, entity, geo, json_value, point, prop, rel, text
+from cityloom.kernel.time import format_instant, from_millis, parse_instant, to_millis
+from cityloom.ngsild.model import Document, Instance, entity, geo, json_value, point, prop, rel, text
+
+# Demo cities.
+from cityloom.sensing.demo_city import CitySource, ColumnBatch, DemoCity, Progress
 
 # City services.
 from cityloom.services.facts import (
@@ -26,22 +30,31 @@ __all__ = [
     "BadInput",
     "Because",
     "CityError",
+    "CitySource",
+    "ColumnBatch",
     "CommandWished",
+    "DemoCity",
     "Document",
     "EntityWritten",
     "Estimate",
     "Fact",
+    "Instance",
     "Matrix",
     "NotReady",
+    "Progress",
     "Reading",
     "World",
     "entity",
     "estimates",
     "forecast_dataset",
+    "format_instant",
+    "from_millis",
     "geo",
     "json_value",
+    "parse_instant",
     "point",
     "prop",
     "rel",
     "text",
+    "to_millis",
 ]
