@@ -1,0 +1,36 @@
+"""The entrance: from what a request shows to the Actor it acts as."""
+
+from __future__ import annotations
+
+from cityloom.access.accounts import Accounts
+from cityloom.access.authority import OPEN_ACCESS
+from cityloom.access.errors import NotSignedIn
+from cityloom.kernel.actor import ANONYMOUS, Actor
+
+
+class Access:
+    """Tells who asks. With `open_access` everybody may do everything; `authority.check_open_access` says
+    where that may be served."""
+
+    def __init__(self, accounts: Accounts, *, open_access: bool = False) -> None:
+        self.accounts = accounts
+        self.open_access = open_access
+
+    async def actor_for(self, *, session: str | None = None, bearer: str | None = None) -> Actor:
+        """The Actor of a request that shows a session's cookie, an API token, or nothing.
+
+        A token that opens nothing raises NotSignedIn: a program must learn that its key is dead. A cookie
+        that opens nothing makes a visitor: what is open stays open to a browser that slept too long.
+        """
+        if bearer is not None:
+            actor = await self.accounts.actor_for_token(bearer)
+            if actor is None:
+                raise NotSignedIn(
+                    "The token opens nothing here",
+                    hint="It may have expired or been revoked; make a new one.",
+                    where="Authorization",
+                )
+            return actor
+        if session is not None and (holder := await self.accounts.actor_for_session(session)):
+            return holder
+        return OPEN_ACCESS if self.open_access else ANONYMOUS

@@ -1,0 +1,153 @@
+"""Permissions, roles and clearances as data: the one table that pages and docs print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from cityloom.kernel.actor import InformationClass
+from cityloom.kernel.errors import BadInput
+
+OPEN, INTERNAL, SECURITY = InformationClass
+
+#: What may be allowed, and in plain words what it lets somebody do.
+PERMISSIONS: dict[str, str] = {
+    "entities:read": "read entities through the API, within one's clearance",
+    "entities:write": "create, change and delete entities, within one's clearance",
+    "entities:classify": "set the information class of an entity",
+    "alerts:handle": "raise, acknowledge, assign, comment and clear alerts",
+    "reports:answer": "answer, close and publish citizens' reports, and see how to reach their authors",
+    "notices:publish": "write, publish and withdraw notices",
+    "initiatives:edit": "write, change and adopt initiatives",
+    "indicators:enter": "enter indicator values with their evidence",
+    "indicators:verify": "verify indicator values that somebody else entered",
+    "readings:push": "deliver readings to a connector of the city",
+    "devices:admit": "admit, refuse and revoke devices",
+    "connectors:manage": "start, stop and configure connectors",
+    "services:manage": "start, stop and train city services",
+    "parked:read": "see readings that were parked, with the reason, and try them again",
+    "accounts:manage": "create and close accounts, give roles, reset passwords",
+    "audit:read": "read, verify and export the audit log",
+    "password:change": "change one's own password",
+    "tokens:own": "make and revoke API tokens of one's own",
+}
+
+#: Permissions that a person uses in a session and never through an API token.
+SESSION_ONLY: frozenset[str] = frozenset({"password:change", "tokens:own"})
+
+
+class Role(msgspec.Struct, frozen=True):
+    """A task in the city, with what it needs and no more."""
+
+    name: str
+    title: str
+    purpose: str
+    permissions: frozenset[str]
+    clearance: frozenset[InformationClass]
+    #: Whether an account may hold it; the others are given by the city itself.
+    assignable: bool = True
+
+
+def _role(
+    name: str,
+    title: str,
+    purpose: str,
+    permissions: Iterable[str] = (),
+    clearance: Iterable[InformationClass] = (OPEN,),
+    *,
+    assignable: bool = True,
+) -> Role:
+    own = SESSION_ONLY | {"entities:read"} if assignable else frozenset[str]()
+    return Role(name, title, purpose, frozenset(permissions) | own, frozenset(clearance), assignable)
+
+
+#: The roles by name. An account that holds several has the union of them.
+ROLES: dict[str, Role] = {
+    role.name: role
+    for role in (
+        _role("anonymous", "Visitor", "sees what is open, without signing in", assignable=False),
+        _role("citizen", "Citizen", "follows reports and notices under an account of their own"),
+        _role("device", "Device", "a gateway or another system that delivers readings", ["readings:push"]),
+        _role(
+            "engineer",
+            "Engineer",
+            "connects devices and data, and keeps the city's models right",
+            ["entities:write", "devices:admit", "connectors:manage", "services:manage", "parked:read"],
+            [OPEN, INTERNAL],
+        ),
+        _role(
+            "operator",
+            "Operator",
+            "watches the city, handles alerts, answers citizens",
+            ["alerts:handle", "reports:answer", "notices:publish", "parked:read"],
+            [OPEN, INTERNAL],
+        ),
+        _role(
+            "planner",
+            "Planner",
+            "plans initiatives and enters indicators",
+            ["initiatives:edit", "indicators:enter"],
+            [OPEN, INTERNAL],
+        ),
+        _role(
+            "auditor",
+            "Auditor",
+            "verifies indicators and reads who did what",
+            ["indicators:verify", "audit:read", "parked:read"],
+            [OPEN, INTERNAL],
+        ),
+        _role(
+            "security_operator",
+            "Security operator",
+            "works with information of the security class",
+            ["entities:write", "entities:classify", "alerts:handle"],
+            [OPEN, INTERNAL, SECURITY],
+        ),
+        _role(
+            "administrator",
+            "Administrator",
+            "gives accounts and roles, and may do everything",
+            PERMISSIONS,
+            [OPEN, INTERNAL, SECURITY],
+        ),
+    )
+}
+
+#: Held by nobody for long: somebody whose first password waits to be changed.
+PASSWORD_CHANGE_DUE = _role(
+    "password_change_due",
+    "First password",
+    "must choose a password before anything else",
+    ["password:change"],
+    assignable=False,
+)
+
+
+def check_roles(names: Iterable[str], *, where: str = "roles") -> frozenset[str]:
+    """The role names, when an account may hold each of them. Raises BadInput naming the wrong one."""
+    wanted = frozenset(names)
+    known = [name for name, role in ROLES.items() if role.assignable]
+    hint = f"Roles are: {', '.join(known)}."
+    if not wanted:
+        raise BadInput("An account needs at least one role", hint=hint, where=where)
+    for name in sorted(wanted):
+        if name not in known:
+            raise BadInput(f"{name!r} is not a role an account may hold", hint=hint, where=where)
+    return wanted
+
+
+def permissions_of(roles: Iterable[str]) -> frozenset[str]:
+    """What the roles allow together. A role that is no longer known allows nothing."""
+    return frozenset().union(*(ROLES[name].permissions for name in roles if name in ROLES))
+
+
+def clearance_of(roles: Iterable[str]) -> frozenset[InformationClass]:
+    """What the roles may see together; what is open in any case."""
+    cleared = frozenset({OPEN})
+    return cleared.union(*(ROLES[name].clearance for name in roles if name in ROLES))
+
+
+def roles_with(permission: str) -> list[str]:
+    """Titles of the roles that have a permission, for hints: whom to ask, what to ask for."""
+    return [role.title for role in ROLES.values() if permission in role.permissions]
