@@ -124,10 +124,12 @@ class Setting(_Strict, frozen=True):
 
 
 class Manifest(_Strict, frozen=True, kw_only=True):
-    """A whole manifest. Titles and all words for people are in `messages/<language>.toml`."""
+    """A whole manifest. Words for people are in `messages/<language>.toml`, a title in each among them."""
 
     id: str
+    title: str
     owner: str
+    kind: Literal["service"] = "service"
     #: The most secret information class it sees; what it writes is at least as secret.
     sees: Literal["open", "internal", "security"] = "open"
     needs: tuple[Window, ...]
