@@ -171,6 +171,13 @@ class World:
         return tuple(reasons)
 
     @property
+    def looked_at(self) -> frozenset[tuple[str, str]]:
+        """The (window, attribute) pairs that were looked at."""
+        values = {(window, attribute) for window, _, attribute in self._seen_values}
+        series = {(window, attribute) for window, attribute, _ in self._seen_series}
+        return frozenset(values | series | self._seen_columns.keys())
+
+    @property
     def looks(self) -> int:
         """How many things were looked at."""
         return len(self._seen_series) + len(self._seen_values) + len(self._seen_columns)

@@ -1,0 +1,1 @@
+"""City services: each decides something for people, from what the city knows."""
