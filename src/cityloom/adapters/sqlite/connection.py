@@ -127,7 +127,7 @@ def _migrate(connection: apsw.Connection, path: Path, migrations: Sequence[str])
     version = int(connection.pragma("user_version"))
     if version > len(migrations):
         raise BadConfig(
-            f"{path.name} was written by a newer CityLoom (its schema is {version}, known is {len(migrations)})",
+            f"{path.name} was written by a newer CityLoom (schema {version} over {len(migrations)})",
             hint="Install the newer CityLoom again, or restore the backup made before it was installed.",
             where=str(path),
         )

@@ -1,0 +1,197 @@
+"""HistoryStore in memory."""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cityloom.history.directory import Plan, Row, SeriesDirectory
+from cityloom.history.logic import bucket_of
+from cityloom.history.model import (
+    Floats,
+    Integers,
+    ReadingBatch,
+    Readings,
+    Series,
+    Statistics,
+    Window,
+    no_readings,
+)
+from cityloom.history.ports import COUNTS, EXPORT_COLUMNS
+from cityloom.kernel.errors import BadInput
+from cityloom.kernel.time import format_instant, from_millis
+
+
+class MemoryHistory:
+    """Rows by series in lists."""
+
+    formats = frozenset({"csv"})
+
+    def __init__(self, exports: Path | None = None) -> None:
+        self._exports = exports or Path(tempfile.mkdtemp(prefix="cityloom-"))
+        self._lock = threading.RLock()
+        self._through = 0
+        self._rows: dict[int, list[Row]] = {}
+        #: (series, at, sequence) of readings that were corrected.
+        self._superseded: set[tuple[int, int, int]] = set()
+        # The directory has met every series here, so it never asks for the newest readings.
+        self._directory = SeriesDirectory((), lambda _: {})
+
+    def last_sequence(self) -> int:
+        return self._through
+
+    def record(self, batch: ReadingBatch, through: int) -> None:
+        with self._lock:
+            if through <= self._through:
+                return
+            plan = self._directory.plan([news for news in batch if news.sequence > self._through])
+            self._write_plan(plan)
+            self._directory.apply(plan)
+            self._through = through
+
+    def series(
+        self,
+        tenant: str,
+        *,
+        entity_ids: Sequence[str] | None = None,
+        types: Sequence[str] | None = None,
+        attributes: Sequence[str] | None = None,
+        datasets: Sequence[str] | None = None,
+    ) -> list[Series]:
+        return self._directory.select(
+            tenant, entity_ids=entity_ids, types=types, attributes=attributes, datasets=datasets
+        )
+
+    def raw(self, window: Window) -> Readings:
+        with self._lock:
+            numbers = sorted({int(number) for number in window.series})
+            rows = [row for number in numbers for row in self._inside(number, window)]
+        return _columns(rows[: window.limit])
+
+    def aggregate(
+        self, window: Window, edges: Integers, methods: Sequence[str], *, pooled: bool = False
+    ) -> dict[str, Floats]:
+        row_of = {int(number): 0 if pooled else row for row, number in enumerate(window.series)}
+        shape = (1 if pooled else len(row_of), len(edges) - 1)
+        result = {name: np.full(shape, 0.0 if name in COUNTS else np.nan) for name in methods}
+        found = self.raw(window)
+        rows = np.array([row_of[number] for number in found.series.tolist()], np.int64)
+        buckets = bucket_of(found.recorded_at if window.by_recorded else found.at, edges)
+        for row, bucket in set(zip(rows.tolist(), buckets.tolist(), strict=True)):
+            if bucket >= 0:
+                for name in methods:
+                    cell = _aggregate(name, found, (rows == row) & (buckets == bucket))
+                    result[name][row, bucket] = cell
+        return result
+
+    def statistics(self, series: Integers) -> list[Statistics]:
+        found = self.raw(Window(series))
+        return [
+            Statistics(int(number), len(at), int(at.min()), int(at.max()))
+            for number in np.unique(found.series)
+            for at in [found.at[found.series == number]]
+        ]
+
+    def export(self, window: Window, format_name: str) -> Path:
+        if format_name not in self.formats:
+            raise BadInput(f"{format_name!r} is not a format of export", hint="Ask for csv.", where="format")
+        path = self._exports / f"{uuid.uuid4().hex}.{format_name}"
+        found = self.raw(window)
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(EXPORT_COLUMNS)
+            lines = [(self._directory.get(int(number)), row) for row, number in enumerate(found.series)]
+            lines.sort(key=lambda line: (line[0].key.entity_id, line[0].key.attribute, line[0].key.dataset))
+            writer.writerows(_export_row(one, found, row) for one, row in lines)
+        return path
+
+    def forget(self, series: Integers) -> int:
+        with self._lock:
+            gone = sum(len(self._rows.pop(int(number), ())) for number in series)
+            self._directory.forget(int(number) for number in series)
+        return gone
+
+    def close(self) -> None:
+        self._rows.clear()
+
+    def _write_plan(self, plan: Plan) -> None:
+        for row in plan.rows:
+            self._rows.setdefault(row.series, []).append(row)
+        for series, at, sequence in plan.late:
+            late = [row for row in self._rows.get(series, ()) if row.at == at and row.sequence < sequence]
+            self._superseded.update((series, at, row.sequence) for row in late)
+
+    def _inside(self, number: int, window: Window) -> list[Row]:
+        def time(row: Row) -> int:
+            return row.recorded_at if window.by_recorded else row.at
+
+        inside = [
+            row
+            for row in self._rows.get(number, ())
+            if (window.since is None or time(row) >= window.since)
+            and (window.until is None or time(row) < window.until)
+            and (window.corrected or (number, row.at, row.sequence) not in self._superseded)
+        ]
+        inside.sort(key=lambda row: (time(row), row.sequence))
+        return inside if window.last_n is None else inside[max(0, len(inside) - window.last_n) :]
+
+
+def _columns(rows: list[Row]) -> Readings:
+    if not rows:
+        return no_readings()
+    series, at, kind, number, text, sequence, recorded_at = zip(*rows, strict=True)
+    texts = np.empty(len(rows), object)
+    texts[:] = text
+    return Readings(
+        series=np.array(series, np.int64),
+        at=np.array(at, np.int64),
+        kind=np.array(kind, np.uint8),
+        number=np.array(number, np.float64),
+        text=texts,
+        sequence=np.array(sequence, np.int64),
+        recorded_at=np.array(recorded_at, np.int64),
+    )
+
+
+_ARITHMETIC: dict[str, Callable[[Floats], float]] = {
+    "sum": lambda numbers: float(np.sum(numbers)),
+    "avg": lambda numbers: float(np.mean(numbers)),
+    "min": lambda numbers: float(np.min(numbers)),
+    "max": lambda numbers: float(np.max(numbers)),
+    "stddev": lambda numbers: float(np.std(numbers)),
+    "sumsq": lambda numbers: float(np.sum(numbers * numbers)),
+}
+
+
+def _aggregate(method: str, found: Readings, chosen: NDArray[np.bool_]) -> float:
+    if method == "totalCount":
+        return float(chosen.sum())
+    if method == "distinctCount":
+        return float(
+            len({(found.text[row], str(found.number[row])) for row in np.flatnonzero(chosen).tolist()})
+        )
+    numbers = found.number[chosen]
+    numbers = numbers[~np.isnan(numbers)]
+    return _ARITHMETIC[method](numbers) if len(numbers) else float("nan")
+
+
+def _export_row(one: Series, found: Readings, row: int) -> tuple[str, ...]:
+    number, text = float(found.number[row]), found.text[row]
+    return (
+        one.key.entity_id,
+        " ".join(one.types),
+        one.key.attribute,
+        one.key.dataset,
+        format_instant(from_millis(int(found.at[row]))),
+        "" if text is not None else str(number),
+        text or "",
+        one.key.unit_code,
+        format_instant(from_millis(int(found.recorded_at[row]))),
+    )

@@ -1,0 +1,434 @@
+"""The context broker: the one door to how the city is now."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import islice
+
+import msgspec
+import orjson
+
+from cityloom.context.classes import ClassPolicy
+from cityloom.context.commit import Committer, end_process
+from cityloom.context.consumption import Consumption
+from cityloom.context.folding import RETENTION, Folding
+from cityloom.context.ports import Feed, StateTable
+from cityloom.context.provision import Provision, Request
+from cityloom.context.revision import Revision, revise
+from cityloom.context.stages import BATCH, Handler, Stages, StageStatus
+from cityloom.context.state import CurrentState
+from cityloom.kernel.actor import Actor, InformationClass
+from cityloom.kernel.change import DEFAULT_TENANT, Change
+from cityloom.kernel.errors import BadConfig, CityError, NotReady
+from cityloom.kernel.time import Clock
+from cityloom.ngsild.model import Document
+
+_log = logging.getLogger(__name__)
+
+#: Entities of a batch that are worked on before others get their turn on the event loop.
+_TURN = 1000
+
+
+class BatchOutcome(msgspec.Struct):
+    """What became of a batch (ETSI GS CIM 009, 5.6.7 to 5.6.10): each Entity on its own."""
+
+    created: list[str] = msgspec.field(default_factory=list)
+    updated: list[str] = msgspec.field(default_factory=list)
+    deleted: list[str] = msgspec.field(default_factory=list)
+    #: The id of each Entity that was refused, and why.
+    errors: list[tuple[str, CityError]] = msgspec.field(default_factory=list)
+
+    def note(self, change: Change) -> None:
+        """Sort in the id of a change that is durable."""
+        ids = (self.created, self.updated, self.deleted)[change.kind]
+        ids.append(change.entity_id)
+
+
+class Broker(Consumption):
+    """Commands, queries and following. All methods are called on the event loop.
+
+    A command returns once its change is durable. Commands take effect in the order in which they are
+    called; each sees those before it. Queries see what is durable. What an actor may not see is not there
+    for them: not in results, counts, lists of types or references. (One thing cannot be hidden: an actor
+    who may write learns from AlreadyExists that an id is taken, since an id names one Entity.)
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        table: StateTable,
+        clock: Clock,
+        classes: ClassPolicy | None = None,
+        *,
+        retention: int = RETENTION,
+        fail_stop: Callable[[BaseException], None] = end_process,
+    ) -> None:
+        self._state = CurrentState()
+        super().__init__(self._state)
+        self._feed = feed
+        self._table = table
+        self._clock = clock
+        self._classes = classes or ClassPolicy()
+        self._retention = retention
+        self._fail_stop = fail_stop
+        self._stages = Stages(feed)
+        self._provision: Provision | None = None
+        self._committer: Committer | None = None
+        self._folding: Folding | None = None
+        self._last = 0
+
+    # Life
+
+    async def start(self) -> None:
+        """Load the folded state, replay the rest of the feed, and begin to write and to be followed.
+
+        Raises BadConfig when feed and table do not belong together.
+        """
+        replayed = await asyncio.to_thread(self._recall)
+        self._provision = Provision(self._state, self._classes, self._last)
+        self._folding = Folding(
+            self._feed,
+            self._table,
+            self._stages,
+            folded_through=self._last - len(replayed),
+            retention=self._retention,
+            fail_stop=self._fail_stop,
+        )
+        if replayed:
+            self._folding.committed(replayed)
+        self._committer = Committer(
+            self._feed.append,
+            committed=self._on_committed,
+            failed=self._provision.failed,
+            fail_stop=self._fail_stop,
+        )
+        self._stages.start(self._last)
+
+    async def stop(self) -> None:
+        """Commit what waits, let the stages finish their batches, fold the rest. The stores stay open."""
+        if self._committer is None or self._folding is None:
+            return
+        committer, self._committer = self._committer, None
+        await committer.stop()
+        await self._stages.stop()
+        await self._folding.stop()
+
+    @property
+    def last_sequence(self) -> int:
+        """The sequence of the newest durable change."""
+        return self._last
+
+    @property
+    def backlog(self) -> int:
+        """Changes accepted and not yet durable."""
+        return 0 if self._committer is None else self._committer.backlog
+
+    # Provision: each needs the permission `entities:write`, and the clearance for the Entity's class
+
+    async def create(
+        self,
+        actor: Actor,
+        document: Document,
+        *,
+        information_class: InformationClass | None = None,
+        trace: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> Change:
+        """Create an Entity (5.6.1). Raises AlreadyExists, NotAllowed."""
+        request = Request(actor, tenant, trace)
+        return await self._commit(self._ready().create(request, document, information_class))
+
+    async def append(
+        self,
+        actor: Actor,
+        entity_id: str,
+        fragment: Document,
+        *,
+        overwrite: bool = True,
+        trace: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> Change:
+        """Append attributes (5.6.3); without `overwrite` those that exist stay. Raises ResourceNotFound."""
+        request = Request(actor, tenant, trace)
+        return await self._commit(self._ready().append(request, entity_id, fragment, overwrite))
+
+    async def update(
+        self,
+        actor: Actor,
+        entity_id: str,
+        fragment: Document,
+        *,
+        trace: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> Change:
+        """Update attributes that exist (5.6.2). Raises ResourceNotFound."""
+        return await self._commit(self._ready().update(Request(actor, tenant, trace), entity_id, fragment))
+
+    async def merge(
+        self,
+        actor: Actor,
+        entity_id: str,
+        fragment: Document,
+        *,
+        trace: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> Change:
+        """Merge a patch into an Entity (5.6.17). Raises ResourceNotFound."""
+        return await self._commit(self._ready().merge(Request(actor, tenant, trace), entity_id, fragment))
+
+    async def replace(
+        self,
+        actor: Actor,
+        entity_id: str,
+        document: Document,
+        *,
+        trace: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> Change:
+        """Replace an Entity (5.6.18). Raises ResourceNotFound."""
+        return await self._commit(self._ready().replace(Request(actor, tenant, trace), entity_id, document))
+
+    async def delete(
+        self, actor: Actor, entity_id: str, *, trace: str = "", tenant: str = DEFAULT_TENANT
+    ) -> Change:
+        """Delete an Entity (5.6.6). Raises ResourceNotFound."""
+        return await self._commit(self._ready().delete(Request(actor, tenant, trace), entity_id))
+
+    async def delete_attribute(
+        self,
+        actor: Actor,
+        entity_id: str,
+        name: str,
+        *,
+        dataset: str | None = None,
+        all_instances: bool = False,
+        trace: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> Change:
+        """Delete an attribute or one instance of it (5.6.5). Raises ResourceNotFound."""
+        request = Request(actor, tenant, trace)
+        return await self._commit(
+            self._ready().delete_attribute(request, entity_id, name, dataset, all_instances)
+        )
+
+    async def classify(
+        self,
+        actor: Actor,
+        entity_id: str,
+        information_class: InformationClass,
+        *,
+        trace: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> Change:
+        """Move an Entity to another information class. Needs `entities:classify` and both clearances."""
+        request = Request(actor, tenant, trace)
+        return await self._commit(self._ready().classify(request, entity_id, information_class))
+
+    async def upsert(
+        self,
+        actor: Actor,
+        document: Document,
+        *,
+        update: bool = True,
+        information_class: InformationClass | None = None,
+        trace: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> Change:
+        """Create the Entity; where it exists append to it, or (update=False) replace it."""
+        request = Request(actor, tenant, trace)
+        return await self._commit(self._ready().upsert(request, document, update, information_class))
+
+    # Batches: each Entity on its own, all in the order given
+
+    async def create_many(
+        self,
+        actor: Actor,
+        documents: Iterable[Document],
+        *,
+        information_class: InformationClass | None = None,
+        trace: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> BatchOutcome:
+        """Batch creation (5.6.7)."""
+        create, request = self._ready().create, Request(actor, tenant, trace)
+        return await self._batch(
+            (one["id"], partial(create, request, one, information_class)) for one in documents
+        )
+
+    async def upsert_many(
+        self,
+        actor: Actor,
+        documents: Iterable[Document],
+        *,
+        update: bool,
+        information_class: InformationClass | None = None,
+        trace: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> BatchOutcome:
+        """Batch upsert (5.6.8): creates, and what exists appends to (`update`) or replaces."""
+        upsert, request = self._ready().upsert, Request(actor, tenant, trace)
+        return await self._batch(
+            (one["id"], partial(upsert, request, one, update, information_class)) for one in documents
+        )
+
+    async def update_many(
+        self,
+        actor: Actor,
+        documents: Iterable[Document],
+        *,
+        overwrite: bool = True,
+        trace: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> BatchOutcome:
+        """Batch update (5.6.9): appends to Entities that exist."""
+        append, request = self._ready().append, Request(actor, tenant, trace)
+        return await self._batch(
+            (one["id"], partial(append, request, one["id"], one, overwrite)) for one in documents
+        )
+
+    async def merge_many(
+        self, actor: Actor, documents: Iterable[Document], *, trace: str = "", tenant: str = DEFAULT_TENANT
+    ) -> BatchOutcome:
+        """Batch merge (5.6.20)."""
+        merge, request = self._ready().merge, Request(actor, tenant, trace)
+        return await self._batch((one["id"], partial(merge, request, one["id"], one)) for one in documents)
+
+    async def delete_many(
+        self, actor: Actor, entity_ids: Iterable[str], *, trace: str = "", tenant: str = DEFAULT_TENANT
+    ) -> BatchOutcome:
+        """Batch deletion (5.6.10)."""
+        delete, request = self._ready().delete, Request(actor, tenant, trace)
+        return await self._batch((one, partial(delete, request, one)) for one in entity_ids)
+
+    # Following
+
+    def follow(self, stage: str, handler: Handler, *, durable: bool, after: int | None = None) -> None:
+        """Hand every change to `handler`, in order, in batches of at most 5000, at least once.
+
+        A durable stage goes on where it was, also after a restart; one that keeps its place in a store of
+        its own says with `after` what it has handled. Others get what comes from now on, and miss changes
+        when they are too slow. Raises Conflict when the name is taken.
+        """
+        self._stages.follow(stage, handler, durable=durable, after=after)
+
+    async def leave(self, stage: str) -> None:
+        """Stop following under this name."""
+        await self._stages.leave(stage)
+
+    def stages(self) -> list[StageStatus]:
+        """How everybody who follows is getting on."""
+        return self._stages.status(self._last)
+
+    async def caught_up(self) -> None:
+        """Wait until every stage has handled what is durable now. A failing stage makes this wait."""
+        await self._stages.reached(self._last)
+
+    def _ready(self) -> Provision:
+        if self._committer is None or self._provision is None:
+            raise NotReady("The city is not running", hint="Try again in a few seconds.")
+        self._committer.check_room()
+        return self._provision
+
+    async def _commit(self, revision: Revision) -> Change:
+        await self._submit((revision,))
+        return revision.change
+
+    async def _batch(self, steps: Iterable[tuple[str, Callable[[], Revision]]]) -> BatchOutcome:
+        outcome = BatchOutcome()
+        parts: list[tuple[list[Revision], asyncio.Future[None]]] = []
+        remaining = iter(steps)
+        while turn := list(islice(remaining, _TURN)):
+            if parts:
+                await asyncio.sleep(0)
+            revisions = self._prepare(turn, outcome)
+            if revisions:
+                parts.append((revisions, self._submit(revisions)))
+        await _settle(parts, outcome)
+        return outcome
+
+    def _prepare(
+        self, turn: Sequence[tuple[str, Callable[[], Revision]]], outcome: BatchOutcome
+    ) -> list[Revision]:
+        """The Revisions of some steps; those refused go into the outcome."""
+        revisions: list[Revision] = []
+        for entity_id, step in turn:
+            try:
+                revisions.append(step())
+            except CityError as error:
+                outcome.errors.append((entity_id, error))
+            except BaseException:
+                # A defect: what was prepared must go its way, or its sequences would leave a hole.
+                if revisions:
+                    self._submit(revisions)
+                raise
+        return revisions
+
+    def _submit(self, revisions: Sequence[Revision]) -> asyncio.Future[None]:
+        assert self._committer is not None, "a Revision is made while the city runs"
+        return self._committer.submit(revisions)
+
+    def _on_committed(self, revisions: Sequence[Revision]) -> None:
+        assert self._provision is not None and self._folding is not None, "commits come after the start"
+        for revision in revisions:
+            self._state.apply(revision)
+        self._provision.committed(revisions)
+        self._folding.committed(revisions)
+        self._last = revisions[-1].change.sequence
+        self._stages.committed([revision.change for revision in revisions])
+
+    # Recall after a restart
+
+    def _recall(self) -> list[Revision]:
+        """Load the table and replay what the feed has beyond it; returns what was replayed."""
+        for state in self._table.load():
+            self._state.load(state)
+        folded, last = self._table.folded_through(), self._feed.last_sequence()
+        if last < folded:
+            raise _torn(f"The feed ends at change {last}, the table of states is at {folded}")
+        replayed: list[Revision] = []
+        at = folded
+        while changes := self._feed.read(at, BATCH):
+            if changes[0].sequence != at + 1:
+                raise _torn(f"The feed has lost the changes from {at + 1} to {changes[0].sequence - 1}")
+            for change in changes:
+                revision = self._replay(change)
+                self._state.apply(revision)
+                replayed.append(revision)
+            at = changes[-1].sequence
+        if at < last:
+            raise _torn(f"The feed has lost the changes from {at + 1} to {last}")
+        self._last = last
+        _log.info("%d changes loaded, %d replayed", folded, len(replayed))
+        return replayed
+
+    def _replay(self, change: Change) -> Revision:
+        held = self._state.find(change.tenant, change.entity_id, InformationClass)
+        return revise(
+            change, change.sequence if held is None else held.created, orjson.loads(change.document)
+        )
+
+
+async def _settle(parts: list[tuple[list[Revision], asyncio.Future[None]]], outcome: BatchOutcome) -> None:
+    """Wait for the commits and sort the ids. Raises what a commit raised when nothing at all was stored."""
+    results = await asyncio.gather(*(future for _, future in parts), return_exceptions=True)
+    failures = [result for result in results if isinstance(result, BaseException)]
+    if failures and len(failures) == len(parts):
+        raise failures[0]
+    for (revisions, _), result in zip(parts, results, strict=True):
+        for revision in revisions:
+            change = revision.change
+            if isinstance(result, CityError):
+                outcome.errors.append((change.entity_id, result))
+            else:
+                outcome.note(change)
+
+
+def _torn(what: str) -> BadConfig:
+    return BadConfig(
+        f"The files of this city do not belong together: {what}",
+        hint="Restore feed.db and state.db from one and the same backup.",
+        where="feed.db",
+    )

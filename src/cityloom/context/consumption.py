@@ -1,0 +1,63 @@
+"""Consumption of context information (ETSI GS CIM 009, 5.7): what may be asked about how the city is now.
+
+Everything is answered from memory, from what is committed, and from the partitions the actor may see.
+"""
+
+from __future__ import annotations
+
+import orjson
+
+from cityloom.context.provision import not_found
+from cityloom.context.state import CurrentState, Held
+from cityloom.kernel.actor import Actor, InformationClass
+from cityloom.kernel.change import DEFAULT_TENANT
+from cityloom.ngsild.model import Document
+
+
+class Consumption:
+    """The queries of the broker."""
+
+    def __init__(self, state: CurrentState) -> None:
+        self._state = state
+
+    def retrieve(self, actor: Actor, entity_id: str, *, tenant: str = DEFAULT_TENANT) -> Document:
+        """The Entity. Raises ResourceNotFound when it is not there or the actor is not cleared for it."""
+        document: Document = orjson.loads(self._held(actor, entity_id, tenant).document)
+        return document
+
+    def find(self, actor: Actor, entity_id: str, *, tenant: str = DEFAULT_TENANT) -> Document | None:
+        """The Entity, or None."""
+        document = self.raw(actor, entity_id, tenant=tenant)
+        return None if document is None else orjson.loads(document)
+
+    def raw(self, actor: Actor, entity_id: str, *, tenant: str = DEFAULT_TENANT) -> bytes | None:
+        """The Entity as JSON in the internal form, or None."""
+        held = self._state.find(tenant, entity_id, actor.clearance)
+        return None if held is None else held.document
+
+    def class_of(self, actor: Actor, entity_id: str, *, tenant: str = DEFAULT_TENANT) -> InformationClass:
+        """The Entity's information class. Raises ResourceNotFound."""
+        return self._held(actor, entity_id, tenant).information_class
+
+    def of_type(self, actor: Actor, type_name: str, *, tenant: str = DEFAULT_TENANT) -> list[Document]:
+        """All Entities of a type that the actor may see, oldest first."""
+        held = self._state.of_type(tenant, type_name, actor.clearance)
+        return [orjson.loads(one.document) for one in held]
+
+    def referrers(self, actor: Actor, target: str, *, tenant: str = DEFAULT_TENANT) -> list[str]:
+        """The ids of the Entities that point at `target` (an id, or "type:Name"), oldest first."""
+        return [held.entity_id for held in self._state.referrers(tenant, target, actor.clearance)]
+
+    def types(self, actor: Actor, *, tenant: str = DEFAULT_TENANT) -> dict[str, int]:
+        """How many Entities of each type the actor may see."""
+        return self._state.types(tenant, actor.clearance)
+
+    def tenants(self) -> list[str]:
+        """The tenants there are."""
+        return self._state.tenants()
+
+    def _held(self, actor: Actor, entity_id: str, tenant: str) -> Held:
+        held = self._state.find(tenant, entity_id, actor.clearance)
+        if held is None:
+            raise not_found(entity_id)
+        return held

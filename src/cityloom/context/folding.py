@@ -1,0 +1,123 @@
+"""Folding: in the background, the newest state of each changed Entity goes into the table on disk.
+
+Many changes of one Entity become one row. What is folded, and what every stage has passed, may leave the
+feed; some is kept, so that a new stage finds a past.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from cityloom.context.commit import end_process
+from cityloom.context.ports import Feed, StateTable
+from cityloom.context.revision import Revision
+from cityloom.context.stages import Stages
+from cityloom.kernel.change import ChangeKind
+from cityloom.kernel.errors import NotReady
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between two folds.
+INTERVAL = 2.0
+#: Changed Entities that start a fold at once.
+ENOUGH = 10_000
+#: Seconds before a fold that found no room is tried again.
+PAUSE = 5.0
+#: Changes that stay in the feed although everybody has passed them.
+RETENTION = 100_000
+
+
+class Folding:
+    """The task that folds the feed into the table and trims the feed."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        table: StateTable,
+        stages: Stages,
+        *,
+        folded_through: int,
+        retention: int = RETENTION,
+        interval: float = INTERVAL,
+        fail_stop: Callable[[BaseException], None] = end_process,
+    ) -> None:
+        self._feed = feed
+        self._table = table
+        self._stages = stages
+        self._retention = retention
+        self._interval = interval
+        self._fail_stop = fail_stop
+        #: The newest Revision of each changed Entity, by its `created`.
+        self._changed: dict[int, Revision] = {}
+        self._last = folded_through
+        self._folded = folded_through
+        self._trimmed = 0
+        self._enough = asyncio.Event()
+        self._stopping = False
+        self._task = asyncio.create_task(self._run(), name="folding")
+
+    @property
+    def lag(self) -> int:
+        """Changes that a restart would replay."""
+        return self._last - self._folded
+
+    def committed(self, revisions: Sequence[Revision]) -> None:
+        for revision in revisions:
+            self._changed[revision.created] = revision
+        self._last = revisions[-1].change.sequence
+        if len(self._changed) >= ENOUGH:
+            self._enough.set()
+
+    async def stop(self) -> None:
+        """Fold what is left and end."""
+        self._stopping = True
+        self._enough.set()
+        await self._task
+        await self._round()
+
+    async def _run(self) -> None:
+        pause = self._interval
+        while not self._stopping:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._enough.wait(), pause)
+            self._enough.clear()
+            pause = await self._round()
+
+    async def _round(self) -> float:
+        """Fold and trim once; how long to wait before the next time, in seconds."""
+        try:
+            await self._fold()
+            await asyncio.to_thread(self._stages.save_cursors)
+            await self._trim()
+        except NotReady as refused:
+            _log.warning("The table of states waits: %s", refused)
+            return PAUSE
+        except Exception as unknown:  # noqa: BLE001 - whatever it is, the disk's state is unknown
+            self._fail_stop(unknown)
+        return self._interval
+
+    async def _fold(self) -> None:
+        if not self._changed:
+            return
+        taken, self._changed = self._changed, {}
+        through = self._last
+        try:
+            await asyncio.to_thread(self._write, list(taken.values()), through)
+        except NotReady:
+            self._changed = taken | self._changed
+            raise
+        self._folded = through
+
+    def _write(self, revisions: list[Revision], through: int) -> None:
+        upserts = [one.folded() for one in revisions if one.change.kind is not ChangeKind.DELETED]
+        deletes = [one.created for one in revisions if one.change.kind is ChangeKind.DELETED]
+        self._table.fold(upserts, deletes, through)
+
+    async def _trim(self) -> None:
+        through = min(self._folded, self._stages.passed(self._last), self._last - self._retention)
+        if through > self._trimmed:
+            await asyncio.to_thread(self._feed.trim, through)
+            self._trimmed = through

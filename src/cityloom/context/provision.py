@@ -1,0 +1,273 @@
+"""Provision of context information (ETSI GS CIM 009, 5.6): from a command to a Revision that can be stored.
+
+Everything here is synchronous and in memory. Revisions that are not committed yet stand in the overlay:
+later commands build on them, queries do not see them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import orjson
+
+from cityloom.context import merge_shim as merge
+from cityloom.context.classes import ClassPolicy
+from cityloom.context.revision import Revision, revise
+from cityloom.context.state import CurrentState
+from cityloom.kernel.actor import Actor, InformationClass
+from cityloom.kernel.change import Change, ChangeKind
+from cityloom.kernel.errors import NotAllowed, NotFound
+from cityloom.kernel.time import format_instant, from_millis, now_millis
+from cityloom.ngsild.errors import AlreadyExists, ResourceNotFound
+from cityloom.ngsild.model import Document
+
+#: What a merging function returns: the new document, and the names of the attributes it wrote or removed.
+Merged = tuple[Document, tuple[str, ...]]
+
+_EVERY_CLASS = tuple(InformationClass)
+
+
+class Request(msgspec.Struct, frozen=True):
+    """Who writes, for which tenant, and what set it off."""
+
+    actor: Actor
+    tenant: str
+    trace: str
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """An Entity as the next command finds it, committed or not."""
+
+    types: tuple[str, ...]
+    information_class: InformationClass
+    document: bytes
+    created: int
+
+
+class Provision:
+    """Turns commands into Revisions, in the order in which they are given."""
+
+    def __init__(self, state: CurrentState, classes: ClassPolicy, last_sequence: int) -> None:
+        self._state = state
+        self._classes = classes
+        self._sequence = last_sequence
+        self._committed = last_sequence
+        self._overlay: dict[tuple[str, str], Revision] = {}
+
+    def committed(self, revisions: Sequence[Revision]) -> None:
+        """These are in the current state now: the overlay need not carry them any longer."""
+        for revision in revisions:
+            change = revision.change
+            key = (change.tenant, change.entity_id)
+            if self._overlay[key] is revision:
+                del self._overlay[key]
+        self._committed = revisions[-1].change.sequence
+
+    def failed(self) -> None:
+        """Nothing of what waits was stored: forget it, and give its sequences out again."""
+        self._overlay.clear()
+        self._sequence = self._committed
+
+    def create(
+        self, request: Request, document: Document, information_class: InformationClass | None = None
+    ) -> Revision:
+        """A new Entity. Raises AlreadyExists, also for one that the actor may not see: ids are unique."""
+        _check_may_write(request.actor)
+        entity_id = document["id"]
+        if self._standing(request.tenant, entity_id) is not None:
+            raise AlreadyExists(
+                f"{entity_id} exists already", hint="Choose another id, or update it.", where="id"
+            )
+        chosen = self._class_of_new(request.actor, document, information_class)
+        millis, now = _instant()
+        created = merge.stamp(document, now)
+        return self._revise(
+            request, ChangeKind.CREATED, created, tuple(document["attrs"]), chosen, None, millis
+        )
+
+    def append(
+        self, request: Request, entity_id: str, fragment: Document, overwrite: bool = True
+    ) -> Revision:
+        """Attributes appended (5.6.3); without `overwrite` those that exist stay."""
+        return self._change(
+            request,
+            entity_id,
+            lambda old, now: merge.append_attributes(old, fragment, now, overwrite=overwrite),
+        )
+
+    def update(self, request: Request, entity_id: str, fragment: Document) -> Revision:
+        """Attributes that exist updated (5.6.2)."""
+        return self._change(request, entity_id, lambda old, now: merge.update_attributes(old, fragment, now))
+
+    def merge(self, request: Request, entity_id: str, fragment: Document) -> Revision:
+        """A patch merged in (5.6.17)."""
+        return self._change(request, entity_id, lambda old, now: merge.merge_patch(old, fragment, now))
+
+    def replace(self, request: Request, entity_id: str, document: Document) -> Revision:
+        """The Entity replaced (5.6.18)."""
+        return self._change(request, entity_id, lambda old, now: merge.replace(old, document, now))
+
+    def delete_attribute(
+        self, request: Request, entity_id: str, name: str, dataset: str | None, all_instances: bool
+    ) -> Revision:
+        """An attribute, or one instance of it, deleted (5.6.5)."""
+        return self._change(
+            request,
+            entity_id,
+            lambda old, now: merge.delete_attribute(
+                old, name, now, dataset=dataset, all_instances=all_instances
+            ),
+        )
+
+    def upsert(
+        self,
+        request: Request,
+        document: Document,
+        update: bool,
+        information_class: InformationClass | None = None,
+    ) -> Revision:
+        """Created, with this class, when it is not there; else appended to (`update`) or replaced."""
+        entity_id = document["id"]
+        if self._standing(request.tenant, entity_id) is None:
+            return self.create(request, document, information_class)
+        if update:
+            return self.append(request, entity_id, document)
+        return self.replace(request, entity_id, document)
+
+    def delete(self, request: Request, entity_id: str) -> Revision:
+        """An Entity gone. Raises ResourceNotFound."""
+        standing = self._writable(request, entity_id)
+        old = orjson.loads(standing.document)
+        return self._revise(
+            request,
+            ChangeKind.DELETED,
+            old,
+            tuple(old["attrs"]),
+            standing.information_class,
+            standing,
+            now_millis(),
+        )
+
+    def classify(self, request: Request, entity_id: str, information_class: InformationClass) -> Revision:
+        """An Entity moved to another class. Raises ResourceNotFound, NotAllowed."""
+        standing = self._writable(request, entity_id)
+        _check_may_classify(request.actor, information_class)
+        document = orjson.loads(standing.document)
+        return self._revise(
+            request, ChangeKind.UPDATED, document, (), information_class, standing, now_millis()
+        )
+
+    def _standing(self, tenant: str, entity_id: str) -> Standing | None:
+        revision = self._overlay.get((tenant, entity_id))
+        if revision is not None:
+            change = revision.change
+            if change.kind is ChangeKind.DELETED:
+                return None
+            return Standing(change.types, change.information_class, change.document, revision.created)
+        held = self._state.find(tenant, entity_id, _EVERY_CLASS)
+        if held is None:
+            return None
+        return Standing(held.types, held.information_class, held.document, held.created)
+
+    def _writable(self, request: Request, entity_id: str) -> Standing:
+        _check_may_write(request.actor)
+        standing = self._standing(request.tenant, entity_id)
+        if standing is None or not request.actor.sees(standing.information_class):
+            raise not_found(entity_id)
+        return standing
+
+    def _change(
+        self, request: Request, entity_id: str, merging: Callable[[Document, str], Merged]
+    ) -> Revision:
+        standing = self._writable(request, entity_id)
+        millis, now = _instant()
+        new, names = merging(orjson.loads(standing.document), now)
+        information_class = self._class_of_changed(request.actor, standing, new)
+        return self._revise(request, ChangeKind.UPDATED, new, names, information_class, standing, millis)
+
+    def _class_of_new(
+        self, actor: Actor, document: Document, wished: InformationClass | None
+    ) -> InformationClass:
+        by_policy = self._classes.class_for(document["type"])
+        if wished is None or wished is by_policy:
+            _check_cleared(actor, by_policy)
+            return by_policy
+        _check_may_classify(actor, wished)
+        return wished
+
+    def _class_of_changed(self, actor: Actor, standing: Standing, new: Document) -> InformationClass:
+        added = [name for name in new["type"] if name not in standing.types]
+        if not added:
+            return standing.information_class
+        raised = max(standing.information_class, self._classes.class_for(added))
+        _check_cleared(actor, raised)
+        return raised
+
+    def _revise(
+        self,
+        request: Request,
+        kind: ChangeKind,
+        document: Document,
+        attributes: tuple[str, ...],
+        information_class: InformationClass,
+        standing: Standing | None,
+        millis: int,
+    ) -> Revision:
+        sequence = self._sequence + 1
+        change = Change(
+            sequence=sequence,
+            tenant=request.tenant,
+            entity_id=document["id"],
+            types=tuple(document["type"]),
+            kind=kind,
+            information_class=information_class,
+            document=orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY),
+            attributes=attributes,
+            at_millis=millis,
+            by=request.actor.id,
+            trace=request.trace,
+        )
+        revision = revise(change, sequence if standing is None else standing.created, document)
+        self._sequence = sequence
+        self._overlay[(request.tenant, change.entity_id)] = revision
+        return revision
+
+
+def not_found(entity_id: Any) -> NotFound:
+    """The error for an Entity that is not there, or not there for the asker: word for word the same."""
+    return ResourceNotFound(
+        f"There is no entity {entity_id}", hint="Check its id; GET /entities lists what is there.", where="id"
+    )
+
+
+def _instant() -> tuple[int, str]:
+    millis = now_millis()
+    return millis, format_instant(from_millis(millis))
+
+
+def _check_may_write(actor: Actor) -> None:
+    if not actor.may("entities:write"):
+        raise NotAllowed(
+            f"{actor.name or actor.id} may not write entities",
+            hint="Sign in with an account whose role may write, or ask the administrator for one.",
+        )
+
+
+def _check_cleared(actor: Actor, information_class: InformationClass) -> None:
+    if not actor.sees(information_class):
+        raise NotAllowed(
+            f"Entities of this type are {information_class.label} in this city",
+            hint=f"Ask the administrator for a role that is cleared for {information_class.label}.",
+            where="type",
+        )
+
+
+def _check_may_classify(actor: Actor, information_class: InformationClass) -> None:
+    if not actor.may("entities:classify"):
+        raise NotAllowed(
+            f"{actor.name or actor.id} may not choose an information class",
+            hint="Leave the class out, or ask the administrator for a role that may classify.",
+        )
+    _check_cleared(actor, information_class)
