@@ -15,8 +15,9 @@ One form is used in the feed, in memory and between the rooms. It is plain JSON:
 
 An attribute has several instances when they differ in datasetId (4.5.5). A *name* is an IRI, but for the
 terms of NGSI-LD's default vocabulary, which are kept short: a name without a colon stands for
-`https://uri.etsi.org/ngsi-ld/default-vocab/` + name. So an Entity written without any @context reads the
-same inside as outside, and the common case needs no translation.
+`https://uri.etsi.org/ngsi-ld/default-context/` + name, or for the core @context's own term (`location` is
+`https://uri.etsi.org/ngsi-ld/location`). So an Entity written without any @context reads the same inside as
+outside, and the common case needs no translation.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ Document = dict[str, Any]
 #: One instance of an attribute in the internal form.
 Instance = dict[str, Any]
 
-DEFAULT_VOCABULARY = "https://uri.etsi.org/ngsi-ld/default-vocab/"
+DEFAULT_VOCABULARY = "https://uri.etsi.org/ngsi-ld/default-context/"
 
 #: The member that carries the content of an attribute, by its type (4.5.2 to 4.5.24).
 CONTENT_MEMBER: dict[str, str] = {

@@ -1,0 +1,480 @@
+"""From what a sender writes to the internal form (ETSI GS CIM 009, 4.5.1 to 4.5.24 and 5.5.4).
+
+The normalized and the concise representation are read alike. Errors name the member at fault by its path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Any, Literal
+
+import orjson
+
+from cityloom.ngsild.contexts import CORE, Context
+from cityloom.ngsild.errors import BadRequestData
+from cityloom.ngsild.geometry import check_geometry, is_geometry
+from cityloom.ngsild.model import CONTENT_MEMBER, Document, Instance
+from cityloom.ngsild.names import NULL, check_uri
+from cityloom.ngsild.scopes import check_scope
+from cityloom.ngsild.values import check_instant, check_language_map, check_text, check_value, joined
+
+#: Attribute instances in one entity, those of attributes of attributes included.
+MAX_ATTRIBUTES = 1_000
+#: How deep attributes may be attributes of attributes.
+MAX_NESTING = 8
+MAX_UNIT_CODE = 100
+
+#: What a fragment is for. Appending adds (5.6.3), updating may delete whole attributes (5.6.2), merging may
+#: give parts of an attribute and delete those (5.5.12).
+Purpose = Literal["append", "update", "merge"]
+
+_CONTENT_MEMBERS = frozenset(CONTENT_MEMBER.values())
+_KIND_BY_CONTENT = {member: kind for kind, member in reversed(CONTENT_MEMBER.items())}
+_WITH_UNIT = frozenset({"Property", "ListProperty"})
+_OTHER_NULLS = ([NULL], {"@none": NULL})
+
+
+class _Mode(Enum):
+    """`nulls`: the NGSI-LD Null deletes. `partial`: an attribute may come without its content."""
+
+    WHOLE = (False, False, False)
+    APPEND = (True, False, False)
+    UPDATE = (True, True, False)
+    MERGE = (True, True, True)
+
+    def __init__(self, fragment: bool, nulls: bool, partial: bool) -> None:
+        self.fragment = fragment
+        self.nulls = nulls
+        self.partial = partial
+
+
+def parse_entity(
+    payload: Any, context: Context = CORE, *, where: str = "", fragment: bool = False
+) -> Document:
+    """A whole entity, or with `fragment` one for an update, in the internal form. Raises BadRequestData.
+
+    `payload` is decoded JSON; `where` is put before the paths in errors.
+    """
+    return _read(payload, context, where, _Mode.UPDATE if fragment else _Mode.WHOLE)
+
+
+def parse_entity_fragment(
+    payload: Any, context: Context = CORE, *, where: str = "", purpose: Purpose = "update"
+) -> Document:
+    """Part of an entity: no id or type is asked for. Deletions become instances that `is_deletion` knows."""
+    return _read(payload, context, where, _Mode[purpose.upper()])
+
+
+def parse_attribute(
+    payload: Any, context: Context = CORE, *, where: str = "", partial: bool = False
+) -> Instance:
+    """One instance of an attribute, such as a PUT or PATCH of it carries.
+
+    With `partial` (5.6.4) it may lack its type and content, and members may be NGSI-LD Null.
+    """
+    reader = _Reader(context, _Mode.MERGE if partial else _Mode.UPDATE)
+    try:
+        if type(payload) is dict and partial and _content_of(payload) is None and not is_geometry(payload):
+            return reader.members({}, payload, 0)
+        instances = reader.instances(payload, 0)
+    except BadRequestData as error:
+        error.where = joined(where, error.where) if where else error.where
+        raise
+    if len(instances) != 1:
+        raise BadRequestData("One instance is wanted", hint="Send one object.", where=where or None)
+    return instances[0]
+
+
+def is_deletion(instance: Mapping[str, Any]) -> bool:
+    """Whether an instance of a fragment asks for the deletion of that instance."""
+    return instance.get("value") == NULL
+
+
+def _read(payload: Any, context: Context, where: str, mode: _Mode) -> Document:
+    try:
+        return _Reader(context, mode).entity(payload)
+    except BadRequestData as error:
+        error.where = joined(where, error.where) if where else error.where
+        raise
+
+
+class _Reader:
+    """Reads one payload. Errors travel up and gather their path on the way."""
+
+    __slots__ = ("context", "count", "expand", "mode")
+
+    def __init__(self, context: Context, mode: _Mode) -> None:
+        self.context = context
+        self.expand = context.expand
+        self.mode = mode
+        self.count = 0
+
+    def entity(self, payload: Any) -> Document:
+        if type(payload) is not dict:
+            raise _bad("An entity is a JSON object", 'Send {"id": …, "type": …, …}.')
+        attributes: dict[str, list[Instance]] = {}
+        document: Document = {}
+        for key, raw in payload.items():
+            try:
+                take = _ENTITY_MEMBERS.get(key)
+                if take is not None:
+                    take(self, document, raw)
+                    continue
+                name = self.expand(key)
+                if name in attributes:
+                    raise _bad(f"The attribute {name} is given twice", "Keep one of the two spellings.")
+                attributes[name] = self.instances(raw, 0)
+            except BadRequestData as error:
+                error.where = joined(key, error.where)
+                raise
+        if not self.mode.fragment and ("id" not in document or "type" not in document):
+            missing = "type" if "id" in document else "id"
+            raise _bad(f"The entity has no {missing}", f'Give it as "{missing}".', missing)
+        document["attrs"] = attributes
+        return document
+
+    def instances(self, raw: Any, depth: int) -> list[Instance]:
+        """The instances of one attribute; `depth` counts the attributes that it is an attribute of."""
+        if type(raw) is dict:
+            return [self.instance(raw, depth)]
+        if type(raw) is list and raw and all(map(_is_instance, raw)):
+            return self.several(raw, depth)
+        if raw == NULL:
+            return [self.deletion(None)]
+        self.counted()
+        return [{"type": "Property", "value": check_value(raw)}]
+
+    def several(self, raw: list[Any], depth: int) -> list[Instance]:
+        found: dict[str | None, Instance] = {}
+        for place, item in enumerate(raw):
+            try:
+                instance = self.instance(item, depth)
+                dataset = instance.get("datasetId")
+                if dataset in found:
+                    raise _bad(
+                        "Two instances have the same datasetId"
+                        if dataset
+                        else "Two instances have no datasetId",
+                        "Give each instance a datasetId of its own (4.5.5).",
+                    )
+            except BadRequestData as error:
+                error.where = joined(place, error.where)
+                raise
+            found[dataset] = instance
+        return list(found.values())
+
+    def instance(self, raw: dict[str, Any], depth: int) -> Instance:
+        kind = raw.get("type")
+        if type(kind) is not str or kind not in CONTENT_MEMBER or CONTENT_MEMBER[kind] not in raw:
+            kind = self.inferred(raw)
+            if kind is None:
+                self.counted()
+                return _concise(raw)
+        return self.members({"type": kind} if kind else {}, raw, depth)
+
+    def members(self, out: Instance, raw: dict[str, Any], depth: int) -> Instance:
+        """Read an instance's members into `out`, which holds its type already where that is known."""
+        self.counted()
+        kind = out.get("type")
+        content = CONTENT_MEMBER[kind] if kind else None
+        gone = False
+        key = ""
+        try:
+            for key, value in raw.items():
+                if key == content:
+                    said = out[key] = _CONTENT[kind](self, value)
+                    gone = said == NULL if type(said) is str else said in _OTHER_NULLS
+                elif key != "type":
+                    take = _MEMBERS.get(key)
+                    if take is not None:
+                        take(self, out, value)
+                    else:
+                        self.sub_attribute(out, key, value, depth)
+        except BadRequestData as error:
+            error.where = joined(key, error.where)
+            raise
+        if "unitCode" in out and kind and kind not in _WITH_UNIT:
+            raise _bad(f"A {kind} has no unit", "Leave unitCode out.", "unitCode")
+        return self.deletion(out.get("datasetId")) if gone else out
+
+    def inferred(self, raw: dict[str, Any]) -> str | None:
+        """The type of an instance that does not state it (4.5.2.3).
+
+        None for a plain object, which is a value; "" where part of an attribute says nothing of its type.
+        """
+        stated = raw.get("type", raw.get("@type"))
+        content = _content_of(raw)
+        if stated is None:
+            return self.inferred_from(raw, content)
+        kind = self.context.expand_value(stated) if type(stated) is str else stated
+        if type(kind) is not str or kind not in CONTENT_MEMBER:
+            if is_geometry(raw):
+                return None
+            raise _bad(
+                f"{ascii(stated)[:60]} is not a type of attribute",
+                f"Use one of {', '.join(CONTENT_MEMBER)}.",
+                "type",
+            )
+        if CONTENT_MEMBER[kind] not in raw and not self.mode.partial:
+            raise _bad(f"The {kind} has no {CONTENT_MEMBER[kind]}", f'Give it as "{CONTENT_MEMBER[kind]}".')
+        return kind
+
+    def inferred_from(self, raw: dict[str, Any], content: str | None) -> str | None:
+        if content == "value":
+            return "GeoProperty" if is_geometry(raw["value"]) else "Property"
+        if content is not None:
+            return _KIND_BY_CONTENT[content]
+        if any(member in raw for member in ("observedAt", "unitCode", "datasetId")):
+            if self.mode.partial:
+                return ""
+            raise _bad("The attribute has no value", 'Give it as "value", or as "object" for a Relationship.')
+        return None
+
+    def sub_attribute(self, out: Instance, key: str, value: Any, depth: int) -> None:
+        if depth >= MAX_NESTING:
+            raise _bad(
+                f"Attributes are nested more than {MAX_NESTING} deep", "Use a JsonProperty for deep data."
+            )
+        name = self.expand(key)
+        attributes = out.setdefault("attrs", {})
+        if name in attributes:
+            raise _bad(f"The attribute {name} is given twice", "Keep one of the two spellings.")
+        attributes[name] = self.instances(value, depth + 1)
+
+    def counted(self) -> None:
+        self.count += 1
+        if self.count > MAX_ATTRIBUTES:
+            raise _bad(
+                f"The entity has more than {MAX_ATTRIBUTES} attributes", "Split it into several entities."
+            )
+
+    def deletion(self, dataset: str | None) -> Instance:
+        if not self.mode.nulls:
+            raise _bad(f'"{NULL}" deletes, and there is nothing to delete here', "Leave the attribute out.")
+        self.counted()
+        gone: Instance = {"type": "Property", "value": NULL}
+        if dataset is not None:
+            gone["datasetId"] = dataset
+        return gone
+
+
+def _concise(raw: dict[str, Any]) -> Instance:
+    """An object that is a value: a geometry, or any other (4.5.2.3, 4.7.3)."""
+    if is_geometry(raw):
+        return {"type": "GeoProperty", "value": check_geometry(raw)}
+    return {"type": "Property", "value": check_value(raw)}
+
+
+def _content_of(raw: Mapping[str, Any]) -> str | None:
+    return next((member for member in raw if member in _CONTENT_MEMBERS), None)
+
+
+def _is_instance(item: Any) -> bool:
+    if type(item) is not dict:
+        return False
+    kind = item.get("type")
+    return (type(kind) is str and kind in CONTENT_MEMBER) or _content_of(item) is not None
+
+
+# --- The content of each type of attribute
+
+
+def _property(reader: _Reader, value: Any) -> Any:
+    return check_value(value, nothing=reader.mode.partial)
+
+
+def _geo_property(_reader: _Reader, value: Any) -> Any:
+    if value == NULL:
+        return value
+    if type(value) is str:
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            raise _bad("The text is no GeoJSON geometry", "Send the geometry as an object.") from None
+    return check_geometry(value)
+
+
+def _relationship(_reader: _Reader, value: Any) -> Any:
+    if type(value) is list and value:
+        return [check_uri(item, f"[{place}]") for place, item in enumerate(value)]
+    return check_uri(value, "")
+
+
+def _language_property(_reader: _Reader, value: Any) -> Any:
+    return value if value == NULL else check_language_map(value)
+
+
+def _vocab_property(reader: _Reader, value: Any) -> Any:
+    items = value if type(value) is list else [value]
+    if not items or not all(type(item) is str and item for item in items):
+        raise _bad("A vocab is a string or an array of strings", "Write terms of the @context, or URIs.")
+    names = [item if item == NULL else reader.context.expand_value(check_text(item)) for item in items]
+    return names if type(value) is list else names[0]
+
+
+def _json_property(_reader: _Reader, value: Any) -> Any:
+    return check_value(value, null=True)
+
+
+def _list_property(reader: _Reader, value: Any) -> Any:
+    if value in (NULL, [NULL]):
+        return value
+    if type(value) is not list:
+        raise _bad("A valueList is an array", "Write the values in their order.")
+    return check_value(value, nothing=reader.mode.partial)
+
+
+def _list_relationship(_reader: _Reader, value: Any) -> Any:
+    if value in (NULL, [NULL]):
+        return value
+    if type(value) is not list:
+        raise _bad("An objectList is an array", "Write the URIs in their order.")
+    found = []
+    for place, item in enumerate(value):
+        target = item["object"] if type(item) is dict and set(item) == {"object"} else item
+        found.append(check_uri(target, f"[{place}]"))
+    return found
+
+
+_CONTENT: dict[str | None, Callable[[_Reader, Any], Any]] = {
+    "Property": _property,
+    "GeoProperty": _geo_property,
+    "Relationship": _relationship,
+    "LanguageProperty": _language_property,
+    "VocabProperty": _vocab_property,
+    "JsonProperty": _json_property,
+    "ListProperty": _list_property,
+    "ListRelationship": _list_relationship,
+}
+
+# --- The members of an attribute that are no attributes
+
+
+def _take_nothing(_reader: _Reader, _out: Instance, _value: Any) -> None:
+    """What the system writes itself is no error when it comes back, and changes nothing."""
+
+
+def _take_observed(reader: _Reader, out: Instance, value: Any) -> None:
+    out["observedAt"] = value if value == NULL and reader.mode.partial else check_instant(value)
+
+
+def _take_expiry(reader: _Reader, out: Instance, value: Any) -> None:
+    out["expiresAt"] = value if value == NULL and reader.mode.nulls else check_instant(value)
+
+
+def _take_unit(reader: _Reader, out: Instance, value: Any) -> None:
+    if (
+        type(value) is not str
+        or not 0 < len(value) <= MAX_UNIT_CODE
+        or (value == NULL and not reader.mode.partial)
+    ):
+        raise _bad("A unitCode is a UN/CEFACT code", "Write a code such as CEL for degrees Celsius.")
+    out["unitCode"] = check_text(value)
+
+
+def _take_dataset(_reader: _Reader, out: Instance, value: Any) -> None:
+    if value == NULL:
+        raise _bad("A datasetId cannot be deleted", "Delete the instance instead.")
+    if value != "@none":
+        out["datasetId"] = check_uri(value, "")
+
+
+def _take_object_type(reader: _Reader, out: Instance, value: Any) -> None:
+    if out.get("type") not in ("Relationship", "ListRelationship"):
+        raise _bad("An objectType belongs to a Relationship", "Leave it out.")
+    items = value if type(value) is list else [value]
+    if not items or not all(type(item) is str for item in items):
+        raise _bad("An objectType names one type or several", "Write the type of the entity pointed to.")
+    names = [reader.expand(item) for item in items]
+    out["objectType"] = names if type(value) is list else names[0]
+
+
+def _take_value_type(reader: _Reader, out: Instance, value: Any) -> None:
+    if type(value) is not str or not value:
+        raise _bad("A valueType names a datatype", "Write a term or a URI.")
+    out["valueType"] = reader.context.expand_value(check_text(value))
+
+
+def _refuse_member(_reader: _Reader, out: Instance, _value: Any) -> None:
+    kind = out.get("type", "attribute")
+    raise _bad(f"A {kind} cannot have this member", "Leave it out, or correct the attribute's type.")
+
+
+_MEMBERS: dict[str, Callable[[_Reader, Instance, Any], None]] = {
+    **dict.fromkeys(("type", "@type", "createdAt", "modifiedAt", "deletedAt", "instanceId"), _take_nothing),
+    "observedAt": _take_observed,
+    "expiresAt": _take_expiry,
+    "unitCode": _take_unit,
+    "datasetId": _take_dataset,
+    "objectType": _take_object_type,
+    "valueType": _take_value_type,
+    **dict.fromkeys(
+        (*_CONTENT_MEMBERS, "id", "@id", "@context", "@value", "entity", "entityList"), _refuse_member
+    ),
+    **dict.fromkeys(
+        (
+            "previousValue",
+            "previousObject",
+            "previousLanguageMap",
+            "previousVocab",
+            "previousJson",
+            "previousValueList",
+            "previousObjectList",
+        ),
+        _refuse_member,
+    ),
+}
+
+# --- The members of an entity that are no attributes
+
+
+def _entity_id(_reader: _Reader, document: Document, value: Any) -> None:
+    if "id" in document:
+        raise _bad("The id is given twice", 'Keep "id".')
+    document["id"] = check_uri(value, "")
+
+
+def _entity_type(reader: _Reader, document: Document, value: Any) -> None:
+    if "type" in document:
+        raise _bad("The type is given twice", 'Keep "type".')
+    names = value if type(value) is list else [value]
+    if not names or not all(type(name) is str for name in names):
+        raise _bad("A type is a name or an array of names", 'Write it as "type": "Streetlight".')
+    document["type"] = list(dict.fromkeys(map(reader.expand, names)))
+
+
+def _entity_scope(reader: _Reader, document: Document, value: Any) -> None:
+    if value == NULL and reader.mode.nulls:
+        document["scope"] = [NULL]
+        return
+    items = value if type(value) is list else [value]
+    if not items:
+        raise _bad("A scope is a path or an array of paths", 'Write it as "/Aarhus/Centre".')
+    document["scope"] = list(dict.fromkeys(map(check_scope, items)))
+
+
+def _entity_nothing(_reader: _Reader, _document: Document, _value: Any) -> None:
+    """@context is known already; the rest the system writes itself."""
+
+
+def _entity_expiry(reader: _Reader, document: Document, value: Any) -> None:
+    _take_expiry(reader, document, value)
+
+
+def _entity_refuse(_reader: _Reader, _document: Document, _value: Any) -> None:
+    raise _bad("This word of NGSI-LD cannot be the name of an attribute", "Choose another name (4.5.1).")
+
+
+_ENTITY_MEMBERS: dict[str, Callable[[_Reader, Document, Any], None]] = {
+    **dict.fromkeys(_MEMBERS, _entity_refuse),
+    **dict.fromkeys(("createdAt", "modifiedAt", "deletedAt", "@context"), _entity_nothing),
+    **dict.fromkeys(("id", "@id"), _entity_id),
+    **dict.fromkeys(("type", "@type"), _entity_type),
+    "scope": _entity_scope,
+    "expiresAt": _entity_expiry,
+}
+
+
+def _bad(message: str, hint: str, where: str | None = None) -> BadRequestData:
+    return BadRequestData(message, hint=hint, where=where)
