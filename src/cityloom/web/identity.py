@@ -1,0 +1,75 @@
+"""Who asks: from a request's session cookie or bearer token to the Actor, at `request.state.actor`."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from cityloom.access.entrance import Access
+from cityloom.access.errors import NotSignedIn
+from cityloom.kernel.actor import ANONYMOUS
+from cityloom.kernel.errors import CityError, NotAllowed
+
+SESSION_COOKIE = "cityloom_session"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Identify:
+    """ASGI middleware. Sets `state.actor` (an Actor), `state.session` (the session's token or "") and
+    `state.refusal`: the CityError of a token that opens nothing or of a request sent from another site,
+    for the application to answer in its own form. It must be raised before anything is done."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app = app
+        self._access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not scope["path"].startswith("/static/"):
+            await self._identify(scope)
+        await self._app(scope, receive, send)
+
+    async def _identify(self, scope: Scope) -> None:
+        state = scope.setdefault("state", {})
+        headers = Headers(scope=scope)
+        session, bearer = _session(headers), _bearer(headers)
+        state["session"] = "" if bearer is not None else session or ""
+        state["bearer"] = bearer is not None
+        state["refusal"] = None
+        try:
+            state["actor"] = await self._access.actor_for(session=session, bearer=bearer)
+            if bearer is None and scope["method"] not in _SAFE:
+                _check_origin(headers)
+        except (NotSignedIn, NotAllowed) as refusal:
+            state["actor"] = ANONYMOUS
+            state["refusal"] = refusal
+
+
+def refusal_of(scope: Scope) -> CityError | None:
+    """The error with which this request must be answered, or None."""
+    refusal: CityError | None = scope.get("state", {}).get("refusal")
+    return refusal
+
+
+def _session(headers: Headers) -> str | None:
+    return cookie_parser(headers.get("cookie", "")).get(SESSION_COOKIE)
+
+
+def _bearer(headers: Headers) -> str | None:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _check_origin(headers: Headers) -> None:
+    """A browser says where a request was set off; one from another site is refused (with or without a
+    cookie: under open access the cookie is not what opens). Programs say nothing and pass."""
+    origin = headers.get("origin")
+    foreign = headers.get("sec-fetch-site") == "cross-site"
+    if origin is not None and origin != "null":
+        foreign = foreign or urlsplit(origin).netloc != headers.get("host", "")
+    if foreign or origin == "null":
+        raise NotAllowed(
+            "This request was sent from another site", hint="Open this city's own page and do it there."
+        )

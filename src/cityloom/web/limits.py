@@ -1,0 +1,106 @@
+"""How much a request may send, and how long it may take to send it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import msgspec
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cityloom.kernel.errors import BadInput
+
+MEGABYTE = 1_000_000
+
+
+class TooLarge(BadInput):
+    """The request's body is larger than the address takes."""
+
+
+class TooSlow(BadInput):
+    """The request's body did not arrive in time."""
+
+
+class BodyLimits(msgspec.Struct, frozen=True):
+    """Bytes by the beginning of the path, the longest beginning counting; seconds for a body to arrive."""
+
+    bytes_by_path: Mapping[str, int] = {
+        "": MEGABYTE,
+        "/ngsi-ld/": 64 * MEGABYTE,
+        "/hooks/": 16 * MEGABYTE,
+        "/report": 12 * MEGABYTE,
+        "/indicators/": 12 * MEGABYTE,
+    }
+    #: For the first byte and between two pieces.
+    pause_seconds: float = 15.0
+    #: For the whole body.
+    whole_seconds: float = 120.0
+
+    def largest(self, path: str) -> int:
+        return max(
+            ((len(begin), size) for begin, size in self.bytes_by_path.items() if path.startswith(begin))
+        )[1]
+
+
+class LimitBodies:
+    """ASGI middleware. What exceeds a limit is raised where the body is read, as TooLarge or TooSlow."""
+
+    def __init__(self, app: ASGIApp, limits: BodyLimits) -> None:
+        self._app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        largest = self._limits.largest(scope["path"])
+        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        body = _Body(receive, largest, self._limits, too_large=not _fits(announced, largest))
+        await self._app(scope, body, send)
+
+
+def _fits(announced: bytes, largest: int) -> bool:
+    return not announced.isdigit() or (len(announced) < 19 and int(announced) <= largest)
+
+
+class _Body:
+    """Stands in for `receive`: counts and times the body, and lets everything else through."""
+
+    def __init__(self, receive: Receive, largest: int, limits: BodyLimits, *, too_large: bool) -> None:
+        self._receive = receive
+        self._largest = largest
+        self._limits = limits
+        self._too_large = too_large
+        self._seen = 0
+        self._ends = 0.0
+        self._complete = False
+
+    async def __call__(self) -> Message:
+        if self._complete:
+            return await self._receive()
+        if self._too_large:
+            raise self._refusal()
+        message = await self._in_time()
+        if message["type"] == "http.request":
+            self._seen += len(message.get("body", b""))
+            self._complete = not message.get("more_body", False)
+            if self._seen > self._largest:
+                raise self._refusal()
+        return message
+
+    async def _in_time(self) -> Message:
+        now = asyncio.get_running_loop().time()
+        self._ends = self._ends or now + self._limits.whole_seconds
+        try:
+            async with asyncio.timeout_at(min(now + self._limits.pause_seconds, self._ends)):
+                return await self._receive()
+        except TimeoutError:
+            raise TooSlow(
+                "The request's body did not arrive in time", hint="Send it again over a better connection."
+            ) from None
+
+    def _refusal(self) -> TooLarge:
+        return TooLarge(
+            f"The request is larger than {self._largest / MEGABYTE:g} MB",
+            hint="Send less at once: smaller batches, a smaller photo.",
+        )

@@ -1,0 +1,81 @@
+"""What the pages and the API need of the house: every room, and what is known of the city itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+from zoneinfo import ZoneInfo
+
+from cityloom.kernel.time import Clock
+
+if TYPE_CHECKING:
+    from cityloom.access.audit import AuditLog
+    from cityloom.access.entrance import Access
+    from cityloom.context.broker import Broker
+
+
+@dataclass(frozen=True, kw_only=True)
+class City:
+    """What city.toml says that the pages show."""
+
+    name: str
+    zone: ZoneInfo
+    #: Codes of the languages offered, the first for those who ask for none of them.
+    languages: tuple[str, ...] = ("en",)
+    #: Longitude and latitude of the centre, WGS 84 degrees.
+    centre: tuple[float, float] = (0.0, 0.0)
+    #: west, south, east, north; empty where the data decide.
+    bounds: tuple[float, ...] = ()
+    #: Template of raster tiles, and whom to thank for them; empty: the roads of the data are drawn.
+    tiles: str = ""
+    tiles_attribution: str = ""
+    #: What kind of city this is when its readings are not of here and now.
+    demo: Literal["", "replayed", "simulated"] = ""
+    #: What every page then says, by language: {"en": "replayed open data of 2014"}.
+    badge: Mapping[str, str] = field(default_factory=dict)
+
+
+class Pace(Protocol):
+    """The hand on a replayed or simulated city's clock."""
+
+    @property
+    def speed(self) -> float:
+        """Seconds of the city's time in one second, while it is not paused."""
+        ...
+
+    @property
+    def paused(self) -> bool: ...
+
+    def set_speed(self, speed: float) -> None:
+        """Raises BadInput for a speed the city cannot keep."""
+        ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+
+class Health(Protocol):
+    """How the process is, for /readyz and the system page. Quick, and safe to ask often."""
+
+    def troubles(self) -> list[str]:
+        """What keeps the city from answering, in plain words; empty: it answers."""
+        ...
+
+    def figures(self) -> Mapping[str, str | int | float]:
+        """Figures of the process: folder, ports, memory, disk. For administrators alone."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rooms:
+    """The house. `pace` is None in a city that lives in the present."""
+
+    city: City
+    clock: Clock
+    access: Access
+    audit: AuditLog
+    broker: Broker
+    health: Health
+    pace: Pace | None = None
