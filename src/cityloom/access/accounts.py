@@ -84,7 +84,7 @@ class Accounts:
     ) -> SignedIn:
         """Sign in. Raises NotSignedIn, in the same time and words whatever was wrong, or TooManyAttempts."""
         folded = fold_name(name)[:64]
-        account = self._store.account_named(folded)
+        account = self._store.account_named(folded) if _NAME.fullmatch(folded) else None
         known = account is not None and self._known_at(account.id, address)
         self._throttle.attempt(folded, address, known=known)
         right = await self._passwords.verify(account.password_hash if account else None, password)
@@ -185,7 +185,7 @@ class Accounts:
         account = Account(
             id=new_id("person:"),
             name=folded,
-            display_name=display_name.strip()[:100] or folded,
+            display_name=_check_display_name(display_name) or folded,
             roles=held,
             password_hash=await self._passwords.hash(password),
             must_change_password=True,
@@ -312,6 +312,14 @@ class Accounts:
         # A name that is no account is not written down: people type their password there.
         who = Actor(id=account.id, name=account.display_name) if account else Actor(id="anonymous")
         await self._audit.record(who, "session.refuse", account.id if account else "", {"address": address})
+
+
+def _check_display_name(name: str) -> str:
+    shown = name.strip()
+    if len(shown) > 100 or not shown.isprintable():
+        hint = "Use up to 100 letters, digits, signs and spaces."
+        raise BadInput("The name cannot be shown on a page", hint=hint, where="displayName")
+    return shown
 
 
 def actor_of(account: Account) -> Actor:

@@ -36,7 +36,8 @@ _STEMS = """
 _COMMON_STEMS = frozenset(_STEMS.split())
 _RUNS = (
     "abcdefghijklmnopqrstuvwxyz" * 2,
-    "01234567890" * 4,
+    "1234567890" * 4,
+    "0123456789" * 4,
     "12345678900987654321",
     "qwertyuiopasdfghjklzxcvbnm",
     "qwertzuiopasdfghjklyxcvbnm",

@@ -64,7 +64,7 @@ class Sessions:
             seen_at=now,
             expires_at=now + self._rules.longest,
             address=address[:64],
-            browser=browser[:200],
+            browser=browser[:200].encode("utf-8", "replace").decode(),
         )
         who = Actor(id=account.id, name=account.display_name)
         await self._audit.record(who, "session.open", session.id, {"address": session.address})
