@@ -1,1 +1,1 @@
-"""Remembers: series, temporal queries, aggregation, export, and how a value came to be."""
+"""Remembers: series of readings, what can be asked of them, and the way from a decision back to them."""

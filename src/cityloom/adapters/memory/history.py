@@ -26,7 +26,7 @@ from cityloom.history.model import (
 )
 from cityloom.history.ports import COUNTS, EXPORT_COLUMNS
 from cityloom.kernel.errors import BadInput
-from cityloom.kernel.time import format_instant, from_millis
+from cityloom.kernel.time import from_millis
 
 
 class MemoryHistory:
@@ -189,9 +189,13 @@ def _export_row(one: Series, found: Readings, row: int) -> tuple[str, ...]:
         " ".join(one.types),
         one.key.attribute,
         one.key.dataset,
-        format_instant(from_millis(int(found.at[row]))),
+        _instant(int(found.at[row])),
         "" if text is not None else str(number),
         text or "",
         one.key.unit_code,
-        format_instant(from_millis(int(found.recorded_at[row]))),
+        _instant(int(found.recorded_at[row])),
     )
+
+
+def _instant(millis: int) -> str:
+    return from_millis(millis).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

@@ -1,0 +1,1 @@
+"""DuckDB in the process: history in one file."""

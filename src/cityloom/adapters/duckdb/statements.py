@@ -1,0 +1,154 @@
+"""The SQL of the history in DuckDB.
+
+Whatever comes from outside is bound or lies in a registered table; what is put together here are the names of
+columns and whole numbers.
+"""
+# ruff: noqa: S608 - statements are put together from this module's own words alone
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cityloom.history.model import Integers, Window
+
+SCHEMA_VERSION = 1
+
+SCHEMA = (
+    """
+    CREATE TABLE IF NOT EXISTS series (
+      id INTEGER NOT NULL,
+      tenant VARCHAR NOT NULL,
+      entity_id VARCHAR NOT NULL,
+      attribute VARCHAR NOT NULL,
+      dataset VARCHAR NOT NULL,
+      attribute_type VARCHAR NOT NULL,
+      unit_code VARCHAR NOT NULL,
+      types VARCHAR NOT NULL,
+      information_class UTINYINT NOT NULL,
+      retired BOOLEAN NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS reading (
+      series INTEGER NOT NULL,
+      observed_at BIGINT NOT NULL,
+      kind UTINYINT NOT NULL,
+      number DOUBLE,
+      text VARCHAR,
+      sequence BIGINT NOT NULL,
+      recorded_at BIGINT NOT NULL,
+      superseded BOOLEAN NOT NULL
+    )
+    """,
+    "CREATE TABLE IF NOT EXISTS progress (schema_version INTEGER NOT NULL, last_sequence BIGINT NOT NULL)",
+    f"INSERT INTO progress SELECT {SCHEMA_VERSION}, 0 WHERE NOT EXISTS (FROM progress)",
+)
+
+UPDATE_SERIES = """
+    UPDATE series SET types = moved.types, information_class = moved.information_class,
+      retired = moved.retired
+    FROM moved WHERE series.id = moved.id
+"""
+
+#: Bound: the earliest and the latest instant of the late readings, which keep the scan to their row groups.
+SUPERSEDE = """
+    UPDATE reading SET superseded = true FROM late
+    WHERE reading.observed_at BETWEEN ? AND ? AND NOT reading.superseded
+      AND reading.series = late.series AND reading.observed_at = late.observed_at
+      AND reading.sequence < late.sequence
+"""
+
+STATISTICS = """
+    SELECT series, count(*), min(observed_at), max(observed_at) FROM reading SEMI JOIN wanted USING (series)
+    WHERE NOT superseded GROUP BY series ORDER BY series
+"""
+
+_METHODS = {
+    "totalCount": "count(*)",
+    "distinctCount": "count(DISTINCT coalesce(text, number::VARCHAR))",
+    "sum": "sum(number)",
+    "avg": "avg(number)",
+    "min": "min(number)",
+    "max": "max(number)",
+    "stddev": "stddev_pop(number)",
+    "sumsq": "sum(number * number)",
+}
+
+
+def bounds(window: Window) -> list[int]:
+    """What to bind to the conditions of a window, in their order."""
+    return [bound for bound in (window.since, window.until) if bound is not None]
+
+
+def raw(window: Window) -> str:
+    """Readings of a window. Needs the table `wanted(series)`."""
+    time = _time(window)
+    newest = f"QUALIFY row_number() OVER (PARTITION BY series ORDER BY {time} DESC, sequence DESC) <= "
+    return f"""
+        SELECT series, observed_at, kind, number, text, sequence, recorded_at
+        FROM reading SEMI JOIN wanted USING (series) {_where(window)}
+        {newest + str(int(window.last_n)) if window.last_n is not None else ""}
+        ORDER BY series, {time}, sequence
+        {f"LIMIT {int(window.limit)}" if window.limit is not None else ""}
+    """
+
+
+def aggregate(window: Window, edges: Integers, methods: Sequence[str]) -> str:
+    """Aggregates by row and bucket. Needs the tables `wanted(series, row)` and `edges(edge, bucket)`."""
+    time = _time(window)
+    columns = ", ".join(f'{_METHODS[name]} AS "{name}"' for name in methods)
+    step = steps_of(edges)
+    inside = f"{time} >= {int(edges[0])} AND {time} < {int(edges[-1])}"
+    where = f"{_where(window)} AND {inside}"
+    rows = f"SELECT row, {time} AS instant, number, text FROM reading JOIN wanted USING (series) {where}"
+    if step is not None:
+        bucket = f"(instant - {int(edges[0])}) // {step}"
+        return f"SELECT row, {bucket} AS bucket, {columns} FROM ({rows}) GROUP BY ALL"
+    return f"""
+        SELECT row, bucket, {columns} FROM ({rows}) ASOF JOIN edges ON instant >= edges.edge
+        GROUP BY row, bucket
+    """
+
+
+def export(window: Window, path: Path, format_name: str) -> str:
+    """Copy a window to a file, one row a reading, with EXPORT_COLUMNS. Needs `wanted(series)`."""
+    time = _time(window)
+    options = "FORMAT csv, HEADER" if format_name == "csv" else "FORMAT parquet, COMPRESSION zstd"
+    instant = "make_timestamp({} * 1000)"
+    if format_name == "csv":
+        instant = f"strftime({instant}, '%Y-%m-%dT%H:%M:%S.%gZ')"
+    else:
+        instant = f"timezone('UTC', {instant})"
+    return f"""
+        COPY (
+          SELECT s.entity_id, s.types AS entity_type, s.attribute, s.dataset,
+            {instant.format("r.observed_at")} AS observed_at, r.number AS value, r.text, s.unit_code,
+            {instant.format("r.recorded_at")} AS recorded_at
+          FROM reading r SEMI JOIN wanted USING (series) JOIN series s ON s.id = r.series
+          {_where(window)}
+          ORDER BY s.entity_id, s.attribute, s.dataset, {time}, r.sequence
+        ) TO '{str(path).replace("'", "''")}' ({options})
+    """
+
+
+def steps_of(edges: Integers) -> int | None:
+    """The common width of the periods; None when they differ."""
+    widths = np.unique(np.diff(edges))
+    return int(widths[0]) if len(widths) == 1 else None
+
+
+def _time(window: Window) -> str:
+    return "recorded_at" if window.by_recorded else "observed_at"
+
+
+def _where(window: Window) -> str:
+    time = _time(window)
+    conditions = ["true" if window.corrected else "NOT superseded"]
+    if window.since is not None:
+        conditions.append(f"{time} >= ?")
+    if window.until is not None:
+        conditions.append(f"{time} < ?")
+    return "WHERE " + " AND ".join(conditions)

@@ -1,0 +1,273 @@
+"""The directory of series, held in memory by every store: which reading belongs to which series. Pure.
+
+`plan` works out what a batch means without touching the directory; `apply` makes it so once the store has
+committed. So a failed commit leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from cityloom.history.model import EntityNews, NewReading, ReadingBatch, Series, SeriesKey, ValueKind
+from cityloom.kernel.change import ChangeKind
+
+
+class Row(NamedTuple):
+    """A reading as the store keeps it."""
+
+    series: int
+    at: int
+    kind: ValueKind
+    number: float | None
+    text: str | None
+    sequence: int
+    recorded_at: int
+
+
+#: The newest value of a series: at, kind, number, text.
+Newest = tuple[int, ValueKind, float | None, str | None]
+
+
+class Plan(msgspec.Struct):
+    """What a batch adds."""
+
+    created: dict[int, Series] = msgspec.field(default_factory=dict)
+    changed: dict[int, Series] = msgspec.field(default_factory=dict)
+    rows: list[Row] = msgspec.field(default_factory=list)
+    #: (series, at, sequence): readings with these series and at and a lower sequence are superseded.
+    late: list[tuple[int, int, int]] = msgspec.field(default_factory=list)
+    newest: dict[int, Newest] = msgspec.field(default_factory=dict)
+
+
+class SeriesDirectory:
+    """All series of a store. `newest_of` asks the store for the newest readings of series not yet met."""
+
+    def __init__(
+        self, series: Iterable[Series], newest_of: Callable[[list[int]], dict[int, Newest | None]]
+    ) -> None:
+        self._lock = threading.RLock()
+        self._newest_of = newest_of
+        self._newest: dict[int, Newest | None] = {}
+        self._by_id: dict[int, Series] = {}
+        self._live: dict[SeriesKey, int] = {}
+        self._by_entity: dict[tuple[str, str], list[int]] = {}
+        self._by_type: dict[tuple[str, str], set[int]] = {}
+        self._next_id = 1
+        for one in series:
+            self._put(one)
+
+    def plan(self, batch: ReadingBatch) -> Plan:
+        """What must be stored for a batch."""
+        with self._lock:
+            self._meet(batch)
+            planner = _Planner(self)
+            for news in batch:
+                planner.take(news)
+            return planner.plan
+
+    def apply(self, plan: Plan) -> None:
+        """Take over what was stored."""
+        with self._lock:
+            for one in (*plan.created.values(), *plan.changed.values()):
+                self._put(one)
+            self._newest.update(plan.newest)
+
+    def select(
+        self,
+        tenant: str,
+        *,
+        entity_ids: Sequence[str] | None = None,
+        types: Sequence[str] | None = None,
+        attributes: Sequence[str] | None = None,
+        datasets: Sequence[str] | None = None,
+    ) -> list[Series]:
+        """The series that fit every condition that is given, in the order of their id."""
+        with self._lock:
+            found = [self._by_id[one] for one in sorted(self._candidates(tenant, entity_ids, types))]
+        wanted = None if attributes is None else frozenset(attributes)
+        sets = None if datasets is None else frozenset(datasets)
+        return [
+            one
+            for one in found
+            if (wanted is None or one.key.attribute in wanted) and (sets is None or one.key.dataset in sets)
+        ]
+
+    def forget(self, series: Iterable[int]) -> None:
+        """Drop series from the directory."""
+        with self._lock:
+            for number in series:
+                gone = self._by_id.pop(number, None)
+                if gone is None:
+                    continue
+                self._newest.pop(number, None)
+                if self._live.get(gone.key) == number:
+                    del self._live[gone.key]
+                self._by_entity[gone.key.tenant, gone.key.entity_id].remove(number)
+                for name in gone.types:
+                    self._by_type[gone.key.tenant, name].discard(number)
+
+    def get(self, number: int) -> Series:
+        """The series of an id."""
+        return self._by_id[number]
+
+    def of_entity(self, tenant: str, entity_id: str) -> list[int]:
+        """Ids of the series of an Entity, retired ones too."""
+        return self._by_entity.get((tenant, entity_id), [])
+
+    def live(self, key: SeriesKey) -> int | None:
+        """The id of the series that takes readings of this key now."""
+        return self._live.get(key)
+
+    def newest(self, number: int) -> Newest | None:
+        """The newest value of a series."""
+        return self._newest.get(number)
+
+    @property
+    def next_id(self) -> int:
+        """An id that is free."""
+        return self._next_id
+
+    def _candidates(
+        self, tenant: str, entity_ids: Sequence[str] | None, types: Sequence[str] | None
+    ) -> set[int]:
+        typed = None
+        if types is not None:
+            typed = set[int]().union(*(self._by_type.get((tenant, name), ()) for name in types))
+        if entity_ids is not None:
+            named = {one for name in entity_ids for one in self._by_entity.get((tenant, name), ())}
+            return named if typed is None else named & typed
+        if typed is not None:
+            return typed
+        return {number for number, one in self._by_id.items() if one.key.tenant == tenant}
+
+    def _meet(self, batch: ReadingBatch) -> None:
+        """Ask the store once for the newest values of all known series that a batch touches first."""
+        unknown = {
+            number
+            for news in batch
+            for number in self.of_entity(news.tenant, news.entity_id)
+            if number not in self._newest
+        }
+        if unknown:
+            found = self._newest_of(sorted(unknown))
+            self._newest.update({number: found.get(number) for number in unknown})
+
+    def _put(self, one: Series) -> None:
+        known = self._by_id.get(one.id)
+        tenant = one.key.tenant
+        if known is None:
+            self._by_entity.setdefault((tenant, one.key.entity_id), []).append(one.id)
+        elif known.types != one.types:
+            for name in known.types:
+                self._by_type[tenant, name].discard(one.id)
+        for name in one.types:
+            self._by_type.setdefault((tenant, name), set()).add(one.id)
+        self._by_id[one.id] = one
+        if not one.retired:
+            self._live[one.key] = one.id
+        elif self._live.get(one.key) == one.id:
+            del self._live[one.key]
+        self._next_id = max(self._next_id, one.id + 1)
+
+
+class _Planner:
+    """Reads a batch in order over the directory and its own additions."""
+
+    def __init__(self, directory: SeriesDirectory) -> None:
+        self.plan = Plan()
+        self._directory = directory
+        self._next_id = directory.next_id
+        self._live: dict[SeriesKey, int | None] = {}
+        self._added: dict[tuple[str, str], list[int]] = {}
+
+    def take(self, news: EntityNews) -> None:
+        if news.kind is ChangeKind.CREATED:
+            self._revive(news)
+        self._follow_entity(news)
+        for reading in news.readings:
+            self._place(news, reading)
+        if news.kind is ChangeKind.DELETED:
+            for one in self._series_of(news):
+                if not one.retired:
+                    self._change(msgspec.structs.replace(one, retired=True))
+
+    def _series_of(self, news: EntityNews) -> list[Series]:
+        entity = (news.tenant, news.entity_id)
+        numbers = [*self._directory.of_entity(*entity), *self._added.get(entity, ())]
+        return [self._current(number) for number in numbers]
+
+    def _current(self, number: int) -> Series:
+        plan = self.plan
+        return plan.created.get(number) or plan.changed.get(number) or self._directory.get(number)
+
+    def _revive(self, news: EntityNews) -> None:
+        """An Entity of the same class that comes back goes on with its series.
+
+        One that comes back with another class begins anew, so that a free id opens no secret history.
+        """
+        for one in self._series_of(news):
+            same = one.information_class == news.information_class
+            if one.retired and same and self._live_id(one.key) is None:
+                self._change(msgspec.structs.replace(one, retired=False))
+
+    def _follow_entity(self, news: EntityNews) -> None:
+        """The class and types of an Entity are those of its series."""
+        for one in self._series_of(news):
+            now = (news.types, news.information_class)
+            if not one.retired and (one.types, one.information_class) != now:
+                changed = msgspec.structs.replace(
+                    one, types=news.types, information_class=news.information_class
+                )
+                self._change(changed)
+
+    def _change(self, one: Series) -> None:
+        target = self.plan.created if one.id in self.plan.created else self.plan.changed
+        target[one.id] = one
+        self._live[one.key] = None if one.retired else one.id
+
+    def _live_id(self, key: SeriesKey) -> int | None:
+        return self._live[key] if key in self._live else self._directory.live(key)
+
+    def _place(self, news: EntityNews, reading: NewReading) -> None:
+        key = SeriesKey(
+            news.tenant,
+            news.entity_id,
+            reading.attribute,
+            reading.dataset,
+            reading.attribute_type,
+            reading.unit_code,
+        )
+        number = self._live_id(key) or self._create(news, key)
+        newest = self.plan.newest.get(number) or self._directory.newest(number)
+        said: Newest = (reading.at, reading.kind, reading.number, reading.text)
+        if newest == said:
+            return  # told again, unchanged
+        self.plan.rows.append(Row(number, *said, news.sequence, news.recorded_at))
+        if newest is None or reading.at > newest[0]:
+            self.plan.newest[number] = said
+        else:
+            self.plan.late.append((number, reading.at, news.sequence))
+            if reading.at == newest[0]:
+                self.plan.newest[number] = said
+        self._supersede_other_units(news, key, number, reading.at)
+
+    def _supersede_other_units(self, news: EntityNews, key: SeriesKey, number: int, at: int) -> None:
+        """A reading sent again in another unit replaces the one in the wrong unit."""
+        for one in self._series_of(news):
+            if one.id == number or one.key[:4] != key[:4]:
+                continue
+            newest = self.plan.newest.get(one.id) or self._directory.newest(one.id)
+            if newest is not None and at <= newest[0]:
+                self.plan.late.append((one.id, at, news.sequence))
+
+    def _create(self, news: EntityNews, key: SeriesKey) -> int:
+        number = self._next_id
+        self._next_id += 1
+        self.plan.created[number] = Series(number, key, news.types, news.information_class)
+        self._live[key] = number
+        self._added.setdefault((news.tenant, news.entity_id), []).append(number)
+        return number

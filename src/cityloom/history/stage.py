@@ -1,0 +1,54 @@
+"""The stage that remembers: changes in, readings kept, exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from cityloom.history.extraction import news_of
+from cityloom.history.ports import HistoryStore
+from cityloom.kernel.change import Change
+
+#: Under this name the stage follows the feed.
+STAGE = "history"
+
+
+class HistoryStage:
+    """Takes batches of changes into the store.
+
+    The store keeps the sequence in the transaction of the readings: after a crash the feed tells some
+    changes again, and they are passed over. `pause` is the least time in seconds between two commits: under
+    a stream of single changes many become one commit.
+    """
+
+    def __init__(self, store: HistoryStore, *, pause: float = 0.2) -> None:
+        self._store = store
+        self._pause = pause
+        self._committed = float("-inf")
+        self._through = store.last_sequence()
+        self._advanced = asyncio.Condition()
+
+    @property
+    def through(self) -> int:
+        """The sequence through which everything is remembered."""
+        return self._through
+
+    async def handle(self, changes: list[Change]) -> None:
+        """Remember a batch. Raises StorageFull or NotReady when nothing could be kept; then try again."""
+        fresh = [change for change in changes if change.sequence > self._through]
+        if not fresh:
+            return
+        await asyncio.sleep(max(0.0, self._committed + self._pause - time.monotonic()))
+        self._committed = time.monotonic()
+        await asyncio.to_thread(self._record, fresh)
+        async with self._advanced:
+            self._through = fresh[-1].sequence
+            self._advanced.notify_all()
+
+    async def reached(self, sequence: int) -> None:
+        """Wait until the changes through `sequence` are remembered."""
+        async with self._advanced:
+            await self._advanced.wait_for(lambda: self._through >= sequence)
+
+    def _record(self, changes: list[Change]) -> None:
+        self._store.record([news_of(change) for change in changes], changes[-1].sequence)

@@ -1,0 +1,569 @@
+"""The suite of the port HistoryStore: every adapter passes it."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cityloom.adapters.duckdb.history import DuckHistory
+from cityloom.adapters.memory.history import MemoryHistory
+from cityloom.history.model import EntityNews, NewReading, Readings, ValueKind, Window
+from cityloom.history.ports import AGGREGATE_METHODS, EXPORT_COLUMNS, HistoryStore
+from cityloom.kernel.actor import InformationClass
+from cityloom.kernel.change import ChangeKind
+from cityloom.kernel.errors import BadConfig, BadInput, NotReady
+
+MINUTE = 60_000
+START = 1_409_529_600_000  # 2014-09-01T00:00:00Z
+
+
+@pytest.fixture(params=["memory", "duckdb"])
+def store(request, tmp_path):
+    made = make(request.param, tmp_path)
+    yield made
+    made.close()
+
+
+def make(kind: str, folder: Path) -> HistoryStore:
+    (folder / "exports").mkdir(exist_ok=True)
+    if kind == "memory":
+        return MemoryHistory(folder / "exports")
+    return DuckHistory(folder / "history.duckdb", folder / "exports")
+
+
+def number(value, at=START, attribute="temperature", *, dataset="", unit="CEL", kind=ValueKind.NUMBER):
+    return NewReading(attribute, dataset, "Property", unit, at, kind, float(value), None)
+
+
+def words(value, at=START, attribute="status", kind=ValueKind.TEXT):
+    return NewReading(attribute, "", "Property", "", at, kind, None, value)
+
+
+def news(
+    sequence,
+    *readings,
+    entity="urn:a",
+    kind=ChangeKind.UPDATED,
+    information_class=InformationClass.OPEN,
+    types=("Weather",),
+    tenant="",
+):
+    return EntityNews(
+        sequence, tenant, entity, types, kind, information_class, START + 1000 * sequence, readings
+    )
+
+
+def everything(store: HistoryStore, **window) -> Readings:
+    numbers = np.array([one.id for one in store.series("")], np.int64)
+    return store.raw(Window(numbers, **window))
+
+
+def values(found: Readings) -> list[object]:
+    return [found.value(row) for row in range(len(found.at))]
+
+
+def test_record_keeps_every_kind_of_value(store):
+    store.record(
+        [
+            news(
+                1,
+                number(1.5),
+                number(3, attribute="count", kind=ValueKind.INTEGER),
+                number(1, attribute="open", kind=ValueKind.BOOLEAN),
+                words("closed"),
+                words(
+                    '{"type":"Point","coordinates":[10.2,56.1]}', attribute="location", kind=ValueKind.JSON
+                ),
+                words("", attribute="note"),
+            )
+        ],
+        through=1,
+    )
+    found = everything(store)
+    assert values(found) == [1.5, 3, True, "closed", {"type": "Point", "coordinates": [10.2, 56.1]}, ""]
+    assert [type(value) for value in values(found)[:3]] == [float, int, bool]
+    assert found.recorded_at.tolist() == [START + 1000] * 6
+    assert found.sequence.tolist() == [1] * 6
+
+
+def test_record_passes_over_what_it_knows(store):
+    store.record([news(1, number(1, START)), news(2, number(2, START + MINUTE))], through=2)
+    store.record([news(1, number(1, START)), news(2, number(2, START + MINUTE))], through=2)
+    store.record([news(2, number(2, START + MINUTE)), news(3, number(3, START + 2 * MINUTE))], through=3)
+    assert values(everything(store)) == [1, 2, 3]
+    assert store.last_sequence() == 3
+
+
+def test_record_of_an_empty_batch_moves_the_sequence(store):
+    store.record([], through=7)
+    assert store.last_sequence() == 7
+
+
+def test_record_keeps_an_unchanged_value_once(store):
+    store.record([news(1, number(1))], through=1)
+    store.record([news(2, number(1)), news(3, number(1))], through=3)
+    assert everything(store, corrected=True).sequence.tolist() == [1]
+
+
+def test_record_lets_the_newest_sequence_correct_and_keeps_the_older(store):
+    store.record([news(1, number(1, START)), news(2, number(2, START + MINUTE))], through=2)
+    store.record([news(3, number(10, START)), news(4, number(20, START + MINUTE))], through=4)
+    store.record([news(5, number(200, START + MINUTE))], through=5)
+    assert values(everything(store)) == [10, 200]
+    assert values(everything(store, corrected=True)) == [1, 10, 2, 20, 200]
+
+
+def test_record_corrects_within_one_batch(store):
+    store.record([news(1, number(1)), news(2, number(2)), news(3, number(3))], through=3)
+    assert values(everything(store)) == [3]
+
+
+def test_record_takes_late_readings_into_their_place(store):
+    store.record([news(1, number(1, START)), news(2, number(3, START + 2 * MINUTE))], through=2)
+    store.record([news(3, number(2, START + MINUTE))], through=3)
+    assert values(everything(store)) == [1, 2, 3]
+
+
+def test_record_corrects_a_wrong_unit(store):
+    store.record([news(1, number(50, unit="CEL"))], through=1)
+    store.record([news(2, number(50, unit="FAH"))], through=2)
+    found = everything(store)
+    assert values(found) == [50]
+    assert store.series("")[1].key.unit_code == "FAH"
+    assert found.series.tolist() == [store.series("")[1].id]
+
+
+def test_series_are_told_apart_by_dataset_unit_and_tenant(store):
+    store.record(
+        [
+            news(1, number(1), number(2, dataset="urn:forecast"), number(3, unit="KEL", at=START + 1)),
+            news(2, number(4), tenant="north"),
+        ],
+        through=2,
+    )
+    keys = [one.key for one in store.series("")]
+    assert [(key.dataset, key.unit_code) for key in keys] == [
+        ("", "CEL"),
+        ("urn:forecast", "CEL"),
+        ("", "KEL"),
+    ]
+    assert [one.key.tenant for one in store.series("north")] == ["north"]
+    assert len(store.series("", datasets=[""])) == 2
+
+
+def test_series_are_found_by_entity_type_and_attribute(store):
+    store.record(
+        [
+            news(1, number(1), number(2, attribute="humidity")),
+            news(2, number(1), entity="urn:b", types=("Weather", "Farm")),
+            news(3, number(1), entity="urn:c", types=("Traffic",)),
+        ],
+        through=3,
+    )
+
+    def found(**conditions):
+        return [(one.key.entity_id, one.key.attribute) for one in store.series("", **conditions)]
+
+    assert found(types=["Weather"]) == [
+        ("urn:a", "temperature"),
+        ("urn:a", "humidity"),
+        ("urn:b", "temperature"),
+    ]
+    assert found(types=["Farm", "Traffic"]) == [("urn:b", "temperature"), ("urn:c", "temperature")]
+    assert found(entity_ids=["urn:a", "urn:c"], attributes=["temperature"]) == [
+        ("urn:a", "temperature"),
+        ("urn:c", "temperature"),
+    ]
+    assert found(entity_ids=["urn:c"], types=["Weather"]) == []
+    assert found(entity_ids=[]) == []
+
+
+def test_series_follow_the_class_and_types_of_their_entity(store):
+    store.record([news(1, number(1))], through=1)
+    store.record([news(2, information_class=InformationClass.SECURITY, types=("Camera",))], through=2)
+    (one,) = store.series("")
+    assert one.information_class is InformationClass.SECURITY
+    assert one.types == ("Camera",)
+    assert store.series("", types=["Weather"]) == []
+    assert store.series("", types=["Camera"]) == [one]
+
+
+def test_series_of_an_entity_that_comes_back_in_its_class_go_on(store):
+    store.record([news(1, number(1)), news(2, kind=ChangeKind.DELETED)], through=2)
+    assert [one.retired for one in store.series("")] == [True]
+    store.record([news(3, number(2, START + MINUTE), kind=ChangeKind.CREATED)], through=3)
+    assert [one.retired for one in store.series("")] == [False]
+    assert values(everything(store)) == [1, 2]
+
+
+def test_series_of_an_entity_that_comes_back_in_another_class_begin_anew(store):
+    secret = InformationClass.SECURITY
+    store.record(
+        [
+            news(1, number(1), information_class=secret),
+            news(2, kind=ChangeKind.DELETED, information_class=secret),
+        ],
+        through=2,
+    )
+    store.record([news(3, number(2, START + MINUTE), kind=ChangeKind.CREATED)], through=3)
+    assert [(one.information_class, one.retired) for one in store.series("")] == [
+        (secret, True),
+        (InformationClass.OPEN, False),
+    ]
+
+
+def test_series_of_an_entity_deleted_and_made_again_in_one_batch(store):
+    secret = InformationClass.SECURITY
+    store.record(
+        [
+            news(1, number(1), kind=ChangeKind.CREATED, information_class=secret),
+            news(2, kind=ChangeKind.DELETED, information_class=secret),
+            news(3, number(2, START + MINUTE), kind=ChangeKind.CREATED),
+        ],
+        through=3,
+    )
+    assert [(one.information_class, one.retired) for one in store.series("")] == [
+        (secret, True),
+        (InformationClass.OPEN, False),
+    ]
+
+
+def test_raw_takes_half_open_intervals_by_either_time(store):
+    readings = [news(place + 1, number(place, START + place * MINUTE)) for place in range(5)]
+    store.record(readings, through=5)
+    assert values(everything(store, since=START + MINUTE, until=START + 3 * MINUTE)) == [1, 2]
+    assert values(everything(store, since=START + 2000, until=START + 4000, by_recorded=True)) == [1, 2]
+    assert values(everything(store, until=START)) == []
+
+
+def test_raw_takes_the_last_of_each_series(store):
+    store.record(
+        [
+            news(place + 1, number(place, START + place * MINUTE), entity=entity)
+            for place in range(5)
+            for entity in ("urn:a", "urn:b")
+        ],
+        through=5,
+    )
+    assert values(everything(store, last_n=2)) == [3, 4, 3, 4]
+    assert values(everything(store, last_n=2, until=START + 3 * MINUTE)) == [1, 2, 1, 2]
+    assert values(everything(store, last_n=2, limit=3)) == [3, 4, 3]
+    assert values(everything(store, last_n=9)) == [0, 1, 2, 3, 4] * 2
+
+
+def test_raw_of_no_series_is_empty(store):
+    assert len(store.raw(Window(np.empty(0, np.int64))).at) == 0
+
+
+def test_aggregate_works_out_every_method(store):
+    store.record(
+        [news(place + 1, number(value, START + place * MINUTE)) for place, value in enumerate([2, 4, 4, 6])],
+        through=4,
+    )
+    edges = np.array([START, START + 4 * MINUTE, START + 5 * MINUTE], np.int64)
+    found = store.aggregate(Window(np.array([1])), edges, AGGREGATE_METHODS)
+    first = {name: found[name][0, 0] for name in AGGREGATE_METHODS}
+    assert first == pytest.approx(
+        {
+            "totalCount": 4,
+            "distinctCount": 3,
+            "sum": 16,
+            "avg": 4,
+            "min": 2,
+            "max": 6,
+            "stddev": np.sqrt(2),
+            "sumsq": 72,
+        }
+    )
+    assert [found[name][0, 1] for name in ("totalCount", "distinctCount")] == [0, 0]
+    assert np.isnan([found[name][0, 1] for name in AGGREGATE_METHODS[2:]]).all()
+
+
+@pytest.mark.parametrize("widths", [[1, 1, 1], [1, 2, 1]], ids=["even", "uneven"])
+def test_aggregate_sorts_by_series_and_period(store, widths):
+    store.record(
+        [
+            news(place + 1, number(base + place, START + place * MINUTE), entity=entity)
+            for place in range(5)
+            for entity, base in (("urn:a", 0), ("urn:b", 100))
+        ],
+        through=5,
+    )
+    edges = START + MINUTE * np.cumsum([0, *widths]).astype(np.int64)
+    a, b = (one.id for one in store.series(""))
+    found = store.aggregate(Window(np.array([b, a])), edges, ["sum", "totalCount"])
+    starts = np.cumsum([0, *widths])
+    assert found["totalCount"].tolist() == [widths, widths]
+    for row, base in ((0, 100), (1, 0)):
+        expected = [sum(base + p for p in range(start, stop)) for start, stop in itertools.pairwise(starts)]
+        assert found["sum"][row].tolist() == expected
+
+
+def test_aggregate_pools_series(store):
+    store.record([news(1, number(1)), news(1, number(3), entity="urn:b")], through=1)
+    edges = np.array([START, START + MINUTE], np.int64)
+    found = store.aggregate(Window(np.array([1, 2])), edges, ["avg", "distinctCount"], pooled=True)
+    assert found["avg"].tolist() == [[2.0]]
+    assert found["distinctCount"].tolist() == [[2.0]]
+
+
+def test_aggregate_counts_texts_and_averages_booleans(store):
+    store.record(
+        [
+            news(1, words("on", START), number(1, START, "lit", kind=ValueKind.BOOLEAN)),
+            news(2, words("off", START + 1), number(0, START + 1, "lit", kind=ValueKind.BOOLEAN)),
+            news(3, words("on", START + 2), number(1, START + 2, "lit", kind=ValueKind.BOOLEAN)),
+        ],
+        through=3,
+    )
+    edges = np.array([START, START + MINUTE], np.int64)
+    found = store.aggregate(Window(np.array([1, 2])), edges, ["totalCount", "distinctCount", "avg"])
+    assert found["totalCount"].tolist() == [[3], [3]]
+    assert found["distinctCount"].tolist() == [[2], [2]]
+    assert np.isnan(found["avg"][0, 0])
+    assert found["avg"][1, 0] == pytest.approx(2 / 3)
+
+
+def test_aggregate_leaves_corrected_readings_out(store):
+    store.record([news(1, number(1)), news(2, number(5))], through=2)
+    edges = np.array([START, START + MINUTE], np.int64)
+    assert store.aggregate(Window(np.array([1])), edges, ["sum"])["sum"].tolist() == [[5.0]]
+
+
+def test_statistics_tell_count_first_and_last(store):
+    store.record([news(p + 1, number(p, START + p * MINUTE)) for p in range(3)], through=3)
+    (found,) = store.statistics(np.array([1]))
+    assert (found.series, found.count, found.first, found.last) == (1, 3, START, START + 2 * MINUTE)
+    assert store.statistics(np.array([99])) == []
+
+
+def test_forget_removes_a_series_whole(store):
+    store.record([news(1, number(1), number(2, attribute="humidity"))], through=1)
+    assert store.forget(np.array([1])) == 1
+    assert [one.key.attribute for one in store.series("")] == ["humidity"]
+    assert values(everything(store)) == [2]
+    store.record([news(2, number(7, START + MINUTE))], through=2)
+    assert values(everything(store)) == [2, 7]
+
+
+def test_export_writes_explicit_columns_in_csv(store):
+    store.record(
+        [news(1, number(-1.5), words('frost, "hard"', START + 500), types=("Weather", "Farm"))], through=1
+    )
+    numbers = np.array([1, 2])
+    path = store.export(Window(numbers), "csv")
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert tuple(rows[0]) == EXPORT_COLUMNS
+    kept = ["urn:a", "Weather Farm"]
+    assert rows[1:] == [
+        [
+            *kept,
+            "status",
+            "",
+            "2014-09-01T00:00:00.500Z",
+            "",
+            'frost, "hard"',
+            "",
+            "2014-09-01T00:00:01.000Z",
+        ],
+        [*kept, "temperature", "", "2014-09-01T00:00:00.000Z", "-1.5", "", "CEL", "2014-09-01T00:00:01.000Z"],
+    ]
+
+
+def test_export_refuses_a_format_it_cannot_write(store):
+    with pytest.raises(BadInput, match="xlsx"):
+        store.export(Window(np.array([1])), "xlsx")
+
+
+@st.composite
+def _batches(draw):
+    sequence = 0
+    batches = []
+    for _ in range(draw(st.integers(1, 4))):
+        batch = []
+        for _ in range(draw(st.integers(1, 6))):
+            sequence += 1
+            at = START + MINUTE * draw(st.integers(0, 4))
+            value = draw(st.sampled_from([0, 1, 2.5]))
+            kind = draw(st.sampled_from([ChangeKind.UPDATED] * 6 + [ChangeKind.DELETED, ChangeKind.CREATED]))
+            readings = (
+                () if kind is ChangeKind.DELETED else (number(value, at, unit=draw(st.sampled_from("AB"))),)
+            )
+            entity = draw(st.sampled_from(["urn:a", "urn:b"]))
+            batch.append(news(sequence, *readings, entity=entity, kind=kind))
+        batches.append(batch)
+    return batches
+
+
+@given(batches=_batches())
+def test_record_gives_the_same_history_in_every_store(batches, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stores")
+    stores = [make("memory", folder), make("duckdb", folder)]
+    for batch in batches:
+        for store in stores:
+            store.record(batch, through=batch[-1].sequence)
+    stores[1].close()
+    stores[1] = make("duckdb", folder)  # a restart changes nothing
+    memory, duck = (
+        [*map(list, everything(store, corrected=True)[:2]), values(everything(store))] for store in stores
+    )
+    assert memory == duck
+    assert stores[0].series("") == stores[1].series("")
+    stores[1].close()
+
+
+# DuckDB's own promises
+
+
+@pytest.fixture
+def duck(tmp_path):
+    store = make("duckdb", tmp_path)
+    yield store
+    store.close()
+
+
+def test_duckdb_remembers_over_a_restart(tmp_path):
+    store = make("duckdb", tmp_path)
+    store.record([news(1, number(1), words("on"))], through=1)
+    store.close()
+    store = make("duckdb", tmp_path)
+    assert store.last_sequence() == 1
+    store.record([news(2, number(1), words("off"))], through=2)  # 1 is told again: kept once
+    assert values(everything(store, corrected=True)) == [1, "on", "off"]
+    assert values(everything(store)) == [1, "off"]
+    assert [one.types for one in store.series("")] == [("Weather",)] * 2
+    store.close()
+
+
+class _Torn(DuckHistory):
+    """Fails between the readings and the sequence."""
+
+    def _write_progress(self, cursor, through):
+        raise duckdb.IOException("IO Error: torn")
+
+
+def test_duckdb_keeps_neither_readings_nor_sequence_of_a_failed_commit(tmp_path):
+    (tmp_path / "exports").mkdir()
+    store = _Torn(tmp_path / "history.duckdb", tmp_path / "exports")
+    with pytest.raises(NotReady, match="torn"):
+        store.record([news(1, number(1))], through=1)
+    assert store.last_sequence() == 0
+    assert store.series("") == []
+    # The same store goes on once the fault is gone.
+    store._write_progress = lambda cursor, through: DuckHistory._write_progress(store, cursor, through)
+    store.record([news(1, number(1))], through=1)
+    assert values(everything(store, corrected=True)) == [1]
+    store.close()
+
+
+def test_duckdb_keeps_neither_readings_nor_sequence_of_a_killed_process(tmp_path):
+    script = textwrap.dedent(
+        """
+        import os, sys
+        from pathlib import Path
+        from cityloom.adapters.duckdb.history import DuckHistory
+        from tests_of_port import START, news, number
+
+        class Killed(DuckHistory):
+            def _write_progress(self, cursor, through):
+                super()._write_progress(cursor, through)
+                if through == 2:
+                    os._exit(9)
+
+        folder = Path(sys.argv[1])
+        store = Killed(folder / "history.duckdb", folder / "exports")
+        store.record([news(1, number(1, START))], through=1)
+        store.record([news(2, number(2, START + 60_000))], through=2)
+        """
+    )
+    (tmp_path / "tests_of_port.py").write_bytes(Path(__file__).read_bytes())
+    (tmp_path / "killed.py").write_text(script, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run([sys.executable, tmp_path / "killed.py", tmp_path], env=environment, check=False)
+    assert done.returncode == 9
+    store = make("duckdb", tmp_path)
+    assert store.last_sequence() == 1
+    assert values(everything(store, corrected=True)) == [1]
+    store.record([news(2, number(2, START + MINUTE))], through=2)
+    assert values(everything(store, corrected=True)) == [1, 2]
+    store.close()
+
+
+def test_duckdb_writes_parquet_with_instants_and_units(duck):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    duck.record([news(1, number(1.5), words("on"))], through=1)
+    path = duck.export(Window(np.array([1, 2])), "parquet")
+    table = parquet.read_table(path)
+    assert tuple(table.column_names) == EXPORT_COLUMNS
+    rows = {row["attribute"]: row for row in table.to_pylist()}
+    assert rows["temperature"]["observed_at"].isoformat() == "2014-09-01T00:00:00+00:00"
+    assert rows["temperature"]["unit_code"] == "CEL"
+    assert rows["temperature"]["value"] == 1.5
+    assert (rows["status"]["value"], rows["status"]["text"]) == (None, "on")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM read_text('/etc/passwd')",
+        "COPY (SELECT 1) TO '{folder}/outside.csv'",
+        "COPY (SELECT 1) TO '{folder}/exports/../outside.csv'",
+        "COPY (SELECT 1) TO '{folder}/exports_not.csv'",
+        "ATTACH '{folder}/other.duckdb'",
+        "SELECT * FROM read_csv('https://127.0.0.1:1/a.csv')",
+        "INSTALL httpfs",
+        "SET enable_external_access = true",
+        "SET allowed_directories = ['/']",
+        "SET memory_limit = '1GB'",
+        "SELECT * FROM os",
+    ],
+)
+def test_duckdb_is_shut_in(duck, tmp_path, statement):
+    with pytest.raises(duckdb.Error, match=r"disabled by configuration|locked|does not exist"):
+        duck._connection.execute(statement.format(folder=tmp_path))
+    assert not (tmp_path / "outside.csv").exists()
+
+
+def test_duckdb_sweeps_exports_that_nobody_came_for(tmp_path):
+    store = make("duckdb", tmp_path)
+    store.record([news(1, number(1))], through=1)
+    path = store.export(Window(np.array([1])), "csv")
+    assert path.exists()
+    store.close()
+    assert not path.exists()
+
+
+def test_duckdb_says_when_another_process_holds_the_file(tmp_path, duck):
+    script = "import duckdb, sys; duckdb.connect(sys.argv[1])"
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "history.duckdb"], capture_output=True, check=False
+    )
+    assert done.returncode != 0, "DuckDB takes one process at a time"
+
+
+def test_duckdb_refuses_a_file_that_is_none(tmp_path):
+    (tmp_path / "history.duckdb").write_text(
+        "not a database, but long enough to be read as one", encoding="utf-8"
+    )
+    with pytest.raises(BadConfig, match="cannot be opened"):
+        make("duckdb", tmp_path)
+
+
+def test_duckdb_refuses_the_file_of_another_schema(tmp_path):
+    make("duckdb", tmp_path).close()
+    with duckdb.connect(str(tmp_path / "history.duckdb")) as connection:
+        connection.execute("UPDATE progress SET schema_version = 99")
+    with pytest.raises(BadConfig, match="schema 99"):
+        make("duckdb", tmp_path)
