@@ -117,11 +117,9 @@ def _at_steps(attribute: str, unit: str, steps: NDArray[np.intp], column: NDArra
     return Series(attribute, unit, times, column[steps].astype(np.float64), True)
 
 
-def _in_weeks(
-    times: NDArray[np.int64], counts: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    kept = (times >= _START_MILLIS) & (times < to_millis(layout.END))
-    return times[kept], counts[kept]
+def _in_weeks(parked: Parked) -> Parked:
+    kept = (parked.times >= _START_MILLIS) & (parked.times < to_millis(layout.END))
+    return Parked(parked.times[kept], parked.counts[kept])
 
 
 def things(pack: Pack) -> Iterator[Thing]:
