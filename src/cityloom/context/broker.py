@@ -24,7 +24,7 @@ from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT, Change
 from cityloom.kernel.errors import BadConfig, CityError, NotReady
 from cityloom.kernel.time import Clock
-from cityloom.ngsild.model import Document
+from cityloom.ngsild.model import Document, Instance
 
 _log = logging.getLogger(__name__)
 
@@ -173,11 +173,13 @@ class Broker(Consumption):
         entity_id: str,
         fragment: Document,
         *,
+        observed_at: str | None = None,
         trace: str = "",
         tenant: str = DEFAULT_TENANT,
     ) -> Change:
-        """Merge a patch into an Entity (5.6.17). Raises ResourceNotFound."""
-        return await self._commit(self._ready().merge(Request(actor, tenant, trace), entity_id, fragment))
+        """Merge a patch into an Entity (5.6.17); `observed_at` dates what comes without a date of its own."""
+        request = Request(actor, tenant, trace)
+        return await self._commit(self._ready().merge(request, entity_id, fragment, observed_at))
 
     async def replace(
         self,
@@ -196,6 +198,34 @@ class Broker(Consumption):
     ) -> Change:
         """Delete an Entity (5.6.6). Raises ResourceNotFound."""
         return await self._commit(self._ready().delete(Request(actor, tenant, trace), entity_id))
+
+    async def update_attribute(
+        self,
+        actor: Actor,
+        entity_id: str,
+        name: str,
+        fragment: Instance,
+        *,
+        trace: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> Change:
+        """Overwrite members of one attribute instance (5.6.4). Raises ResourceNotFound."""
+        request = Request(actor, tenant, trace)
+        return await self._commit(self._ready().update_attribute(request, entity_id, name, fragment))
+
+    async def replace_attribute(
+        self,
+        actor: Actor,
+        entity_id: str,
+        name: str,
+        instance: Instance,
+        *,
+        trace: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> Change:
+        """Replace one attribute instance (5.6.19). Raises ResourceNotFound."""
+        request = Request(actor, tenant, trace)
+        return await self._commit(self._ready().replace_attribute(request, entity_id, name, instance))
 
     async def delete_attribute(
         self,

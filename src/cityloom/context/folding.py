@@ -21,9 +21,9 @@ from cityloom.kernel.errors import NotReady
 _log = logging.getLogger(__name__)
 
 #: Seconds between two folds.
-INTERVAL = 2.0
+INTERVAL = 5.0
 #: Changed Entities that start a fold at once.
-ENOUGH = 10_000
+ENOUGH = 20_000
 #: Seconds before a fold that found no room is tried again.
 PAUSE = 5.0
 #: Changes that stay in the feed although everybody has passed them.

@@ -7,12 +7,12 @@ later commands build on them, queries do not see them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 import orjson
 
-from cityloom.context import merge_shim as merge
 from cityloom.context.classes import ClassPolicy
 from cityloom.context.revision import Revision, revise
 from cityloom.context.state import CurrentState
@@ -20,11 +20,10 @@ from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.change import Change, ChangeKind
 from cityloom.kernel.errors import NotAllowed, NotFound
 from cityloom.kernel.time import format_instant, from_millis, now_millis
+from cityloom.ngsild import merge
 from cityloom.ngsild.errors import AlreadyExists, ResourceNotFound
-from cityloom.ngsild.model import Document
-
-#: What a merging function returns: the new document, and the names of the attributes it wrote or removed.
-Merged = tuple[Document, tuple[str, ...]]
+from cityloom.ngsild.merge import Merged
+from cityloom.ngsild.model import Document, Instance
 
 _EVERY_CLASS = tuple(InformationClass)
 
@@ -101,13 +100,31 @@ class Provision:
         """Attributes that exist updated (5.6.2)."""
         return self._change(request, entity_id, lambda old, now: merge.update_attributes(old, fragment, now))
 
-    def merge(self, request: Request, entity_id: str, fragment: Document) -> Revision:
+    def merge(
+        self, request: Request, entity_id: str, fragment: Document, observed_at: str | None = None
+    ) -> Revision:
         """A patch merged in (5.6.17)."""
-        return self._change(request, entity_id, lambda old, now: merge.merge_patch(old, fragment, now))
+        return self._change(
+            request,
+            entity_id,
+            lambda old, now: merge.merge_patch(old, fragment, now, observed_at=observed_at),
+        )
 
     def replace(self, request: Request, entity_id: str, document: Document) -> Revision:
         """The Entity replaced (5.6.18)."""
         return self._change(request, entity_id, lambda old, now: merge.replace(old, document, now))
+
+    def update_attribute(self, request: Request, entity_id: str, name: str, fragment: Instance) -> Revision:
+        """The members of one attribute instance overwritten (5.6.4)."""
+        return self._change(
+            request, entity_id, lambda old, now: merge.update_attribute(old, name, fragment, now)
+        )
+
+    def replace_attribute(self, request: Request, entity_id: str, name: str, instance: Instance) -> Revision:
+        """One attribute instance replaced (5.6.19)."""
+        return self._change(
+            request, entity_id, lambda old, now: merge.replace_attribute(old, name, instance, now)
+        )
 
     def delete_attribute(
         self, request: Request, entity_id: str, name: str, dataset: str | None, all_instances: bool
@@ -243,8 +260,14 @@ def not_found(entity_id: Any) -> NotFound:
 
 
 def _instant() -> tuple[int, str]:
+    """The machine's time in milliseconds and as NGSI-LD writes it."""
     millis = now_millis()
-    return millis, format_instant(from_millis(millis))
+    return millis, _text_of(millis)
+
+
+@lru_cache(maxsize=4)
+def _text_of(millis: int) -> str:
+    return format_instant(from_millis(millis))
 
 
 def _check_may_write(actor: Actor) -> None:
