@@ -234,6 +234,14 @@ async def test_disable_ends_sessions_and_tokens_at_once_and_can_be_undone(room):
     assert await room.accounts.authenticate("anna", "Seven quiet herons 7")
 
 
+async def test_disabled_account_is_shut_out_even_with_a_session_that_was_opened_meanwhile(room):
+    token = await room.member("anna", "operator")
+    account = await room.accounts.named(room.admin, "anna")
+    room.store.save_account(msgspec.structs.replace(account, disabled=True))
+    assert len(room.store.sessions_of(account.id)) == 1
+    assert await room.accounts.actor_for_session(token) is None
+
+
 async def test_reset_password_ends_sessions_rests_tokens_and_must_be_changed(room):
     token = await room.member("anna", "operator")
     actor = await room.accounts.actor_for_session(token)

@@ -109,6 +109,12 @@ async def test_verify_takes_a_hash_for_nobody_too_and_says_no():
     assert calls[0].startswith("$argon2id$")
 
 
+async def test_verify_says_no_for_nobody_even_to_the_password_that_nobody_has():
+    passwords = Passwords(CHEAP)
+    passwords._nobody = await passwords.hash("Seven quiet herons 7")
+    assert not await passwords.verify(None, "Seven quiet herons 7")
+
+
 async def test_outdated_tells_hashes_of_weaker_parameters():
     weak = await Passwords(CHEAP).hash("Seven quiet herons 7")
     strong = Passwords(PasswordHasher(time_cost=2, memory_cost=16, parallelism=1))
