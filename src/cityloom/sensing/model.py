@@ -71,3 +71,46 @@ class Outcome(msgspec.Struct, frozen=True):
 
 #: The message's readings are durable.
 STORED = Outcome()
+
+
+class DeviceRecord(msgspec.Struct, frozen=True):
+    """A device with its credentials, as the registry keeps it."""
+
+    device: Device
+    admitted_at: datetime
+    admitted_by: str
+    #: SHA-256 of the token in hex; the token itself is kept nowhere.
+    token_digest: str
+    #: SHA-256 of the certificate in hex, and the certificate as PEM; empty without one.
+    fingerprint: str = ""
+    certificate: str = ""
+    revoked_at: datetime | None = None
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """Somebody who asked to connect and is not admitted."""
+
+    name: str
+    address: str
+    since: datetime
+    last: datetime
+    count: int = 1
+
+
+class ParkedReading(msgspec.Struct, frozen=True):
+    """A message that could not be understood or stored, with the reason."""
+
+    #: Given by the store when it is kept, ascending; 0 before.
+    id: int
+    at: datetime
+    connector: str
+    address: str
+    device: str
+    reason: str
+    hint: str
+    #: What of the message is at fault: a field, a line.
+    where: str
+    #: The message, cut off after `parked.LONGEST_BODY` bytes.
+    body: bytes
+    content_type: str
+    truncated: bool = False
