@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cityloom.adapters.duckdb.history import DuckHistory
@@ -407,6 +407,7 @@ def _batches(draw):
     return batches
 
 
+@settings(deadline=None, max_examples=40)
 @given(batches=_batches())
 def test_record_gives_the_same_history_in_every_store(batches, tmp_path_factory):
     folder = tmp_path_factory.mktemp("stores")

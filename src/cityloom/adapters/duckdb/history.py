@@ -18,7 +18,7 @@ import duckdb
 import numpy as np
 
 from cityloom.adapters.duckdb import statements
-from cityloom.history.directory import Newest, Plan, SeriesDirectory
+from cityloom.history.directory import Newest, Plan, Row, SeriesDirectory
 from cityloom.history.model import (
     Floats,
     Integers,
@@ -150,9 +150,13 @@ class DuckHistory:
         if plan.changed:
             cursor.register("moved", _series_columns(list(plan.changed.values())))
             cursor.execute(statements.UPDATE_SERIES)
-        if plan.rows:
-            cursor.register("rows", _row_columns(plan))
-            cursor.execute("INSERT INTO reading SELECT *, false FROM rows")
+        # Apart, since a column of texts may hold no None when DuckDB reads it from numpy.
+        if numbers := [row for row in plan.rows if row.text is None]:
+            cursor.register("numbers", _row_columns(numbers) | _number_column(numbers))
+            cursor.execute(statements.INSERT_NUMBERS)
+        if texts := [row for row in plan.rows if row.text is not None]:
+            cursor.register("texts", _row_columns(texts) | {"text": _objects([row.text for row in texts])})
+            cursor.execute(statements.INSERT_TEXTS)
         if plan.late:
             late = np.array(plan.late, np.int64)
             cursor.register("late", {"series": late[:, 0], "observed_at": late[:, 1], "sequence": late[:, 2]})
@@ -277,17 +281,18 @@ def _series_columns(series: list[Series]) -> dict[str, np.ndarray[Any, Any]]:
     return columns
 
 
-def _row_columns(plan: Plan) -> dict[str, np.ndarray[Any, Any]]:
-    series, at, kind, number, text, sequence, recorded_at = zip(*plan.rows, strict=True)
+def _row_columns(rows: list[Row]) -> dict[str, np.ndarray[Any, Any]]:
     return {
-        "series": np.array(series, np.int32),
-        "observed_at": np.array(at, np.int64),
-        "kind": np.array(kind, np.uint8),
-        "number": np.array(number, np.float64),
-        "text": _objects(list(text)),
-        "sequence": np.array(sequence, np.int64),
-        "recorded_at": np.array(recorded_at, np.int64),
+        "series": np.array([row.series for row in rows], np.int32),
+        "observed_at": np.array([row.at for row in rows], np.int64),
+        "kind": np.array([row.kind for row in rows], np.uint8),
+        "sequence": np.array([row.sequence for row in rows], np.int64),
+        "recorded_at": np.array([row.recorded_at for row in rows], np.int64),
     }
+
+
+def _number_column(rows: list[Row]) -> dict[str, np.ndarray[Any, Any]]:
+    return {"number": np.array([row.number for row in rows], np.float64)}
 
 
 def _objects(values: list[Any]) -> np.ndarray[Any, Any]:

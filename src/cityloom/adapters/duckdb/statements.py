@@ -47,6 +47,16 @@ SCHEMA = (
     f"INSERT INTO progress SELECT {SCHEMA_VERSION}, 0 WHERE NOT EXISTS (FROM progress)",
 )
 
+INSERT_NUMBERS = """
+    INSERT INTO reading BY NAME
+    SELECT series, observed_at, kind, number, sequence, recorded_at, false AS superseded FROM numbers
+"""
+
+INSERT_TEXTS = """
+    INSERT INTO reading BY NAME
+    SELECT series, observed_at, kind, text, sequence, recorded_at, false AS superseded FROM texts
+"""
+
 UPDATE_SERIES = """
     UPDATE series SET types = moved.types, information_class = moved.information_class,
       retired = moved.retired
