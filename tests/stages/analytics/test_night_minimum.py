@@ -60,10 +60,11 @@ def test_evening_features_take_the_newest_value_of_the_last_hour():
     assert np.isnan(found[5])
 
 
-def test_evening_features_know_last_nights_minimum():
+@pytest.mark.parametrize("hour", [19, 24 + 5, 24 + 8])
+def test_evening_features_know_last_nights_minimum(hour):
     series = hourly(3)
     series.temperature_c[0] = 4.0
-    series.temperature_c[0, 24 + 5] = -3.5
+    series.temperature_c[0, hour] = -3.5
     assert nm.evening_features(series, np.array([24 + 18]), 1)[0, 0, 5] == -3.5
 
 
