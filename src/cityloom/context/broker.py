@@ -3,48 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from itertools import islice
 
-import msgspec
-import orjson
-
+from cityloom.context.batch import BatchOutcome, Step, run_batch
 from cityloom.context.classes import ClassPolicy
 from cityloom.context.commit import Committer, end_process
 from cityloom.context.consumption import Consumption
 from cityloom.context.folding import RETENTION, Folding
 from cityloom.context.ports import Feed, StateTable
 from cityloom.context.provision import Provision, Request
-from cityloom.context.revision import Revision, revise
-from cityloom.context.stages import BATCH, Handler, Stages, StageStatus
+from cityloom.context.recall import recall
+from cityloom.context.revision import Revision
+from cityloom.context.stages import Handler, Stages, StageStatus
 from cityloom.context.state import CurrentState
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT, Change
-from cityloom.kernel.errors import BadConfig, CityError, NotReady
+from cityloom.kernel.errors import NotReady
 from cityloom.kernel.time import Clock
 from cityloom.ngsild.model import Document, Instance
-
-_log = logging.getLogger(__name__)
-
-#: Entities of a batch that are worked on before others get their turn on the event loop.
-_TURN = 1000
-
-
-class BatchOutcome(msgspec.Struct):
-    """What became of a batch (ETSI GS CIM 009, 5.6.7 to 5.6.10): each Entity on its own."""
-
-    created: list[str] = msgspec.field(default_factory=list)
-    updated: list[str] = msgspec.field(default_factory=list)
-    deleted: list[str] = msgspec.field(default_factory=list)
-    #: The id of each Entity that was refused, and why.
-    errors: list[tuple[str, CityError]] = msgspec.field(default_factory=list)
-
-    def note(self, change: Change) -> None:
-        """Sort in the id of a change that is durable."""
-        ids = (self.created, self.updated, self.deleted)[change.kind]
-        ids.append(change.entity_id)
 
 
 class Broker(Consumption):
@@ -87,7 +64,8 @@ class Broker(Consumption):
 
         Raises BadConfig when feed and table do not belong together.
         """
-        replayed = await asyncio.to_thread(self._recall)
+        replayed = await asyncio.to_thread(recall, self._feed, self._table, self._state)
+        self._last = self._feed.last_sequence()
         self._provision = Provision(self._state, self._classes, self._last)
         self._folding = Folding(
             self._feed,
@@ -363,42 +341,13 @@ class Broker(Consumption):
         return self._provision
 
     async def _commit(self, revision: Revision) -> Change:
-        await self._submit((revision,))
+        assert self._committer is not None, "a Revision is made while the city runs"
+        await self._committer.submit((revision,))
         return revision.change
 
-    async def _batch(self, steps: Iterable[tuple[str, Callable[[], Revision]]]) -> BatchOutcome:
-        outcome = BatchOutcome()
-        parts: list[tuple[list[Revision], asyncio.Future[None]]] = []
-        remaining = iter(steps)
-        while turn := list(islice(remaining, _TURN)):
-            if parts:
-                await asyncio.sleep(0)
-            revisions = self._prepare(turn, outcome)
-            if revisions:
-                parts.append((revisions, self._submit(revisions)))
-        await _settle(parts, outcome)
-        return outcome
-
-    def _prepare(
-        self, turn: Sequence[tuple[str, Callable[[], Revision]]], outcome: BatchOutcome
-    ) -> list[Revision]:
-        """The Revisions of some steps; those refused go into the outcome."""
-        revisions: list[Revision] = []
-        for entity_id, step in turn:
-            try:
-                revisions.append(step())
-            except CityError as error:
-                outcome.errors.append((entity_id, error))
-            except BaseException:
-                # A defect: what was prepared must go its way, or its sequences would leave a hole.
-                if revisions:
-                    self._submit(revisions)
-                raise
-        return revisions
-
-    def _submit(self, revisions: Sequence[Revision]) -> asyncio.Future[None]:
-        assert self._committer is not None, "a Revision is made while the city runs"
-        return self._committer.submit(revisions)
+    async def _batch(self, steps: Iterable[Step]) -> BatchOutcome:
+        assert self._committer is not None, "a batch begins while the city runs"
+        return await run_batch(steps, self._committer.submit)
 
     def _on_committed(self, revisions: Sequence[Revision]) -> None:
         assert self._provision is not None and self._folding is not None, "commits come after the start"
@@ -408,57 +357,3 @@ class Broker(Consumption):
         self._folding.committed(revisions)
         self._last = revisions[-1].change.sequence
         self._stages.committed([revision.change for revision in revisions])
-
-    # Recall after a restart
-
-    def _recall(self) -> list[Revision]:
-        """Load the table and replay what the feed has beyond it; returns what was replayed."""
-        for state in self._table.load():
-            self._state.load(state)
-        folded, last = self._table.folded_through(), self._feed.last_sequence()
-        if last < folded:
-            raise _torn(f"The feed ends at change {last}, the table of states is at {folded}")
-        replayed: list[Revision] = []
-        at = folded
-        while changes := self._feed.read(at, BATCH):
-            if changes[0].sequence != at + 1:
-                raise _torn(f"The feed has lost the changes from {at + 1} to {changes[0].sequence - 1}")
-            for change in changes:
-                revision = self._replay(change)
-                self._state.apply(revision)
-                replayed.append(revision)
-            at = changes[-1].sequence
-        if at < last:
-            raise _torn(f"The feed has lost the changes from {at + 1} to {last}")
-        self._last = last
-        _log.info("%d changes loaded, %d replayed", folded, len(replayed))
-        return replayed
-
-    def _replay(self, change: Change) -> Revision:
-        held = self._state.find(change.tenant, change.entity_id, InformationClass)
-        return revise(
-            change, change.sequence if held is None else held.created, orjson.loads(change.document)
-        )
-
-
-async def _settle(parts: list[tuple[list[Revision], asyncio.Future[None]]], outcome: BatchOutcome) -> None:
-    """Wait for the commits and sort the ids. Raises what a commit raised when nothing at all was stored."""
-    results = await asyncio.gather(*(future for _, future in parts), return_exceptions=True)
-    failures = [result for result in results if isinstance(result, BaseException)]
-    if failures and len(failures) == len(parts):
-        raise failures[0]
-    for (revisions, _), result in zip(parts, results, strict=True):
-        for revision in revisions:
-            change = revision.change
-            if isinstance(result, CityError):
-                outcome.errors.append((change.entity_id, result))
-            else:
-                outcome.note(change)
-
-
-def _torn(what: str) -> BadConfig:
-    return BadConfig(
-        f"The files of this city do not belong together: {what}",
-        hint="Restore feed.db and state.db from one and the same backup.",
-        where="feed.db",
-    )

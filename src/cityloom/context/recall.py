@@ -1,0 +1,58 @@
+"""Recall: after a restart the current state is the table, and what the feed has beyond it."""
+
+from __future__ import annotations
+
+import logging
+
+import orjson
+
+from cityloom.context.ports import Feed, StateTable
+from cityloom.context.revision import Revision, revise
+from cityloom.context.stages import BATCH
+from cityloom.context.state import CurrentState
+from cityloom.kernel.actor import InformationClass
+from cityloom.kernel.change import Change
+from cityloom.kernel.errors import BadConfig
+
+_log = logging.getLogger(__name__)
+
+_EVERY_CLASS = tuple(InformationClass)
+
+
+def recall(feed: Feed, table: StateTable, state: CurrentState) -> list[Revision]:
+    """Load the table into `state` and replay the feed after it; returns what was replayed.
+
+    Blocks. Raises BadConfig when feed and table do not belong together.
+    """
+    for folded in table.load():
+        state.load(folded)
+    at, last = table.folded_through(), feed.last_sequence()
+    if last < at:
+        raise _torn(f"the feed ends at change {last}, the table of states is at {at}")
+    replayed: list[Revision] = []
+    while changes := feed.read(at, BATCH):
+        if changes[0].sequence != at + 1:
+            raise _torn(f"the changes from {at + 1} to {changes[0].sequence - 1} are missing")
+        for change in changes:
+            revision = _revision(change, state)
+            state.apply(revision)
+            replayed.append(revision)
+        at = changes[-1].sequence
+    if at < last:
+        raise _torn(f"the changes from {at + 1} to {last} are missing")
+    _log.info("State of change %d, %d of them replayed", last, len(replayed))
+    return replayed
+
+
+def _revision(change: Change, state: CurrentState) -> Revision:
+    held = state.find(change.tenant, change.entity_id, _EVERY_CLASS)
+    created = change.sequence if held is None else held.created
+    return revise(change, created, orjson.loads(change.document))
+
+
+def _torn(what: str) -> BadConfig:
+    return BadConfig(
+        f"The files of this city do not belong together: {what}",
+        hint="Restore feed.db and state.db from one and the same backup.",
+        where="feed.db",
+    )
