@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Estimates: pure functions on arrays.
+from cityloom.analytics import panel_forecast, sudden_drop
+
 # Words that every plugin may need.
 from cityloom.kernel.change import Because
 from cityloom.kernel.errors import BadInput, CityError, NotReady
@@ -51,10 +54,12 @@ __all__ = [
     "from_millis",
     "geo",
     "json_value",
+    "panel_forecast",
     "parse_instant",
     "point",
     "prop",
     "rel",
+    "sudden_drop",
     "text",
     "to_millis",
 ]

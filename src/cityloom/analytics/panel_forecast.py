@@ -14,7 +14,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cityloom.analytics.weekly_profile import ProfileShape, weekly_profile
+from cityloom.analytics.weekly_profile import ProfileShape as ProfileShape
+from cityloom.analytics.weekly_profile import weekly_profile
 
 Values = NDArray[np.float64]
 Target = Literal["mean", "last"]
@@ -163,7 +164,7 @@ class _Deviations:
         self.network = self._network(filled)
 
     def _network(self, filled: Values) -> list[Values]:
-        """Deviation of all series together as a share of their normal sum, by two memories; (steps + 1, 1)."""
+        """Deviation of all series together as a share of their normal sum; each (steps + 1, 1)."""
         everywhere = np.where(self.known, np.nan_to_num(self.normal), 0.0).sum(1, keepdims=True)
         together = filled.sum(1, keepdims=True)
         shares = []
@@ -288,7 +289,7 @@ def _interval(
 
 
 def _remember(filled: Values, known: NDArray[np.bool_], length: float) -> Values:
-    """Exponentially forgetting mean of past deviations, (steps + 1, series); pulled to 0 when little is known."""
+    """Forgetting mean of past deviations, (steps + 1, series); near 0 where little is known."""
     decay = np.exp(-1.0 / length)
     above, below = _accumulate(filled, decay), _accumulate(known.astype(float), decay)
     result: Values = above / (below + CAUTION)

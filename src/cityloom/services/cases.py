@@ -91,7 +91,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="keba
     given: list[Given] = []
     settings: dict[str, SettingValue] = {}
     open_alerts: list[str] = []
-    #: Parameters by name; left out: those the service ships; empty: none.
+    #: Parameters by name, as `_parameter` reads them; left out: those the service ships; empty: none.
     parameters: dict[str, Any] | None = None
 
 
@@ -122,7 +122,7 @@ def world_of(service: CityService, case: Case) -> World:
     trained = service.shipped
     parameters = None if trained is None else trained.arrays
     if case.parameters is not None:
-        parameters = {name: np.array(values, dtype=float) for name, values in case.parameters.items()} or None
+        parameters = {name: _parameter(values) for name, values in case.parameters.items()} or None
     return World(
         manifest,
         {need.name: _view(need, by_window[need.name], at, zone) for need in manifest.needs},
@@ -135,6 +135,14 @@ def world_of(service: CityService, case: Case) -> World:
         changed=frozenset(given.id for given in case.given) if case.woken_by == "changes" else frozenset(),
         open_alerts=frozenset(case.open_alerts),
     )
+
+
+def _parameter(written: Any) -> np.ndarray[Any, Any]:
+    """An array as a case writes it: nested lists, a list of names, or {fill = 5, shape = [1, 672]}."""
+    if isinstance(written, dict):
+        return np.full(tuple(written["shape"]), float(written["fill"]))
+    names = isinstance(written, list) and written and isinstance(written[0], str)
+    return np.array(written) if names else np.array(written, dtype=float)
 
 
 def complaints(expected: Expected, facts: Sequence[Fact]) -> list[str]:

@@ -1,0 +1,1 @@
+"""Free spaces in car parks, now and ahead."""

@@ -1,0 +1,1 @@
+"""The state of the roads: normal week, sudden drops, the next hour."""
