@@ -112,6 +112,10 @@ class Context:
         parts = self.source if isinstance(self.source, list) else [self.source]
         return [part for part in parts if not (isinstance(part, str) and is_core(part))] + [CORE_CONTEXT_URI]
 
+    def expand_iri(self, term: str) -> str:
+        """The full IRI that a term stands for."""
+        return iri_of(self.expand_value(term))
+
     def _checked_name(self, term: str) -> str:
         check_name(term, where=None)
         return self._name(term)

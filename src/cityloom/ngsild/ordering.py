@@ -1,0 +1,100 @@
+"""The order of entities in a list (ETSI GS CIM 009, 4.23)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from operator import itemgetter
+from typing import Any, Literal
+
+import msgspec
+
+from cityloom.ngsild.contexts import CORE, Context
+from cityloom.ngsild.errors import BadRequestData
+from cityloom.ngsild.geo_query import distance
+from cityloom.ngsild.model import Document, content, instance_of
+
+Direction = Literal["asc", "desc", "dist-asc", "dist-desc"]
+
+_DIRECTIONS: tuple[Direction, ...] = ("asc", "desc", "dist-asc", "dist-desc")
+_MEMBERS = frozenset({"id", "type", "createdAt", "modifiedAt", "expiresAt"})
+MAX_ORDERS = 10
+_ABSENT = (9,)
+
+
+class OrderBy(msgspec.Struct, frozen=True):
+    """One name to sort by; `geometry` is what distances are measured from."""
+
+    name: str
+    direction: Direction = "asc"
+    geometry: dict[str, Any] | None = None
+
+
+def parse_order_by(
+    text: str, context: Context = CORE, geometry: dict[str, Any] | None = None
+) -> tuple[OrderBy, ...]:
+    """The order behind the text of `orderBy`: name or name;direction, joined by commas.
+
+    Raises BadRequestData.
+    """
+    found: list[OrderBy] = []
+    for part in text.split(","):
+        name, _, direction = part.partition(";")
+        chosen = next((one for one in _DIRECTIONS if one == (direction or "asc")), None)
+        if chosen is None or len(found) >= MAX_ORDERS:
+            raise BadRequestData(
+                f"{part[:60]!a} cannot be an order",
+                hint=f"Write name;desc. Directions are {', '.join(_DIRECTIONS)}; at most {MAX_ORDERS} names.",
+                where="orderBy",
+            )
+        by_distance = chosen.startswith("dist")
+        if by_distance and geometry is None:
+            raise BadRequestData(
+                "An order by distance needs a place",
+                hint="Add orderFrom and orderGeometry.",
+                where="orderFrom",
+            )
+        expanded = name if name in _MEMBERS else context.expand(name)
+        found.append(OrderBy(expanded, chosen, geometry if by_distance else None))
+    return tuple(found)
+
+
+def in_order(documents: Iterable[Document], orders: tuple[OrderBy, ...]) -> list[Document]:
+    """The documents sorted; equal ones stay as they are, those without the attribute come last."""
+    found = list(documents)
+    for order in reversed(orders):
+        key_of = _key(order)
+        keyed = [(key_of(document), document) for document in found]
+        there = [pair for pair in keyed if pair[0] != _ABSENT]
+        there.sort(key=itemgetter(0), reverse=order.direction.endswith("desc"))
+        found = [document for _, document in there] + [document for key, document in keyed if key == _ABSENT]
+    return found
+
+
+def _key(order: OrderBy) -> Callable[[Document], Any]:
+    if order.geometry is not None:
+        return lambda document: _by_distance(document, order)
+    return lambda document: _by_value(document, order.name)
+
+
+def _by_distance(document: Document, order: OrderBy) -> tuple[Any, ...]:
+    item = instance_of(document, order.name)
+    if item is not None and item["type"] == "GeoProperty" and order.geometry is not None:
+        return (-1, distance(item["value"], order.geometry))
+    return _by_value(document, order.name)
+
+
+def _by_value(document: Document, name: str) -> tuple[Any, ...]:
+    """A key that sorts kinds of values as 4.23.2 says: numbers, texts, objects, arrays, booleans, nothing."""
+    if name in _MEMBERS:
+        return (1, str(document.get(name, "")))
+    items = document["attrs"].get(name)
+    if not items:
+        return _ABSENT
+    value = content(items[0])
+    if isinstance(value, bool):
+        return (4, value)
+    if isinstance(value, int | float):
+        return (0, value)
+    if isinstance(value, str):
+        return (1, value)
+    return (2 if isinstance(value, dict) else 3, str(value))
