@@ -1,0 +1,205 @@
+"""The table on disk and the restart: nothing is lost between the two, and torn files are refused."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from cityloom.adapters.memory.feed import MemoryFeed
+from cityloom.adapters.memory.state_table import MemoryStateTable
+from cityloom.adapters.sqlite.feed import SqliteFeed
+from cityloom.adapters.sqlite.state_table import SqliteStateTable
+from cityloom.context.broker import Broker
+from cityloom.kernel.actor import ANONYMOUS, CITY, InformationClass
+from cityloom.kernel.errors import BadConfig, StorageFull
+from cityloom.kernel.time import WallClock
+from cityloom.ngsild.model import entity, point, prop, rel, value_of
+
+
+def road(number: int, speed: float = 1.0, **attributes):
+    return entity("Road", f"urn:ngsi-ld:Road:{number}", {"speed": prop(speed), **attributes})
+
+
+async def fill(broker):
+    """Entities with everything that a restart must bring back."""
+    await broker.create(CITY, road(1, location=point(10.0, 56.0), refRoad=rel("urn:ngsi-ld:Road:2")))
+    await broker.create(CITY, road(2), information_class=InformationClass.SECURITY)
+    await broker.create(CITY, road(3), tenant="north")
+    await broker.create(CITY, road(4))
+    await broker.delete(CITY, "urn:ngsi-ld:Road:4")
+    await broker.create(CITY, road(4, speed=4.0))
+    await broker.update(CITY, "urn:ngsi-ld:Road:1", {"attrs": {"speed": [prop(9.0)]}})
+
+
+def picture(broker):
+    """Everything that can be asked, for comparison."""
+    return {
+        who.id: (
+            broker.types(who),
+            broker.types(who, tenant="north"),
+            broker.of_type(who, "Road"),
+            broker.referrers(who, "urn:ngsi-ld:Road:2"),
+            [held.entity_id for held in broker._state.within("", (9.0, 55.0, 11.0, 57.0), who.clearance)],
+        )
+        for who in (CITY, ANONYMOUS)
+    }
+
+
+async def test_restart_finds_everything_as_it_was(city):
+    async with city() as broker:
+        await fill(broker)
+        before = picture(broker)
+    async with city() as broker:
+        assert picture(broker) == before
+        assert broker.last_sequence == 7
+        assert value_of(broker.retrieve(CITY, "urn:ngsi-ld:Road:1"), "speed") == 9.0
+
+
+async def test_restart_after_a_crash_replays_what_was_not_folded(tmp_path):
+    feed = SqliteFeed(tmp_path / "feed.db")
+    broker = Broker(feed, MemoryStateTable(), WallClock())
+    await broker.start()
+    await fill(broker)
+    before = picture(broker)
+    again = Broker(SqliteFeed(tmp_path / "feed.db"), SqliteStateTable(tmp_path / "state.db"), WallClock())
+    await again.start()
+    assert picture(again) == before
+    await again.stop()
+    await broker.stop()
+    table = SqliteStateTable(tmp_path / "state.db")
+    assert table.folded_through() == 7
+    assert len(list(table.load())) == 4
+
+
+async def test_restart_goes_on_with_the_next_sequence(city):
+    async with city() as broker:
+        await broker.create(CITY, road(1))
+    async with city() as broker:
+        change = await broker.create(CITY, road(2))
+        assert change.sequence == 2
+
+
+async def test_start_refuses_a_table_newer_than_the_feed(tmp_path):
+    table = MemoryStateTable()
+    table.fold([], [], 5)
+    broker = Broker(MemoryFeed(), table, WallClock())
+    with pytest.raises(BadConfig, match="do not belong together"):
+        await broker.start()
+
+
+async def test_start_refuses_a_table_that_misses_trimmed_changes(city, tmp_path):
+    async with city() as broker:
+        for number in range(5):
+            await broker.create(CITY, road(number))
+    feed = SqliteFeed(tmp_path / "feed.db")
+    feed.trim(3)
+    with pytest.raises(BadConfig, match="changes from 1 to 3 are missing"):
+        await Broker(feed, MemoryStateTable(), WallClock()).start()
+    feed.trim(5)
+    with pytest.raises(BadConfig, match="changes from 1 to 5 are missing"):
+        await Broker(feed, MemoryStateTable(), WallClock()).start()
+    feed.close()
+
+
+class Rig:
+    """Folding with the stores at hand and a fold on demand."""
+
+    def __init__(self, retention: int = 0):
+        self.feed, self.table = MemoryFeed(), MemoryStateTable()
+        self.retention = retention
+
+    async def __aenter__(self):
+        self.broker = Broker(self.feed, self.table, WallClock(), retention=self.retention)
+        await self.broker.start()
+        return self
+
+    async def __aexit__(self, *_):
+        await self.broker.stop()
+
+    async def fold(self):
+        return await self.broker._folding._round()
+
+
+async def test_folding_writes_the_newest_state_of_each_entity_once():
+    async with Rig() as rig:
+        for speed in range(20):
+            await rig.broker.upsert(CITY, road(1, float(speed)))
+        await rig.fold()
+        (row,) = rig.table.load()
+        assert row.sequence == 20 and b'"value":19.0' in row.document
+
+
+async def test_folding_trims_what_is_folded_and_passed_but_keeps_the_retention():
+    async with Rig(retention=4) as rig:
+        for number in range(10):
+            await rig.broker.create(CITY, road(number))
+        await rig.fold()
+        assert [one.sequence for one in rig.feed.read(0, 100)] == [7, 8, 9, 10]
+
+
+async def test_folding_keeps_what_a_durable_stage_has_not_passed():
+    async with Rig() as rig:
+        leave = asyncio.Event()
+
+        async def slow(batch):
+            await leave.wait()
+
+        rig.broker.follow("slow", slow, durable=True)
+        for number in range(6):
+            await rig.broker.create(CITY, road(number))
+        await rig.fold()
+        assert len(rig.feed.read(0, 100)) == 6
+        leave.set()
+        await rig.broker.caught_up()
+        await rig.fold()
+        assert rig.feed.cursor("slow") == 6
+        assert rig.feed.read(0, 100) == []
+
+
+async def test_folding_on_a_full_disk_tries_again_with_nothing_lost(monkeypatch):
+    async with Rig() as rig:
+        whole = rig.table.fold
+
+        def full(*_):
+            raise StorageFull("full", hint="make room")
+
+        await rig.broker.create(CITY, road(1, 1.0))
+        await rig.broker.create(CITY, road(2, 1.0))
+        monkeypatch.setattr(rig.table, "fold", full)
+        await rig.fold()
+        assert rig.table.folded_through() == 0
+        await rig.broker.upsert(CITY, road(1, 2.0))
+        monkeypatch.setattr(rig.table, "fold", whole)
+        await rig.fold()
+        assert [row.sequence for row in rig.table.load()] == [3, 2]
+        assert rig.table.folded_through() == 3
+
+
+async def test_folding_ends_the_process_when_the_disk_fails(monkeypatch):
+    ended = []
+    feed, table = MemoryFeed(), MemoryStateTable()
+    broker = Broker(feed, table, WallClock(), fail_stop=ended.append)
+    await broker.start()
+    broken = OSError("Input/output error")
+
+    def fail(*_):
+        raise broken
+
+    await broker.create(CITY, road(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(table, "fold", fail)
+        await broker._folding._round()
+    assert ended == [broken]
+    await broker.stop()
+
+
+async def test_folding_of_a_deleted_entity_removes_its_row():
+    async with Rig() as rig:
+        await rig.broker.create(CITY, road(1))
+        await rig.fold()
+        await rig.broker.delete(CITY, "urn:ngsi-ld:Road:1")
+        await rig.broker.create(CITY, road(1, 5.0))
+        await rig.fold()
+        (row,) = rig.table.load()
+        assert row.created == 3
