@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from cityloom.history.model import EntityNews, NewReading, ReadingBatch, Series, SeriesKey, ValueKind
+from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import ChangeKind
 
 
@@ -30,6 +31,8 @@ class Row(NamedTuple):
 
 #: The newest value of a series: at, kind, number, text.
 Newest = tuple[int, ValueKind, float | None, str | None]
+#: What the series of an Entity follow: its types and its class.
+Standing = tuple[tuple[str, ...], InformationClass]
 
 
 class Plan(msgspec.Struct):
@@ -41,6 +44,7 @@ class Plan(msgspec.Struct):
     #: (series, at, sequence): readings with these series and at and a lower sequence are superseded.
     late: list[tuple[int, int, int]] = msgspec.field(default_factory=list)
     newest: dict[int, Newest] = msgspec.field(default_factory=dict)
+    standing: dict[tuple[str, str], Standing] = msgspec.field(default_factory=dict)
 
 
 class SeriesDirectory:
@@ -55,6 +59,10 @@ class SeriesDirectory:
         self._by_id: dict[int, Series] = {}
         self._live: dict[SeriesKey, int] = {}
         self._by_entity: dict[tuple[str, str], list[int]] = {}
+        #: Series of one attribute instance: more than one where its unit or its type changed.
+        self._by_instance: dict[tuple[str, ...], list[int]] = {}
+        #: Types and class of Entities as their live series have them.
+        self._standing: dict[tuple[str, str], Standing] = {}
         self._by_type: dict[tuple[str, str], set[int]] = {}
         self._next_id = 1
         for one in series:
@@ -75,6 +83,7 @@ class SeriesDirectory:
             for one in (*plan.created.values(), *plan.changed.values()):
                 self._put(one)
             self._newest.update(plan.newest)
+            self._standing.update(plan.standing)
 
     def select(
         self,
@@ -107,6 +116,7 @@ class SeriesDirectory:
                 if self._live.get(gone.key) == number:
                     del self._live[gone.key]
                 self._by_entity[gone.key.tenant, gone.key.entity_id].remove(number)
+                self._by_instance[gone.key[:4]].remove(number)
                 for name in gone.types:
                     self._by_type[gone.key.tenant, name].discard(number)
 
@@ -117,6 +127,14 @@ class SeriesDirectory:
     def of_entity(self, tenant: str, entity_id: str) -> list[int]:
         """Ids of the series of an Entity, retired ones too."""
         return self._by_entity.get((tenant, entity_id), [])
+
+    def of_instance(self, key: SeriesKey) -> list[int]:
+        """Ids of the series of the same attribute instance in any unit."""
+        return self._by_instance.get(key[:4], [])
+
+    def standing(self, tenant: str, entity_id: str) -> Standing | None:
+        """What an Entity's series were last told of its types and class."""
+        return self._standing.get((tenant, entity_id))
 
     def live(self, key: SeriesKey) -> int | None:
         """The id of the series that takes readings of this key now."""
@@ -161,6 +179,7 @@ class SeriesDirectory:
         tenant = one.key.tenant
         if known is None:
             self._by_entity.setdefault((tenant, one.key.entity_id), []).append(one.id)
+            self._by_instance.setdefault(one.key[:4], []).append(one.id)
         elif known.types != one.types:
             for name in known.types:
                 self._by_type[tenant, name].discard(one.id)
@@ -183,6 +202,7 @@ class _Planner:
         self._next_id = directory.next_id
         self._live: dict[SeriesKey, int | None] = {}
         self._added: dict[tuple[str, str], list[int]] = {}
+        self._instances: dict[tuple[str, ...], list[int]] = {}
 
     def take(self, news: EntityNews) -> None:
         if news.kind is ChangeKind.CREATED:
@@ -216,13 +236,15 @@ class _Planner:
 
     def _follow_entity(self, news: EntityNews) -> None:
         """The class and types of an Entity are those of its series."""
+        entity, now = (news.tenant, news.entity_id), (news.types, news.information_class)
+        if now == (self.plan.standing.get(entity) or self._directory.standing(*entity)):
+            return
+        self.plan.standing[entity] = now
         for one in self._series_of(news):
-            now = (news.types, news.information_class)
             if not one.retired and (one.types, one.information_class) != now:
-                changed = msgspec.structs.replace(
-                    one, types=news.types, information_class=news.information_class
+                self._change(
+                    msgspec.structs.replace(one, types=news.types, information_class=news.information_class)
                 )
-                self._change(changed)
 
     def _change(self, one: Series) -> None:
         target = self.plan.created if one.id in self.plan.created else self.plan.changed
@@ -243,7 +265,7 @@ class _Planner:
         )
         number = self._live_id(key) or self._create(news, key)
         newest = self.plan.newest.get(number) or self._directory.newest(number)
-        said: Newest = (reading.at, reading.kind, reading.number, reading.text)
+        said: Newest = reading[4:]
         if newest == said:
             return  # told again, unchanged
         self.plan.rows.append(Row(number, *said, news.sequence, news.recorded_at))
@@ -257,12 +279,11 @@ class _Planner:
 
     def _supersede_other_units(self, news: EntityNews, key: SeriesKey, number: int, at: int) -> None:
         """A reading sent again in another unit replaces the one in the wrong unit."""
-        for one in self._series_of(news):
-            if one.id == number or one.key[:4] != key[:4]:
-                continue
-            newest = self.plan.newest.get(one.id) or self._directory.newest(one.id)
-            if newest is not None and at <= newest[0]:
-                self.plan.late.append((one.id, at, news.sequence))
+        siblings = (*self._directory.of_instance(key), *self._instances.get(key[:4], ()))
+        for other in siblings:
+            newest = self.plan.newest.get(other) or self._directory.newest(other)
+            if other != number and newest is not None and at <= newest[0]:
+                self.plan.late.append((other, at, news.sequence))
 
     def _create(self, news: EntityNews, key: SeriesKey) -> int:
         number = self._next_id
@@ -270,4 +291,5 @@ class _Planner:
         self.plan.created[number] = Series(number, key, news.types, news.information_class)
         self._live[key] = number
         self._added.setdefault((news.tenant, news.entity_id), []).append(number)
+        self._instances.setdefault(key[:4], []).append(number)
         return number
