@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime
+from babel.dates import format_skeleton
 from babel.numbers import format_decimal
 
 from cityloom.kernel.errors import BrokenPlugin
@@ -96,5 +96,5 @@ def _write(value: object, language: str, zone: ZoneInfo) -> str:
         pattern = "#,##0" if float(value).is_integer() and isinstance(value, int) else "#,##0.0"
         return str(format_decimal(value, format=pattern, locale=language))
     if isinstance(value, datetime):
-        return str(format_datetime(value, "EEE HH:mm", tzinfo=zone, locale=language))
+        return str(format_skeleton("EHm", value, tzinfo=zone, locale=language))
     return str(value)
