@@ -5,6 +5,9 @@ from __future__ import annotations
 from cityloom.kernel.actor import CITY
 from cityloom.ngsild.model import value_of
 from cityloom.services.ports import Context
+from cityloom.services.writing import OCCASION_ENDED, service_name
+
+_SERVICE = service_name("")
 
 
 class Occasions:
@@ -20,9 +23,9 @@ class Occasions:
         """Find the open occasions in the current state, as after a restart."""
         self._open = {}
         for alert in context.of_type(CITY, "Alert"):
-            service, key = value_of(alert, "raisedBy"), value_of(alert, "alertKey")
-            if service and key and value_of(alert, "endedAt") is None:
-                self._open.setdefault(service, {})[key] = alert["id"]
+            by, key = str(value_of(alert, "raisedBy", "")), value_of(alert, "alertKey")
+            if by.startswith(_SERVICE) and key and value_of(alert, OCCASION_ENDED) is None:
+                self._open.setdefault(by.removeprefix(_SERVICE), {})[key] = alert["id"]
 
     def of(self, service: str) -> dict[str, str]:
         """Keys and Alert ids of a service's open occasions."""

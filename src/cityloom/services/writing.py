@@ -28,6 +28,8 @@ from cityloom.services.world import World
 
 #: Badge of everything a service says.
 ORIGIN = "estimated"
+#: On an Alert: when its service said that the occasion is over. Staff may have cleared it before.
+OCCASION_ENDED = "occasionEndedAt"
 
 
 class Written(msgspec.Struct):
@@ -103,9 +105,10 @@ class Writer:
             attributes |= {
                 "status": prop("open"),
                 "dateIssued": prop(format_instant(self._at)),
-                "raisedBy": prop(self._manifest.id),
+                "raisedBy": prop(service_name(self._manifest.id)),
                 "alertKey": prop(fact.key),
                 "dataOrigin": prop(ORIGIN),
+                "history": json_value([self._handled("raised")]),
             }
         self._documents[alert_id] = entity("Alert", alert_id, attributes)
         self._opened[fact.key] = alert_id
@@ -119,6 +122,8 @@ class Writer:
         attributes: dict[str, Instance] = {
             "status": prop("cleared", at=self._at),
             "endedAt": prop(format_instant(self._at)),
+            OCCASION_ENDED: prop(format_instant(self._at)),
+            "history": json_value([self._handled("cleared")]),
         }
         if fact.outcome:
             self._check_words(fact.outcome, f"outcome of {fact.key}")
@@ -160,7 +165,7 @@ class Writer:
             "refDevice": rel(fact.device),
             "status": prop("wished", at=self._at),
             "dateIssued": prop(format_instant(self._at)),
-            "wishedBy": prop(f"service:{self._manifest.id}"),
+            "wishedBy": prop(service_name(self._manifest.id)),
             "dataOrigin": prop(ORIGIN),
             "because": json_value(self._reasons(fact.because, fact.device)),
         }
@@ -216,6 +221,10 @@ class Writer:
             attributes["escalateTo"] = prop(list(fact.escalate_to))
         return attributes
 
+    def _handled(self, did: str) -> dict[str, str]:
+        """What a service did with an Alert, for its history."""
+        return {"at": format_instant(self._at), "by": service_name(self._manifest.id), "did": did}
+
     def _may_write(self, type_name: str, attribute: str) -> None:
         for item in self._manifest.writes:
             if item.type == type_name and attribute in item.attributes:
@@ -236,6 +245,11 @@ class Writer:
         return BrokenPlugin(
             f"services/{self._manifest.id} {message}", hint=hint, where=f"manifest.toml: {place}"
         )
+
+
+def service_name(service_id: str) -> str:
+    """How a service signs: "service:frost"."""
+    return f"service:{service_id}"
 
 
 def iso_duration(length: timedelta) -> str:

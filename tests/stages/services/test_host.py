@@ -12,12 +12,18 @@ import pytest
 from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.errors import NotAllowed, NotFound, NotReady
 from cityloom.ngsild.model import entity, instance_of, prop, value_of
+from cityloom.operations.alerts import Alerts
 from cityloom.services.contract import Trained
 from cityloom.services.facts import AlertCleared, AlertRaised, CommandWished, EntityWritten, Estimate
 
 MAST = "urn:ngsi-ld:WeatherObserved:mast"
 ROOF = "urn:ngsi-ld:Roof:1"
 ALERT = "urn:ngsi-ld:Alert:heat:mast:20260412T120000Z"
+STAFF = Actor(
+    id="person:2",
+    permissions=frozenset({"alerts:handle", "entities:read", "entities:write"}),
+    clearance=frozenset({InformationClass.OPEN, InformationClass.INTERNAL}),
+)
 SOMEBODY = Actor(id="person:1", permissions=frozenset({"services:manage"}))
 
 
@@ -62,6 +68,7 @@ async def test_run_due_writes_an_alert_with_its_reasons(broker, host_of, service
     assert value_of(alert, "description") == {"en": "31.0 °C at Sun 14:00", "da": "31,0 °C kl. søn. 14.00"}
     assert value_of(alert, "confirmWithin") == "PT30M"
     assert value_of(alert, "escalateTo") == ["operators"]
+    assert broker.class_of(CITY, ALERT) is InformationClass.INTERNAL
     assert value_of(alert, "because") == [
         {"about": MAST, "attribute": "temperature", "value": 31.0, "unitCode": "CEL", "count": 1}
     ]
@@ -125,6 +132,10 @@ async def test_an_alert_is_cleared_by_its_service_and_the_next_one_is_new(broker
     cleared = broker.retrieve(CITY, ALERT)
     assert value_of(cleared, "status") == "cleared"
     assert value_of(cleared, "endedAt") == "2026-04-12T12:10:00Z"
+    assert value_of(cleared, "history") == [
+        {"at": "2026-04-12T12:00:00Z", "by": "service:heat", "did": "raised"},
+        {"at": "2026-04-12T12:10:00Z", "by": "service:heat", "did": "cleared", "was": "open"},
+    ]
     assert value_of(cleared, "outcome") == {"en": "It is over."}
     await put_mast(broker, 33.0)
     clock.move(minutes=10)
@@ -136,15 +147,44 @@ async def test_an_alert_that_staff_cleared_is_not_raised_again_before_its_occasi
     broker, host_of, clock, service_of
 ):
     await put_mast(broker)
+    await host_of(service_of(raise_heat)).run_due()
+    alerts = Alerts(broker, clock)
+    await alerts.clear(STAFF, ALERT, "A broken thermometer.")
+    await put_mast(broker, 36.0)
+    clock.move(minutes=10)
     host = host_of(service_of(raise_heat))
+    await host.prepare()
     await host.run_due()
-    await broker.update(CITY, ALERT, entity("Alert", ALERT, {"status": prop("cleared")}))
+    found = broker.of_type(CITY, "Alert")
+    assert [(value_of(alert, "status"), value_of(alert, "severity")) for alert in found] == [
+        ("cleared", "medium")
+    ]
+    await put_mast(broker, 20.0)
+    clock.move(minutes=10)
+    await host.run_due()
+    assert value_of(broker.retrieve(CITY, ALERT), "outcome") == {"en": "A broken thermometer."}
     await put_mast(broker, 36.0)
     clock.move(minutes=10)
     await host.run_due()
-    alerts = broker.of_type(CITY, "Alert")
-    assert [value_of(alert, "status") for alert in alerts] == ["cleared"]
-    assert value_of(alerts[0], "severity") == "medium"
+    assert [value_of(alert, "status") for alert in broker.of_type(CITY, "Alert")] == ["cleared", "open"]
+
+
+async def test_staff_handle_an_alert_that_a_service_raised(broker, host_of, clock, service_of):
+    await put_mast(broker)
+    host = host_of(service_of(raise_heat))
+    await host.run_due()
+    alerts = Alerts(broker, clock)
+    await alerts.acknowledge(STAFF, ALERT)
+    await put_mast(broker, 20.0)
+    clock.move(minutes=10)
+    await host.run_due()
+    alert = alerts.get(STAFF, ALERT)
+    assert alert.is_cleared
+    assert [(done.did, done.by) for done in alert.history] == [
+        ("raised", "service:heat"),
+        ("acknowledged", "person:2"),
+        ("cleared", "service:heat"),
+    ]
 
 
 async def test_a_restarted_host_knows_its_open_alerts(broker, host_of, clock, service_of):
@@ -458,14 +498,14 @@ async def test_a_service_sees_open_entities_alone_unless_its_manifest_says_more(
     assert seen == [(), (MAST,)]
 
 
-async def test_what_is_made_of_internal_things_is_internal(broker, host_of, service_of):
+async def test_what_is_made_of_secret_things_is_as_secret(broker, host_of, service_of):
     await broker.create(
         CITY,
         entity("WeatherObserved", MAST, {"temperature": prop(31.0)}),
         information_class=InformationClass.INTERNAL,
     )
-    await host_of(service_of(raise_heat, sees="internal")).run_due()
-    assert broker.class_of(CITY, ALERT) is InformationClass.INTERNAL
+    await host_of(service_of(raise_heat, sees="security")).run_due()
+    assert broker.class_of(CITY, ALERT) is InformationClass.SECURITY
 
 
 async def test_a_service_that_sees_internal_things_may_not_write_onto_open_ones(broker, host_of, service_of):
