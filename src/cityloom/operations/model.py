@@ -1,0 +1,162 @@
+"""An Alert as operators see it (attribute names as in Smart Data Models' Alert)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import msgspec
+
+from cityloom.context.editing import version_of
+from cityloom.kernel.errors import BadInput
+from cityloom.kernel.time import parse_instant
+from cityloom.ngsild.model import Document, value_of
+
+TYPE = "Alert"
+
+_Item = TypeVar("_Item")
+
+#: From the least to the most severe.
+SEVERITIES = ("informational", "low", "medium", "high", "critical")
+
+
+class Status(StrEnum):
+    """Where the handling of an Alert stands."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    ASSIGNED = "assigned"
+    CLEARED = "cleared"
+
+
+#: What an operator decides on; a decision made on another state of these is refused.
+DECIDED_ON = ("status", "severity", "assignedTo", "history", "comments")
+
+
+class Handling(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """One thing somebody did with an Alert. Kept on the Entity as one item of `history`.
+
+    `by` is an actor's id and no name: an Alert may be open to everybody.
+    """
+
+    at: str
+    by: str
+    #: raised, acknowledged, assigned, cleared, reopened, undone.
+    did: str
+    #: Why, in the actor's own words.
+    note: str = ""
+    #: Status and assignee before, so that it can be undone.
+    was: str = ""
+    was_assigned_to: str = ""
+    #: Whom it was assigned to.
+    to: str = ""
+    #: For "undone": which item of the history was taken back.
+    undoes: int | None = None
+
+
+class Comment(msgspec.Struct, frozen=True, rename="camel"):
+    """What somebody remarked. Kept on the Entity as one item of `comments`."""
+
+    at: str
+    by: str
+    text: str
+
+
+class Alert(msgspec.Struct, frozen=True):
+    """An Alert read from its Entity. What another writer left out or wrote oddly is empty here."""
+
+    id: str
+    status: str
+    severity: str
+    category: str
+    sub_category: str
+    #: By language.
+    description: Mapping[str, str]
+    #: Ids of the Entities it is about.
+    about: tuple[str, ...]
+    issued_at: datetime | None
+    ended_at: datetime | None
+    valid_from: datetime | None
+    valid_to: datetime | None
+    assigned_to: str
+    raised_by: str
+    key: str
+    origin: str
+    comments: tuple[Comment, ...]
+    history: tuple[Handling, ...]
+    #: To be sent along with a decision: what was seen when it was made.
+    version: str
+    document: Document
+
+    @property
+    def rank(self) -> int:
+        """How severe, from 0; an unknown severity ranks as the most severe."""
+        return rank_of(self.severity)
+
+    @property
+    def is_cleared(self) -> bool:
+        return self.status == Status.CLEARED
+
+
+def rank_of(severity: str) -> int:
+    """The place of a severity in `SEVERITIES`; beyond the last one when it is none of them."""
+    return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
+
+
+def alert_of(document: Document) -> Alert:
+    """The Alert that an Entity of the type Alert is."""
+    return Alert(
+        id=document["id"],
+        status=_word(document, "status") or Status.OPEN.value,
+        severity=_word(document, "severity"),
+        category=_word(document, "category"),
+        sub_category=_word(document, "subCategory"),
+        description=_texts(value_of(document, "description")),
+        about=_ids(value_of(document, "alertSource")),
+        issued_at=_instant(document, "dateIssued"),
+        ended_at=_instant(document, "endedAt"),
+        valid_from=_instant(document, "validFrom"),
+        valid_to=_instant(document, "validTo"),
+        assigned_to=_word(document, "assignedTo"),
+        raised_by=_word(document, "raisedBy"),
+        key=_word(document, "alertKey"),
+        origin=_word(document, "dataOrigin"),
+        comments=_items(document, "comments", Comment),
+        history=_items(document, "history", Handling),
+        version=version_of(document, DECIDED_ON),
+        document=document,
+    )
+
+
+def _word(document: Document, name: str) -> str:
+    said = value_of(document, name)
+    return said if isinstance(said, str) else ""
+
+
+def _texts(said: Any) -> dict[str, str]:
+    if isinstance(said, str):
+        return {"en": said}
+    if not isinstance(said, dict):
+        return {}
+    return {language: text for language, text in said.items() if isinstance(text, str)}
+
+
+def _ids(said: Any) -> tuple[str, ...]:
+    several = said if isinstance(said, list) else [said]
+    return tuple(one for one in several if isinstance(one, str))
+
+
+def _instant(document: Document, name: str) -> datetime | None:
+    try:
+        return parse_instant(value_of(document, name), where=name)
+    except BadInput:
+        return None
+
+
+def _items(document: Document, name: str, kind: type[_Item]) -> tuple[_Item, ...]:
+    try:
+        return tuple(msgspec.convert(value_of(document, name, []), list[kind]))  # type: ignore[valid-type]
+    except msgspec.ValidationError:
+        return ()
