@@ -65,9 +65,9 @@ def missing_runs(present: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [(int(start), int(stop)) for start, stop in zip(change[::2], change[1::2], strict=True)]
 
 
-def pooled_stddev(count: Floats, total: Floats, squares: Floats) -> Floats:
-    """The population's standard deviation from its count, sum and sum of squares."""
+def pooled_means(means: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """One row for several: the means weighted, the weights added. Shapes (n, p) to (1, p)."""
+    total = weights.sum(axis=0, keepdims=True)
+    area = np.nansum(means * weights, axis=0, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
-        variance = squares / count - (total / count) ** 2
-    result: Floats = np.sqrt(np.maximum(variance, 0.0))
-    return result
+        return np.where(total > 0, area / total, np.nan), total

@@ -1,0 +1,412 @@
+"""What may be asked of the past. Everything takes the Actor and sees what the Actor may see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+
+import numpy as np
+
+from cityloom.history.answers import Aggregated, Coverage, Gap, Matrix
+from cityloom.history.logic import missing_runs, pooled_means, time_weighted
+from cityloom.history.model import Floats, Integers, Reading, Readings, Series, Statistics, Window
+from cityloom.history.periods import Step, edges_of
+from cityloom.history.ports import AGGREGATE_METHODS, CurrentClasses, HistoryStore
+from cityloom.kernel.actor import CITY, Actor
+from cityloom.kernel.change import DEFAULT_TENANT
+from cityloom.kernel.errors import BadInput, NotFound
+from cityloom.kernel.time import from_millis, to_millis
+
+#: Cells of the largest table that is worked out in one query.
+MOST_CELLS = 20_000_000
+#: Gaps that are listed one by one.
+MOST_GAPS = 100
+#: For a time-weighted mean: how far back the value at the beginning is looked for.
+LOOK_BACK = timedelta(days=7)
+#: Begins the name of a target that stands for all Entities of a type.
+TYPE_TARGET = "type:"
+
+#: The methods of `aggregate` beside those of NGSI-LD.
+TIME_WEIGHTED = "timeWeightedAvg"
+COVERED = "coveredMilliseconds"
+
+
+class History:
+    """The past of the city. Methods block while they read: call them in a thread when on the event loop.
+
+    `target` is an Entity's id or "type:Name". Instants are aware; intervals are half-open. Raises NotFound
+    when the actor sees no such Entity and no history of it.
+    """
+
+    def __init__(self, store: HistoryStore, broker: CurrentClasses) -> None:
+        self._store = store
+        self._broker = broker
+
+    def series(
+        self,
+        actor: Actor,
+        target: str | Sequence[str],
+        attributes: Sequence[str] | None = None,
+        *,
+        dataset: str | None = None,
+        tenant: str = DEFAULT_TENANT,
+    ) -> list[Series]:
+        """The series of an Entity, of several, or of a type that the actor may see.
+
+        `dataset`: None for every instance, "" for the default one. Empty when nothing is remembered.
+        """
+        datasets = None if dataset is None else [dataset]
+        if isinstance(target, str) and target.startswith(TYPE_TARGET):
+            types = [target.removeprefix(TYPE_TARGET)]
+            found = self._store.series(tenant, types=types, attributes=attributes, datasets=datasets)
+        else:
+            ids = [target] if isinstance(target, str) else target
+            found = self._store.series(tenant, entity_ids=ids, attributes=attributes, datasets=datasets)
+        return self._visible(actor, found)
+
+    def raw(
+        self,
+        actor: Actor,
+        entity_id: str,
+        attributes: Sequence[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        last_n: int | None = None,
+        *,
+        limit: int = 100_000,
+        dataset: str | None = None,
+        corrected: bool = False,
+        tenant: str = DEFAULT_TENANT,
+    ) -> list[Reading]:
+        """Readings of an Entity by attribute, dataset and time; `corrected` shows what was replaced too."""
+        series = self.series(actor, entity_id, attributes, dataset=dataset, tenant=tenant)
+        self._must_see(actor, entity_id, series, tenant)
+        window = _window(series, since, until, last_n=last_n, limit=limit, corrected=corrected)
+        return readings_of(series, self._store.raw(window))
+
+    def last(
+        self,
+        actor: Actor,
+        entity_id: str,
+        attribute: str,
+        *,
+        before: datetime | None = None,
+        dataset: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> Reading | None:
+        """The newest reading, or the newest one before an instant."""
+        found = self.raw(
+            actor, entity_id, [attribute], until=before, last_n=1, dataset=dataset, tenant=tenant
+        )
+        return max(found, key=lambda reading: reading.at, default=None)
+
+    def numbers(
+        self,
+        actor: Actor,
+        target: str,
+        attribute: str,
+        since: datetime,
+        until: datetime,
+        *,
+        dataset: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> tuple[list[Series], Readings]:
+        """Readings in columns: for arithmetic on many of them."""
+        series = self.series(actor, target, [attribute], dataset=dataset, tenant=tenant)
+        return series, self._store.raw(_window(series, since, until))
+
+    def aggregate(
+        self,
+        actor: Actor,
+        target: str,
+        attribute: str,
+        since: datetime,
+        until: datetime,
+        step: Step | timedelta | None = None,
+        methods: Sequence[str] = ("avg",),
+        *,
+        pooled: bool = False,
+        time_weighted: bool = False,
+        hold: timedelta | None = None,
+        dataset: str = "",
+        zone: tzinfo | None = None,
+        tenant: str = DEFAULT_TENANT,
+    ) -> Aggregated:
+        """Aggregates per period (4.5.19). Without `step` one period; days and months are those of `zone`.
+
+        `pooled` takes the readings of all series together. `time_weighted` adds "timeWeightedAvg", the mean
+        over time of a value that holds until the next reading (at most for `hold`), and
+        "coveredMilliseconds", how much of the period that mean speaks of.
+        """
+        check_methods(methods)
+        series = self.series(actor, target, [attribute], dataset=dataset, tenant=tenant)
+        if not target.startswith(TYPE_TARGET):
+            self._must_see(actor, target, series, tenant)
+        edges = edges_of(since, until, step, zone)
+        _check_cells(len(series) * (len(edges) - 1) * (len(methods) + 2 * time_weighted))
+        # The last period ends where the question ends.
+        window = _window(series, since, until)
+        values = _nothing(edges, methods)
+        if series and methods:
+            values = self._store.aggregate(window, edges, methods, pooled=pooled)
+        if time_weighted:
+            edges = np.append(edges[:-1], to_millis(until))
+            means, covered = self._time_weighted(series, edges, hold)
+            if pooled:
+                means, covered = pooled_means(means, covered)
+            values |= {TIME_WEIGHTED: means, COVERED: covered}
+        return Aggregated(tuple(series), edges, values)
+
+    def matrix(
+        self,
+        actor: Actor,
+        type_name: str,
+        attribute: str,
+        since: datetime,
+        until: datetime,
+        step: timedelta,
+        dataset: str = "",
+        *,
+        method: str = "avg",
+        tenant: str = DEFAULT_TENANT,
+    ) -> Matrix:
+        """All Entities of a type over time, one row an Entity in alphabetical order."""
+        check_methods([method])
+        series = self.series(actor, TYPE_TARGET + type_name, [attribute], dataset=dataset, tenant=tenant)
+        series = _one_each(series)
+        edges = edges_of(since, until, step)
+        _check_cells(len(series) * (len(edges) - 1))
+        found = self._store.aggregate(_window(series, since, until), edges, [method]) if series else None
+        values = np.empty((0, len(edges) - 1)) if found is None else found[method]
+        unit = series[0].key.unit_code if series else ""
+        return Matrix([one.key.entity_id for one in series], edges[:-1], values, unit)
+
+    def coverage(
+        self,
+        actor: Actor,
+        target: str,
+        attribute: str,
+        since: datetime,
+        until: datetime,
+        expected_step: timedelta,
+        *,
+        dataset: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> Coverage:
+        """How many readings there are, and where there should be more, one in each `expected_step`."""
+        series = self.series(actor, target, [attribute], dataset=dataset, tenant=tenant)
+        edges = edges_of(since, until, expected_step)
+        slots = len(edges) - 1
+        _check_cells(len(series) * slots)
+        window = _window(series, since, until)
+        counts = self._store.aggregate(window, edges, ["totalCount"])["totalCount"] if series else None
+        rows = _by_entity(series, np.zeros((0, slots)) if counts is None else counts)
+        return Coverage(
+            since=since,
+            until=until,
+            expected_step=expected_step,
+            entities=len(rows),
+            count=int(sum(row.sum() for row in rows.values())),
+            expected=slots * len(rows),
+            missing=int(sum((row == 0).sum() for row in rows.values())),
+            gaps=_gaps(rows, edges),
+        )
+
+    def statistics(
+        self,
+        actor: Actor,
+        target: str | Sequence[str],
+        attributes: Sequence[str] | None = None,
+        *,
+        tenant: str = DEFAULT_TENANT,
+    ) -> list[tuple[Series, Statistics]]:
+        """Count, first and last reading of each series that has any."""
+        series = {one.id: one for one in self.series(actor, target, attributes, tenant=tenant)}
+        found = self._store.statistics(np.array(list(series), np.int64)) if series else []
+        return [(series[one.series], one) for one in found]
+
+    def export(
+        self,
+        actor: Actor,
+        target: str | Sequence[str],
+        format_name: str,
+        attributes: Sequence[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        dataset: str | None = None,
+        tenant: str = DEFAULT_TENANT,
+    ) -> Path:
+        """Write readings to a file ("csv", "parquet") with the columns EXPORT_COLUMNS.
+
+        The caller sends the file and removes it. Raises BadInput for an unknown format.
+        """
+        series = self.series(actor, target, attributes, dataset=dataset, tenant=tenant)
+        if isinstance(target, str) and not target.startswith(TYPE_TARGET):
+            self._must_see(actor, target, series, tenant)
+        return self._store.export(_window(series, since, until), format_name)
+
+    def forget(
+        self,
+        actor: Actor,
+        entity_id: str,
+        attributes: Sequence[str] | None = None,
+        *,
+        dataset: str | None = None,
+        tenant: str = DEFAULT_TENANT,
+    ) -> int:
+        """Remove the history of an Entity, or of some of its attributes; returns how many readings went.
+
+        Needs `entities:write`, which the caller checks together with what else is deleted.
+        """
+        series = self.series(actor, entity_id, attributes, dataset=dataset, tenant=tenant)
+        self._must_see(actor, entity_id, series, tenant)
+        return self._store.forget(_ids(series))
+
+    def read(self, window: Window) -> Readings:
+        """Readings of series that `series` has shown to the actor."""
+        return self._store.raw(window)
+
+    def aggregate_series(self, window: Window, edges: Integers, methods: Sequence[str]) -> dict[str, Floats]:
+        """Aggregates of series that `series` has shown to the actor."""
+        return self._store.aggregate(window, edges, methods)
+
+    def _visible(self, actor: Actor, found: list[Series]) -> list[Series]:
+        """What the actor may see: by the class the Entity has now, and by the class it was remembered with.
+
+        The second covers Entities that are gone, and the moment between a change and its being remembered.
+        """
+        seen: dict[tuple[str, str], bool] = {}
+        visible = []
+        for one in found:
+            entity = (one.key.tenant, one.key.entity_id)
+            if entity not in seen:
+                seen[entity] = self._sees_now(actor, *entity)
+            if seen[entity] and actor.sees(one.information_class):
+                visible.append(one)
+        return visible
+
+    def _sees_now(self, actor: Actor, tenant: str, entity_id: str) -> bool:
+        try:
+            return actor.sees(self._broker.class_of(CITY, entity_id, tenant=tenant))
+        except NotFound:
+            return True  # gone; the class it was remembered with decides
+
+    def _must_see(self, actor: Actor, entity_id: str, series: list[Series], tenant: str) -> None:
+        """Raises NotFound when there is neither history nor an Entity that the actor sees."""
+        if not series:
+            self._broker.class_of(actor, entity_id, tenant=tenant)
+
+    def _time_weighted(
+        self, series: list[Series], edges: Integers, hold: timedelta | None
+    ) -> tuple[Floats, Floats]:
+        shape = (len(series), len(edges) - 1)
+        means, covered = np.full(shape, np.nan), np.zeros(shape)
+        milliseconds = None if hold is None else hold // timedelta(milliseconds=1)
+        back = to_millis(from_millis(int(edges[0])) - (hold or LOOK_BACK))
+        earlier = self._store.raw(Window(_ids(series), back, int(edges[0]), last_n=1))
+        inside = self._store.raw(Window(_ids(series), int(edges[0]), int(edges[-1])))
+        for row, one in enumerate(series):
+            before, during = earlier.series == one.id, inside.series == one.id
+            result = time_weighted(
+                np.concatenate([earlier.at[before], inside.at[during]]),
+                np.concatenate([earlier.number[before], inside.number[during]]),
+                edges,
+                hold=milliseconds,
+            )
+            means[row], covered[row] = result.mean, result.covered
+        return means, covered
+
+
+def check_methods(methods: Iterable[str]) -> None:
+    """Raises BadInput for a method that there is not."""
+    for name in methods:
+        if name not in AGGREGATE_METHODS:
+            raise BadInput(
+                f"{name[:40]!r} is not a method of aggregation",
+                hint="Take of " + ", ".join(AGGREGATE_METHODS) + ".",
+                where="aggrMethods",
+            )
+
+
+def readings_of(series: list[Series], found: Readings) -> list[Reading]:
+    """Rows as Readings."""
+    by_id = {one.id: one for one in series}
+    readings = []
+    for row, number in enumerate(found.series.tolist()):
+        key = by_id[number].key
+        readings.append(
+            Reading(
+                entity_id=key.entity_id,
+                attribute=key.attribute,
+                at=from_millis(int(found.at[row])),
+                value=found.value(row),
+                unit_code=key.unit_code,
+                dataset=key.dataset,
+                attribute_type=key.attribute_type,
+                recorded_at=from_millis(int(found.recorded_at[row])),
+                sequence=int(found.sequence[row]),
+            )
+        )
+    return readings
+
+
+def _window(
+    series: Sequence[Series],
+    since: datetime | None,
+    until: datetime | None,
+    *,
+    last_n: int | None = None,
+    limit: int | None = None,
+    corrected: bool = False,
+) -> Window:
+    return Window(
+        series=_ids(series),
+        since=None if since is None else to_millis(since),
+        until=None if until is None else to_millis(until),
+        last_n=last_n,
+        limit=limit,
+        corrected=corrected,
+    )
+
+
+def _ids(series: Sequence[Series]) -> Integers:
+    return np.array([one.id for one in series], np.int64)
+
+
+def _nothing(edges: Integers, methods: Sequence[str]) -> dict[str, Floats]:
+    return {name: np.empty((0, len(edges) - 1)) for name in methods}
+
+
+def _check_cells(cells: int) -> None:
+    if cells > MOST_CELLS:
+        raise BadInput(
+            f"The answer would have {cells} numbers",
+            hint="Take a longer step, a shorter time or fewer Entities.",
+            where="step",
+        )
+
+
+def _one_each(series: list[Series]) -> list[Series]:
+    """One series an Entity, by id: the newest, where the unit changed or the Entity came back."""
+    newest = {one.key.entity_id: one for one in sorted(series, key=lambda one: one.id)}
+    return [newest[entity_id] for entity_id in sorted(newest)]
+
+
+def _by_entity(series: list[Series], counts: Floats) -> dict[str, Floats]:
+    rows: dict[str, Floats] = {}
+    for one, row in zip(series, counts, strict=True):
+        known = rows.get(one.key.entity_id)
+        rows[one.key.entity_id] = row if known is None else known + row
+    return rows
+
+
+def _gaps(rows: dict[str, Floats], edges: Integers) -> tuple[Gap, ...]:
+    found = [
+        Gap(entity_id, from_millis(int(edges[start])), from_millis(int(edges[stop])), stop - start)
+        for entity_id, row in rows.items()
+        for start, stop in missing_runs(row > 0)
+    ]
+    found.sort(key=lambda gap: (-gap.missing, gap.entity_id, gap.since))
+    return tuple(found[:MOST_GAPS])
