@@ -5,13 +5,18 @@ Everything is answered from memory, from what is committed, and from the partiti
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Generator
+
 import orjson
 
 from cityloom.context.provision import not_found
+from cityloom.context.querying import QueryPage, answer
 from cityloom.context.state import CurrentState, Held
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT
 from cityloom.ngsild.model import Document
+from cityloom.ngsild.query import EntityQuery
 
 
 class Consumption:
@@ -44,6 +49,31 @@ class Consumption:
         held = self._state.of_type(tenant, type_name, actor.clearance)
         return [orjson.loads(one.document) for one in held]
 
+    def query(self, actor: Actor, query: EntityQuery, *, tenant: str = DEFAULT_TENANT) -> QueryPage:
+        """The Entities that match, oldest first unless ordered otherwise; nothing the actor may not see.
+
+        Keeps the event loop for as long as it takes: for small questions of the house itself. What comes
+        from outside goes through `search`.
+        """
+        steps = self._answer(actor, query, tenant)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                page: QueryPage = done.value
+                return page
+
+    async def search(self, actor: Actor, query: EntityQuery, *, tenant: str = DEFAULT_TENANT) -> QueryPage:
+        """The same answer as `query`, letting others have their turn on the event loop meanwhile."""
+        steps = self._answer(actor, query, tenant)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                page: QueryPage = done.value
+                return page
+            await asyncio.sleep(0)
+
     def referrers(self, actor: Actor, target: str, *, tenant: str = DEFAULT_TENANT) -> list[str]:
         """The ids of the Entities that point at `target` (an id, or "type:Name"), oldest first."""
         return [held.entity_id for held in self._state.referrers(tenant, target, actor.clearance)]
@@ -55,6 +85,15 @@ class Consumption:
     def tenants(self) -> list[str]:
         """The tenants there are."""
         return self._state.tenants()
+
+    def _answer(self, actor: Actor, query: EntityQuery, tenant: str) -> Generator[None, None, QueryPage]:
+        return answer(
+            self._state,
+            tenant,
+            actor.clearance,
+            query,
+            lambda entity_id: self.find(actor, entity_id, tenant=tenant),
+        )
 
     def _held(self, actor: Actor, entity_id: str, tenant: str) -> Held:
         held = self._state.find(tenant, entity_id, actor.clearance)

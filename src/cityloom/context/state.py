@@ -244,6 +244,11 @@ class CurrentState:
         """The Entities of a type, oldest first."""
         return _merged(self._shelves(tenant, name, clearance))
 
+    def of_types(self, tenant: str, names: Iterable[str], clearance: Clearance) -> Iterator[Held]:
+        """The Entities that have one of the types, oldest first, each once."""
+        shelves = [shelf for name in names for shelf in self._shelves(tenant, name, clearance)]
+        return _once(_merged(shelves))
+
     def count(self, tenant: str, clearance: Clearance, name: str | None = None) -> int:
         """How many Entities there are, of one type or of any."""
         if name is None:
@@ -298,6 +303,14 @@ class CurrentState:
     def _shelves(self, tenant: str, name: str, clearance: Clearance) -> list[Shelf]:
         found = (partition.by_type.get(name) for partition in self._seen(tenant, clearance))
         return [shelf for shelf in found if shelf is not None]
+
+
+def _once(ordered: Iterator[Held]) -> Iterator[Held]:
+    last = None
+    for held in ordered:
+        if held is not last:
+            yield held
+        last = held
 
 
 def _merged(shelves: list[Shelf]) -> Iterator[Held]:

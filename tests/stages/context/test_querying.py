@@ -1,0 +1,230 @@
+"""Queries: the indices must give what looking at every document gives."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cityloom.context.querying import TURN
+from cityloom.kernel.actor import ANONYMOUS, CITY, InformationClass
+from cityloom.ngsild.geo_query import parse_geo_query
+from cityloom.ngsild.model import entity, geo, point, prop, rel, text
+from cityloom.ngsild.ordering import OrderBy, in_order
+from cityloom.ngsild.q_language import parse_q
+from cityloom.ngsild.query import EntityQuery, compile
+from cityloom.ngsild.type_selection import parse_type_selection
+
+SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [4, 0], [4, 4], [0, 4], [0, 0]]]}
+
+
+def types(expression: str) -> EntityQuery:
+    return EntityQuery(type_expression=parse_type_selection(expression), limit=1000, count=True)
+
+
+def ids(page) -> list[str]:
+    return [document["id"] for document in page.documents]
+
+
+async def fill(broker, count: int = 6):
+    for number in range(count):
+        await broker.create(
+            CITY,
+            entity(
+                "Road" if number % 2 else "Park",
+                f"urn:ngsi-ld:Thing:{number}",
+                {"speed": prop(float(number)), "location": point(float(number), 1.0)},
+            ),
+            information_class=InformationClass.SECURITY if number == 3 else InformationClass.OPEN,
+        )
+
+
+async def test_query_by_type_pages_in_the_order_of_creation(broker):
+    await fill(broker)
+    query = EntityQuery(type_expression=parse_type_selection("Road|Park"), limit=2, offset=1, count=True)
+    page = broker.query(CITY, query)
+    assert ids(page) == ["urn:ngsi-ld:Thing:1", "urn:ngsi-ld:Thing:2"]
+    assert page.total == 6
+
+
+async def test_query_counts_only_what_the_actor_may_see(broker):
+    await fill(broker)
+    assert broker.query(CITY, types("Road")).total == 3
+    assert broker.query(ANONYMOUS, types("Road")).total == 2
+    assert broker.query(ANONYMOUS, EntityQuery(count=True)).total == 5
+    assert broker.query(ANONYMOUS, EntityQuery(ids=("urn:ngsi-ld:Thing:3",), count=True)).total == 0
+    near = EntityQuery(geo=parse_geo_query("within", "Polygon", SQUARE["coordinates"]), count=True)
+    assert broker.query(ANONYMOUS, near).total == broker.query(CITY, near).total - 1
+
+
+async def test_query_without_count_tells_no_total(broker):
+    await fill(broker)
+    assert broker.query(CITY, EntityQuery(q=parse_q("speed>1"))).total is None
+
+
+async def test_query_with_limit_zero_only_counts(broker):
+    await fill(broker)
+    page = broker.query(CITY, EntityQuery(q=parse_q("speed>1"), limit=0, count=True))
+    assert (page.documents, page.total) == ([], 4)
+
+
+async def test_query_by_several_types_names_an_entity_of_both_once(broker):
+    document = entity("Road", "urn:ngsi-ld:Thing:1", {})
+    document["type"] = ["Road", "Park"]
+    await broker.create(CITY, document)
+    page = broker.query(CITY, types("Road|Park"))
+    assert (ids(page), page.total) == (["urn:ngsi-ld:Thing:1"], 1)
+
+
+async def test_query_follows_relationships_only_to_what_the_actor_may_see(broker):
+    await broker.create(CITY, entity("Gate", "urn:ngsi-ld:Gate:1", {"owner": prop("x")}))
+    await broker.create(CITY, entity("Road", "urn:ngsi-ld:Road:1", {"gate": rel("urn:ngsi-ld:Gate:1")}))
+    query = EntityQuery(q=parse_q('gate{owner}=="x"'), count=True)
+    assert broker.query(ANONYMOUS, query).total == 1
+    await broker.classify(CITY, "urn:ngsi-ld:Gate:1", InformationClass.SECURITY)
+    assert broker.query(ANONYMOUS, query).total == 0
+    assert broker.query(CITY, query).total == 1
+
+
+async def test_query_by_order_sorts_before_it_pages(broker):
+    await fill(broker)
+    query = EntityQuery(order_by=(OrderBy("speed", "desc"),), limit=2, offset=1, count=True)
+    page = broker.query(CITY, query)
+    assert ids(page) == ["urn:ngsi-ld:Thing:4", "urn:ngsi-ld:Thing:3"]
+    assert page.total == 6
+
+
+async def test_query_sees_where_an_entity_has_moved_to(broker):
+    await fill(broker, 1)
+    here = EntityQuery(geo=parse_geo_query("near;maxDistance==1000", "Point", [0.0, 1.0]), count=True)
+    there = EntityQuery(geo=parse_geo_query("near;maxDistance==1000", "Point", [50.0, 1.0]), count=True)
+    assert (broker.query(CITY, here).total, broker.query(CITY, there).total) == (1, 0)
+    await broker.update(CITY, "urn:ngsi-ld:Thing:0", {"attrs": {"location": [point(50.0, 1.0)]}})
+    assert (broker.query(CITY, here).total, broker.query(CITY, there).total) == (0, 1)
+    await broker.delete_attribute(CITY, "urn:ngsi-ld:Thing:0", "location")
+    assert broker.query(CITY, there).total == 0
+
+
+async def test_search_gives_others_their_turn_and_answers_from_one_moment(broker):
+    count = 3 * TURN
+    await broker.upsert_many(
+        CITY,
+        [entity("Road", f"urn:ngsi-ld:Road:{n}", {"speed": prop(1.0)}) for n in range(count)],
+        update=True,
+    )
+    query = EntityQuery(q=parse_q("speed==1"), limit=1, count=True)
+    searching = asyncio.ensure_future(broker.search(CITY, query))
+    await asyncio.sleep(0)
+    assert not searching.done()
+    await broker.upsert_many(
+        CITY,
+        [entity("Road", f"urn:ngsi-ld:Road:{n}", {"speed": prop(2.0)}) for n in range(count)],
+        update=True,
+    )
+    assert (await searching).total == count
+    assert broker.query(CITY, query).total == 0
+
+
+# The indices against a look at every document
+
+EXAMPLES = itertools.count()
+NAMES = ["speed", "name", "status", "location", "https://example.org/ns#odd"]
+VALUES = st.one_of(
+    st.integers(-2, 2).map(prop),
+    st.sampled_from(["a", "b", 'with "quotes"', "æ"]).map(prop),
+    st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=2).map(prop),
+    st.sampled_from(["a", "b"]).map(lambda said: text(en=said)),
+    st.sampled_from(["urn:ngsi-ld:Thing:1", "urn:ngsi-ld:Thing:2"]).map(rel),
+    st.sampled_from(["a", "b"]).map(lambda term: {"type": "VocabProperty", "vocab": term}),
+)
+PLACES = st.one_of(
+    st.tuples(st.integers(-5, 5), st.integers(-5, 5)).map(lambda at: point(float(at[0]), float(at[1]))),
+    st.just(geo({"type": "LineString", "coordinates": [[-4, -4], [4.5, 4]]})),
+    st.just(geo(SQUARE)),
+)
+ATTRIBUTES = st.dictionaries(
+    st.sampled_from([name for name in NAMES if name != "location"]), VALUES, max_size=3
+)
+QS = [
+    "speed>0",
+    "speed==1;status",
+    '(name=="a"|status=="b");speed',
+    "!name",
+    'name=="with \\"quotes\\""',
+    'name=="æ"',
+    'status!="a"',
+    "name~=^a",
+    'status=="https://uri.etsi.org/ngsi-ld/default-vocab/a"',
+    "speed==-1..1",
+    "createdAt>1990-01-01T00:00:00Z",
+    'name=="urn:ngsi-ld:Thing:1"',
+    'name[en]=="a"',
+]
+GEOS = [
+    ("within", "Polygon", SQUARE["coordinates"]),
+    ("near;maxDistance==300000", "Point", [0.0, 0.0]),
+    ("near;minDistance==300000", "Point", [0.0, 0.0]),
+    ("disjoint", "Polygon", SQUARE["coordinates"]),
+    ("intersects", "Point", [2.0, 2.0]),
+]
+
+
+@st.composite
+def documents(draw):
+    made = []
+    for number in range(draw(st.integers(0, 8))):
+        attributes = draw(ATTRIBUTES)
+        if draw(st.booleans()):
+            attributes["location"] = draw(PLACES)
+        document = entity("Thing", f"urn:ngsi-ld:Thing:{number}", attributes)
+        document["type"] = draw(
+            st.lists(st.sampled_from(["Road", "Park", "Gate"]), min_size=1, max_size=3, unique=True)
+        )
+        made.append((document, draw(st.sampled_from(list(InformationClass)))))
+    return made
+
+
+@st.composite
+def queries(draw):
+    order = draw(st.sampled_from([(), (OrderBy("speed"),), (OrderBy("id", "desc"),)]))
+    return EntityQuery(
+        ids=draw(st.sampled_from([(), ("urn:ngsi-ld:Thing:2", "urn:ngsi-ld:Thing:0", "urn:x")])),
+        id_pattern=draw(st.sampled_from([None, None, "[13]$"])),
+        type_expression=draw(
+            st.sampled_from([None, *map(parse_type_selection, ["Road", "Road|Park", "(Road;Gate)|Park"])])
+        ),
+        q=draw(st.sampled_from([None, *map(parse_q, QS)])),
+        geo=draw(st.sampled_from([None, *(parse_geo_query(*one) for one in GEOS)])),
+        attrs=draw(st.sampled_from([(), ("speed",), ("speed", "name")])),
+        limit=draw(st.integers(0, 4)),
+        offset=draw(st.integers(0, 3)),
+        count=draw(st.booleans()),
+        order_by=order,
+    )
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(made=documents(), asked=st.lists(queries(), min_size=1, max_size=4))
+async def test_query_gives_what_looking_at_every_document_gives(broker, made, asked):
+    tenant = f"example{next(EXAMPLES)}"
+    for document, information_class in made:
+        await broker.create(CITY, document, information_class=information_class, tenant=tenant)
+    for query in asked:
+        for actor in (CITY, ANONYMOUS):
+            seen = [
+                broker.retrieve(actor, document["id"], tenant=tenant)
+                for document, information_class in made
+                if actor.sees(information_class)
+            ]
+            matches = in_order(filter(compile(query), seen), query.order_by)
+            page = broker.query(actor, query, tenant=tenant)
+            assert page.documents == matches[query.offset : query.offset + query.limit]
+            assert page.total == (len(matches) if query.count else None)
+
+
+@pytest.mark.parametrize("q", QS)
+def test_every_q_of_the_property_above_can_be_read(q):
+    assert parse_q(q) is not None
