@@ -93,6 +93,14 @@ async def test_raw_is_hidden_with_its_entity(city, hour):
     assert [one.value for one in city.history.raw(CITY, STATION)] == [1]
 
 
+async def test_raw_is_hidden_at_once_while_history_lags_behind(city, hour):
+    await city.measure(STATION, hour(0), temperature=1)
+    await city.broker.leave("history")
+    await city.broker.classify(CITY, STATION, InformationClass.SECURITY)
+    with pytest.raises(NotFound):
+        city.history.raw(ANONYMOUS, STATION)
+
+
 async def test_raw_opens_with_its_entity(city, hour):
     await city.measure(STATION, hour(0), temperature=1, information_class=InformationClass.SECURITY)
     await city.broker.classify(CITY, STATION, InformationClass.OPEN)
@@ -193,6 +201,10 @@ async def test_aggregate_weighs_by_time_where_asked(city, hour):
     assert found.values["avg"].tolist() == [[8]]
     assert found.values["timeWeightedAvg"].tolist() == [[2]]
     assert found.values["coveredMilliseconds"].tolist() == [[4 * 3_600_000]]
+    cut = city.history.aggregate(
+        CITY, STATION, "temperature", hour(0), hour(4), timedelta(hours=3), [], time_weighted=True
+    )
+    assert cut.values["coveredMilliseconds"].tolist() == [[3 * 3_600_000, 3_600_000]]
     held = city.history.aggregate(
         CITY,
         STATION,
