@@ -18,7 +18,15 @@ from hypothesis import strategies as st
 
 from cityloom.adapters.duckdb.history import DuckHistory
 from cityloom.adapters.memory.history import MemoryHistory
-from cityloom.history.model import EntityNews, NewReading, Readings, ValueKind, Window
+from cityloom.history.model import (
+    EntityNews,
+    NewReading,
+    PastColumn,
+    Readings,
+    SeriesKey,
+    ValueKind,
+    Window,
+)
 from cityloom.history.ports import AGGREGATE_METHODS, EXPORT_COLUMNS, HistoryStore
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import ChangeKind
@@ -71,6 +79,34 @@ def everything(store: HistoryStore, **window) -> Readings:
 
 def values(found: Readings) -> list[object]:
     return [found.value(row) for row in range(len(found.at))]
+
+
+def past(*values, entity="urn:a", attribute="temperature"):
+    key = SeriesKey("", entity, attribute, "", "Property", "CEL")
+    at = START + MINUTE * np.arange(len(values), dtype=np.int64)
+    numbers = np.array(values, dtype=float)
+    return PastColumn(key, ("Weather",), InformationClass.OPEN, at, numbers, ValueKind.NUMBER)
+
+
+def test_load_keeps_the_past_of_many_series_at_once(store):
+    assert store.load([past(1, 2, 3), past(4, 5, entity="urn:b"), past(entity="urn:c")]) == 5
+    found = everything(store)
+    assert found.number.tolist() == [1, 2, 3, 4, 5]
+    assert [one.key.entity_id for one in store.series("")] == ["urn:a", "urn:b"]
+    assert store.last_sequence() == 0
+
+
+def test_load_passes_over_what_is_there_so_that_it_can_be_begun_again(store):
+    store.load([past(1, 2)])
+    assert store.load([past(1, 2), past(7, entity="urn:b")]) == 1
+    assert everything(store).number.tolist() == [1, 2, 7]
+
+
+def test_record_goes_on_where_load_ended_and_may_correct_it(store):
+    store.load([past(1, 2)])
+    store.record([news(1, number(3, START + 2 * MINUTE)), news(2, number(9, START))], 2)
+    assert everything(store).number.tolist() == [9, 2, 3]
+    assert len(store.series("")) == 1
 
 
 def test_record_keeps_every_kind_of_value(store):
@@ -260,6 +296,18 @@ def test_raw_takes_the_last_of_each_series(store):
     assert values(everything(store, last_n=2, until=START + 3 * MINUTE)) == [1, 2, 1, 2]
     assert values(everything(store, last_n=2, limit=3)) == [3, 4, 3]
     assert values(everything(store, last_n=9)) == [0, 1, 2, 3, 4] * 2
+
+
+def test_raw_orders_by_time_over_all_series_where_asked(store):
+    store.record(
+        [
+            news(place + 1, number(place, START + place * MINUTE), entity="urn:ab"[: 5 + place % 2])
+            for place in range(4)
+        ],
+        through=4,
+    )
+    assert values(everything(store)) == [0, 2, 1, 3]
+    assert values(everything(store, by_time=True, limit=3)) == [0, 1, 2]
 
 
 def test_raw_of_no_series_is_empty(store):

@@ -12,7 +12,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from cityloom.history.model import EntityNews, NewReading, ReadingBatch, Series, SeriesKey, ValueKind
+from cityloom.history.model import (
+    EntityNews,
+    NewReading,
+    PastColumn,
+    ReadingBatch,
+    Series,
+    SeriesKey,
+    ValueKind,
+)
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import ChangeKind
 
@@ -76,6 +84,22 @@ class SeriesDirectory:
             for news in batch:
                 planner.take(news)
             return planner.plan
+
+    def plan_past(self, columns: Iterable[PastColumn]) -> list[tuple[Series, PastColumn]]:
+        """Series to create for the pasts of those that are not there yet."""
+        with self._lock:
+            fresh = [column for column in columns if not self.of_instance(column.key) and len(column.at)]
+            return [
+                (Series(number, column.key, column.types, column.information_class), column)
+                for number, column in enumerate(fresh, self._next_id)
+            ]
+
+    def apply_past(self, planned: Iterable[tuple[Series, PastColumn]]) -> None:
+        """Take over what was loaded."""
+        with self._lock:
+            for one, column in planned:
+                self._put(one)
+                self._newest[one.id] = (int(column.at[-1]), column.kind, float(column.number[-1]), None)
 
     def apply(self, plan: Plan) -> None:
         """Take over what was stored."""

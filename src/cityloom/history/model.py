@@ -82,11 +82,25 @@ class EntityNews(msgspec.Struct, frozen=True):
 ReadingBatch = list[EntityNews]
 
 
+class PastColumn(NamedTuple):
+    """The past of one series as a whole: columns of equal length, ascending in time, without NaN."""
+
+    key: SeriesKey
+    types: tuple[str, ...]
+    information_class: InformationClass
+    #: Milliseconds since 1970.
+    at: Integers
+    number: Floats
+    #: NUMBER or INTEGER, of all readings.
+    kind: ValueKind
+
+
 class Window(msgspec.Struct, frozen=True):
     """Which readings of which series: the half-open interval since <= time < until, in milliseconds.
 
     `by_recorded` reads the time from the change (modifiedAt) instead of observedAt. `last_n` keeps the
-    newest n of each series. `limit` cuts the whole answer. `corrected` brings the superseded readings too.
+    newest n of each series. `corrected` brings the superseded readings too. The answer is ordered by series and
+    time, or `by_time` over all series; `limit` cuts it.
     """
 
     series: Integers
@@ -96,10 +110,11 @@ class Window(msgspec.Struct, frozen=True):
     last_n: int | None = None
     limit: int | None = None
     corrected: bool = False
+    by_time: bool = False
 
 
 class Readings(NamedTuple):
-    """Readings in columns of equal length, ordered by series and time.
+    """Readings in columns of equal length.
 
     `number` is NaN where the value is text, `text` is None where it is a number.
     """

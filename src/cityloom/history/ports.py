@@ -9,6 +9,7 @@ from typing import Protocol
 from cityloom.history.model import (
     Floats,
     Integers,
+    PastColumn,
     ReadingBatch,
     Readings,
     Series,
@@ -44,6 +45,14 @@ class HistoryStore(Protocol):
         """
         ...
 
+    def load(self, columns: Sequence[PastColumn]) -> int:
+        """Keep the past of series that are not there yet, all of the columns or none.
+
+        A series that is there is passed over, so that an interrupted load can be begun again. Returns how
+        many readings were kept. Raises StorageFull, NotReady.
+        """
+        ...
+
     def series(
         self,
         tenant: str,
@@ -57,7 +66,7 @@ class HistoryStore(Protocol):
         ...
 
     def raw(self, window: Window) -> Readings:
-        """Readings ordered by series and time. With `limit`, the first ones of that order."""
+        """Readings in the order of the window. With `limit`, the first ones of that order."""
         ...
 
     def aggregate(

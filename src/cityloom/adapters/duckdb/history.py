@@ -22,6 +22,7 @@ from cityloom.history.directory import Newest, Plan, Row, SeriesDirectory
 from cityloom.history.model import (
     Floats,
     Integers,
+    PastColumn,
     ReadingBatch,
     Readings,
     Series,
@@ -33,6 +34,7 @@ from cityloom.history.model import (
 from cityloom.history.ports import COUNTS
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadConfig, BadInput, NotReady, StorageFull
+from cityloom.kernel.time import now_millis
 
 
 class DuckHistory:
@@ -67,6 +69,19 @@ class DuckHistory:
                 self._write_plan(cursor, plan)
                 self._write_progress(cursor, through)
             self._directory.apply(plan)
+
+    def load(self, columns: Sequence[PastColumn]) -> int:
+        with self._writing:
+            planned = self._directory.plan_past(columns)
+            if not planned:
+                return 0
+            with self._transaction() as cursor:
+                cursor.register("fresh", _series_columns([one for one, _ in planned]))
+                cursor.execute("INSERT INTO series SELECT * FROM fresh")
+                cursor.register("numbers", _past_columns(planned))
+                cursor.execute(statements.INSERT_NUMBERS)
+            self._directory.apply_past(planned)
+            return sum(len(column.at) for _, column in planned)
 
     def series(
         self,
@@ -288,6 +303,20 @@ def _row_columns(rows: list[Row]) -> dict[str, np.ndarray[Any, Any]]:
         "kind": np.array([row.kind for row in rows], np.uint8),
         "sequence": np.array([row.sequence for row in rows], np.int64),
         "recorded_at": np.array([row.recorded_at for row in rows], np.int64),
+    }
+
+
+def _past_columns(planned: Sequence[tuple[Series, PastColumn]]) -> dict[str, np.ndarray[Any, Any]]:
+    lengths = [len(column.at) for _, column in planned]
+    total = sum(lengths)
+    return {
+        "series": np.repeat(np.array([one.id for one, _ in planned], np.int32), lengths),
+        "observed_at": np.concatenate([column.at for _, column in planned]),
+        "kind": np.repeat(np.array([column.kind for _, column in planned], np.uint8), lengths),
+        "number": np.concatenate([column.number for _, column in planned]),
+        # Before every change of the feed, so that any of them corrects it.
+        "sequence": np.zeros(total, np.int64),
+        "recorded_at": np.full(total, now_millis(), np.int64),
     }
 
 

@@ -101,7 +101,7 @@ def raw(window: Window) -> str:
         SELECT series, observed_at, kind, number, text, sequence, recorded_at
         FROM reading SEMI JOIN wanted USING (series) {_where(window)}
         {newest + str(int(window.last_n)) if window.last_n is not None else ""}
-        ORDER BY series, {time}, sequence
+        ORDER BY {f"{time}, sequence, series" if window.by_time else f"series, {time}, sequence"}
         {f"LIMIT {int(window.limit)}" if window.limit is not None else ""}
     """
 

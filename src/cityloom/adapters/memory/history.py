@@ -17,6 +17,7 @@ from cityloom.history.logic import bucket_of
 from cityloom.history.model import (
     Floats,
     Integers,
+    PastColumn,
     ReadingBatch,
     Readings,
     Series,
@@ -26,7 +27,7 @@ from cityloom.history.model import (
 )
 from cityloom.history.ports import COUNTS, EXPORT_COLUMNS
 from cityloom.kernel.errors import BadInput
-from cityloom.kernel.time import from_millis
+from cityloom.kernel.time import from_millis, now_millis
 
 
 class MemoryHistory:
@@ -56,6 +57,18 @@ class MemoryHistory:
             self._directory.apply(plan)
             self._through = through
 
+    def load(self, columns: Sequence[PastColumn]) -> int:
+        with self._lock:
+            planned = self._directory.plan_past(columns)
+            now = now_millis()
+            for one, column in planned:
+                self._rows[one.id] = [
+                    Row(one.id, at, column.kind, number, None, 0, now)
+                    for at, number in zip(column.at.tolist(), column.number.tolist(), strict=True)
+                ]
+            self._directory.apply_past(planned)
+        return sum(len(column.at) for _, column in planned)
+
     def series(
         self,
         tenant: str,
@@ -73,6 +86,8 @@ class MemoryHistory:
         with self._lock:
             numbers = sorted({int(number) for number in window.series})
             rows = [row for number in numbers for row in self._inside(number, window)]
+        if window.by_time:
+            rows.sort(key=lambda row: (_time(row, window), row.sequence))
         return _columns(rows[: window.limit])
 
     def aggregate(
@@ -129,18 +144,19 @@ class MemoryHistory:
             self._superseded.update((series, at, row.sequence) for row in late)
 
     def _inside(self, number: int, window: Window) -> list[Row]:
-        def time(row: Row) -> int:
-            return row.recorded_at if window.by_recorded else row.at
-
         inside = [
             row
             for row in self._rows.get(number, ())
-            if (window.since is None or time(row) >= window.since)
-            and (window.until is None or time(row) < window.until)
+            if (window.since is None or _time(row, window) >= window.since)
+            and (window.until is None or _time(row, window) < window.until)
             and (window.corrected or (number, row.at, row.sequence) not in self._superseded)
         ]
-        inside.sort(key=lambda row: (time(row), row.sequence))
+        inside.sort(key=lambda row: (_time(row, window), row.sequence))
         return inside if window.last_n is None else inside[max(0, len(inside) - window.last_n) :]
+
+
+def _time(row: Row, window: Window) -> int:
+    return row.recorded_at if window.by_recorded else row.at
 
 
 def _columns(rows: list[Row]) -> Readings:
