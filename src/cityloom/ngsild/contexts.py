@@ -16,7 +16,7 @@ import orjson
 from cityloom.ngsild.errors import BadRequestData, LdContextNotAvailable
 from cityloom.ngsild.model import DEFAULT_VOCABULARY
 from cityloom.ngsild.names import check_name, is_simple_name
-from cityloom.ngsild.term_definitions import TermMap, define_terms
+from cityloom.ngsild.term_definitions import SCHEME, TermMap, define_terms
 
 CORE_CONTEXT_URI = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.9.jsonld"
 _CORE_PREFIXES = (
@@ -133,7 +133,9 @@ class Context:
         if not colon:
             return name_of(DEFAULT_VOCABULARY + term)
         base = self._terms.terms.get(prefix) if prefix in self._terms.prefixes else None
-        return name_of(base + rest if base and not rest.startswith("//") else term)
+        if base and not rest.startswith("//"):
+            return name_of(base + rest)
+        return name_of(term if SCHEME.fullmatch(prefix) else DEFAULT_VOCABULARY + term)
 
     def _term(self, name: str) -> str:
         iri = iri_of(name)

@@ -6,6 +6,7 @@ Plain maps of terms, which nearly all published @contexts are, are read here. Wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ from cityloom.ngsild.errors import BadRequestData
 MAX_TERMS = 10_000
 #: How many terms may stand on one another.
 MAX_CHAIN = 50
+#: What an absolute IRI begins with.
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
 _JSON_LD = "application/ld+json"
 _GENERIC_DELIMITERS = tuple(":/?#[]@")
 _KEYWORDS_PASSED_OVER = frozenset({"@version", "@base", "@language", "@direction", "@protected", "@vocab"})
@@ -51,7 +54,7 @@ def define_terms(
     if any(map(_needs_pyld, contexts)):
         own = _by_pyld(contexts, documents or {})
     else:
-        reader = _Reader(core.terms if core else {})
+        reader = _Reader(core or TermMap({}, frozenset()))
         for context in contexts:
             reader.read(context)
         own = TermMap(reader.terms, frozenset(reader.prefixes))
@@ -64,7 +67,7 @@ def define_terms(
 class _Reader:
     """Reads plain @context objects one after the other."""
 
-    def __init__(self, fallback: Mapping[str, str | None]) -> None:
+    def __init__(self, fallback: TermMap) -> None:
         self.terms: dict[str, str | None] = {}
         self.prefixes: set[str] = set()
         self._fallback = fallback
@@ -93,7 +96,7 @@ class _Reader:
         definition = self._local[term]
         target = definition.get("@id", term) if isinstance(definition, dict) else definition
         _check_definition(term, definition, target)
-        if self._fallback and isinstance(definition, dict) and "@context" in definition:
+        if self._fallback.terms and isinstance(definition, dict) and "@context" in definition:
             raise _wrong(term, "has an @context of its own, which NGSI-LD forbids (4.4)")
         if _ENTITY_KEYWORDS.get(term) != target:
             self._set(term, target, simple=not isinstance(definition, dict))
@@ -111,12 +114,14 @@ class _Reader:
         if target != term:
             if target in self._local:
                 self._define(target)
-            known = self.terms.get(target) or self._fallback.get(target)
+            known = self.terms.get(target) or self._fallback.terms.get(target)
             if known:
                 return known
         prefix, colon, rest = target.partition(":")
         if colon:
-            return self._resolved(prefix, rest) or target
+            resolved = self._resolved(prefix, rest)
+            if resolved or SCHEME.fullmatch(prefix):
+                return resolved or target
         if self._vocabulary is None:
             raise _wrong(term, f"leads to {target!r}, which is no IRI")
         return self._vocabulary + target
@@ -126,7 +131,10 @@ class _Reader:
             return None
         if prefix in self._local:
             self._define(prefix)
-        base = self.terms.get(prefix) or self._fallback.get(prefix)
+        if prefix in self.prefixes:
+            base = self.terms[prefix]
+        else:
+            base = self._fallback.terms[prefix] if prefix in self._fallback.prefixes else None
         return base + rest if base else None
 
 
