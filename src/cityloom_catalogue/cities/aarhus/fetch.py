@@ -39,8 +39,10 @@ LIST = Path(__file__).with_name("originals.csv")
 PARTS = ".parts"
 
 _WORKERS = 4
-_TIMEOUT_SECONDS = 20
+_TIMEOUT_SECONDS = 20.0
 _TRIES = 3
+#: Until the origin has answered once nobody is made to wait longer, for there may be no internet at all.
+_FIRST_TIMEOUT_SECONDS = 6.0
 _BLOCK = 65536
 _WEATHER_FILES = {
     "temperature_c": "Files/tempm.csv",
@@ -86,7 +88,8 @@ def build_pack(
     """
     files = {original.path: original for original in (originals() if listed is None else listed)}
     folder.mkdir(parents=True, exist_ok=True)
-    job = _Job(folder, origin, pause, progress, _Tally(sum(file.bytes for file in files.values())))
+    tally = _Tally(sum(file.bytes for file in files.values()))
+    job = _Job(folder, origin, pause, progress, tally, threading.Event())
     if not (folder / layout.LINKS).exists():
         _write_json(folder / layout.LINKS, convert.links(job.fetch(files[_LINKS_FILE]), _LINKS_FILE))
     job.count(files[_LINKS_FILE])
@@ -111,9 +114,14 @@ class _Job(msgspec.Struct, frozen=True):
     pause: float
     progress: Progress
     tally: _Tally
+    reached: threading.Event
 
     def fetch(self, original: Original) -> bytes:
-        return fetch(original, self.origin, pause=self.pause)
+        if self.reached.is_set():
+            return fetch(original, self.origin, pause=self.pause)
+        body = fetch(original, self.origin, tries=1, timeout=_FIRST_TIMEOUT_SECONDS)
+        self.reached.set()
+        return body
 
     def count(self, *done: Original) -> None:
         """Say that these originals are dealt with, now or in an earlier run."""
@@ -183,15 +191,22 @@ def _build_traffic(job: _Job, files: Sequence[Original]) -> None:
     parts.rmdir()
 
 
-def fetch(original: Original, origin: str = ORIGIN, *, pause: float = 1.0) -> bytes:
-    """The bytes of an original, checked. Tries again a few times, `pause` seconds apart.
+def fetch(
+    original: Original,
+    origin: str = ORIGIN,
+    *,
+    pause: float = 1.0,
+    tries: int = _TRIES,
+    timeout: float = _TIMEOUT_SECONDS,
+) -> bytes:
+    """The bytes of an original, checked. Tries again, `pause` seconds apart; `timeout` is for each silence.
 
     Raises NotReady when the origin cannot be reached or sends something else.
     """
     address = original.address(origin)
-    for left in reversed(range(_TRIES)):
+    for left in reversed(range(tries)):
         try:
-            return _checked(_download(address, original.bytes), original)
+            return _checked(_download(address, original.bytes, timeout), original)
         except urllib.error.HTTPError as error:
             reason: object = f"the answer was {error.code} {error.reason}"
             if error.code in (401, 403, 404, 410, 451):
@@ -212,13 +227,13 @@ class _Different(Exception):
     """What arrived is not what was asked for."""
 
 
-def _download(address: str, size: int) -> bytes:
+def _download(address: str, size: int, timeout: float) -> bytes:
     """At most `size` bytes, packed or not; one byte more is enough to know that it is another file."""
     request = urllib.request.Request(  # noqa: S310 (the address comes from the list in this folder)
         address, headers={"Accept-Encoding": "gzip", "User-Agent": "cityloom"}
     )
     body = bytearray()
-    with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310 (as above)
+    with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310 (as above)
         unpack = _unpacker(answer.headers.get("Content-Encoding", ""))
         while len(body) <= size and (block := answer.read(_BLOCK)):
             body += unpack(block, size + 1 - len(body))

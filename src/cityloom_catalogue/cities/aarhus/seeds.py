@@ -171,7 +171,8 @@ def _event(event: Happening) -> Document:
         "address": json_value({"streetAddress": f"{event.place}, {event.room}", "addressLocality": "Aarhus"}),
         "category": prop([event.category]),
         "price": prop(event.price),
-        "webSite": prop(event.url),
+        "url": prop(event.url),
+        "isAccessibleForFree": prop(event.price == "Gratis"),
         **_COLLECTION_SOURCE,
         **_REPLAYED,
     }

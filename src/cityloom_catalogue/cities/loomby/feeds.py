@@ -113,7 +113,7 @@ FEEDS = (
         (
             Field("powerState", words=street.POWER_STATES),
             Field("status", words=street.STATUSES),
-            Field("activePower", "WTT"),
+            Field("powerConsumption", "WTT"),
         ),
         street.lights,
         on_change=True,

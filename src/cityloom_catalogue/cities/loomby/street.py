@@ -33,7 +33,7 @@ _LEFT_OVER = 0.03
 
 
 def lights(moments: Moments) -> dict[str, Floats]:
-    """`powerState` and `status` as numbers of the tuples above, `activePower` in watts."""
+    """`powerState` and `status` as numbers of the tuples above, `powerConsumption` in watts."""
     threshold = -3.0 + 1.2 * (chance.uniform("light:sense", _LIGHTS) - 0.5)
     dark = moments.elevation[:, None] < threshold
     dimmed = ((moments.hour >= 23.5) | (moments.hour < 5.0))[:, None]
@@ -44,7 +44,7 @@ def lights(moments: Moments) -> dict[str, Floats]:
     return {
         "powerState": state,
         "status": broken.astype(np.float64),
-        "activePower": np.round(np.where(broken, 0.0, power), 1),
+        "powerConsumption": np.round(np.where(broken, 0.0, power), 1),
     }
 
 
