@@ -82,9 +82,9 @@ class Consumption:
         """How many Entities of each type the actor may see."""
         return self._state.types(tenant, actor.clearance)
 
-    def tenants(self) -> list[str]:
-        """The tenants there are."""
-        return self._state.tenants()
+    def tenants(self, actor: Actor) -> list[str]:
+        """The tenants in which the actor may see anything at all."""
+        return self._state.tenants(actor.clearance)
 
     def _answer(self, actor: Actor, query: EntityQuery, tenant: str) -> Generator[None, None, QueryPage]:
         return answer(

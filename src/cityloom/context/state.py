@@ -275,9 +275,9 @@ class CurrentState:
                 counts[name] = counts.get(name, 0) + len(shelf)
         return dict(sorted(counts.items()))
 
-    def tenants(self) -> list[str]:
-        """The tenants for which anything was ever stored, in alphabetical order."""
-        return sorted(self._tenants)
+    def tenants(self, clearance: Clearance) -> list[str]:
+        """The tenants that have an Entity of one of these classes, in alphabetical order."""
+        return sorted(tenant for tenant in self._tenants if self.count(tenant, clearance))
 
     def _hold(self, state: Folded) -> Held:
         return Held(
