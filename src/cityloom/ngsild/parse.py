@@ -75,7 +75,7 @@ def parse_attribute(
     """
     reader = _Reader(context, _Mode.MERGE if partial else _Mode.UPDATE)
     try:
-        if type(payload) is dict and partial and _content_of(payload) is None and not is_geometry(payload):
+        if partial and _is_untyped_part(payload):
             return reader.members({}, payload, 0)
         instances = reader.instances(payload, 0)
     except BadRequestData as error:
@@ -264,6 +264,11 @@ def _concise(raw: dict[str, Any]) -> Instance:
     if is_geometry(raw):
         return {"type": "GeoProperty", "value": check_geometry(raw)}
     return {"type": "Property", "value": check_value(raw)}
+
+
+def _is_untyped_part(raw: Any) -> bool:
+    """Whether an object gives some members of an attribute, but neither its type nor its content."""
+    return type(raw) is dict and "type" not in raw and "@type" not in raw and _content_of(raw) is None
 
 
 def _content_of(raw: Mapping[str, Any]) -> str | None:

@@ -54,9 +54,9 @@ def check_value(value: Any, depth: int = 0, *, null: bool = False, nothing: bool
 def _check_items(value: Any, depth: int, null: bool, nothing: bool) -> None:
     items = value.items() if type(value) is dict else enumerate(value)
     for place, item in items:
+        if type(place) is str:
+            check_text(place)
         try:
-            if type(place) is str:
-                check_text(place)
             if item == NULL and not nothing and not null:
                 raise _bad(f'"{NULL}" cannot stand inside a value', "It deletes members in a merge alone.")
             check_value(item, depth, null=null, nothing=nothing)

@@ -1,0 +1,75 @@
+"""JSON text (RFC 8259) without its surprises."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cityloom.ngsild.errors import BadRequestData, InvalidRequest
+from cityloom.ngsild.json_text import decode_json
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(values, st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", " :\t")]), st.booleans())
+def test_decode_json_gives_what_was_written(value, separators, ascii_only):
+    text = json.dumps(value, separators=separators, ensure_ascii=ascii_only)
+    assert decode_json(text.encode()) == json.loads(text)
+
+
+@given(st.dictionaries(st.text(max_size=4), st.text(max_size=4), min_size=1, max_size=4), st.data())
+def test_decode_json_finds_a_name_given_twice(members, data):
+    twice = data.draw(st.sampled_from(list(members)))
+    pairs = [f"{json.dumps(name)}{gap}:{json.dumps(said)}" for name, said in members.items() for gap in ("",)]
+    pairs.insert(
+        data.draw(st.integers(0, len(pairs))),
+        f"{json.dumps(twice)}{data.draw(st.sampled_from(['', ' ', chr(10)]))}:1",
+    )
+    inner = "{" + ",".join(pairs) + "}"
+    for text in (inner, f'{{"a":{inner},"b":"\\":"}}', f"[{inner}]", f'{{"x\\u0022:":1,"y":{inner}}}'):
+        with pytest.raises(BadRequestData, match="stands twice"):
+            decode_json(text.encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"{'a':1}",
+        b"NaN",
+        b"[1e999]",
+        b"9" * 5000,
+        b'"\\ud800"',
+        b'"\xff"',
+        b"\xef\xbb\xbf{}",
+        b"[" * 100_000,
+        b"{}{}",
+        b"\x1f\x8b\x08",
+        b"01",
+    ],
+)
+def test_decode_json_refuses_what_is_no_json(text):
+    with pytest.raises(InvalidRequest, match="not JSON"):
+        decode_json(text)
+
+
+def test_decode_json_refuses_deep_nesting():
+    with pytest.raises(BadRequestData, match="nested"):
+        decode_json(b"[" * 500 + b"]" * 500)
+    with pytest.raises(BadRequestData, match="nested"):
+        decode_json(b'{"a":' * 500 + b"1" + b"}" * 500)
+
+
+def test_decode_json_names_line_and_column():
+    with pytest.raises(InvalidRequest, match=r"line 2, column 3"):
+        decode_json(b'{"a":1,\n  b:2}', where="reading")
