@@ -283,6 +283,13 @@ def test_raw_takes_half_open_intervals_by_either_time(store):
     assert values(everything(store, until=START)) == []
 
 
+def test_raw_takes_only_what_was_observed_where_asked(store):
+    unobserved = number(2, START + 1)._replace(observed=False)
+    store.record([news(1, number(1)), news(2, unobserved)], through=2)
+    assert everything(store).observed.tolist() == [True, False]
+    assert values(everything(store, observed=True)) == [1]
+
+
 def test_raw_takes_the_last_of_each_series(store):
     store.record(
         [

@@ -35,6 +35,7 @@ class Row(NamedTuple):
     text: str | None
     sequence: int
     recorded_at: int
+    observed: bool
 
 
 #: The newest value of a series: at, kind, number, text.
@@ -289,10 +290,10 @@ class _Planner:
         )
         number = self._live_id(key) or self._create(news, key)
         newest = self.plan.newest.get(number) or self._directory.newest(number)
-        said: Newest = reading[4:]
+        said: Newest = reading[4:8]
         if newest == said:
             return  # told again, unchanged
-        self.plan.rows.append(Row(number, *said, news.sequence, news.recorded_at))
+        self.plan.rows.append(Row(number, *said, news.sequence, news.recorded_at, reading.observed))
         if newest is None or reading.at > newest[0]:
             self.plan.newest[number] = said
         else:

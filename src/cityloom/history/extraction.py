@@ -55,6 +55,7 @@ def _readings_of(name: str, instance: Instance, at_millis: int) -> Iterator[NewR
         attribute_type=instance["type"],
         unit_code=instance.get("unitCode", ""),
         at=_instant_of(instance, at_millis),
+        observed="observedAt" in instance,
         kind=kind,
         number=number,
         text=text,

@@ -62,6 +62,8 @@ class NewReading(NamedTuple):
     kind: ValueKind
     number: float | None
     text: str | None
+    #: Whether `at` is an observedAt.
+    observed: bool = True
 
 
 class EntityNews(msgspec.Struct, frozen=True):
@@ -99,7 +101,8 @@ class Window(msgspec.Struct, frozen=True):
     """Which readings of which series: the half-open interval since <= time < until, in milliseconds.
 
     `by_recorded` reads the time from the change (modifiedAt) instead of observedAt. `last_n` keeps the
-    newest n of each series. `corrected` brings the superseded readings too. The answer is ordered by series and
+    newest n of each series. `corrected` brings the superseded readings too, `observed` only those that came
+    with an observedAt. The answer is ordered by series and
     time, or `by_time` over all series; `limit` cuts it.
     """
 
@@ -110,6 +113,7 @@ class Window(msgspec.Struct, frozen=True):
     last_n: int | None = None
     limit: int | None = None
     corrected: bool = False
+    observed: bool = False
     by_time: bool = False
 
 
@@ -126,6 +130,7 @@ class Readings(NamedTuple):
     text: NDArray[np.object_]
     sequence: Integers
     recorded_at: Integers
+    observed: NDArray[np.bool_]
 
     def value(self, row: int) -> Any:
         """The value of a row as JSON has it."""
@@ -179,4 +184,5 @@ def no_readings() -> Readings:
         text=np.empty(0, object),
         sequence=np.empty(0, np.int64),
         recorded_at=np.empty(0, np.int64),
+        observed=np.empty(0, np.bool_),
     )

@@ -46,15 +46,17 @@ class History:
     def series(
         self,
         actor: Actor,
-        target: str | Sequence[str],
+        target: str | Sequence[str] | None,
         attributes: Sequence[str] | None = None,
         *,
+        types: Sequence[str] | None = None,
         dataset: str | None = None,
         tenant: str = DEFAULT_TENANT,
     ) -> list[Series]:
-        """The series of an Entity, of several, or of a type that the actor may see.
+        """The series of an Entity, of several, of a type or (None) of all that the actor may see.
 
-        `dataset`: None for every instance, "" for the default one. Empty when nothing is remembered.
+        `types`: only of Entities that have one of these. `dataset`: None for every instance, "" for the
+        default one. Empty when nothing is remembered.
         """
         datasets = None if dataset is None else [dataset]
         if isinstance(target, str) and target.startswith(TYPE_TARGET):
@@ -62,7 +64,9 @@ class History:
             found = self._store.series(tenant, types=types, attributes=attributes, datasets=datasets)
         else:
             ids = [target] if isinstance(target, str) else target
-            found = self._store.series(tenant, entity_ids=ids, attributes=attributes, datasets=datasets)
+            found = self._store.series(
+                tenant, entity_ids=ids, types=types, attributes=attributes, datasets=datasets
+            )
         return self._visible(actor, found)
 
     def raw(

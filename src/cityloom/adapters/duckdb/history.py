@@ -108,6 +108,7 @@ class DuckHistory:
             text=_texts(found["text"]),
             sequence=_filled(found["sequence"]).astype(np.int64),
             recorded_at=_filled(found["recorded_at"]).astype(np.int64),
+            observed=_filled(found["observed"]).astype(np.bool_),
         )
 
     def aggregate(
@@ -303,6 +304,7 @@ def _row_columns(rows: list[Row]) -> dict[str, np.ndarray[Any, Any]]:
         "kind": np.array([row.kind for row in rows], np.uint8),
         "sequence": np.array([row.sequence for row in rows], np.int64),
         "recorded_at": np.array([row.recorded_at for row in rows], np.int64),
+        "observed": np.array([row.observed for row in rows], np.bool_),
     }
 
 
@@ -317,6 +319,7 @@ def _past_columns(planned: Sequence[tuple[Series, PastColumn]]) -> dict[str, np.
         # Before every change of the feed, so that any of them corrects it.
         "sequence": np.zeros(total, np.int64),
         "recorded_at": np.full(total, now_millis(), np.int64),
+        "observed": np.ones(total, np.bool_),
     }
 
 

@@ -40,6 +40,7 @@ SCHEMA = (
       text VARCHAR,
       sequence BIGINT NOT NULL,
       recorded_at BIGINT NOT NULL,
+      observed BOOLEAN NOT NULL,
       superseded BOOLEAN NOT NULL
     )
     """,
@@ -49,12 +50,14 @@ SCHEMA = (
 
 INSERT_NUMBERS = """
     INSERT INTO reading BY NAME
-    SELECT series, observed_at, kind, number, sequence, recorded_at, false AS superseded FROM numbers
+    SELECT series, observed_at, kind, number, sequence, recorded_at, observed, false AS superseded
+    FROM numbers
 """
 
 INSERT_TEXTS = """
     INSERT INTO reading BY NAME
-    SELECT series, observed_at, kind, text, sequence, recorded_at, false AS superseded FROM texts
+    SELECT series, observed_at, kind, text, sequence, recorded_at, observed, false AS superseded
+    FROM texts
 """
 
 UPDATE_SERIES = """
@@ -98,7 +101,7 @@ def raw(window: Window) -> str:
     time = _time(window)
     newest = f"QUALIFY row_number() OVER (PARTITION BY series ORDER BY {time} DESC, sequence DESC) <= "
     return f"""
-        SELECT series, observed_at, kind, number, text, sequence, recorded_at
+        SELECT series, observed_at, kind, number, text, sequence, recorded_at, observed
         FROM reading SEMI JOIN wanted USING (series) {_where(window)}
         {newest + str(int(window.last_n)) if window.last_n is not None else ""}
         ORDER BY {f"{time}, sequence, series" if window.by_time else f"series, {time}, sequence"}
@@ -157,6 +160,8 @@ def _time(window: Window) -> str:
 def _where(window: Window) -> str:
     time = _time(window)
     conditions = ["true" if window.corrected else "NOT superseded"]
+    if window.observed:
+        conditions.append("observed")
     if window.since is not None:
         conditions.append(f"{time} >= ?")
     if window.until is not None:

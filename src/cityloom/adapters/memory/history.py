@@ -63,7 +63,7 @@ class MemoryHistory:
             now = now_millis()
             for one, column in planned:
                 self._rows[one.id] = [
-                    Row(one.id, at, column.kind, number, None, 0, now)
+                    Row(one.id, at, column.kind, number, None, 0, now, observed=True)
                     for at, number in zip(column.at.tolist(), column.number.tolist(), strict=True)
                 ]
             self._directory.apply_past(planned)
@@ -149,6 +149,7 @@ class MemoryHistory:
             for row in self._rows.get(number, ())
             if (window.since is None or _time(row, window) >= window.since)
             and (window.until is None or _time(row, window) < window.until)
+            and (row.observed or not window.observed)
             and (window.corrected or (number, row.at, row.sequence) not in self._superseded)
         ]
         inside.sort(key=lambda row: (_time(row, window), row.sequence))
@@ -162,7 +163,7 @@ def _time(row: Row, window: Window) -> int:
 def _columns(rows: list[Row]) -> Readings:
     if not rows:
         return no_readings()
-    series, at, kind, number, text, sequence, recorded_at = zip(*rows, strict=True)
+    series, at, kind, number, text, sequence, recorded_at, observed = zip(*rows, strict=True)
     texts = np.empty(len(rows), object)
     texts[:] = text
     return Readings(
@@ -173,6 +174,7 @@ def _columns(rows: list[Row]) -> Readings:
         text=texts,
         sequence=np.array(sequence, np.int64),
         recorded_at=np.array(recorded_at, np.int64),
+        observed=np.array(observed, np.bool_),
     )
 
 
