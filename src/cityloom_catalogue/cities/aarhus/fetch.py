@@ -11,6 +11,8 @@ import hashlib
 import http.client
 import io
 import json
+import os
+import shutil
 import threading
 import time
 import urllib.error
@@ -18,15 +20,19 @@ import urllib.parse
 import urllib.request
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from cityloom.sdk import BadInput, NotReady, Progress
+from cityloom.sdk import NotReady, Progress
 from cityloom_catalogue.cities.aarhus import convert, layout
+
+#: Counts and speeds of one link: int16 of shape (2, layout.STEPS).
+Columns = NDArray[np.int16]
 
 #: Where public repositories hand out single files, and the commits whose files are listed.
 ORIGIN = "https://raw.githubusercontent.com"
@@ -84,10 +90,10 @@ def build_pack(
 ) -> None:
     """Make the pack in `folder`, skipping what is there already. `pause` seconds stand between tries.
 
-    Raises NotReady when an original cannot be fetched, BadInput when it is not what it was.
+    Raises NotReady when an original cannot be fetched, BadInput when it cannot be converted.
     """
     files = {original.path: original for original in (originals() if listed is None else listed)}
-    folder.mkdir(parents=True, exist_ok=True)
+    _make_folder(folder / PARTS)
     tally = _Tally(sum(file.bytes for file in files.values()))
     job = _Job(folder, origin, pause, progress, tally, threading.Event())
     if not (folder / layout.LINKS).exists():
@@ -158,37 +164,45 @@ def _build_events(job: _Job, files: Mapping[str, Original]) -> None:
 
 def _build_traffic(job: _Job, files: Sequence[Original]) -> None:
     parts = job.folder / PARTS
-    parts.mkdir(exist_ok=True)
     stop = threading.Event()
 
-    def one(original: Original) -> Path:
-        part = parts / f"{original.path.removeprefix(_TRAFFIC_PREFIX).removesuffix('.csv')}.npy"
-        if not part.exists() and not stop.is_set():
+    def one(original: Original) -> tuple[int, Columns]:
+        number = original.path.removeprefix(_TRAFFIC_PREFIX).removesuffix(".csv")
+        part = parts / f"{number}.npy"
+        columns = _kept(part)
+        if columns is None:
+            if stop.is_set():
+                raise CancelledError
             columns = np.stack(convert.traffic(job.fetch(original), original.path))
             _put(part, lambda file: np.save(file, columns))
         job.count(original)
-        return part
+        return int(number), columns
 
     with ThreadPoolExecutor(_WORKERS, thread_name_prefix="originals") as pool:
         try:
-            made = list(pool.map(one, files))
+            made = sorted(pool.map(one, files), key=lambda link: link[0])
         except BaseException:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    made.sort(key=lambda part: int(part.stem))
-    columns = np.stack([np.load(part, allow_pickle=False) for part in made], axis=-1)
-    pack = {
-        "link_ids": np.array([int(part.stem) for part in made], np.int32),
+    pack: dict[str, Any] = {
+        "link_ids": np.array([number for number, _ in made], np.int32),
         "start_utc": np.array(layout.START.strftime("%Y-%m-%dT%H:%M")),
         "step_minutes": np.array(layout.STEP.total_seconds() // 60, np.int64),
-        "vehicle_count": columns[0],
-        "average_speed_kmh": columns[1],
+        "vehicle_count": np.stack([columns[0] for _, columns in made], axis=-1),
+        "average_speed_kmh": np.stack([columns[1] for _, columns in made], axis=-1),
     }
     _put(job.folder / layout.TRAFFIC, lambda file: np.savez_compressed(file, **pack))
-    for part in made:
-        part.unlink()
-    parts.rmdir()
+    shutil.rmtree(parts, ignore_errors=True)
+
+
+def _kept(part: Path) -> Columns | None:
+    """What an earlier run converted, unless a power cut left it broken."""
+    try:
+        columns: Columns = np.load(part, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return columns if columns.shape == (2, layout.STEPS) and columns.dtype == np.int16 else None
 
 
 def fetch(
@@ -275,15 +289,26 @@ def _write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str,
 
 def _put(path: Path, write: Callable[[Any], object]) -> None:
     """Write a file whole or not at all."""
-    fresh = path.with_name(f".{path.name}.{threading.get_ident()}")
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         with fresh.open("wb") as file:
             write(file)
         fresh.replace(path)
     except OSError as error:
         fresh.unlink(missing_ok=True)
-        raise BadInput(
-            f"The data pack cannot be written: {error}",
-            hint="Make room, or name another folder.",
-            where=str(path),
-        ) from None
+        raise _unwritable(path, error) from None
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> NotReady:
+    return NotReady(
+        f"The data pack cannot be written: {error.strerror or error}",
+        hint="Make room and look at the rights, or set XDG_CACHE_HOME to another folder.",
+        where=str(path),
+    )
