@@ -10,7 +10,7 @@ from cityloom.context.batch import BatchOutcome, Step, run_batch
 from cityloom.context.classes import ClassPolicy
 from cityloom.context.commit import Committer, end_process
 from cityloom.context.consumption import Consumption
-from cityloom.context.folding import RETENTION, Folding
+from cityloom.context.folding import INTERVAL, RETENTION, Folding
 from cityloom.context.ports import Feed, StateTable
 from cityloom.context.provision import Provision, Request
 from cityloom.context.recall import recall
@@ -41,6 +41,7 @@ class Broker(Consumption):
         classes: ClassPolicy | None = None,
         *,
         retention: int = RETENTION,
+        fold_interval: float = INTERVAL,
         fail_stop: Callable[[BaseException], None] = end_process,
     ) -> None:
         self._state = CurrentState()
@@ -50,6 +51,7 @@ class Broker(Consumption):
         self._clock = clock
         self._classes = classes or ClassPolicy()
         self._retention = retention
+        self._fold_interval = fold_interval
         self._fail_stop = fail_stop
         self._stages = Stages(feed)
         self._provision: Provision | None = None
@@ -73,6 +75,7 @@ class Broker(Consumption):
             self._stages,
             folded_through=self._last - len(replayed),
             retention=self._retention,
+            interval=self._fold_interval,
             fail_stop=self._fail_stop,
         )
         if replayed:

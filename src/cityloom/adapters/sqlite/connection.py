@@ -27,7 +27,8 @@ def open_writer(path: Path, migrations: Sequence[str]) -> apsw.Connection:
     """The one connection that writes to `path`; creates the file and brings its schema up to date.
 
     `migrations` are SQL scripts; the n-th leads from schema version n to n + 1 and is never edited once
-    released. Raises BadConfig when the file was written by a newer CityLoom or is no database.
+    released. Raises BadConfig when the file was written by a newer CityLoom or is no database, and
+    StorageFull when there is no room even to open it.
     """
     try:
         connection = apsw.Connection(str(path))
@@ -52,6 +53,10 @@ def open_writer(path: Path, migrations: Sequence[str]) -> apsw.Connection:
             hint="Stop the other CityLoom that runs on this folder.",
             where=str(path),
         ) from None
+    except apsw.Error as error:
+        if _is_full(error):
+            raise _full() from error
+        raise
     return connection
 
 
@@ -74,10 +79,7 @@ def storing(connection: apsw.Connection) -> Iterator[None]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         if _is_full(error):
-            raise StorageFull(
-                "The disk is full; nothing was stored",
-                hint="Make room on the city's disk; writing goes on by itself.",
-            ) from error
+            raise _full() from error
         if isinstance(error, apsw.BusyError | apsw.LockedError):
             raise NotReady(
                 "The store is held by another process",
@@ -99,6 +101,13 @@ def transaction(connection: apsw.Connection) -> Iterator[None]:
             connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
+
+
+def _full() -> StorageFull:
+    return StorageFull(
+        "The disk is full; nothing was stored",
+        hint="Make room on the city's disk; writing goes on by itself.",
+    )
 
 
 def _is_full(error: apsw.Error) -> bool:
