@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # Estimates: pure functions on arrays.
-from cityloom.analytics import panel_forecast, sudden_drop
+from cityloom.analytics import intervals, night_minimum, panel_forecast, sudden_drop
 
 # Words that every plugin may need.
 from cityloom.kernel.change import Because
@@ -53,7 +53,9 @@ __all__ = [
     "format_instant",
     "from_millis",
     "geo",
+    "intervals",
     "json_value",
+    "night_minimum",
     "panel_forecast",
     "parse_instant",
     "point",

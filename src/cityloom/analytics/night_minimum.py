@@ -36,16 +36,24 @@ _HOURS_NEEDED = 0.85
 #: Below this share of the variance an estimate of it is noise; keeps the covariance invertible.
 _RIDGE = 1e-3
 _FOLDS = 8
+#: The spread is at most so many times the usual one, and at least its inverse.
+_MOST_UNREST = 2.5
+#: Keeps the logarithm of an error of nothing finite; in spreads.
+_SMALL = 0.1
 #: So many points describe the distribution of the scaled errors.
 _SCORES = 201
 
 
 class NightMinimum(NamedTuple):
-    """What was learned. `scores` are quantiles of errors out of fold, divided by the spread expected."""
+    """What was learned."""
 
     #: Shapes (k + 1,) and (k + 1, k + 1): FEATURES, then the night's minimum.
     mean: Array
     covariance: Array
+    #: Cold and dry evenings are harder to tell: the logarithm of the spread is linear in temperature and dew
+    #: point (constant first), beside what the covariance says of it.
+    unrest: Array
+    #: Quantiles of errors out of fold, divided by the spread expected.
     scores: Array
 
 
@@ -109,12 +117,17 @@ def fit(features: Array, minima: Array) -> NightMinimum | None:
     table = table[np.isfinite(table).all(axis=1)]
     if len(table) < 10 * len(FEATURES):
         return None
-    scores = []
+    errors, spreads = np.empty(len(table)), np.empty(len(table))
     for fitted, held in blocks(len(table), _FOLDS):
-        value, spread = estimate(_moments(table[fitted]), table[held, :-1])
-        scores.append((table[held, -1] - value) / spread)
-    quantiles = np.quantile(np.concatenate(scores), np.linspace(0, 1, _SCORES))
-    return _moments(table)._replace(scores=quantiles)
+        value, spreads[held] = estimate(_moments(table[fitted]), table[held, :-1])
+        errors[held] = table[held, -1] - value
+    told = np.log(np.abs(errors) / spreads + _SMALL)
+    unrest: Array = np.asarray(np.linalg.lstsq(_weather(table), told, rcond=None)[0], dtype=float)
+    # Only its variation counts: the level is the scores'.
+    unrest[0] -= (_weather(table) @ unrest).mean()
+    model = _moments(table)._replace(unrest=unrest)
+    scaled = errors / (spreads * _unrest(model, table))
+    return model._replace(scores=np.quantile(scaled, np.linspace(0, 1, _SCORES)))
 
 
 def estimate(model: NightMinimum, features: Array) -> tuple[Array, Array]:
@@ -131,7 +144,7 @@ def estimate(model: NightMinimum, features: Array) -> tuple[Array, Array]:
         rows = (known == pattern).all(axis=1)
         slope, deviation = _regression(model, pattern)
         value[rows] = model.mean[-1] + (features[rows][:, pattern] - model.mean[:-1][pattern]) @ slope
-        spread[rows] = deviation
+        spread[rows] = deviation * _unrest(model, features[rows])
     return value, spread
 
 
@@ -158,7 +171,20 @@ def weights(model: NightMinimum) -> dict[str, float]:
 def _moments(table: Array) -> NightMinimum:
     covariance = np.cov(table, rowvar=False)
     covariance[np.diag_indices_from(covariance)] *= 1 + _RIDGE
-    return NightMinimum(table.mean(axis=0), covariance, np.array([0.0]))
+    return NightMinimum(table.mean(axis=0), covariance, np.zeros(3), np.zeros(1))
+
+
+def _weather(features: Array) -> Array:
+    """A constant, temperature and dew point, shape (n, 3)."""
+    return np.column_stack([np.ones(len(features)), features[:, :2]])
+
+
+def _unrest(model: NightMinimum, features: Array) -> Array:
+    """How many times the usual spread is to be expected. A dew point that is unknown is the usual one."""
+    weather = _weather(features)
+    usual = model.mean[1] + (weather[:, 1] - model.mean[0]) * model.covariance[0, 1] / model.covariance[0, 0]
+    weather[:, 2] = np.where(np.isfinite(weather[:, 2]), weather[:, 2], usual)
+    return np.asarray(np.clip(np.exp(weather @ model.unrest), 1 / _MOST_UNREST, _MOST_UNREST))
 
 
 def _regression(model: NightMinimum, pattern: NDArray[np.bool_]) -> tuple[Array, float]:

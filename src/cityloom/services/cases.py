@@ -72,6 +72,8 @@ class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
 
     alerts: list[ExpectedAlert] = []
     cleared: list[str] = []
+    #: By key of a cleared alert: a part of its outcome in English.
+    outcomes: dict[str, str] = {}
     estimates: list[ExpectedEstimate] = []
     #: How many Estimates there are in all; left out: any number.
     estimates_made: int | None = None
@@ -152,6 +154,11 @@ def complaints(expected: Expected, facts: Sequence[Fact]) -> list[str]:
         *_differences("alert", [item.key for item in expected.alerts], said.alerts),
         *(text for item in expected.alerts if (text := _alert_wrong(item, said.alerts))),
         *_differences("cleared alert", expected.cleared, said.cleared),
+        *(
+            f"alert {key!r} ends with {said.cleared.get(key, '')!r}, not {part!r}"
+            for key, part in expected.outcomes.items()
+            if part not in said.cleared.get(key, "")
+        ),
         *(text for item in expected.estimates if (text := _estimate_wrong(item, said.estimates))),
         *_count_wrong(expected, said.estimates),
         *_differences("written entity", expected.entities, said.entities),
@@ -162,7 +169,9 @@ def complaints(expected: Expected, facts: Sequence[Fact]) -> list[str]:
 class _Said:
     def __init__(self, facts: Sequence[Fact]) -> None:
         self.alerts = {fact.key: fact for fact in facts if isinstance(fact, AlertRaised)}
-        self.cleared = [fact.key for fact in facts if isinstance(fact, AlertCleared)]
+        self.cleared = {
+            fact.key: fact.outcome.get("en", "") for fact in facts if isinstance(fact, AlertCleared)
+        }
         self.estimates = [fact for fact in facts if isinstance(fact, Estimate)]
         self.entities = [fact.document["id"] for fact in facts if isinstance(fact, EntityWritten)]
         self.wishes = [_wish(fact) for fact in facts if isinstance(fact, CommandWished)]

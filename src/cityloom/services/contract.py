@@ -33,7 +33,11 @@ class TrainedService(Protocol):
     def decide(self, world: World, at: datetime) -> Iterable[Fact]: ...
 
     def train(self, world: World, at: datetime) -> Mapping[str, NDArray[Any]] | None:
-        """Named arrays learned from the windows' `training` history; None when there is too little of it."""
+        """Named arrays learned from the windows' `training` history.
+
+        None leaves the earlier parameters in force: there is too little history, or what was learned is no
+        better than `world.parameters`, which are here the ones that the service ships.
+        """
         ...
 
 

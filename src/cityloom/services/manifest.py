@@ -40,6 +40,8 @@ class Window(_Strict, frozen=True):
     training: str = ""
     step: str = ""
     datasets: tuple[str, ...] = ()
+    #: Readings come more rarely than steps, so that an empty step is no missing reading.
+    sparse: bool = False
 
     @property
     def history_length(self) -> timedelta:

@@ -68,7 +68,13 @@ def learn(
     if since is None or at - since < training.wanted_length:
         return None
     world = World(
-        service.manifest, views, settings=settings, zone=zone, messages=service.messages, woken_by="training"
+        service.manifest,
+        views,
+        settings=settings,
+        zone=zone,
+        messages=service.messages,
+        parameters=None if service.shipped is None else service.shipped.arrays,
+        woken_by="training",
     )
     arrays = cast(TrainedService, service.service).train(world, at)
     if arrays is None:

@@ -195,32 +195,25 @@ class World:
             matrix = view.matrices.get((attribute, dataset))
             if matrix is None or not matrix.times.size:
                 continue
-            since, until = _span(matrix, need)
             present = np.isfinite(matrix.values)
+            span = _span(matrix, need)
             note = f"steps of {need.step}" + (f"; {dataset}" if dataset else "")
+            shown = [
+                (entity_id, present[row]) for row, entity_id in enumerate(matrix.ids) if entity_id in wanted
+            ]
             if not wanted:
-                count = int(present.sum())
+                shown = [(f"type:{need.type}", present)]
+            for about, steps in shown:
+                count = int(steps.sum())
                 yield Because(
-                    about=f"type:{need.type}",
+                    about=about,
                     attribute=attribute,
-                    since=since,
-                    until=until,
+                    since=span[0],
+                    until=span[1],
                     count=count,
-                    missing=present.size - count,
+                    missing=0 if need.sparse else steps.size - count,
                     note=note,
                 )
-            for row, entity_id in enumerate(matrix.ids):
-                if entity_id in wanted:
-                    count = int(present[row].sum())
-                    yield Because(
-                        about=entity_id,
-                        attribute=attribute,
-                        since=since,
-                        until=until,
-                        count=count,
-                        missing=present.shape[1] - count,
-                        note=note,
-                    )
 
     def _value_reasons(self, wanted: set[str]) -> Iterable[Because]:
         singles = {(entity, attribute): window for window, entity, attribute in self._seen_values}

@@ -1,0 +1,1 @@
+"""Frost warning for growers."""
