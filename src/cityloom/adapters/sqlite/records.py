@@ -25,6 +25,8 @@ class Records:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._writer = open_writer(path, _MIGRATIONS)
+        # What is removed here is somebody's: its bytes go too, not only the way to them.
+        self._writer.pragma("secure_delete", "on")
         self._writing = threading.RLock()
         self._reader = open_reader(path)
         self._reading = threading.Lock()
