@@ -397,9 +397,11 @@ def test_aggregate_leaves_corrected_readings_out(store):
 
 
 def test_statistics_tell_count_first_and_last(store):
-    store.record([news(p + 1, number(p, START + p * MINUTE)) for p in range(3)], through=3)
+    unobserved = number(9, START + MINUTE)._replace(observed=False)
+    store.record([news(1, number(1)), news(2, unobserved), news(3, number(3, START + 2 * MINUTE))], through=3)
     (found,) = store.statistics(np.array([1]))
-    assert (found.series, found.count, found.first, found.last) == (1, 3, START, START + 2 * MINUTE)
+    assert (found.series, found.count, found.observed) == (1, 3, 2)
+    assert (found.first, found.last) == (START, START + 2 * MINUTE)
     assert store.statistics(np.array([99])) == []
 
 

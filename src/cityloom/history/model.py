@@ -138,10 +138,14 @@ class Readings(NamedTuple):
 
 
 class Statistics(msgspec.Struct, frozen=True):
-    """How much of one series is kept: how many readings, the first and the last (milliseconds)."""
+    """How much of one series is kept: how many readings, the first and the last (milliseconds).
+
+    `observed` of them came with an observedAt.
+    """
 
     series: int
     count: int
+    observed: int
     first: int
     last: int
 

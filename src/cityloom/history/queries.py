@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cityloom.history.answers import Aggregated, Coverage, Gap, Matrix
+from cityloom.history.links import TYPE_TARGET
 from cityloom.history.logic import missing_runs, pooled_means, time_weighted
 from cityloom.history.model import Floats, Integers, Reading, Readings, Series, Statistics, Window
 from cityloom.history.periods import Step, edges_of
@@ -24,8 +25,6 @@ MOST_CELLS = 20_000_000
 MOST_GAPS = 100
 #: For a time-weighted mean: how far back the value at the beginning is looked for.
 LOOK_BACK = timedelta(days=7)
-#: Begins the name of a target that stands for all Entities of a type.
-TYPE_TARGET = "type:"
 
 #: The methods of `aggregate` beside those of NGSI-LD.
 TIME_WEIGHTED = "timeWeightedAvg"
@@ -271,6 +270,10 @@ class History:
     def read(self, window: Window) -> Readings:
         """Readings of series that `series` has shown to the actor."""
         return self._store.raw(window)
+
+    def count(self, series: Integers) -> list[Statistics]:
+        """Count, first and last of series that `series` has shown to the actor."""
+        return self._store.statistics(series)
 
     def aggregate_series(self, window: Window, edges: Integers, methods: Sequence[str]) -> dict[str, Floats]:
         """Aggregates of series that `series` has shown to the actor."""

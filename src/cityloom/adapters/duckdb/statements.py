@@ -75,8 +75,8 @@ SUPERSEDE = """
 """
 
 STATISTICS = """
-    SELECT series, count(*), min(observed_at), max(observed_at) FROM reading SEMI JOIN wanted USING (series)
-    WHERE NOT superseded GROUP BY series ORDER BY series
+    SELECT series, count(*), count(*) FILTER (observed), min(observed_at), max(observed_at)
+    FROM reading SEMI JOIN wanted USING (series) WHERE NOT superseded GROUP BY series ORDER BY series
 """
 
 _METHODS = {

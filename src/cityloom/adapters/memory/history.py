@@ -109,9 +109,10 @@ class MemoryHistory:
     def statistics(self, series: Integers) -> list[Statistics]:
         found = self.raw(Window(series))
         return [
-            Statistics(int(number), len(at), int(at.min()), int(at.max()))
+            Statistics(int(number), len(at), int(observed.sum()), int(at.min()), int(at.max()))
             for number in np.unique(found.series)
-            for at in [found.at[found.series == number]]
+            for here in [found.series == number]
+            for at, observed in [(found.at[here], found.observed[here])]
         ]
 
     def export(self, window: Window, format_name: str) -> Path:

@@ -1,0 +1,98 @@
+"""The stage that remembers."""
+
+from __future__ import annotations
+
+import asyncio
+
+import orjson
+import pytest
+
+from cityloom.adapters.memory.history import MemoryHistory
+from cityloom.history.stage import HistoryStage
+from cityloom.kernel.actor import InformationClass
+from cityloom.kernel.change import Change, ChangeKind
+from cityloom.kernel.errors import StorageFull
+from cityloom.ngsild.model import entity, prop
+
+
+class Counting(MemoryHistory):
+    full = False
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.commits = []
+
+    def record(self, batch, through):
+        if self.full:
+            raise StorageFull("The disk is full", hint="")
+        self.commits.append([news.sequence for news in batch])
+        super().record(batch, through)
+
+
+def change(sequence):
+    document = entity("Weather", "urn:a", {"temperature": prop(sequence)})
+    return Change(
+        sequence=sequence,
+        tenant="",
+        entity_id="urn:a",
+        types=("Weather",),
+        kind=ChangeKind.UPDATED,
+        information_class=InformationClass.OPEN,
+        document=orjson.dumps(document),
+        attributes=("temperature",),
+        at_millis=1000 * sequence,
+        by="city",
+        trace="",
+    )
+
+
+async def test_handle_passes_over_changes_it_has_seen(tmp_path):
+    store = Counting(tmp_path)
+    stage = HistoryStage(store, pause=0)
+    await stage.handle([change(1), change(2)])
+    await stage.handle([change(1), change(2), change(3)])
+    await stage.handle([change(2)])
+    assert store.commits == [[1, 2], [3]]
+    assert stage.through == 3
+
+
+async def test_handle_begins_where_the_store_ends(tmp_path):
+    store = Counting(tmp_path)
+    await HistoryStage(store, pause=0).handle([change(1)])
+    await HistoryStage(store, pause=0).handle([change(1), change(2)])
+    assert store.commits == [[1], [2]]
+
+
+async def test_handle_keeps_its_place_when_the_disk_is_full(tmp_path):
+    store = Counting(tmp_path)
+    stage = HistoryStage(store, pause=0)
+    store.full = True
+    with pytest.raises(StorageFull):
+        await stage.handle([change(1)])
+    assert stage.through == 0
+    store.full = False
+    await stage.handle([change(1)])
+    assert store.commits == [[1]]
+
+
+async def test_reached_waits_until_it_is_remembered(tmp_path):
+    stage = HistoryStage(Counting(tmp_path), pause=0)
+    waiting = asyncio.create_task(stage.reached(2))
+    await stage.handle([change(1)])
+    assert not waiting.done()
+    await stage.handle([change(2)])
+    await asyncio.wait_for(waiting, 5)
+
+
+async def test_handle_leaves_a_pause_between_commits(tmp_path, monkeypatch):
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    monkeypatch.setattr("cityloom.history.stage.asyncio.sleep", sleep)
+    stage = HistoryStage(Counting(tmp_path), pause=100)
+    await stage.handle([change(1)])
+    await stage.handle([change(2)])
+    assert slept[0] == 0
+    assert 0 < slept[1] <= 100
