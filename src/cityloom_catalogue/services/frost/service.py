@@ -23,10 +23,12 @@ NIGHT_FROM, NIGHT_TO, EVENING = timedelta(hours=19), timedelta(hours=32), timede
 LATEST_EVENING = timedelta(hours=5)
 #: Outside of this the pressure is not reduced to sea level (or wrong), and is left out of account.
 PRESSURE_HPA = (950.0, 1065.0)
-#: The season may be learned from this many days on; before, it cannot be told from the weather.
-DAYS_OF_SEASON = 300
-#: Own parameters replace the shipped ones when they err less on the newest fifth of the nights.
+#: The season may be learned from this many nights on; before, it cannot be told from the weather.
+NIGHTS_OF_SEASON = 300
+#: Own parameters replace the shipped ones when, learned without the newest fifth of the nights, they err
+#: on it clearly less.
 HELD_APART = 0.2
+CLEARLY = 0.97
 
 
 class Night(NamedTuple):
@@ -64,8 +66,9 @@ def train(world: World, at: datetime) -> Mapping[str, NDArray[Any]] | None:  # n
     if not nights:
         return None
     features, minima = rows(series, times, nights)
-    cut = int(len(nights) * (1 - HELD_APART)) * series.temperature_c.shape[0]
-    season_known = (nights[-1].day - nights[0].day).days >= DAYS_OF_SEASON
+    earlier = int(len(nights) * (1 - HELD_APART))
+    cut = earlier * series.temperature_c.shape[0]
+    season_known = earlier >= NIGHTS_OF_SEASON
     tried = night_minimum.fit(features[:cut], minima[:cut])
     learned = night_minimum.fit(features, minima)
     if tried is None or learned is None:
@@ -75,7 +78,7 @@ def train(world: World, at: datetime) -> Mapping[str, NDArray[Any]] | None:  # n
     if shipped is not None:
         error = mean_error(tried, seasonal(held_features, season_known), held_minima)
         error_shipped = mean_error(model_of(shipped), seasonal(held_features, known=False), held_minima)
-        if not error < error_shipped:
+        if not error < CLEARLY * error_shipped:
             return None
     return parameters_of(learned, season_known=season_known)
 
