@@ -32,7 +32,11 @@ _PATIENCE = 30
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one cut or kill did. `lost` counts acknowledged writes that are not there afterwards."""
+    """What one cut or kill did.
+
+    `lost` counts acknowledged writes that are not there afterwards, those of earlier kills in the same
+    folder included; `acknowledged` counts those of this time.
+    """
 
     acknowledged: int
     lost: int
@@ -114,17 +118,21 @@ def kill(folder: Path, chance: random.Random) -> Outcome:
     acks = folder / "acks"
     city = folder / "city"
     city.mkdir(exist_ok=True)
+    before = acks.read_text().count("\n") if acks.exists() else 0
     process = _start(city, acks, "")
     try:
         _let_run(process, acks, chance)
     finally:
         process.kill()
         process.wait()
-    return _compare(acks.read_text(), city)
+    outcome = _compare(acks.read_text(), city)
+    return replace(outcome, acknowledged=outcome.acknowledged - before)
 
 
 def _start(city: Path, acks: Path, plant: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, str(CITY), "write", str(city), str(acks), plant])
+    command = [sys.executable, str(CITY), "write", str(city), str(acks), plant]
+    with acks.with_name("log").open("ab") as log:
+        return subprocess.Popen(command, stderr=log)
 
 
 def _end_of(process: subprocess.Popen[bytes]) -> int | None:

@@ -39,5 +39,5 @@ def test_a_power_cut_finds_a_city_that_acknowledges_too_early(tmp_path, plant):
 def test_twenty_kills_under_load_lose_nothing_that_was_acknowledged(tmp_path):
     chance = random.Random(20)
     outcomes = [kill(tmp_path, chance) for _ in range(20)]
-    assert outcomes[-1].acknowledged > 1000
+    assert sum(outcome.acknowledged for outcome in outcomes) > 1000
     assert [(outcome.lost, outcome.holes) for outcome in outcomes] == [(0, 0)] * 20
