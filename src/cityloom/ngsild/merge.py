@@ -149,7 +149,9 @@ def whole(item: Instance, name: str) -> Instance:
         raise BadRequestData(
             f"{name} is not there yet, so it needs a value", hint='Give its "value" or "object".', where=name
         )
-    return {key: value for key, value in item.items() if value != NULL or key == "value"}
+    kept = {key: value for key, value in item.items() if value != NULL or key == "value"}
+    kept[CONTENT_MEMBER[kind]] = _without_nulls(item[CONTENT_MEMBER[kind]])
+    return kept
 
 
 class _Change:

@@ -105,7 +105,7 @@ _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d{1,6})?Z", re.A
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _TIME = re.compile(r"\d\d:\d\d:\d\d(?:[.,]\d{1,6})?Z", re.ASCII)
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_BARE = re.compile(r"[^;|(),\"\s<>]+?(?=\.\.|[;|(),\s]|\Z)")
+_BARE = re.compile(r"[^\W_][^;|(),\"\s<>]*?(?=\.\.|[;|(),\s]|\Z)")
 _RAW_PATTERN = re.compile(r"[^;|()\s]+")
 _NAME = re.compile(r"[^\W\d_]\w*(?::(?!//)[^\W\d_]\w*)?")
 _TYPES = re.compile(r"([^\W\d_]\w*(?:,[^\W\d_]\w*)*):(?=[^\W\d_])")
@@ -151,6 +151,8 @@ class _Parser:
         self.depth = 0
 
     def query(self) -> Term:
+        if not self.text.isascii() and any("\ud800" <= mark <= "\udfff" for mark in self.text):
+            raise self.wrong("half a character (a lone surrogate) stands somewhere")
         term = self.alternatives()
         if self.at < len(self.text):
             raise self.wrong("; or | is missing")

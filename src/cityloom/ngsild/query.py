@@ -21,6 +21,14 @@ DEFAULT_LIMIT = 20
 MAX_LIMIT = 1_000
 
 
+class EntitySelector(msgspec.Struct, frozen=True):
+    """Entities of certain types, with an id or a pattern of ids (5.2.33)."""
+
+    type_expression: TypeSelection | None = None
+    id: str | None = None
+    id_pattern: str | None = None
+
+
 class EntityQuery(msgspec.Struct, frozen=True):
     """What is asked. All names are expanded; every condition that is given must hold.
 
@@ -30,6 +38,8 @@ class EntityQuery(msgspec.Struct, frozen=True):
     ids: tuple[str, ...] = ()
     id_pattern: str | None = None
     type_expression: TypeSelection | None = None
+    #: Of several selectors a match meets one at least.
+    selectors: tuple[EntitySelector, ...] = ()
     q: Term | None = None
     geo: GeoQuery | None = None
     scope_q: ScopeQuery | None = None
@@ -59,6 +69,8 @@ def compile(query: EntityQuery, lookup: Lookup | None = None) -> Predicate:
         parts.append(_having_id_like(query.id_pattern))
     if query.type_expression is not None:
         parts.append(compile_types(query.type_expression))
+    if query.selectors:
+        parts.append(_selected(query.selectors))
     if query.attrs:
         parts.append(_having_attribute(query.attrs))
     if query.scope_q is not None:
@@ -70,6 +82,20 @@ def compile(query: EntityQuery, lookup: Lookup | None = None) -> Predicate:
     if len(parts) == 1:
         return parts[0]
     return lambda document: all(part(document) for part in parts)
+
+
+def _selected(selectors: tuple[EntitySelector, ...]) -> Predicate:
+    tests = [
+        compile(
+            EntityQuery(
+                ids=() if one.id is None else (one.id,),
+                id_pattern=one.id_pattern,
+                type_expression=one.type_expression,
+            )
+        )
+        for one in selectors
+    ]
+    return lambda document: any(test(document) for test in tests)
 
 
 def _having_id(wanted: frozenset[str]) -> Predicate:

@@ -52,7 +52,9 @@ def check_value(value: Any, depth: int = 0, *, null: bool = False, nothing: bool
 
 
 def _check_items(value: Any, depth: int, null: bool, nothing: bool) -> None:
-    items = value.items() if type(value) is dict else enumerate(value)
+    in_object = type(value) is dict
+    nothing = nothing and in_object
+    items = value.items() if in_object else enumerate(value)
     for place, item in items:
         if type(place) is str:
             check_text(place)

@@ -1,0 +1,213 @@
+"""The geoquery language (ETSI GS CIM 009, 4.10), judged by another way to compute."""
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import shapely
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cityloom.ngsild.errors import BadRequestData
+from cityloom.ngsild.geo_query import (
+    EARTH_RADIUS,
+    GeoQuery,
+    compile_geo,
+    distance,
+    great_circle,
+    parse_geo_query,
+)
+from cityloom.ngsild.parse import parse_entity
+
+AARHUS, COPENHAGEN = [10.2039, 56.1629], [12.5683, 55.6761]
+SQUARE = [[[10, 56], [11, 56], [11, 57], [10, 57], [10, 56]]]
+
+
+def entity(geometry: Any, name: str = "location") -> Any:
+    return parse_entity({"id": "urn:x:1", "type": "Place", name: {"type": "GeoProperty", "value": geometry}})
+
+
+def point(position: list[float]) -> dict[str, Any]:
+    return {"type": "Point", "coordinates": position}
+
+
+def matches(
+    target: Any, georel: str, geometry: str, coordinates: Any, geoproperty: str | None = None
+) -> bool:
+    return compile_geo(parse_geo_query(georel, geometry, coordinates, geoproperty))(entity(target))
+
+
+def test_great_circle_knows_the_way_from_aarhus_to_copenhagen():
+    assert great_circle(*AARHUS, *COPENHAGEN) == pytest.approx(157_000, rel=0.01)
+    assert great_circle(0, 0, 180, 0) == pytest.approx(math.pi * EARTH_RADIUS)
+
+
+def angle_between(a: tuple[float, float], b: tuple[float, float]) -> float:
+    """The angle between two unit vectors: another way than the haversine."""
+
+    def vector(position: tuple[float, float]) -> tuple[float, float, float]:
+        longitude, latitude = map(math.radians, position)
+        return (
+            math.cos(latitude) * math.cos(longitude),
+            math.cos(latitude) * math.sin(longitude),
+            math.sin(latitude),
+        )
+
+    u, v = vector(a), vector(b)
+    cross = (u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0])
+    return math.atan2(math.hypot(*cross), sum(x * y for x, y in zip(u, v, strict=True)))
+
+
+positions = st.tuples(st.floats(-180, 180), st.floats(-90, 90))
+city = st.tuples(st.floats(9.5, 10.5), st.floats(55.5, 56.5))
+
+
+@given(positions, positions)
+def test_great_circle_agrees_with_vectors(a, b):
+    assert great_circle(*a, *b) == pytest.approx(angle_between(a, b) * EARTH_RADIUS, abs=5)
+
+
+@pytest.mark.parametrize(
+    ("georel", "geometry", "coordinates", "expected"),
+    [
+        ("near;maxDistance==158000", "Point", "[12.5683, 55.6761]", True),
+        ("near;maxDistance==150000", "Point", "[12.5683, 55.6761]", False),
+        ("near;minDistance==150000", "Point", "[12.5683, 55.6761]", True),
+        ("near;minDistance==158000", "Point", "[12.5683, 55.6761]", False),
+        ("near;maxDistance==1", "Point", AARHUS, True),
+        ("near;maxDistance==12000", "LineString", "[[10, 56.0629], [11, 56.0629]]", True),
+        ("near;maxDistance==10000", "LineString", "[[10, 56.0629], [11, 56.0629]]", False),
+        ("near;maxDistance==1", "Polygon", SQUARE, True),
+        ("near;minDistance==1", "Polygon", SQUARE, False),
+        ("within", "Polygon", SQUARE, True),
+        ("within", "MultiPolygon", [SQUARE], True),
+        ("within", "Polygon", "[[[0,0],[1,0],[1,1],[0,1],[0,0]]]", False),
+        ("intersects", "Polygon", SQUARE, True),
+        ("disjoint", "Polygon", SQUARE, False),
+        ("disjoint", "Point", COPENHAGEN, True),
+        ("equals", "Point", AARHUS, True),
+        ("equals", "Point", COPENHAGEN, False),
+        ("contains", "Point", AARHUS, True),
+        ("contains", "Polygon", SQUARE, False),
+        ("overlaps", "Polygon", SQUARE, False),
+    ],
+)
+def test_compile_geo_on_a_point(georel, geometry, coordinates, expected):
+    assert matches(point(AARHUS), georel, geometry, coordinates) is expected
+
+
+@pytest.mark.parametrize(
+    ("georel", "geometry", "coordinates", "expected"),
+    [
+        ("contains", "Point", [10.5, 56.5], True),
+        ("contains", "Point", [12, 56.5], False),
+        ("within", "Polygon", "[[[9,55],[12,55],[12,58],[9,58],[9,55]]]", True),
+        ("overlaps", "Polygon", "[[[10.5,56],[12,56],[12,57],[10.5,57],[10.5,56]]]", True),
+        ("overlaps", "Polygon", SQUARE, False),
+        ("equals", "Polygon", "[[[11,56],[11,57],[10,57],[10,56],[11,56]]]", True),
+        ("intersects", "LineString", "[[9,56.5],[12,56.5]]", True),
+        ("near;maxDistance==70000", "Point", [12, 56.5], True),
+        ("near;maxDistance==60000", "Point", [12, 56.5], False),
+    ],
+)
+def test_compile_geo_on_a_polygon(georel, geometry, coordinates, expected):
+    assert matches({"type": "Polygon", "coordinates": SQUARE}, georel, geometry, coordinates) is expected
+
+
+def test_compile_geo_sees_across_the_180th_meridian():
+    assert matches(point([179.99, 10]), "near;maxDistance==3000", "Point", [-179.99, 10])
+    assert matches(point([179.99, 10]), "near;maxDistance==3000", "LineString", [[-179.99, 9], [-179.99, 11]])
+
+
+def test_compile_geo_takes_a_polygon_that_crosses_itself_as_its_area():
+    bow = [[[10, 56], [11, 57], [11, 56], [10, 57], [10, 56]]]
+    assert matches(point([10.1, 56.5]), "within", "Polygon", bow)
+    assert not matches(point([10.5, 56.9]), "within", "Polygon", bow)
+
+
+def test_compile_geo_looks_at_the_geoproperty_asked_for():
+    document = entity(point(AARHUS), "place")
+    assert not compile_geo(parse_geo_query("equals", "Point", AARHUS))(document)
+    assert compile_geo(parse_geo_query("equals", "Point", AARHUS, "place"))(document)
+    assert not compile_geo(parse_geo_query("disjoint", "Point", AARHUS, "absent"))(document)
+
+
+@given(st.lists(city, min_size=2, max_size=4), city)
+def test_distance_agrees_with_sampling_the_line(line, at):
+    found = distance(point(list(at)), {"type": "LineString", "coordinates": [list(one) for one in line]})
+    sampled = min(
+        great_circle(*at, a[0] + (b[0] - a[0]) * t / 500, a[1] + (b[1] - a[1]) * t / 500)
+        for a, b in pairwise(line)
+        for t in range(501)
+    )
+    assert found == pytest.approx(sampled, rel=0.01, abs=300)
+
+
+geometries = (
+    city.map(lambda at: point(list(at)))
+    | st.lists(city, min_size=2, max_size=4).map(
+        lambda line: {"type": "LineString", "coordinates": [list(one) for one in line]}
+    )
+    | st.tuples(city, st.floats(0.001, 0.3)).map(
+        lambda box: {
+            "type": "Polygon",
+            "coordinates": [
+                [
+                    list(p)
+                    for p in shapely.box(
+                        box[0][0], box[0][1], box[0][0] + box[1], box[0][1] + box[1]
+                    ).exterior.coords
+                ]
+            ],
+        }
+    )
+)
+
+
+@given(
+    geometries,
+    geometries,
+    st.sampled_from(["near", "within", "contains", "overlaps", "intersects", "equals"]),
+    st.floats(1, 1e5),
+)
+def test_bounds_touch_every_match(target, reference, relation, metres):
+    query = GeoQuery(relation, reference, max_distance=metres if relation == "near" else None)
+    if not compile_geo(query)(entity(target)):
+        return
+    bounds = query.bounds()
+    assert bounds is not None
+    assert shapely.box(*bounds).intersects(shapely.geometry.shape(target))
+
+
+def test_bounds_are_none_where_no_box_holds_every_match():
+    for query in (
+        GeoQuery("disjoint", point(AARHUS)),
+        GeoQuery("near", point(AARHUS), min_distance=5.0),
+        GeoQuery("near", point([179.9, 0]), max_distance=50_000.0),
+        GeoQuery("near", point([0, 89.9]), max_distance=50_000.0),
+    ):
+        assert query.bounds() is None
+
+
+@pytest.mark.parametrize(
+    ("georel", "geometry", "coordinates", "where"),
+    [
+        ("near", "Point", "[1,2]", "georel"),
+        ("near;maxDistance==0", "Point", "[1,2]", "georel"),
+        ("near;maxDistance==-1", "Point", "[1,2]", "georel"),
+        ("near;maxDistance=5", "Point", "[1,2]", "georel"),
+        ("near;maxDistance==1e999", "Point", "[1,2]", "georel"),
+        ("beside", "Point", "[1,2]", "georel"),
+        ("within", "Circle", "[1,2]", "geometry"),
+        ("within", "GeometryCollection", "[]", "geometry"),
+        ("within", "Polygon", "[[[0,0],[1,0],[1,1]]]", "coordinates"),
+        ("within", "Polygon", "[1,2]", "coordinates"),
+        ("near;maxDistance==5", "Point", "[500,2]", "coordinates"),
+        ("within", "LineString", [[n / 1e4, 0] for n in range(10_001)], None),
+    ],
+)
+def test_parse_geo_query_names_the_parameter_at_fault(georel, geometry, coordinates, where):
+    with pytest.raises(BadRequestData) as caught:
+        parse_geo_query(georel, geometry, coordinates)
+    assert where is None or caught.value.where == where
