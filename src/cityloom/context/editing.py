@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from hashlib import sha256
-from typing import Any
 from weakref import WeakValueDictionary
 
 import orjson
 
 from cityloom.context.broker import Broker
+from cityloom.context.reading import bare
 from cityloom.kernel.actor import Actor
 from cityloom.kernel.errors import Conflict
 from cityloom.ngsild.model import Document, Instance, entity, prop
@@ -57,7 +57,7 @@ class Editing:
 
 def version_of(document: Document, names: Iterable[str]) -> str:
     """A tag of what these attributes say; it changes when one of them says something else."""
-    said = [[name, [_said(item) for item in document["attrs"].get(name, ())]] for name in sorted(names)]
+    said = [[name, [bare(item) for item in document["attrs"].get(name, ())]] for name in sorted(names)]
     return sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
@@ -69,7 +69,3 @@ def check_version(seen: str, document: Document, names: Iterable[str]) -> None:
             hint="Look at it as it is now, then decide again.",
             where="version",
         )
-
-
-def _said(item: Instance) -> dict[str, Any]:
-    return {key: value for key, value in item.items() if key not in ("createdAt", "modifiedAt")}

@@ -14,6 +14,7 @@ from cityloom.access.authority import may_write, require
 from cityloom.access.credentials import new_id
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, check_version
+from cityloom.context.reading import language_property
 from cityloom.context.revision import bounds_of
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.change import Because
@@ -278,7 +279,7 @@ class Alerts:
         attributes: dict[str, Instance] = {
             "category": prop(_check_category(occasion.category, "category")),
             "severity": prop(occasion.severity, at=self._clock.now()),
-            "description": {"type": "LanguageProperty", "languageMap": described},
+            "description": language_property(described),
         }
         if occasion.sub_category:
             attributes["subCategory"] = prop(_check_category(occasion.sub_category, "subCategory"))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from cityloom.context.reading import language_property
 from cityloom.kernel.errors import Conflict
 from cityloom.ngsild.model import Instance, json_value, prop
 from cityloom.operations.model import Alert, Comment, Handling, Status
@@ -40,8 +41,7 @@ def clear(alert: Alert, by: str, at: str, why: str, language: str) -> Edits:
     if alert.is_cleared:
         raise _not_so(alert, "It has been cleared already")
     edits = _handled(alert, Handling(at, by, "cleared", note=why), Status.CLEARED)
-    outcome: Instance = {"type": "LanguageProperty", "languageMap": {language: why}}
-    return edits | {"endedAt": prop(at), "outcome": outcome}
+    return edits | {"endedAt": prop(at), "outcome": language_property({language: why})}
 
 
 def reopen(alert: Alert, by: str, at: str, why: str) -> Edits:

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeVar
 
 import msgspec
 
 from cityloom.context.editing import version_of
-from cityloom.kernel.errors import BadInput
-from cityloom.kernel.time import parse_instant
-from cityloom.ngsild.model import Document, value_of
+from cityloom.context.reading import ids, instant, items, texts, word
+from cityloom.ngsild.model import Document
 
 TYPE = "Alert"
-
-_Item = TypeVar("_Item")
 
 #: From the least to the most severe.
 SEVERITIES = ("informational", "low", "medium", "high", "critical")
@@ -109,54 +105,22 @@ def alert_of(document: Document) -> Alert:
     """The Alert that an Entity of the type Alert is."""
     return Alert(
         id=document["id"],
-        status=_word(document, "status") or Status.OPEN.value,
-        severity=_word(document, "severity"),
-        category=_word(document, "category"),
-        sub_category=_word(document, "subCategory"),
-        description=_texts(value_of(document, "description")),
-        about=_ids(value_of(document, "alertSource")),
-        issued_at=_instant(document, "dateIssued"),
-        ended_at=_instant(document, "endedAt"),
-        valid_from=_instant(document, "validFrom"),
-        valid_to=_instant(document, "validTo"),
-        assigned_to=_word(document, "assignedTo"),
-        raised_by=_word(document, "raisedBy"),
-        key=_word(document, "alertKey"),
-        origin=_word(document, "dataOrigin"),
-        comments=_items(document, "comments", Comment),
-        history=_items(document, "history", Handling),
+        status=word(document, "status") or Status.OPEN.value,
+        severity=word(document, "severity"),
+        category=word(document, "category"),
+        sub_category=word(document, "subCategory"),
+        description=texts(document, "description"),
+        about=ids(document, "alertSource"),
+        issued_at=instant(document, "dateIssued"),
+        ended_at=instant(document, "endedAt"),
+        valid_from=instant(document, "validFrom"),
+        valid_to=instant(document, "validTo"),
+        assigned_to=word(document, "assignedTo"),
+        raised_by=word(document, "raisedBy"),
+        key=word(document, "alertKey"),
+        origin=word(document, "dataOrigin"),
+        comments=items(document, "comments", Comment),
+        history=items(document, "history", Handling),
         version=version_of(document, DECIDED_ON),
         document=document,
     )
-
-
-def _word(document: Document, name: str) -> str:
-    said = value_of(document, name)
-    return said if isinstance(said, str) else ""
-
-
-def _texts(said: Any) -> dict[str, str]:
-    if isinstance(said, str):
-        return {"en": said}
-    if not isinstance(said, dict):
-        return {}
-    return {language: text for language, text in said.items() if isinstance(text, str)}
-
-
-def _ids(said: Any) -> tuple[str, ...]:
-    several = said if isinstance(said, list) else [said]
-    return tuple(one for one in several if isinstance(one, str))
-
-
-def _instant(document: Document, name: str) -> datetime | None:
-    try:
-        return parse_instant(value_of(document, name), where=name)
-    except BadInput:
-        return None
-
-
-def _items(document: Document, name: str, kind: type[_Item]) -> tuple[_Item, ...]:
-    try:
-        return tuple(msgspec.convert(value_of(document, name, []), list[kind]))  # type: ignore[valid-type]
-    except msgspec.ValidationError:
-        return ()

@@ -1,0 +1,76 @@
+"""Reading what other writers wrote: what is missing or of another kind than expected reads as nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from cityloom.kernel.errors import BadInput
+from cityloom.kernel.time import parse_instant
+from cityloom.ngsild.model import Document, Instance, value_of
+
+_Item = TypeVar("_Item")
+
+
+def word(document: Document, name: str) -> str:
+    """A text, "" for none."""
+    said = value_of(document, name)
+    return said if isinstance(said, str) else ""
+
+
+def texts(document: Document, name: str) -> dict[str, str]:
+    """A text by language; one without a language counts as English."""
+    said = value_of(document, name)
+    if isinstance(said, str):
+        return {"en": said}
+    if not isinstance(said, dict):
+        return {}
+    return {language: text for language, text in said.items() if isinstance(text, str)}
+
+
+def ids(document: Document, name: str) -> tuple[str, ...]:
+    """The Entities a Relationship points at."""
+    said = value_of(document, name)
+    several = said if isinstance(said, list) else [said]
+    return tuple(one for one in several if isinstance(one, str))
+
+
+def instant(document: Document, name: str) -> datetime | None:
+    """A date-time."""
+    try:
+        return parse_instant(value_of(document, name), where=name)
+    except BadInput:
+        return None
+
+
+def truth(document: Document, name: str) -> bool | None:
+    """Yes, no, or nothing said."""
+    said = value_of(document, name)
+    return said if isinstance(said, bool) else None
+
+
+def geometry(document: Document, name: str) -> Mapping[str, Any] | None:
+    """A GeoJSON geometry."""
+    said = value_of(document, name)
+    return said if isinstance(said, dict) and "coordinates" in said else None
+
+
+def items(document: Document, name: str, kind: type[_Item]) -> tuple[_Item, ...]:
+    """A list of records of one kind; nothing when one of them is of another."""
+    try:
+        return tuple(msgspec.convert(value_of(document, name, []), list[kind]))  # type: ignore[valid-type]
+    except msgspec.ValidationError:
+        return ()
+
+
+def language_property(by_language: Mapping[str, str]) -> Instance:
+    """A LanguageProperty of texts by language tag."""
+    return {"type": "LanguageProperty", "languageMap": dict(by_language)}
+
+
+def bare(item: Instance) -> Instance:
+    """An attribute instance without its system times: to be written elsewhere."""
+    return {key: value for key, value in item.items() if key not in ("createdAt", "modifiedAt")}
