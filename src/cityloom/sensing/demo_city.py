@@ -39,10 +39,10 @@ class CitySource(ReplaySource, Protocol):
     """A ReplaySource that can also tell its past at once."""
 
     def backfill(self, until: datetime) -> Iterator[ColumnBatch]:
-        """The numbers from `start` to just before `until`, a column at a time, in any order of columns.
+        """The numbers known before `until`, each series whole in one column, in any order of columns.
 
-        The last reading of each series before `until` is left out: the Entities to begin with carry it,
-        so that loading both keeps nothing twice.
+        A series may begin later than `start`. The last reading of each before `until` is left out: the
+        Entities to begin with carry it, so that loading both keeps nothing twice.
         """
         ...
 

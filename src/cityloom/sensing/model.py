@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -65,6 +66,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """What became of a message. `reason` and `hint` say why it was parked."""
 
     parked: bool = False
+    #: Parked because its sender may not say this.
+    refused: bool = False
     reason: str = ""
     hint: str = ""
 
@@ -114,3 +117,14 @@ class ParkedReading(msgspec.Struct, frozen=True):
     body: bytes
     content_type: str
     truncated: bool = False
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """A Command on its way to a device."""
+
+    id: str
+    device_id: str
+    command: str
+    value: Any = None
+    issued: str = ""
+    valid_to: datetime | None = None

@@ -94,8 +94,10 @@ class DataModels:
             if validator is not None:
                 self._check_values(kind, validator, document)
 
-    def check(self, document: Document) -> None:
-        """Check an Entity's values and units and leave it as it is. Raises BadInput naming the attribute."""
+    def check(self, document: Document, now: datetime | None = None) -> None:
+        """Check an Entity and leave it as it is; instants where `now` is given. Raises BadInput."""
+        if now is not None:
+            self._check_instants(document, now)
         copy = orjson.loads(orjson.dumps(document))
         for kind in document["type"]:
             _bring_into_units(copy, self._units.get(kind, {}))
