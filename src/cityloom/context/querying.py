@@ -11,6 +11,7 @@ from itertools import islice
 
 import msgspec
 import orjson
+from msgspec.structs import replace
 
 from cityloom.context.revision import INDEXED_GEOMETRY
 from cityloom.context.state import Clearance, CurrentState, Held
@@ -49,17 +50,17 @@ def answer(
     return (yield from _page(matches, query))
 
 
+#: Members of a query that say what is shown of the matches, not which Entities match.
+_SHOWING = {"type_expression": None, "pick": (), "omit": (), "dataset_id": (), "limit": 0, "offset": 0}
+
+
 def _is_answered_by_index(query: EntityQuery) -> bool:
     """Whether every candidate matches: nothing but types that stand alone is asked for."""
     types = query.type_expression
-    return (
-        (types is None or all(len(names) == 1 for names in types.alternatives))
-        and not (query.ids or query.attrs or query.order_by)
-        and query.id_pattern is None
-        and query.q is None
-        and query.geo is None
-        and query.scope_q is None
-    )
+    if types is not None and any(len(names) > 1 for names in types.alternatives):
+        return False
+    # Compared with a query that asks nothing, so that a condition the standard adds is not overlooked.
+    return replace(query, **_SHOWING, count=False) == EntityQuery(limit=0)
 
 
 def _candidates(state: CurrentState, tenant: str, clearance: Clearance, query: EntityQuery) -> Iterable[Held]:
@@ -67,7 +68,7 @@ def _candidates(state: CurrentState, tenant: str, clearance: Clearance, query: E
     if query.ids:
         found = (state.find(tenant, one, clearance) for one in dict.fromkeys(query.ids))
         return sorted((held for held in found if held is not None), key=lambda held: held.created)
-    names = None if query.type_expression is None else query.type_expression.candidates()
+    names = _types_asked_for(query)
     bounds = None
     if query.geo is not None and query.geo.geoproperty == INDEXED_GEOMETRY:
         bounds = query.geo.bounds()
@@ -77,6 +78,16 @@ def _candidates(state: CurrentState, tenant: str, clearance: Clearance, query: E
     if names is None:
         return state.all(tenant, clearance)
     return state.of_types(tenant, names, clearance)
+
+
+def _types_asked_for(query: EntityQuery) -> tuple[str, ...] | None:
+    """Types of which every match has one; None when it may be of any type."""
+    if query.type_expression is not None:
+        return query.type_expression.candidates()
+    selections = [selector.type_expression for selector in query.selectors]
+    if not selections or None in selections:
+        return None
+    return tuple(dict.fromkeys(name for one in selections if one is not None for name in one.candidates()))
 
 
 def _page_of_all(

@@ -15,7 +15,7 @@ from cityloom.ngsild.geo_query import parse_geo_query
 from cityloom.ngsild.model import entity, geo, point, prop, rel, text
 from cityloom.ngsild.ordering import OrderBy, in_order
 from cityloom.ngsild.q_language import parse_q
-from cityloom.ngsild.query import EntityQuery, compile
+from cityloom.ngsild.query import EntityQuery, EntitySelector, compile
 from cityloom.ngsild.type_selection import parse_type_selection
 
 SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [4, 0], [4, 4], [0, 4], [0, 0]]]}
@@ -163,6 +163,14 @@ QS = [
     'name=="urn:ngsi-ld:Thing:1"',
     'name[en]=="a"',
 ]
+SELECTORS = [
+    (),
+    (EntitySelector(type_expression=parse_type_selection("Road")), EntitySelector(id="urn:ngsi-ld:Thing:1")),
+    (
+        EntitySelector(type_expression=parse_type_selection("Road|Gate"), id_pattern="[02]$"),
+        EntitySelector(type_expression=parse_type_selection("(Gate;Park)")),
+    ),
+]
 GEOS = [
     ("within", "Polygon", SQUARE["coordinates"]),
     ("near;maxDistance==300000", "Point", [0.0, 0.0]),
@@ -196,6 +204,7 @@ def queries(draw):
         type_expression=draw(
             st.sampled_from([None, *map(parse_type_selection, ["Road", "Road|Park", "(Road;Gate)|Park"])])
         ),
+        selectors=draw(st.sampled_from(SELECTORS)),
         q=draw(st.sampled_from([None, *map(parse_q, QS)])),
         geo=draw(st.sampled_from([None, *(parse_geo_query(*one) for one in GEOS)])),
         attrs=draw(st.sampled_from([(), ("speed",), ("speed", "name")])),
