@@ -4,6 +4,7 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { colour, onThemeChange } from "./colours";
+import { language } from "./clock";
 import type { Changes } from "./live";
 
 interface ChartData {
@@ -12,7 +13,8 @@ interface ChartData {
   label: string;
   unit: string;
   zone: string;
-  language: string;
+  /** What readings are multiplied with before they are shown: 100 for shares told as percent. */
+  factor: number;
   /** Seconds since 1970. */
   times: number[];
   measured: (number | null)[];
@@ -34,10 +36,10 @@ function draw(figure: HTMLElement, data: ChartData): void {
   host.append(still ?? "");
   if (still) still.setAttribute("hidden", "");
 
-  const number = new Intl.NumberFormat(data.language, { maximumFractionDigits: 2 });
+  const number = new Intl.NumberFormat(language, { maximumFractionDigits: 2 });
   const shown = (_: uPlot, value: number | null): string =>
     value === null || value === undefined ? "–" : `${number.format(value)}${data.unit ? " " + data.unit : ""}`;
-  const clock = new Intl.DateTimeFormat(data.language, { dateStyle: "medium", timeStyle: "short", timeZone: data.zone });
+  const clock = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short", timeZone: data.zone });
   const forecasts = data.forecast.some((value) => value !== null);
   let plot: uPlot | null = null;
 
@@ -88,9 +90,10 @@ function draw(figure: HTMLElement, data: ChartData): void {
   document.addEventListener("city:changes", (event) => {
     const changes = (event as CustomEvent<Changes>).detail;
     for (const item of changes.items) {
-      const value = item.id === data.entity ? item.values[data.attribute] : undefined;
+      const value = item.id === data.entity ? item.values?.[data.attribute] : undefined;
       if (!value || !value.at) continue;
-      if (insert(data, Date.parse(value.at) / 1000, value.number)) plot?.setData(columns());
+      const number = value.number === null ? null : value.number * data.factor;
+      if (insert(data, Date.parse(value.at) / 1000, number)) plot?.setData(columns());
     }
   });
 }
@@ -112,8 +115,8 @@ function insert(data: ChartData, at: number, value: number | null): boolean {
 
 /** Day names at midnight, else hours and minutes, in the city's zone. */
 function timeLabels(data: ChartData): uPlot.Axis.DynamicValues {
-  const hours = new Intl.DateTimeFormat(data.language, { hour: "2-digit", minute: "2-digit", timeZone: data.zone });
-  const days = new Intl.DateTimeFormat(data.language, { day: "numeric", month: "short", timeZone: data.zone });
+  const hours = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", timeZone: data.zone });
+  const days = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", timeZone: data.zone });
   return (_, splits) => {
     const span = (splits.at(-1) ?? 0) - (splits[0] ?? 0);
     return splits.map((at) => (span > 2 * 86_400 ? days : hours).format(at * 1000));

@@ -7,7 +7,8 @@ let cityAt = Date.parse(body.dataset["now"] ?? "") || Date.now();
 let readAt = performance.now();
 let speed = Number(body.dataset["speed"] ?? "1");
 const zone = body.dataset["zone"] ?? "UTC";
-const language = document.documentElement.lang || "en";
+/** The reader's language for Intl; English dates are written as in Europe, like those of the server. */
+export const language = document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang;
 
 /** The city's time in milliseconds since 1970. */
 export function now(): number {

@@ -13,7 +13,7 @@ export interface Item {
   icon: string;
   href: string;
   geometry?: GeoJSON.Geometry;
-  values: Record<string, { number: number | null; text: string; at: string }>;
+  values?: Record<string, { number: number | null; text: string; at: string }>;
 }
 
 export interface Changes {

@@ -1,11 +1,11 @@
 // The living map: the same list as the table beside it, drawn. State is told by colour and by shape or
 // pattern, never by colour alone.
 
-import { Popup, type GeoJSONSource, type Map as LibreMap, type MapGeoJSONFeature } from "maplibre-gl";
+import { Popup, type ExpressionSpecification, type GeoJSONSource, type Map as LibreMap, type MapGeoJSONFeature } from "maplibre-gl";
 import * as clock from "./clock";
 import { colour, onThemeChange } from "./colours";
 import type { Changes, Item } from "./live";
-import { background, createMap } from "./mapping";
+import { background, createMap, roadLayer } from "./mapping";
 
 const LEVELS = ["none", "info", "good", "fair", "poor", "bad"] as const;
 type Level = (typeof LEVELS)[number];
@@ -72,14 +72,13 @@ class CityMap {
     const sprite = await fetch(this.host.dataset["icons"] ?? "/static/icons.svg");
     const tree = new DOMParser().parseFromString(await sprite.text(), "image/svg+xml");
     for (const symbol of tree.querySelectorAll("symbol")) this.icons.set(symbol.id, symbol.innerHTML);
-    this.map.on("styleimagemissing", ({ id }) => void this.addSign(id));
+    this.map.setMissingStyleImageResolver((id) => this.addSign(id));
   }
 
   /** Draws the sign "level:icon" when the map first asks for it. */
   private async addSign(id: string): Promise<void> {
     const [level = "none", icon = "dot"] = id.split(":");
     if (!(level in SIGNS) || this.map.hasImage(id)) return;
-    this.map.addImage(id, new ImageData(SIZE, SIZE), { pixelRatio: 2 });
     const hollow = level === "none";
     const drawing = `<svg xmlns="http://www.w3.org/2000/svg" width="${SIZE}" height="${SIZE}" viewBox="-1.5 -1.5 19 19">
       <path d="${SIGNS[level as Level]}" fill="${colour(hollow ? "surface" : level)}" stroke="${colour(hollow ? "none" : "surface")}" stroke-width="1.4"/>
@@ -93,10 +92,11 @@ class CityMap {
     const pen = canvas.getContext("2d");
     if (!pen) return;
     pen.drawImage(image, 0, 0, SIZE, SIZE);
-    this.map.updateImage(id, pen.getImageData(0, 0, SIZE, SIZE));
+    if (!this.map.hasImage(id)) this.map.addImage(id, pen.getImageData(0, 0, SIZE, SIZE), { pixelRatio: 2 });
   }
 
   private addLayers(): void {
+    this.map.addLayer(roadLayer("city-roads", "city"));
     for (const level of LEVELS) {
       const line = LINES[level];
       this.map.addLayer({
@@ -129,9 +129,10 @@ class CityMap {
       layout: {
         "icon-image": ["concat", ["get", "level"], ":", ["get", "icon"]],
         "icon-allow-overlap": true,
-        "icon-size": ["interpolate", ["linear"], ["zoom"], 9, 0.75, 13, 1],
+        // From afar what is in order is small, so that what needs attention is seen.
+        "icon-size": ["interpolate", ["linear"], ["zoom"], 9, sizes(0.3, 0.7), 12, sizes(0.45, 0.9), 15, 1],
         "symbol-sort-key": ["match", ["get", "level"], "bad", 5, "poor", 4, "fair", 3, "good", 2, 1],
-        "text-field": ["step", ["zoom"], "", 12, ["get", "label"]],
+        "text-field": ["step", ["zoom"], "", 14, ["get", "label"]],
         "text-size": 12,
         "text-offset": [0, 1.1],
         "text-anchor": "top",
@@ -241,13 +242,20 @@ class CityMap {
 
   private recolour(): void {
     this.map.setPaintProperty("ground", "background-color", colour("map-ground"));
-    if (this.map.getLayer("roads")) this.map.setPaintProperty("roads", "line-color", colour("map-road"));
+    for (const id of ["roads", "city-roads"]) {
+      if (this.map.getLayer(id)) this.map.setPaintProperty(id, "line-color", colour("map-road"));
+    }
     for (const level of LEVELS) this.map.setPaintProperty(`line-${level}`, "line-color", colour(level));
     this.map.setPaintProperty("signs", "text-color", colour("ink"));
     this.map.setPaintProperty("signs", "text-halo-color", colour("map-ground"));
     for (const id of this.map.listImages()) this.map.removeImage(id);
     this.redraw();
   }
+}
+
+/** The size of a sign: `calm` for what needs nobody, `loud` for what does. */
+function sizes(calm: number, loud: number): ExpressionSpecification {
+  return ["match", ["get", "level"], ["good", "none"], calm, ["info", "fair"], (calm + loud) / 2, loud];
 }
 
 function part(name: string, text: string): HTMLElement {

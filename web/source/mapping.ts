@@ -1,7 +1,7 @@
 // What the map and the place picker share: MapLibre without tiles, glyphs or anything from outside.
 
 import { Map as LibreMap, NavigationControl, AttributionControl, setWorkerUrl } from "maplibre-gl";
-import type { StyleSpecification, LngLatBoundsLike } from "maplibre-gl";
+import type { LineLayerSpecification, LngLatBoundsLike, StyleSpecification } from "maplibre-gl";
 import "maplibre-gl/dist/maplibre-gl.css";
 import { colour } from "./colours";
 
@@ -12,8 +12,8 @@ export interface Background {
   tiles: string;
   attribution: string;
   bounds: [number, number, number, number];
-  /** Roads of the data itself, drawn where there are no tiles. */
-  roads: GeoJSON.FeatureCollection;
+  /** Address of the roads of the data itself, drawn where there are no tiles. */
+  roads: string;
   words: Record<string, string>;
 }
 
@@ -23,7 +23,7 @@ export function background(host: HTMLElement): Background {
 }
 
 function style(ground: Background): StyleSpecification {
-  const sources: StyleSpecification["sources"] = { roads: { type: "geojson", data: ground.roads } };
+  const sources: StyleSpecification["sources"] = {};
   const layers: StyleSpecification["layers"] = [
     { id: "ground", type: "background", paint: { "background-color": colour("map-ground") } },
   ];
@@ -31,15 +31,25 @@ function style(ground: Background): StyleSpecification {
     sources["tiles"] = { type: "raster", tiles: [ground.tiles], tileSize: 256, attribution: ground.attribution };
     layers.push({ id: "tiles", type: "raster", source: "tiles" });
   } else {
-    layers.push({
-      id: "roads",
-      type: "line",
-      source: "roads",
-      layout: { "line-cap": "round", "line-join": "round" },
-      paint: { "line-color": colour("map-road"), "line-width": ["interpolate", ["linear"], ["zoom"], 9, 2, 13, 7, 16, 14] },
-    });
+    sources["roads"] = { type: "geojson", data: new URL(ground.roads, location.href).href };
+    layers.push(roadLayer("roads", "roads"));
   }
   return { version: 8, sources, layers };
+}
+
+/** Lines drawn as plain roads. */
+export function roadLayer(id: string, source: string): LineLayerSpecification {
+  return {
+    id,
+    type: "line",
+    source,
+    filter: ["==", ["geometry-type"], "LineString"],
+    layout: { "line-cap": "round", "line-join": "round" },
+    paint: {
+      "line-color": colour("map-road"),
+      "line-width": ["interpolate", ["linear"], ["zoom"], 9, 2, 13, 7, 16, 14],
+    },
+  };
 }
 
 /** A map in `host`. It throws where the browser has no WebGL; the drawing by the server then stays. */

@@ -25,7 +25,7 @@ function showItem(item: Item): void {
     }
     const at = element.querySelector<HTMLTimeElement>("time[data-part=at]");
     if (at && item.at) clock.show(at, item.at);
-    for (const [name, value] of Object.entries(item.values)) {
+    for (const [name, value] of Object.entries(item.values ?? {})) {
       const row = element.querySelector(`[data-attribute="${CSS.escape(name)}"]`);
       if (!row) continue;
       setText(row.querySelector("[data-part=value]"), value.text);

@@ -6,6 +6,7 @@ A name that is not here is told as it is spelt; nothing fails.
 from __future__ import annotations
 
 from cityloom.web.languages import noted as n
+from cityloom.web.languages import noted_plural as ns
 
 #: A type of entities: one, several.
 TYPES: dict[str, tuple[str, str]] = {
@@ -27,9 +28,9 @@ TYPES: dict[str, tuple[str, str]] = {
     "OnStreetParking": (n("Street parking"), n("Street parking")),
     "Receipt": (n("Receipt"), n("Receipts")),
     "Road": (n("Road"), n("Roads")),
-    "RoadSegment": (n("Road section"), n("Road sections")),
+    "RoadSegment": (n("Street"), n("Streets")),
     "Streetlight": (n("Street light"), n("Street lights")),
-    "TrafficFlowObserved": (n("Road section"), n("Road sections")),
+    "TrafficFlowObserved": (n("Traffic section"), n("Traffic sections")),
     "WasteContainer": (n("Waste container"), n("Waste containers")),
     "WeatherForecast": (n("Weather forecast"), n("Weather forecasts")),
     "WeatherObserved": (n("Weather station"), n("Weather stations")),
@@ -72,7 +73,7 @@ ATTRIBUTES: dict[str, str] = {
     "humidity": n("Humidity"),
     "illuminance": n("Illuminance"),
     "illuminanceLevel": n("Light level"),
-    "intensity": n("Vehicles per hour"),
+    "intensity": n("Vehicles counted"),
     "laneDirection": n("Direction"),
     "length": n("Length"),
     "license": n("Licence"),
@@ -108,6 +109,13 @@ ATTRIBUTES: dict[str, str] = {
     "temperature": n("Temperature"),
     "totalSpotNumber": n("Spaces in all"),
     "trafficState": n("State of traffic"),
+    "shareOfUsualSpeed": n("Share of the usual speed"),
+    "observationPeriod": n("Counted over"),
+    "alternateName": n("Also called"),
+    "quality": n("Remark on the data"),
+    "price": n("Price"),
+    "webSite": n("Web page"),
+    "controlledProperty": n("Measures"),
     "validFrom": n("Valid from"),
     "validTo": n("Valid until"),
     "vehicleCount": n("Vehicles"),
@@ -172,6 +180,8 @@ CHOICES: dict[str, str] = {
     "normal": n("as usual"),
     "busy": n("busy"),
     "slow": n("slow"),
+    "noVehicles": n("no vehicles"),
+    "noData": n("no data"),
     "congested": n("congested"),
     "incident": n("incident"),
     "quiet": n("quiet"),
@@ -196,3 +206,15 @@ CHOICES: dict[str, str] = {
     "trafficJam": n("traffic jam"),
     "carAccident": n("accident"),
 }
+
+#: What an attribute without a unit counts: one, several.
+COUNTED: dict[str, tuple[str, str]] = {
+    "availableSpotNumber": ns("%(number)s space", "%(number)s spaces"),
+    "intensity": ns("%(number)s vehicle", "%(number)s vehicles"),
+    "occupiedSpotNumber": ns("%(number)s vehicle", "%(number)s vehicles"),
+    "totalSpotNumber": ns("%(number)s space", "%(number)s spaces"),
+    "vehicleCount": ns("%(number)s vehicle", "%(number)s vehicles"),
+}
+
+#: Attributes that are shares of one and are told as percent.
+SHARES = frozenset({"fillingLevel", "occupancy", "illuminanceLevel", "batteryLevel", "reliability"})

@@ -41,6 +41,11 @@ def noted(message: str) -> str:
     return message
 
 
+def noted_plural(singular: str, plural: str) -> tuple[str, str]:
+    """The same for a text that has a singular and a plural."""
+    return singular, plural
+
+
 def available() -> list[str]:
     """Codes of the languages that there are catalogs for, the language of the sources first."""
     found = sorted(path.parent.parent.name for path in FOLDER.glob(f"*/LC_MESSAGES/{DOMAIN}.po"))

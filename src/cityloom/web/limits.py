@@ -21,16 +21,19 @@ class TooSlow(BadInput):
     """The request's body did not arrive in time."""
 
 
+USUAL: Mapping[str, int] = {
+    "": MEGABYTE,
+    "/ngsi-ld/": 64 * MEGABYTE,
+    "/hooks/": 16 * MEGABYTE,
+    "/report": 12 * MEGABYTE,
+    "/indicators/": 12 * MEGABYTE,
+}
+
+
 class BodyLimits(msgspec.Struct, frozen=True):
     """Bytes by the beginning of the path, the longest beginning counting; seconds for a body to arrive."""
 
-    bytes_by_path: Mapping[str, int] = {
-        "": MEGABYTE,
-        "/ngsi-ld/": 64 * MEGABYTE,
-        "/hooks/": 16 * MEGABYTE,
-        "/report": 12 * MEGABYTE,
-        "/indicators/": 12 * MEGABYTE,
-    }
+    bytes_by_path: Mapping[str, int] = msgspec.field(default_factory=lambda: USUAL)
     #: For the first byte and between two pieces.
     pause_seconds: float = 15.0
     #: For the whole body.

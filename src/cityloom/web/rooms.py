@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from cityloom.access.audit import AuditLog
     from cityloom.access.entrance import Access
     from cityloom.context.broker import Broker
+    from cityloom.history.queries import History
+    from cityloom.operations.alerts import Alerts
+    from cityloom.people.notices import Notices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,5 +80,8 @@ class Rooms:
     access: Access
     audit: AuditLog
     broker: Broker
+    history: History
+    alerts: Alerts
+    notices: Notices
     health: Health
     pace: Pace | None = None

@@ -35,7 +35,8 @@ class StaticFiles:
         """The address under which a page asks for the file."""
         return f"/static/{name}?v={self._digests.get(name, '0')}"
 
-    async def __call__(self, request: Request) -> Response:
+    async def serve(self, request: Request) -> Response:
+        """Answer a request for `{name}`."""
         name = request.path_params["name"]
         path = self._files.get(name)
         if path is None:

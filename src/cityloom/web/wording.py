@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import Clock, format_instant, parse_instant
 from cityloom.kernel.units import UNITS, symbol
-from cityloom.web.labels import ATTRIBUTES, CHOICES, TYPES
+from cityloom.web.labels import ATTRIBUTES, CHOICES, COUNTED, SHARES, TYPES
 from cityloom.web.languages import Language, noted, said
 
 #: A space that neither breaks nor stretches, between a number and its unit.
@@ -56,6 +56,16 @@ class Wording:
             return f"{self.number(value, digits)}{NARROW}{sign}" if sign else self.number(value, digits)
         return self.plain(value)
 
+    def counted(self, attribute: str, value: Any) -> str:
+        """A count with what was counted, "345 spaces", or a share as percent; "" for any other attribute."""
+        if attribute in SHARES and isinstance(value, int | float) and not isinstance(value, bool):
+            return self.percent(value)
+        words = COUNTED.get(attribute)
+        if words is None or isinstance(value, bool) or not isinstance(value, int | float):
+            return ""
+        whole = self.language.ngettext(*words, round(value))
+        return whole % {"number": self.number(value)}
+
     def unit(self, code: str | None) -> str:
         """What stands behind the number."""
         if code in _UNIT_WORDS:
@@ -93,6 +103,10 @@ class Wording:
 
     # Time
 
+    def now(self) -> datetime:
+        """The city's now, aware UTC."""
+        return self._clock.now()
+
     def instant(self, value: object) -> datetime | None:
         """What the page was given as an instant, in the city's zone; None for what is none."""
         if isinstance(value, str) and value:
@@ -114,6 +128,11 @@ class Wording:
             locale=self.language.locale,
         )
 
+    def local_field(self, value: object) -> str:
+        """The instant as a date-and-time field of a form wants it, in the city's zone."""
+        at = self.instant(value)
+        return at.strftime("%Y-%m-%dT%H:%M") if at else ""
+
     def day(self, value: object) -> str:
         """The date of an instant in the city's zone, or of a plain date."""
         if isinstance(value, str) and len(value) == 10:
@@ -123,6 +142,10 @@ class Wording:
                 return value
         at = self.instant(value)
         return NOTHING if at is None else dates.format_date(at.date(), "d MMM y", locale=self.language.locale)
+
+    def stamp(self) -> str:
+        """The city's now as the machine reads it."""
+        return format_instant(self._clock.now())
 
     def clock_face(self) -> str:
         """The city's time as the banner shows it."""
@@ -144,7 +167,7 @@ class Wording:
         """A length of time in words."""
         return str(
             dates.format_timedelta(
-                span, locale=self.language.locale, add_direction=direction, threshold=1.2, format="long"
+                span, locale=self.language.locale, add_direction=direction, threshold=1.0, format="long"
             )
         )
 

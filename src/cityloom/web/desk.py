@@ -1,0 +1,83 @@
+"""What all pages share: the rooms, the templates by language, the static files."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from cityloom import __version__
+from cityloom.web import navigation
+from cityloom.web.addresses import address, entity_path
+from cityloom.web.languages import Language, available
+from cityloom.web.live import Live
+from cityloom.web.rooms import Rooms
+from cityloom.web.static import FOLDER, StaticFiles
+
+TEMPLATES = FOLDER.parent / "templates"
+
+
+class Desk:
+    """Built once; handed to every Visit."""
+
+    def __init__(self, rooms: Rooms, statics: StaticFiles, live: Live) -> None:
+        self.rooms = rooms
+        self.live = live
+        self.statics = statics
+        known = available()
+        wanted = [code for code in rooms.city.languages if code in known]
+        #: Codes of the languages offered: the city's own first, then every other there is.
+        self.languages = wanted + [code for code in known if code not in wanted]
+        self._environments: dict[str, Environment] = {}
+
+    def environment(self, language: Language) -> Environment:
+        """The templates with the texts of a language."""
+        found = self._environments.get(language.code)
+        if found is None:
+            found = self._environments[language.code] = self._build(language)
+        return found
+
+    def _build(self, language: Language) -> Environment:
+        environment = Environment(
+            loader=FileSystemLoader(TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+            extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
+        )
+        texts: Any = environment
+        texts.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)
+        environment.globals.update(
+            asset=self.statics.address,
+            built=self.statics.has,
+            icon=self._icon,
+            sign=self._sign,
+            city=self.rooms.city,
+            rooms=self.rooms,
+            menu=navigation.MAIN,
+            staff_entries=navigation.staff_entries,
+            is_here=navigation.is_here,
+            address=address,
+            entity_path=entity_path,
+            quoted=lambda text: quote(str(text), safe=""),
+            offered_languages=self.languages,
+            version=__version__,
+        )
+        return environment
+
+    def _icon(self, name: str) -> Markup:
+        """A drawing beside words that say the same; hidden from screen readers."""
+        return Markup(
+            '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>'
+        ).format(self.statics.address("icons.svg"), name)
+
+    def _sign(self, level: str) -> Markup:
+        """The sign of a level: its own shape and colour, beside words that say the same."""
+        return Markup(
+            '<svg class="sign {0}" data-part="sign" aria-hidden="true" focusable="false">'
+            '<use href="{1}#sign-{0}"/></svg>'
+        ).format(level, self.statics.address("icons.svg"))

@@ -1,0 +1,219 @@
+"""How an Entity looks on a map and in a list: its name, its state, the value told first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from cityloom.kernel.time import parse_instant
+from cityloom.ngsild.model import Document, Instance, content, instance_of, value_of
+from cityloom.web.addresses import entity_path
+from cityloom.web.languages import noted as n
+from cityloom.web.wording import Wording
+
+Level: TypeAlias = Literal["none", "info", "good", "fair", "poor", "bad"]
+#: From what needs attention to what does not; lists are in this order.
+LEVELS: tuple[Level, ...] = ("bad", "poor", "fair", "good", "info", "none")
+WORST_FIRST: dict[str, int] = {level: place for place, level in enumerate(LEVELS)}
+#: What a level means where a type has no words of its own.
+LEVEL_WORDS: dict[str, str] = {
+    "bad": n("bad"),
+    "poor": n("poor"),
+    "fair": n("fair"),
+    "good": n("good"),
+    "info": n("no rating"),
+    "none": n("no current data"),
+}
+STATE_WORDS: dict[str, str] = {
+    text: text
+    for text in (
+        n("plenty of room"),
+        n("filling up"),
+        n("nearly full"),
+        n("full"),
+        n("good air"),
+        n("fair air"),
+        n("moderate air"),
+        n("poor air"),
+        n("has room"),
+        n("half full"),
+    )
+}
+
+_RULES = Path(__file__).parent / "looks.toml"
+
+
+class Unless(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A value that takes an Entity out of the rating."""
+
+    attribute: str
+    value: str
+
+
+class Look(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One type's entry of looks.toml."""
+
+    icon: str = "dot"
+    headline: tuple[str, ...] = ()
+    #: Minutes; 0: never.
+    stale: int = 0
+    by: Literal["", "word", "share", "bounds"] = ""
+    attribute: str = ""
+    of: str = ""
+    levels: dict[str, Level] = {}
+    least: dict[Level, float] = {}
+    bounds: dict[str, tuple[float, float, float]] = {}
+    states: dict[Level, str] = {}
+    unless: Unless | None = None
+
+
+class Value(msgspec.Struct):
+    """One value as the stream tells it: for a chart, and in words."""
+
+    number: float | None
+    text: str
+    at: str
+
+
+class Item(msgspec.Struct, omit_defaults=True):
+    """An Entity on the map, in a list, or in the stream. Texts are in the reader's language."""
+
+    id: str
+    type: str
+    name: str
+    level: Level
+    state: str
+    text: str
+    at: str
+    icon: str
+    href: str
+    values: dict[str, Value] = {}
+    geometry: dict[str, Any] | None = None
+
+
+@cache
+def looks() -> dict[str, Look]:
+    """The looks by type."""
+    return msgspec.toml.decode(_RULES.read_bytes(), type=dict[str, Look])
+
+
+def look_of(document: Document) -> Look:
+    """The look of an Entity: that of its first type that has one."""
+    known = looks()
+    return next((known[name] for name in document["type"] if name in known), Look())
+
+
+def name_of(document: Document, wording: Wording) -> str:
+    """What an Entity is called; the last part of its id when it has no name."""
+    for attribute in ("name", "title"):
+        said = wording.said(value_of(document, attribute))
+        if said:
+            return said
+    said = wording.said(value_of(document, "description"))
+    if said and len(said) <= 120:
+        return said
+    return str(document["id"]).removeprefix("urn:ngsi-ld:").split(":", 1)[-1]
+
+
+def item_of(document: Document, wording: Wording, *, geometry: bool = False, values: bool = False) -> Item:
+    """How an Entity looks now."""
+    look = look_of(document)
+    told = [item for name in look.headline if (item := instance_of(document, name)) is not None]
+    names = [name for name in look.headline if instance_of(document, name) is not None]
+    observed = [item["observedAt"] for item in told if "observedAt" in item]
+    level, state = rate(document, look, wording, stale=_is_stale(observed, look, wording))
+    return Item(
+        id=document["id"],
+        type=document["type"][0],
+        name=name_of(document, wording),
+        level=level,
+        state=state,
+        text=told_value(names[0], told[0], wording) if told else "",
+        at=max(observed) if observed else document.get("modifiedAt", ""),
+        icon=look.icon,
+        href=entity_path(document["id"]),
+        values=_values(document, wording) if values else {},
+        geometry=value_of(document, "location") if geometry else None,
+    )
+
+
+def told_value(name: str, item: Instance, wording: Wording) -> str:
+    """A value with its unit, or with what was counted."""
+    value = content(item)
+    if isinstance(value, str):
+        return wording.plain(value)
+    if item["type"] == "LanguageProperty":
+        return wording.said(value)
+    return wording.counted(name, value) or wording.quantity(value, item.get("unitCode"))
+
+
+def rate(document: Document, look: Look, wording: Wording, *, stale: bool = False) -> tuple[Level, str]:
+    """The level and its words."""
+    if stale:
+        return "none", wording.language.gettext(LEVEL_WORDS["none"])
+    if look.unless and value_of(document, look.unless.attribute) == look.unless.value:
+        return "none", wording.choice(look.unless.value)
+    if look.by == "word":
+        word = value_of(document, look.attribute)
+        if isinstance(word, list):
+            word = word[0] if word else None
+        level = look.levels.get(str(word), "none")
+        return level, wording.choice(word) if word is not None else wording.language.gettext(
+            LEVEL_WORDS["none"]
+        )
+    level = _measured(document, look)
+    words = look.states.get(level, "")
+    return level, wording.language.gettext(words or LEVEL_WORDS[level])
+
+
+def _measured(document: Document, look: Look) -> Level:
+    if look.by == "share":
+        return _by_share(value_of(document, look.attribute), value_of(document, look.of), look.least)
+    if look.by == "bounds":
+        rated = [
+            _by_bounds(value_of(document, name), bounds)
+            for name, bounds in look.bounds.items()
+            if isinstance(value_of(document, name), int | float)
+        ]
+        return min(rated, key=WORST_FIRST.__getitem__, default="none")
+    return "info"
+
+
+def _by_share(part: Any, whole: Any, least: Mapping[Level, float]) -> Level:
+    if not isinstance(part, int | float) or not isinstance(whole, int | float) or whole <= 0:
+        return "none"
+    share = part / whole
+    if not 0 <= share <= 1:
+        return "none"
+    return next((level for level, bound in least.items() if share >= bound), "bad")
+
+
+def _by_bounds(value: float, bounds: tuple[float, float, float]) -> Level:
+    levels: tuple[Level, ...] = ("good", "fair", "poor")
+    return next((level for level, bound in zip(levels, bounds, strict=True) if value <= bound), "bad")
+
+
+def _is_stale(observed: list[str], look: Look, wording: Wording) -> bool:
+    if not look.stale or not observed:
+        return False
+    newest = parse_instant(max(observed), where="observedAt")
+    return wording.now() - newest > timedelta(minutes=look.stale)
+
+
+def _values(document: Document, wording: Wording) -> dict[str, Value]:
+    """The default instances of what can be measured or read, by name."""
+    values: dict[str, Value] = {}
+    for name in document["attrs"]:
+        item = instance_of(document, name)
+        if item is None or item["type"] not in ("Property", "LanguageProperty"):
+            continue
+        value = content(item)
+        number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        if number is not None or isinstance(value, str | bool):
+            values[name] = Value(number, told_value(name, item, wording), item.get("observedAt", ""))
+    return values

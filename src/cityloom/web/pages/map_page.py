@@ -1,0 +1,182 @@
+"""The map, and the same as a list beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+from urllib.parse import urlencode
+
+from markupsafe import Markup
+from starlette.responses import Response
+
+from cityloom.ngsild.model import Document, value_of
+from cityloom.web.drawing.map import Bounds, bounds_around, draw_map
+from cityloom.web.looks import LEVEL_WORDS, LEVELS, WORST_FIRST, Item, item_of, looks
+from cityloom.web.pages.routing import Pages
+from cityloom.web.visit import Visit
+
+#: Types that are background, not things with a state.
+BACKGROUND = ("RoadSegment", "Road")
+#: Types that are not shown until asked for: they stand where what they measure stands.
+ASKED_FOR = ("Device",)
+#: Entities of the list on one page.
+PAGE = 40
+#: Entities after which others get their turn on the event loop.
+_TURN = 200
+
+
+def add(pages: Pages) -> None:
+    pages.get("/map", show)
+    pages.data("/map/roads.json", show_roads)
+
+
+async def show(visit: Visit) -> Response:
+    """The map's page; as JSON, its GeoJSON features."""
+    types = map_types(visit)
+    chosen = [name for name in visit.request.query_params.getlist("type") if name in types]
+    shown = chosen or [name for name in types if name not in ASKED_FOR]
+    if visit.as_json:
+        items = [item async for item in located(visit, chosen or types)]
+        return visit.json({"type": "FeatureCollection", "features": [_feature(item) for item in items]})
+    items = [item async for item in located(visit, shown)]
+    words = visit.query("q").casefold()
+    level = visit.query("level")
+    listed = [
+        item
+        for item in items
+        if (not level or item.level == level) and (not words or words in item.name.casefold())
+    ]
+    listed.sort(key=lambda item: (WORST_FIRST[item.level], item.type, item.name))
+    offset = visit.whole("offset", 0)
+    asked = [("type", name) for name in chosen] + [("q", visit.query("q")), ("level", level)]
+    query = urlencode([(key, value) for key, value in asked if value])
+    return visit.render(
+        "map.html",
+        types=[(name, count, name in shown) for name, count in types.items()],
+        items=listed[offset : offset + PAGE],
+        total=len(listed),
+        offset=offset,
+        limit=PAGE,
+        query=query + "&" if query else "",
+        counts=counts_by_level(items),
+        level=level,
+        q=visit.query("q"),
+        levels=[(name, LEVEL_WORDS[name]) for name in LEVELS],
+        drawing=drawing(visit, items),
+        ground=background(visit, items),
+    )
+
+
+async def show_roads(visit: Visit) -> Response:
+    """The roads without a state, as GeoJSON: the map's background."""
+    features = [{"type": "Feature", "properties": {}, "geometry": place} for place in roads(visit)]
+    return visit.json({"type": "FeatureCollection", "features": features})
+
+
+def map_types(visit: Visit) -> dict[str, int]:
+    """Types with a look that the reader may see, with how many there are."""
+    known = looks()
+    counts = visit.rooms.broker.types(visit.actor)
+    return {name: count for name, count in counts.items() if name in known and name not in BACKGROUND}
+
+
+async def located(visit: Visit, types: Iterable[str]) -> AsyncIterator[Item]:
+    """Everything of some types that has a place, others getting their turn meanwhile."""
+    done = 0
+    for name in types:
+        for document in visit.rooms.broker.of_type(visit.actor, name):
+            if _is_over(document):
+                continue
+            item = item_of(document, visit.wording, geometry=True)
+            if item.geometry is not None:
+                yield item
+            done += 1
+            if done % _TURN == 0:
+                await asyncio.sleep(0)
+
+
+def _is_over(document: Document) -> bool:
+    """What has ended stays off the map: alerts that are cleared, reports that are closed."""
+    return value_of(document, "status") in ("cleared", "closed") and document["type"][0] in (
+        "Alert",
+        "CitizenReport",
+    )
+
+
+def roads(visit: Visit) -> list[dict[str, Any]]:
+    """Geometries of roads without a state."""
+    return [
+        place
+        for name in BACKGROUND
+        for document in visit.rooms.broker.of_type(visit.actor, name)
+        if (place := value_of(document, "location"))
+    ]
+
+
+def city_bounds(visit: Visit, items: Iterable[Item]) -> Bounds:
+    """What the map shows at first: everything there is."""
+    places = [item.geometry for item in items if item.geometry is not None]
+    return bounds_around(places or roads(visit), visit.city.bounds, visit.city.centre)
+
+
+def drawing(visit: Visit, items: list[Item], bounds: Bounds | None = None) -> Markup:
+    """The map as the server draws it."""
+    counts = visit.ngettext(
+        "Map with %(num)s thing. The list has the same as text.",
+        "Map with %(num)s things. The list has the same as text.",
+        len(items),
+    )
+    return draw_map(
+        items,
+        bounds or city_bounds(visit, items),
+        roads=roads(visit),
+        icons=visit.desk.statics.address("icons.svg"),
+        words=counts,
+    )
+
+
+def background(visit: Visit, items: list[Item], bounds: Bounds | None = None) -> dict[str, Any]:
+    """What the living map begins with, for its script: bounds, roads, words."""
+    return {
+        "tiles": visit.city.tiles,
+        "attribution": visit.city.tiles_attribution,
+        "bounds": bounds or city_bounds(visit, items),
+        "roads": "/map/roads.json",
+        "words": {
+            "Map.Title": visit.gettext("Map. The list beside it has the same as text."),
+            "NavigationControl.ZoomIn": visit.gettext("Zoom in"),
+            "NavigationControl.ZoomOut": visit.gettext("Zoom out"),
+            "Popup.Close": visit.gettext("Close"),
+            "AttributionControl.ToggleAttribution": visit.gettext("Whose map this is"),
+            "Marker.Title": visit.gettext("Chosen place"),
+        },
+    }
+
+
+def counts_by_level(items: Iterable[Item]) -> dict[str, int]:
+    """How many things are at each level."""
+    counts: dict[str, int] = dict.fromkeys(LEVELS, 0)
+    for item in items:
+        counts[item.level] += 1
+    return counts
+
+
+def _feature(item: Item) -> dict[str, Any]:
+    return {
+        "type": "Feature",
+        "id": item.id,
+        "geometry": item.geometry,
+        "properties": {
+            "id": item.id,
+            "type": item.type,
+            "name": item.name,
+            "level": item.level,
+            "state": item.state,
+            "text": item.text,
+            "label": item.text,
+            "at": item.at,
+            "icon": item.icon,
+            "href": item.href,
+        },
+    }

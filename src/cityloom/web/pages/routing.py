@@ -1,0 +1,68 @@
+"""From a handler of Visits to routes: errors become pages, and a form's sender is known to be its reader."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from cityloom.kernel.errors import CityError
+from cityloom.web.desk import Desk
+from cityloom.web.identity import refusal_of
+from cityloom.web.languages import noted as n
+from cityloom.web.refusal import error_page, refuse
+from cityloom.web.visit import Visit
+
+Handler: TypeAlias = Callable[[Visit], Awaitable[Response]]
+_log = logging.getLogger(__name__)
+
+#: Where somebody may go whose first password waits to be changed.
+_BEFORE_PASSWORD = ("/password", "/sign-out", "/language", "/theme", "/live", "/clock.json", "/about")
+
+
+class Pages:
+    """Collects the routes of a module: `pages.get("/alerts", show)`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.routes: list[BaseRoute] = []
+
+    def get(self, path: str, handler: Handler, *, json: bool = True) -> None:
+        """A page, and beside it the same as data under the path with ".json"."""
+        if json and path != "/":
+            self.routes.append(Route(f"{path}.json", self._endpoint(handler), methods=["GET"]))
+        self.routes.append(Route(path, self._endpoint(handler), methods=["GET"]))
+
+    def data(self, path: str, handler: Handler) -> None:
+        """Something to fetch that is no page."""
+        self.routes.append(Route(path, self._endpoint(handler), methods=["GET"]))
+
+    def post(self, path: str, handler: Handler) -> None:
+        """Where a form is sent. The handler must ask for `visit.form()`, which checks its token."""
+        self.routes.append(Route(path, self._endpoint(handler), methods=["POST"]))
+
+    def _endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            visit = Visit(self.desk, request)
+            try:
+                if (refusal := refusal_of(request.scope)) is not None:
+                    raise refusal
+                if visit.must_change_password() and visit.path not in _BEFORE_PASSWORD:
+                    return visit.redirect("/password")
+                return await handler(visit)
+            except CityError as error:
+                return refuse(visit, error)
+            except Exception:  # noqa: BLE001 - one broken page must not end in a bare line of text
+                _log.exception("page %s failed (request %s)", visit.path, request.state.request_id)
+                return error_page(
+                    visit,
+                    500,
+                    n("Something went wrong here"),
+                    said=visit.gettext("The fault is ours, and it is written down."),
+                )
+
+        return endpoint

@@ -1,0 +1,164 @@
+"""The HTTP server: uvicorn with limits on what a stranger may hold on to, and a stop that is quick."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+import msgspec
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_LOOPBACK = ("127.", "::1", "unix")
+
+
+class ConnectionLimits(msgspec.Struct, frozen=True):
+    """Limits of connections. Those from this machine (a proxy, a load test) are not counted by address."""
+
+    per_address: int = 64
+    in_all: int = 2_000
+    #: For the whole head of a request, from its first byte or from the opening of the connection.
+    head_seconds: float = 10.0
+    head_bytes: int = 32_768
+    #: An idle connection that has been used.
+    idle_seconds: int = 30
+    #: For requests under way when the city stops.
+    stop_seconds: int = 5
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with a deadline and a size for heads, and a count by address."""
+
+    limits: ClassVar[ConnectionLimits] = ConnectionLimits()
+    open_by_address: ClassVar[Counter[str]] = Counter()
+
+    _address = ""
+    _deadline: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+    _in_head = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        address = self.client[0] if self.client else "unix"
+        if not address.startswith(_LOOPBACK):
+            self._address = address
+            self.open_by_address[address] += 1
+            if self.open_by_address[address] > self.limits.per_address:
+                self._refuse(b"429 Too Many Requests", b"Too many connections from this address.")
+                return
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_is_here()
+        if self._address:
+            self.open_by_address[self._address] -= 1
+            if not self.open_by_address[self._address]:
+                del self.open_by_address[self._address]
+            self._address = ""
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        idle = self.cycle is None or self.cycle.response_complete
+        if idle and self._deadline is None:
+            self._await_head()
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > self.limits.head_bytes:
+                self._refuse(b"431 Request Header Fields Too Large", b"The request's head is too large.")
+
+    def on_headers_complete(self) -> None:
+        self._head_is_here()
+        super().on_headers_complete()
+
+    def _await_head(self) -> None:
+        self._head_bytes = 0
+        self._in_head = True
+        self._deadline = self.loop.call_later(self.limits.head_seconds, self._too_slow)
+
+    def _head_is_here(self) -> None:
+        self._in_head = False
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_slow(self) -> None:
+        self._refuse(b"408 Request Timeout", b"The request's head did not arrive in time.")
+
+    def _refuse(self, status: bytes, words: bytes) -> None:
+        self._head_is_here()
+        if self.transport.is_closing():
+            return
+        self.transport.write(
+            b"HTTP/1.1 %s\r\ncontent-type: text/plain\r\nconnection: close\r\n" % status
+            + b"content-length: %d\r\n\r\n%s" % (len(words), words)
+        )
+        self.transport.close()
+
+
+def guarded(limits: ConnectionLimits) -> type[GuardedProtocol]:
+    """The protocol with these limits and a count of its own."""
+
+    class Guarded(GuardedProtocol):
+        pass
+
+    Guarded.limits = limits
+    Guarded.open_by_address = Counter()
+    return Guarded
+
+
+class Server(uvicorn.Server):
+    """Serves an application on sockets that are bound already, until `stop` is called.
+
+    It leaves the process' signals alone: whoever owns the process decides when to stop.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        limits: ConnectionLimits | None = None,
+        before_stop: Callable[[], None] = lambda: None,
+        trusted_proxies: str = "127.0.0.1",
+    ) -> None:
+        """`before_stop` ends what never ends by itself (streams). `trusted_proxies` are the addresses
+        whose X-Forwarded-For is believed."""
+        limits = limits or ConnectionLimits()
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=guarded(limits),
+                ws="none",
+                lifespan="off",
+                loop="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                limit_concurrency=limits.in_all,
+                timeout_keep_alive=limits.idle_seconds,
+                timeout_graceful_shutdown=limits.stop_seconds,
+                forwarded_allow_ips=trusted_proxies,
+            )
+        )
+        self._before_stop = before_stop
+
+    def stop(self) -> None:
+        """Take no more requests, finish those under way, then let `serve` return."""
+        self._before_stop()
+        self.should_exit = True
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until stopped."""
+        await super().serve(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Nothing is captured."""
+        yield

@@ -1,0 +1,226 @@
+"""A small city with pages: real rooms over memory, the invented town's things, a clock moved by hand.
+
+    python tests/stages/web/small_city.py [PORT] [light|full]
+
+serves it for looking at, its clock running.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from cityloom.access.accounts import Accounts
+from cityloom.access.audit import AuditLog
+from cityloom.access.entrance import Access
+from cityloom.access.passwords import Passwords
+from cityloom.access.roles import ROLES
+from cityloom.adapters.memory.accounts import MemoryAccountStore, MemoryAuditStore
+from cityloom.adapters.memory.feed import MemoryFeed
+from cityloom.adapters.memory.history import MemoryHistory
+from cityloom.adapters.memory.state_table import MemoryStateTable
+from cityloom.context.broker import Broker
+from cityloom.context.classes import ClassPolicy
+from cityloom.history.queries import History
+from cityloom.history.stage import STAGE, HistoryStage
+from cityloom.kernel.actor import CITY, InformationClass
+from cityloom.kernel.errors import BadInput
+from cityloom.ngsild.model import Document, entity, prop
+from cityloom.web.rooms import City, Rooms
+from cityloom.web.site import Site, build
+
+CENTRE = (8.95, 56.05)
+BEGINS = datetime(2026, 4, 10, 10, tzinfo=UTC)
+
+
+class HandClock:
+    """The city's clock: moved by hand, or running at a speed once `run` was called. Also its pace."""
+
+    def __init__(self, at: datetime = BEGINS) -> None:
+        self._at = at
+        self._since: float | None = None
+        self.speed = 60.0
+        self.paused = False
+
+    def now(self) -> datetime:
+        if self._since is None or self.paused:
+            return self._at
+        return self._at + timedelta(seconds=(time.monotonic() - self._since) * self.speed)
+
+    def run(self) -> None:
+        self._since = time.monotonic()
+
+    def pass_by(self, **length: float) -> None:
+        self._at += timedelta(**length)
+
+    def set_speed(self, speed: float) -> None:
+        if speed > 3600:
+            raise BadInput("The city cannot keep that speed", hint="Choose 3600 or less.", where="speed")
+        self._hold()
+        self.speed = speed
+
+    def pause(self) -> None:
+        self._hold()
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
+        if self._since is not None:
+            self._since = time.monotonic()
+
+    def _hold(self) -> None:
+        self._at = self.now()
+        if self._since is not None:
+            self._since = time.monotonic()
+
+
+class Well:
+    """A Health without troubles."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def troubles(self) -> list[str]:
+        return self.said
+
+    def figures(self) -> Mapping[str, str | int | float]:
+        return {"folder": "in memory"}
+
+
+class SmallCity:
+    """Rooms, the site over them, and short ways to write into the city."""
+
+    def __init__(self, *, open_access: bool = False, demo: bool = True) -> None:
+        self.clock = HandClock()
+        self.health = Well()
+        self.broker = Broker(
+            MemoryFeed(),
+            MemoryStateTable(),
+            self.clock,
+            ClassPolicy({"Device": InformationClass.INTERNAL, "CitizenReport": InformationClass.INTERNAL}),
+        )
+        self.store = MemoryHistory()
+        self.history_stage = HistoryStage(self.store, pause=0.0)
+        self.audit = AuditLog(MemoryAuditStore())
+        self.accounts = Accounts(MemoryAccountStore(), self.audit, passwords=Passwords(_quick_hasher()))
+        self.rooms = Rooms(
+            city=City(
+                name="Loomby",
+                zone=ZoneInfo("Europe/Copenhagen"),
+                languages=("en", "da"),
+                centre=CENTRE,
+                demo="simulated" if demo else "",
+                badge={"en": "simulated town", "da": "simuleret by"} if demo else {},
+            ),
+            clock=self.clock,
+            access=Access(self.accounts, open_access=open_access),
+            audit=self.audit,
+            broker=self.broker,
+            history=History(self.store, self.broker),
+            health=self.health,
+            pace=self.clock if demo else None,
+        )
+        self.site: Site = build(self.rooms)
+
+    async def start(self) -> SmallCity:
+        self.broker.follow(STAGE, self.history_stage.handle, durable=True)
+        await self.broker.start()
+        self.site.start()
+        return self
+
+    async def stop(self) -> None:
+        self.site.close()
+        await self.broker.stop()
+
+    async def write(self, *documents: Document, secrecy: InformationClass | None = None) -> None:
+        """Entities, and wait until every stage has seen them."""
+        outcome = await self.broker.upsert_many(CITY, documents, update=True, information_class=secrecy)
+        assert not outcome.errors, outcome.errors
+        await self.broker.caught_up()
+
+    async def reading(self, entity_type: str, entity_id: str, **values: tuple[Any, str]) -> None:
+        """New readings of one Entity at the city's now: temperature=(7.5, "CEL")."""
+        attributes = {
+            name: prop(value, at=self.clock.now(), unit=unit or None) for name, (value, unit) in values.items()
+        }
+        await self.write(entity(entity_type, entity_id, attributes))
+
+    async def person(self, name: str, *roles: str) -> str:
+        """An account that has chosen its password; returns the password."""
+        from cityloom.access.accounts import SET_UP
+
+        made = await self.accounts.create(SET_UP, name, display_name=name.title(), roles=roles or ["citizen"])
+        opened = await self.accounts.authenticate(name, made.password)
+        actor = await self.accounts.actor_for_session(opened.token)
+        assert actor is not None
+        wanted = f"harbour lantern {name[::-1]} seven"
+        await self.accounts.change_password(actor, made.password, wanted)
+        return wanted
+
+    async def session(self, name: str, *roles: str) -> str:
+        """The token of a session of somebody with these roles."""
+        password = await self.person(name, *roles)
+        return (await self.accounts.authenticate(name, password)).token
+
+    async def fill(self, days: float = 2.0) -> None:
+        """The invented town with its past of some days."""
+        from cityloom_catalogue.cities.loomby.seeds import seeds
+        from cityloom_catalogue.cities.loomby.source import LoombySource
+
+        source = LoombySource(BEGINS)
+        since = BEGINS - timedelta(days=days)
+        await self.write(*seeds(since))
+        for _, documents in source.batches(since):
+            at = documents[0]
+            if _ > BEGINS:
+                break
+            await self.broker.upsert_many(CITY, documents, update=True)
+            del at
+        await self.broker.caught_up()
+
+
+def _quick_hasher() -> Any:
+    from argon2 import PasswordHasher
+
+    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+async def _serve(port: int, days: float) -> None:
+    import logging
+    import socket
+
+    from cityloom.web.server import Server
+    from cityloom_catalogue.cities.loomby.source import LoombySource
+
+    logging.basicConfig(level=logging.INFO)
+    city = await SmallCity().start()
+    began = time.monotonic()
+    await city.fill(days)
+    for role in ROLES.values():
+        if role.assignable:
+            sys.stdout.write(f"{role.name}: {await city.person(role.name, role.name)}\n")
+    sys.stdout.write(f"filled in {time.monotonic() - began:.1f} s; http://127.0.0.1:{port}\n")
+    sys.stdout.flush()
+    city.clock.run()
+
+    async def play() -> None:
+        for at, documents in LoombySource(BEGINS).batches(BEGINS):
+            while city.clock.now() < at:
+                await asyncio.sleep(0.05)
+            await city.broker.upsert_many(CITY, documents, update=True)
+
+    player = asyncio.create_task(play())
+    listener = socket.create_server(("127.0.0.1", port), backlog=100)
+    await Server(city.site, before_stop=city.site.close).serve([listener])
+    player.cancel()
+
+
+if __name__ == "__main__":
+    Path("/tmp").exists()
+    asyncio.run(_serve(int(sys.argv[1]) if len(sys.argv) > 1 else 8090, float(sys.argv[2]) if len(sys.argv) > 2 else 2.0))
