@@ -16,7 +16,7 @@ NEIGHBOURS = 20
 
 
 def listening_socket(host: str, port: int | None, usual: int) -> socket.socket:
-    """A bound socket. `port` is what was asked for; None: the usual one or, if it is busy, a free one near it.
+    """A listening socket on the port asked for; None: on the usual one or, if it is busy, on one near it.
 
     Raises BadConfig when the port asked for is busy or forbidden.
     """

@@ -1,0 +1,47 @@
+"""Loads the past of a demo city into history, in columns and in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from cityloom.history.model import PastColumn, SeriesKey, ValueKind
+from cityloom.history.ports import HistoryStore
+from cityloom.kernel.actor import InformationClass
+from cityloom.kernel.change import DEFAULT_TENANT
+from cityloom.sensing.demo_city import ColumnBatch, DemoCity, Progress
+
+#: Readings that are loaded in one transaction.
+AT_ONCE = 500_000
+
+
+def backfill(city: DemoCity, store: HistoryStore, until: datetime, progress: Progress) -> int:
+    """Load what was before `until`; returns how many readings were kept. Blocking.
+
+    Series that are there are passed over, so that an interrupted start can be begun again.
+    """
+    kept = seen = 0
+    for columns in _portions(city.source.backfill(until)):
+        kept += store.load(columns)
+        seen += sum(len(column.at) for column in columns)
+        progress("History", seen, 0)
+    return kept
+
+
+def _portions(batches: Iterable[ColumnBatch]) -> Iterator[list[PastColumn]]:
+    portion: list[PastColumn] = []
+    size = 0
+    for batch in batches:
+        portion.append(_column(batch))
+        size += len(batch.times)
+        if size >= AT_ONCE:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion
+
+
+def _column(batch: ColumnBatch) -> PastColumn:
+    key = SeriesKey(DEFAULT_TENANT, batch.entity_id, batch.attribute, "", "Property", batch.unit or "")
+    kind = ValueKind.INTEGER if batch.whole else ValueKind.NUMBER
+    return PastColumn(key, (batch.entity_type,), InformationClass.OPEN, batch.times, batch.values, kind)

@@ -1,0 +1,190 @@
+"""The `cityloom` command: what can be asked of it. What it does stands in the modules it calls."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from cityloom import __version__
+from cityloom.app import commands
+from cityloom.kernel.errors import CityError
+
+USUAL_PORT = 8080
+USUAL_MQTT_PORT = 1883
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0 done, 1 the city refused, 2 the words were wrong."""
+    options = build_parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return run(options)
+    except CityError as error:
+        print(f"cityloom: {error.message}" + (f" ({error.where})" if error.where else ""), file=sys.stderr)
+        print(f"  {error.hint}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole grammar; docs/reference/commands.md is written from it."""
+    parser = argparse.ArgumentParser(
+        prog="cityloom",
+        description="The open platform on which a city, a town or a village becomes smart and sustainable.",
+        epilog="Settings may also stand in the environment: CITYLOOM_HOME, CITYLOOM_PORT, CITYLOOM_DATA.",
+    )
+    parser.add_argument("--version", action="version", version=f"cityloom {__version__}")
+    verbs = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _demo(verbs)
+    _init(verbs)
+    _check(verbs)
+    _up(verbs)
+    _follow(verbs)
+    _new(verbs)
+    _plugins(verbs)
+    _account(verbs)
+    return parser
+
+
+def _home(parser: argparse.ArgumentParser) -> None:
+    default = os.environ.get("CITYLOOM_HOME", "city")
+    parser.add_argument(
+        "--home",
+        type=Path,
+        default=Path(default),
+        metavar="DIR",
+        help=f"the city's folder (CITYLOOM_HOME; now {default})",
+    )
+
+
+def _serving(parser: argparse.ArgumentParser) -> None:
+    asked = os.environ.get("CITYLOOM_PORT")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: this machine alone)"
+    )
+    parser.add_argument(
+        "--port",
+        type=_port,
+        default=_port(asked) if asked else None,
+        metavar="N",
+        help=f"port of pages and API (default: {USUAL_PORT}, or a free one when that is busy)",
+    )
+    parser.add_argument(
+        "--mqtt-port",
+        type=_port,
+        default=None,
+        metavar="N",
+        help=f"port of the MQTT listener (default: {USUAL_MQTT_PORT}, or a free one when that is busy)",
+    )
+
+
+def _demo(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser(
+        "demo",
+        help="a living demo city",
+        description="Opens Aarhus on replayed open data of 2014 where its data pack can be had, "
+        "and Loomby, a simulated town, otherwise.",
+    )
+    parser.add_argument("city", nargs="?", default="", metavar="CITY", help="aarhus or loomby")
+    _home(parser)
+    _serving(parser)
+    parser.add_argument("--data", type=Path, default=None, metavar="DIR", help="folder with the data pack")
+    parser.add_argument(
+        "--speed",
+        type=float,
+        default=None,
+        metavar="HOURS",
+        help="hours of the city's time a minute (default: the city's own, one hour for Aarhus)",
+    )
+    parser.add_argument(
+        "--from", dest="start", default="", metavar="DATE", help="where to begin, such as 2014-09-15"
+    )
+    parser.set_defaults(run=commands.demo)
+
+
+def _init(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser("init", help="make a city of your own: four questions, one city.toml")
+    _home(parser)
+    for flag, text in (
+        ("--name", "the city's name"),
+        ("--time-zone", "such as Europe/Copenhagen"),
+        ("--place", "longitude,latitude of its centre, in degrees"),
+        ("--language", "en or da"),
+    ):
+        parser.add_argument(flag, default=None, help=f"{text} (asked when left out)")
+    parser.set_defaults(run=commands.init)
+
+
+def _check(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser(
+        "check", help="what is wrong with this city's configuration, and how to mend it"
+    )
+    _home(parser)
+    parser.set_defaults(run=commands.check)
+
+
+def _up(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser("up", help="run the city")
+    _home(parser)
+    _serving(parser)
+    parser.add_argument(
+        "--open-access",
+        action="store_true",
+        help="authentication OFF, on loopback alone: for trials and conformance runs",
+    )
+    parser.set_defaults(run=commands.up)
+
+
+def _follow(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser("follow", help="how do we know? the way of a reading, an alert, an indicator")
+    parser.add_argument("id", help="an Entity's id, such as urn:ngsi-ld:Alert:…")
+    _home(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=commands.follow)
+
+
+def _new(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser("new", help="write a plugin that already passes its tests")
+    parser.add_argument("kind", choices=("service", "connector", "framework"))
+    parser.add_argument("name", help="its id: lower case letters, digits, underscores")
+    parser.add_argument("--into", type=Path, default=Path.cwd(), metavar="DIR", help="folder to write it in")
+    parser.set_defaults(run=commands.new)
+
+
+def _plugins(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser("plugins", help="the plugins found, and what is wrong with any of them")
+    _home(parser)
+    parser.set_defaults(run=commands.plugins)
+
+
+def _account(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser(
+        "account", help="accounts of a city that is not running: create, or reset a password"
+    )
+    parser.add_argument("action", choices=("create", "reset", "list"))
+    parser.add_argument("name", nargs="?", default="", help="sign-in name")
+    parser.add_argument("--role", action="append", default=[], help="a role; may be given several times")
+    _home(parser)
+    parser.set_defaults(run=commands.account)
+
+
+def _port(text: str) -> int:
+    try:
+        port = int(text)
+    except ValueError:
+        port = -1
+    if not 0 <= port <= 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: a whole number up to 65535")
+    return port
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""A city is one folder. What lies where in it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cityloom.kernel.errors import BadConfig
+
+
+class CityFolder(NamedTuple):
+    """The paths of a city's folder."""
+
+    home: Path
+
+    @property
+    def configuration(self) -> Path:
+        return self.home / "city.toml"
+
+    @property
+    def feed(self) -> Path:
+        return self.home / "feed.db"
+
+    @property
+    def records(self) -> Path:
+        return self.home / "records.db"
+
+    @property
+    def history(self) -> Path:
+        return self.home / "history.duckdb"
+
+    @property
+    def exports(self) -> Path:
+        return self.home / "exports"
+
+    @property
+    def photos(self) -> Path:
+        return self.home / "photos"
+
+    @property
+    def evidence(self) -> Path:
+        return self.home / "evidence"
+
+    @property
+    def parameters(self) -> Path:
+        return self.home / "parameters"
+
+    @property
+    def running(self) -> Path:
+        """Says where the running city answers, to commands in other terminals. For its owner alone."""
+        return self.home / "running.json"
+
+    @property
+    def replay(self) -> Path:
+        """How far a demo city's time has come."""
+        return self.home / "replay.json"
+
+    def make(self) -> None:
+        """Make the folder, for its owner alone. Raises BadConfig when that cannot be."""
+        try:
+            self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise BadConfig(
+                f"The city's folder cannot be made: {error.strerror}",
+                hint="Choose another one with --home.",
+                where=str(self.home),
+            ) from None
+
+
+def write_private_json(path: Path, value: Any) -> None:
+    """Replace a small file at once, readable by its owner alone."""
+    fresh = path.with_suffix(".new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(value, file)
+        file.flush()
+        os.fsync(descriptor)
+    fresh.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A small file written by `write_private_json`; None when there is none, or none that can be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
