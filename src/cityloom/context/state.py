@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Iterable, Iterator
+from math import nan
 from operator import attrgetter
 
 import msgspec
@@ -23,6 +24,9 @@ from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import ChangeKind
 
 _by_creation = attrgetter("created")
+
+#: A box that touches no box.
+_NOWHERE: Bounds = (nan, nan, nan, nan)
 
 
 class Held(msgspec.Struct, gc=False):
@@ -74,51 +78,68 @@ class Shelf:
 
 
 class Boxes:
-    """The boxes around the locations, as an array of (west, south, east, north) in degrees."""
+    """The boxes around the locations, as an array of (west, south, east, north) in degrees.
+
+    New rows wait in a list until somebody asks, since writing one row into an array costs as much as
+    writing many.
+    """
 
     def __init__(self) -> None:
-        self._boxes = np.full((64, 4), np.nan)
+        self._boxes = np.empty((64, 4))
+        #: How many rows of the array are in use.
+        self._known = 0
+        self._new: list[Bounds] = []
         self._held: list[Held | None] = []
         self._free: list[int] = []
 
     def put(self, held: Held, bounds: Bounds | None) -> None:
         if bounds is None:
             self.remove(held)
-            return
-        if held.place < 0:
-            held.place = self._take_row(held)
-        self._boxes[held.place] = bounds
+        elif held.place >= 0:
+            self._write(held.place, bounds)
+        elif self._free:
+            held.place = self._free.pop()
+            self._held[held.place] = held
+            self._write(held.place, bounds)
+        else:
+            held.place = len(self._held)
+            self._held.append(held)
+            self._new.append(bounds)
 
     def remove(self, held: Held) -> None:
         if held.place >= 0:
-            self._boxes[held.place] = np.nan
+            self._write(held.place, _NOWHERE)
             self._held[held.place] = None
             self._free.append(held.place)
             held.place = -1
 
     def within(self, bounds: Bounds) -> list[Held]:
         """The Entities whose box touches `bounds`, in no order."""
+        self._take_in()
         west, south, east, north = bounds
-        boxes = self._boxes[: len(self._held)]
+        boxes = self._boxes[: self._known]
         hits = np.flatnonzero(
             (boxes[:, 0] <= east) & (boxes[:, 2] >= west) & (boxes[:, 1] <= north) & (boxes[:, 3] >= south)
         )
         return [held for row in hits.tolist() if (held := self._held[row]) is not None]
 
-    def located(self) -> list[Held]:
-        """The Entities that have a location, in no order."""
-        return [held for held in self._held if held is not None]
+    def _write(self, place: int, bounds: Bounds) -> None:
+        if place < self._known:
+            self._boxes[place] = bounds
+        else:
+            self._new[place - self._known] = bounds
 
-    def _take_row(self, held: Held) -> int:
-        if self._free:
-            row = self._free.pop()
-            self._held[row] = held
-            return row
-        row = len(self._held)
-        if row == len(self._boxes):
-            self._boxes = np.concatenate([self._boxes, np.full((row, 4), np.nan)])
-        self._held.append(held)
-        return row
+    def _take_in(self) -> None:
+        if not self._new:
+            return
+        known = self._known + len(self._new)
+        if known > len(self._boxes):
+            grown = np.empty((2 * known, 4))
+            grown[: self._known] = self._boxes[: self._known]
+            self._boxes = grown
+        self._boxes[self._known : known] = self._new
+        self._known = known
+        self._new = []
 
 
 class Partition:

@@ -165,7 +165,10 @@ QS = [
 ]
 SELECTORS = [
     (),
-    (EntitySelector(type_expression=parse_type_selection("Road")), EntitySelector(id="urn:ngsi-ld:Thing:1")),
+    (
+        EntitySelector(type_expression=parse_type_selection("Road")),
+        EntitySelector(ids=("urn:ngsi-ld:Thing:1",)),
+    ),
     (
         EntitySelector(type_expression=parse_type_selection("Road|Gate"), id_pattern="[02]$"),
         EntitySelector(type_expression=parse_type_selection("(Gate;Park)")),
