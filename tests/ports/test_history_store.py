@@ -30,7 +30,7 @@ from cityloom.history.model import (
 from cityloom.history.ports import AGGREGATE_METHODS, EXPORT_COLUMNS, HistoryStore
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import ChangeKind
-from cityloom.kernel.errors import BadConfig, BadInput, NotReady
+from cityloom.kernel.errors import BadConfig, BadInput, NotReady, StorageFull
 
 MINUTE = 60_000
 START = 1_409_529_600_000  # 2014-09-01T00:00:00Z
@@ -424,18 +424,10 @@ def test_export_writes_explicit_columns_in_csv(store):
         rows = list(csv.reader(file))
     assert tuple(rows[0]) == EXPORT_COLUMNS
     kept = ["urn:a", "Weather Farm"]
+    where, recorded = ["urn:a", "Weather Farm"], "2014-09-01T00:00:01.000Z"
     assert rows[1:] == [
-        [
-            *kept,
-            "status",
-            "",
-            "2014-09-01T00:00:00.500Z",
-            "",
-            'frost, "hard"',
-            "",
-            "2014-09-01T00:00:01.000Z",
-        ],
-        [*kept, "temperature", "", "2014-09-01T00:00:00.000Z", "-1.5", "", "CEL", "2014-09-01T00:00:01.000Z"],
+        [*where, "temperature", "", "2014-09-01T00:00:00.000Z", "-1.5", "", "CEL", recorded],
+        [*where, "status", "", "2014-09-01T00:00:00.500Z", "", 'frost, "hard"', "", recorded],
     ]
 
 
@@ -526,6 +518,60 @@ def test_duckdb_keeps_neither_readings_nor_sequence_of_a_failed_commit(tmp_path)
     store.close()
 
 
+class _GivenUp(_Torn):
+    """DuckDB gives the whole database up once the readings and the sequence are written."""
+
+    def _write_progress(self, cursor, through):
+        DuckHistory._write_progress(self, cursor, through)
+        if through == 2:
+            cursor.commit()
+            raise duckdb.FatalException("FATAL Error: checkpoint: No space left on device")
+
+
+def test_duckdb_opens_again_by_itself_and_believes_the_file(tmp_path):
+    (tmp_path / "exports").mkdir()
+    store = _GivenUp(tmp_path / "history.duckdb", tmp_path / "exports")
+    store.record([news(1, number(1, START))], through=1)
+    two = [news(2, number(2, START + MINUTE), number(5, attribute="humidity"))]
+    with pytest.raises(StorageFull):
+        store.record(two, through=2)
+    assert store.last_sequence() == 2  # it was committed after all
+    store.record(two, through=2)
+    assert values(everything(store, corrected=True)) == [1, 2, 5]
+    store.close()
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("megabytes", [6, 17], ids=["in the log", "in the checkpoint"])
+def test_duckdb_goes_on_by_itself_after_a_full_disk(tmp_path, megabytes):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", disk]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("needs the right to mount")
+    try:
+        store = make("duckdb", disk)
+        random = np.random.default_rng(1)
+        kept = 0
+        with pytest.raises(StorageFull):
+            while True:
+                batch = [
+                    news(kept + place, number(random.normal(), START + 1000 * (kept + place)))
+                    for place in range(1, 2001)
+                ]
+                store.record(batch, through=kept + 2000)
+                kept += 2000
+        with pytest.raises(StorageFull):
+            store.record(batch, through=kept + 2000)
+        assert store.last_sequence() == kept
+        subprocess.run(["mount", "-o", "remount,size=99m", disk], check=True)
+        store.record(batch, through=kept + 2000)
+        assert len(everything(store, corrected=True).at) == kept + 2000
+        store.close()
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
 def test_duckdb_keeps_neither_readings_nor_sequence_of_a_killed_process(tmp_path):
     script = textwrap.dedent(
         """
@@ -590,7 +636,7 @@ def test_duckdb_writes_parquet_with_instants_and_units(duck):
 )
 def test_duckdb_is_shut_in(duck, tmp_path, statement):
     with pytest.raises(duckdb.Error, match=r"disabled by configuration|locked|does not exist"):
-        duck._connection.execute(statement.format(folder=tmp_path))
+        duck._file._connection.execute(statement.format(folder=tmp_path))
     assert not (tmp_path / "outside.csv").exists()
 
 

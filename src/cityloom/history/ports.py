@@ -87,6 +87,8 @@ class HistoryStore(Protocol):
     def export(self, window: Window, format_name: str) -> Path:
         """Write readings to a new file of the exports folder: one row a reading, columns `EXPORT_COLUMNS`.
 
+        Rows are ordered by series and time.
+
         The caller removes the file. Raises BadInput for a format the store cannot write.
         """
         ...

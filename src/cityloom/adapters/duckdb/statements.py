@@ -142,7 +142,7 @@ def export(window: Window, path: Path, format_name: str) -> str:
             {instant.format("r.recorded_at")} AS recorded_at
           FROM reading r SEMI JOIN wanted USING (series) JOIN series s ON s.id = r.series
           {_where(window)}
-          ORDER BY s.entity_id, s.attribute, s.dataset, {time}, r.sequence
+          ORDER BY r.series, {time}, r.sequence
         ) TO '{str(path).replace("'", "''")}' ({options})
     """
 

@@ -123,9 +123,10 @@ class MemoryHistory:
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(EXPORT_COLUMNS)
-            lines = [(self._directory.get(int(number)), row) for row, number in enumerate(found.series)]
-            lines.sort(key=lambda line: (line[0].key.entity_id, line[0].key.attribute, line[0].key.dataset))
-            writer.writerows(_export_row(one, found, row) for one, row in lines)
+            writer.writerows(
+                _export_row(self._directory.get(number), found, row)
+                for row, number in enumerate(found.series.tolist())
+            )
         return path
 
     def forget(self, series: Integers) -> int:

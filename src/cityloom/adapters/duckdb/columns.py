@@ -1,0 +1,113 @@
+"""Between rows and the numpy columns in which DuckDB takes and gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cityloom.history.directory import Row
+from cityloom.history.model import Floats, Integers, PastColumn, Readings, Series, SeriesKey
+from cityloom.kernel.time import now_millis
+
+#: Columns by name, as DuckDB registers and fetches them.
+Columns = dict[str, np.ndarray[Any, Any]]
+
+
+def series_columns(series: list[Series]) -> Columns:
+    """Rows of the table of series."""
+    columns: Columns = {"id": np.array([one.id for one in series], np.int32)}
+    for place, name in enumerate(SeriesKey._fields):
+        columns[name] = _objects([one.key[place] for one in series])
+    columns["types"] = _objects([" ".join(one.types) for one in series])
+    columns["information_class"] = np.array([int(one.information_class) for one in series], np.uint8)
+    columns["retired"] = np.array([one.retired for one in series], np.bool_)
+    return columns
+
+
+def _row_columns(rows: list[Row]) -> Columns:
+    return {
+        "series": np.array([row.series for row in rows], np.int32),
+        "observed_at": np.array([row.at for row in rows], np.int64),
+        "kind": np.array([row.kind for row in rows], np.uint8),
+        "sequence": np.array([row.sequence for row in rows], np.int64),
+        "recorded_at": np.array([row.recorded_at for row in rows], np.int64),
+        "observed": np.array([row.observed for row in rows], np.bool_),
+    }
+
+
+def past_columns(planned: Sequence[tuple[Series, PastColumn]]) -> Columns:
+    """Readings of a past that is loaded as a whole."""
+    lengths = [len(column.at) for _, column in planned]
+    total = sum(lengths)
+    return {
+        "series": np.repeat(np.array([one.id for one, _ in planned], np.int32), lengths),
+        "observed_at": np.concatenate([column.at for _, column in planned]),
+        "kind": np.repeat(np.array([column.kind for _, column in planned], np.uint8), lengths),
+        "number": np.concatenate([column.number for _, column in planned]),
+        # Before every change of the feed, so that any of them corrects it.
+        "sequence": np.zeros(total, np.int64),
+        "recorded_at": np.full(total, now_millis(), np.int64),
+        "observed": np.ones(total, np.bool_),
+    }
+
+
+def number_columns(rows: list[Row]) -> Columns:
+    """Readings that are numbers."""
+    return _row_columns(rows) | {"number": np.array([row.number for row in rows], np.float64)}
+
+
+def text_columns(rows: list[Row]) -> Columns:
+    """Readings that are texts. Apart from numbers, since numpy's None is not read reliably by DuckDB."""
+    return _row_columns(rows) | {"text": _objects([row.text for row in rows])}
+
+
+def late_columns(late: list[tuple[int, int, int]]) -> Columns:
+    """(series, observed_at, sequence) of readings that others may have to give way to."""
+    table = np.array(late, np.int64)
+    return {"series": table[:, 0], "observed_at": table[:, 1], "sequence": table[:, 2]}
+
+
+def readings(found: Columns) -> Readings:
+    """What a statement of `raw` fetched."""
+    return Readings(
+        series=_whole(found["series"]),
+        at=_whole(found["observed_at"]),
+        kind=np.asarray(found["kind"]).astype(np.uint8),
+        number=numbers(found["number"]),
+        text=_texts(found["text"]),
+        sequence=_whole(found["sequence"]),
+        recorded_at=_whole(found["recorded_at"]),
+        observed=np.asarray(found["observed"]).astype(np.bool_),
+    )
+
+
+def cells(found: Columns) -> tuple[Integers, Integers]:
+    """Row and bucket of what a statement of `aggregate` fetched."""
+    return _whole(found["row"]), _whole(found["bucket"])
+
+
+def numbers(column: Any) -> Floats:
+    """NULL as NaN."""
+    return np.ma.filled(np.ma.asarray(column).astype(np.float64), np.nan)
+
+
+def _objects(values: list[Any]) -> np.ndarray[Any, Any]:
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
+
+
+def _whole(column: Any) -> Integers:
+    return np.asarray(column).astype(np.int64)
+
+
+def _texts(column: Any) -> np.ndarray[Any, np.dtype[np.object_]]:
+    values = np.ma.asarray(column)
+    texts = np.asarray(values.data, object)
+    mask = np.ma.getmaskarray(values)
+    if mask.any():
+        texts = texts.copy()
+        texts[mask] = None
+    return texts

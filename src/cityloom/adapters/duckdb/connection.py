@@ -1,0 +1,119 @@
+"""One DuckDB file: shut in, and opened again by itself after a failure that DuckDB does not survive."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from cityloom.kernel.errors import BadConfig, NotReady, StorageFull
+
+
+class DuckFile:
+    """A DuckDB file with cursors for any thread.
+
+    DuckDB may read and write nothing but its file and the folder, and cannot be told otherwise while it runs.
+    When a commit meets a full disk, DuckDB may give the whole database up until it is opened again; that is
+    done here, and `opened` told, so that what is held in memory is read again.
+    """
+
+    def __init__(self, file: Path, folder: Path, *, memory_limit: str, threads: int) -> None:
+        self._file = file
+        self._folder = folder
+        self._config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": memory_limit,
+            "threads": threads,
+        }
+        self._opening = threading.RLock()
+        self._broken = False
+        self._opened: Callable[[], None] = lambda: None
+        self._connection = self._open()
+
+    def when_opened_again(self, opened: Callable[[], None]) -> None:
+        """Call this after the file was opened again."""
+        self._opened = opened
+
+    @contextmanager
+    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor of its own. Raises StorageFull, NotReady."""
+        self._mend()
+        try:
+            with self._connection.cursor() as cursor:
+                yield cursor
+        except duckdb.FatalException as error:
+            self._broken = True
+            raise _as_city_error(error) from error
+        except duckdb.OperationalError as error:
+            raise _as_city_error(error) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor whose work is durable at the end of the block, or undone when the block raises."""
+        with self.cursor() as cursor:
+            cursor.begin()
+            try:
+                yield cursor
+                cursor.commit()
+            except BaseException:
+                _roll_back(cursor)
+                raise
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _mend(self) -> None:
+        """Open the file again when DuckDB has given it up."""
+        if not self._broken:
+            return
+        with self._opening:
+            if not self._broken:
+                return
+            self._connection.close()
+            try:
+                self._connection = self._open()
+            except BadConfig as error:
+                raise NotReady(
+                    "The history is being opened again",
+                    hint="Look at the disk's free space; it is tried again.",
+                    where=str(self._file),
+                ) from error
+            self._broken = False
+            self._opened()
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        try:
+            connection = duckdb.connect(str(self._file), config=self._config)
+        except duckdb.Error as error:
+            raise BadConfig(
+                f"The history cannot be opened: {error}",
+                hint="Is another CityLoom running on this folder? Only one may write to a city.",
+                where=str(self._file),
+            ) from error
+        folder = str(self._folder).replace("'", "''")
+        for setting in (
+            f"allowed_directories = ['{folder}']",
+            "autoinstall_known_extensions = false",
+            "autoload_known_extensions = false",
+            "python_enable_replacements = false",
+            "enable_external_access = false",
+            "lock_configuration = true",
+        ):
+            connection.execute(f"SET {setting}")
+        return connection
+
+
+def _as_city_error(error: duckdb.Error) -> NotReady | StorageFull:
+    text = str(error)
+    if "No space left" in text:
+        return StorageFull("The disk is full: no history was stored", hint="Make room; it goes on by itself.")
+    return NotReady(f"History did not answer: {text.splitlines()[0]}", hint="It is tried again.")
+
+
+def _roll_back(cursor: duckdb.DuckDBPyConnection) -> None:
+    try:
+        cursor.rollback()
+    except duckdb.Error:  # the transaction is gone already, with the connection or by its own failure
+        return
