@@ -80,6 +80,16 @@ async def test_publish_leaves_behind_what_was_struck_out_of_the_draft(living_cit
     assert all(draft.id.encode() not in change.document for change in seen)
 
 
+async def test_publish_takes_nothing_along_that_somebody_else_wrote_onto_the_draft(
+    living_city, notices, operator
+):
+    draft = await notices.draft(operator, CLOSED)
+    remark = {"remark": prop("ask the mayor first"), "status": prop("draft")}
+    await living_city.broker.append(CITY, draft.id, entity("Notice", draft.id, remark))
+    published = await notices.publish(operator, draft.id)
+    assert value_of(published.document, "remark") is None
+
+
 async def test_id_of_a_draft_leads_to_what_was_published_of_it(notices, operator):
     draft = await notices.draft(operator, CLOSED)
     published = await notices.publish(operator, draft.id)
