@@ -423,7 +423,6 @@ def test_export_writes_explicit_columns_in_csv(store):
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
     assert tuple(rows[0]) == EXPORT_COLUMNS
-    kept = ["urn:a", "Weather Farm"]
     where, recorded = ["urn:a", "Weather Farm"], "2014-09-01T00:00:01.000Z"
     assert rows[1:] == [
         [*where, "temperature", "", "2014-09-01T00:00:00.000Z", "-1.5", "", "CEL", recorded],
