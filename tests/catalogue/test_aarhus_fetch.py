@@ -192,8 +192,22 @@ def test_build_pack_tells_the_two_hours_of_the_october_night_apart(tmp_path, ori
     assert np.diff(times[1:]).tolist() == [30 * 60_000] * 4
 
 
+def breaks_off_at_the_second_link(tmp_path):
+    """Trouble for link 3 that comes when link 20 is safe."""
+
+    def trouble(handler, body):
+        waited = threading.Event()
+        for _ in range(2000):
+            if (tmp_path / fetch.PARTS / "20.npy").exists():
+                break
+            waited.wait(0.005)
+        handler.send_error(404)
+
+    return trouble
+
+
 def test_build_pack_goes_on_where_it_was_broken_off(tmp_path, origin):
-    origin.trouble[TRAFFIC.format(3)] = lambda handler, body: handler.send_error(404)
+    origin.trouble[TRAFFIC.format(3)] = breaks_off_at_the_second_link(tmp_path)
     with pytest.raises(NotReady, match="404"):
         build(tmp_path, origin)
     assert not is_whole(tmp_path)
@@ -202,15 +216,23 @@ def test_build_pack_goes_on_where_it_was_broken_off(tmp_path, origin):
     origin.asked.clear()
     build(tmp_path, origin)
     assert is_whole(tmp_path)
-    assert set(origin.asked) <= {TRAFFIC.format(3), TRAFFIC.format(20)}
-    assert origin.asked.count(TRAFFIC.format(3)) == 1
+    assert origin.asked == [TRAFFIC.format(3)]
 
 
-def test_build_pack_fetches_again_what_a_power_cut_left_broken(tmp_path, origin):
-    origin.trouble[TRAFFIC.format(3)] = lambda handler, body: handler.send_error(404)
+def wrong_shape(part):
+    np.save(part, np.zeros((2, 5), np.int16))
+
+
+def of_another_type(part):
+    np.save(part, np.zeros((2, layout.STEPS)))
+
+
+@pytest.mark.parametrize("damage", [lambda part: part.write_bytes(b""), wrong_shape, of_another_type])
+def test_build_pack_fetches_again_what_a_power_cut_left_broken(tmp_path, origin, damage):
+    origin.trouble[TRAFFIC.format(3)] = breaks_off_at_the_second_link(tmp_path)
     with pytest.raises(NotReady):
         build(tmp_path, origin)
-    (tmp_path / fetch.PARTS / "20.npy").write_bytes(b"")
+    damage(tmp_path / fetch.PARTS / "20.npy")
     origin.trouble.clear()
     build(tmp_path, origin)
     assert read_pack(tmp_path).counts[1, 1] == 8
@@ -229,6 +251,18 @@ def swelling(handler, body):
     handler.answer(b"0" * 50_000_000, packed=True)
 
 
+def endless(handler, body):
+    """More than anybody should read; stops when the other side hangs up."""
+    handler.send_response(200)
+    handler.end_headers()
+    try:
+        for _ in range(3000):
+            handler.wfile.write(b"0" * 65536)
+    except OSError:
+        return
+    handler.server.asked.append("everything was read")
+
+
 def broken_off(handler, body):
     handler.answer(body[:10], size=len(body))
 
@@ -245,6 +279,7 @@ def unknown_coding(handler, body):
         (another, "checksum"),
         (longer, "more than"),
         (swelling, "more than"),
+        (endless, "more than"),
         (broken_off, "bytes were expected|IncompleteRead"),
         (unknown_coding, "coding"),
         (lambda handler, body: handler.send_error(403), "403"),
@@ -257,6 +292,8 @@ def test_build_pack_refuses_what_is_not_the_original(tmp_path, origin, trouble, 
         build(tmp_path, origin)
     assert caught.value.where == f"{origin.address}/{DATASETS}/{fetch.COMMITS[DATASETS]}/{path}"
     assert not (tmp_path / layout.WEATHER).exists()
+    assert "everything was read" not in origin.asked
+    assert origin.asked.count(path) == (1 if said == "403" else 3)
 
 
 def test_build_pack_tries_again_when_an_answer_breaks_off(tmp_path, origin):

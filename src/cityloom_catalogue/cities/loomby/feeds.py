@@ -44,6 +44,8 @@ class Feed(NamedTuple):
     read: Callable[[Moments], dict[str, Floats]]
     #: Report at full hours, and in between only when a field with words has changed.
     on_change: bool = False
+    #: How much of a past is loaded: seven weeks are enough to learn habits from.
+    past: timedelta = timedelta(weeks=7)
 
 
 def entity_id(entity_type: str, key: str) -> str:
@@ -91,6 +93,8 @@ FEEDS = (
             Field("atmosphericPressure", "A97"),
         ),
         _farms,
+        # Frost is learned from more than a year of nights.
+        past=timedelta(days=420),
     ),
     Feed(
         "OffStreetParking",
@@ -197,29 +201,40 @@ def _instance(field: Field, value: float, at: datetime) -> Instance:
 
 
 def columns(since: datetime, until: datetime) -> Iterator[ColumnBatch]:
-    """The numbers of all feeds, in weeks, without the last reading of each series before `until`."""
-    begin, end = to_millis(since), to_millis(until)
+    """The numbers of all feeds, without the last reading of each series before `until`.
+
+    A feed begins at `since`, or later when it has less of a past.
+    """
+    end = to_millis(until)
     for feed in FEEDS:
+        begin = to_millis(max(since, until - feed.past))
         last = _last_times(feed, end)
-        for start in range(begin, end, _LOADED):
-            part = table(feed, start, min(start + _LOADED, end))
-            for field, values, ends in zip(feed.fields, part.values, last, strict=True):
-                if not field.words:
-                    yield from _batches(feed, field, part.times, values, ends)
+        whole = _whole_table(feed, begin, end)
+        for field, values, ends in zip(feed.fields, whole.values, last, strict=True):
+            if not field.words:
+                yield from _columns_of(feed, field, Table(whole.times, (values,)), ends)
 
 
-def _batches(
-    feed: Feed, field: Field, times: Integers, values: Floats, ends: Integers
-) -> Iterator[ColumnBatch]:
+def _whole_table(feed: Feed, begin: int, end: int) -> Table:
+    """As `table`, worked out in pieces so that no more than the numbers themselves is held."""
+    parts = [table(feed, start, min(start + _LOADED, end)) for start in range(begin, end, _LOADED)]
+    return Table(
+        np.concatenate([part.times for part in parts]),
+        tuple(np.concatenate([part.values[k] for part in parts]) for k in range(len(feed.fields))),
+    )
+
+
+def _columns_of(feed: Feed, field: Field, part: Table, ends: Integers) -> Iterator[ColumnBatch]:
+    (values,) = part.values
     for index, identifier in enumerate(feed.ids):
-        kept = np.isfinite(values[:, index]) & (times < ends[index])
+        kept = np.isfinite(values[:, index]) & (part.times < ends[index])
         if kept.any():
             yield ColumnBatch(
                 entity_id=identifier,
                 entity_type=feed.entity_type,
                 attribute=field.attribute,
                 unit=field.unit,
-                times=times[kept],
+                times=part.times[kept],
                 values=values[kept, index],
                 whole=field.whole,
             )

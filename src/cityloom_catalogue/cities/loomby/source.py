@@ -28,8 +28,8 @@ SEASONS = {
 }
 #: Six hours of the town in a minute: a day in four, a frost night in one.
 SPEED = 360.0
-#: So long a past is loaded, and so long the simulation goes on.
-PAST = timedelta(weeks=7)
+#: So long a past there is at most, and so long the simulation goes on.
+PAST = max(feed.past for feed in feeds.FEEDS)
 FUTURE = timedelta(days=3653)
 FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC)
 BADGE = {"en": "simulated", "da": "simuleret"}
@@ -50,7 +50,7 @@ class LoombySource:
         return feeds.observations(max(since, self.start), self.end)
 
     def backfill(self, until: datetime) -> Iterator[ColumnBatch]:
-        """The numbers from `start` to just before `until`, without the last of each series."""
+        """The numbers before `until`, of each feed as far back as it has a past; without the last of each."""
         return feeds.columns(self.start, until)
 
 

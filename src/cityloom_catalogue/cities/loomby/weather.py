@@ -159,6 +159,7 @@ def _temperature(moments: Moments, height: Floats, hollow: Floats) -> Floats:
 def _extremes(day: Floats, height: Floats, hollow: Floats) -> Night:
     """The lowest of the night in whose middle a day begins, and the highest of that day."""
     night, noon = sky(day), sky(day + 0.5)
+    night_number = day.astype(np.int64)
     calm = np.exp(-night.wind / 6.0)
     dark = 24.0 - _day_length(day)
     # Clear and calm air loses most; a long night loses more, but a winter day gave it less to lose.
@@ -168,6 +169,9 @@ def _extremes(day: Floats, height: Floats, hollow: Floats) -> Night:
     lowest = (night.mean - 0.62 * fall)[:, None] + height - pooled
     floor = night.dew_point[:, None] - _DEW_MARGIN
     lowest = np.where(lowest < floor, floor + _DEW_SHARE * (lowest - floor), lowest)
+    # What no station measures: thin high cloud, drainage, soil.
+    lowest = lowest + 0.8 * chance.normal("weather:night", night_number)[:, None]
+    lowest = lowest + 0.4 * chance.normal("weather:field", night_number[:, None], np.arange(len(height)))
     warming = (2.5 + 9.5 * (1.0 - 0.8 * noon.cloud)) * (1.0 - 0.6 * (1.0 + winter(day)) / 2)
     highest = np.maximum((noon.mean + 0.62 * warming)[:, None] + height, lowest + 0.5)
     return Night(lowest, highest)
