@@ -39,7 +39,8 @@ class ReplayClock:
         self._machine = seconds()
         self._speed = _checked(speed)
         self._paused = False
-        self.limit: datetime | None = None
+        #: Nothing is delivered yet, so the clock waits at its start.
+        self.limit = start
 
     @property
     def speed(self) -> float:
@@ -72,7 +73,7 @@ class ReplayClock:
     def seek(self, instant: datetime) -> None:
         """Set the clock; the Replay notices and plays on from there."""
         self._move()
-        self._city, self.limit = instant, None
+        self._city = self.limit = instant
 
     def _move(self) -> None:
         machine = self._seconds()
@@ -80,9 +81,7 @@ class ReplayClock:
         if self._paused:
             return
         moved = self._city + timedelta(seconds=passed * self._speed)
-        if self.limit is not None and moved > self.limit:
-            moved = max(self.limit, self._city)
-        self._city = moved
+        self._city = max(min(moved, self.limit), self._city)
 
 
 class Replay:
