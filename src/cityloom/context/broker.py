@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
@@ -10,6 +11,7 @@ from cityloom.context.batch import BatchOutcome, Step, run_batch
 from cityloom.context.classes import ClassPolicy
 from cityloom.context.commit import Committer, end_process
 from cityloom.context.consumption import Consumption
+from cityloom.context.expiry import Expired, Expiry
 from cityloom.context.folding import INTERVAL, RETENTION, Folding
 from cityloom.context.ports import Feed, StateTable
 from cityloom.context.provision import Provision, Request
@@ -17,11 +19,14 @@ from cityloom.context.recall import recall
 from cityloom.context.revision import Revision
 from cityloom.context.stages import Handler, Stages, StageStatus
 from cityloom.context.state import CurrentState
-from cityloom.kernel.actor import Actor, InformationClass
+from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT, Change
-from cityloom.kernel.errors import NotReady
+from cityloom.kernel.errors import CityError, NotReady
 from cityloom.kernel.time import Clock
+from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document, Instance
+
+_log = logging.getLogger(__name__)
 
 
 class Broker(Consumption):
@@ -57,6 +62,8 @@ class Broker(Consumption):
         self._provision: Provision | None = None
         self._committer: Committer | None = None
         self._folding: Folding | None = None
+        self._expiry: Expiry | None = None
+        self._expiring: asyncio.Task[None] | None = None
         self._last = 0
 
     # Life
@@ -87,11 +94,15 @@ class Broker(Consumption):
             fail_stop=self._fail_stop,
         )
         self._stages.start(self._last)
+        self._expiry = await asyncio.to_thread(Expiry, self._state)
+        self._expiring = asyncio.create_task(self._expire(), name="expiry")
 
     async def stop(self) -> None:
         """Commit what waits, let the stages finish their batches, fold the rest. The stores stay open."""
         if self._committer is None or self._folding is None:
             return
+        if self._expiring is not None:
+            self._expiring.cancel()
         committer, self._committer = self._committer, None
         await committer.stop()
         await self._stages.stop()
@@ -356,7 +367,39 @@ class Broker(Consumption):
         assert self._provision is not None and self._folding is not None, "commits come after the start"
         for revision in revisions:
             self._state.apply(revision)
+            if self._expiry is not None:
+                change = revision.change
+                self._expiry.note(change.tenant, change.entity_id, change.document)
         self._provision.committed(revisions)
         self._folding.committed(revisions)
         self._last = revisions[-1].change.sequence
         self._stages.committed([revision.change for revision in revisions])
+
+    async def _expire(self) -> None:
+        """Remove, once a second, what has expired by the city's clock."""
+        assert self._expiry is not None, "expiry runs while the city runs"
+        while True:
+            now = self._clock.now()
+            for expired in self._expiry.due(now):
+                try:
+                    await self._remove(expired)
+                except ResourceNotFound:
+                    continue  # somebody was quicker
+                except CityError as refused:
+                    _log.warning("%s has expired and stays for now: %s", expired.entity_id, refused)
+                    self._expiry.again(expired, now)
+            await asyncio.sleep(1)
+
+    async def _remove(self, expired: Expired) -> None:
+        trace = "expiry:expiresAt"
+        if not expired.name:
+            await self.delete(CITY, expired.entity_id, trace=trace, tenant=expired.tenant)
+        else:
+            await self.delete_attribute(
+                CITY,
+                expired.entity_id,
+                expired.name,
+                dataset=expired.dataset,
+                trace=trace,
+                tenant=expired.tenant,
+            )

@@ -167,7 +167,7 @@ SELECTORS = [
     (),
     (
         EntitySelector(type_expression=parse_type_selection("Road")),
-        EntitySelector(ids=("urn:ngsi-ld:Thing:1",)),
+        EntitySelector(id_pattern=":1$"),
     ),
     (
         EntitySelector(type_expression=parse_type_selection("Road|Gate"), id_pattern="[02]$"),

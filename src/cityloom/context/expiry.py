@@ -1,0 +1,85 @@
+"""Transient entities and attributes (ETSI GS CIM 009, 4.22): at `expiresAt` they go, by the city's clock."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from datetime import datetime
+
+import msgspec
+import orjson
+
+from cityloom.context.state import CurrentState, Held
+from cityloom.kernel.actor import InformationClass
+from cityloom.kernel.time import parse_instant
+from cityloom.ngsild.model import Document
+
+#: Stands in every document that has something to expire, so that the others need not be parsed.
+_MARK = b'"expiresAt":'
+_EVERY_CLASS = tuple(InformationClass)
+
+
+class Expired(msgspec.Struct, frozen=True):
+    """Something whose time has come: a whole Entity, or (with a name) one instance of an attribute."""
+
+    tenant: str
+    entity_id: str
+    name: str = ""
+    dataset: str | None = None
+
+
+class Expiry:
+    """Knows what expires next."""
+
+    def __init__(self, state: CurrentState) -> None:
+        self._state = state
+        self._agenda: list[tuple[datetime, str, str]] = []
+        for tenant in state.tenants(_EVERY_CLASS):
+            for held in state.all(tenant, _EVERY_CLASS):
+                self.note(tenant, held.entity_id, held.document)
+
+    def note(self, tenant: str, entity_id: str, text: bytes) -> None:
+        """Remember when something of this document expires, if anything does."""
+        if _MARK in text:
+            when = min((when for when, _, _ in _expiries(orjson.loads(text))), default=None)
+            if when is not None:
+                heapq.heappush(self._agenda, (when, tenant, entity_id))
+
+    def due(self, now: datetime) -> list[Expired]:
+        """What has expired by now. What has a later time meanwhile is put off."""
+        found: dict[Expired, None] = {}
+        while self._agenda and self._agenda[0][0] <= now:
+            _, tenant, entity_id = heapq.heappop(self._agenda)
+            held = self._state.find(tenant, entity_id, _EVERY_CLASS)
+            if held is not None:
+                found |= dict.fromkeys(_expired(tenant, held, now))
+                self._put_off(tenant, held, now)
+        return list(found)
+
+    def again(self, expired: Expired, when: datetime) -> None:
+        """Try once more at `when`: it could not be removed."""
+        heapq.heappush(self._agenda, (when, expired.tenant, expired.entity_id))
+
+    def _put_off(self, tenant: str, held: Held, now: datetime) -> None:
+        later = (when for when, _, _ in _expiries(orjson.loads(held.document)) if when > now)
+        if (following := min(later, default=None)) is not None:
+            heapq.heappush(self._agenda, (following, tenant, held.entity_id))
+
+
+def _expired(tenant: str, held: Held, now: datetime) -> Iterator[Expired]:
+    over = [(name, dataset) for when, name, dataset in _expiries(orjson.loads(held.document)) if when <= now]
+    if ("", None) in over:
+        yield Expired(tenant, held.entity_id)
+        return
+    for name, dataset in over:
+        yield Expired(tenant, held.entity_id, name, dataset)
+
+
+def _expiries(document: Document) -> Iterator[tuple[datetime, str, str | None]]:
+    """When what expires: the Entity (no name), or an instance by name and datasetId."""
+    if "expiresAt" in document:
+        yield parse_instant(document["expiresAt"], where="expiresAt"), "", None
+    for name, items in document["attrs"].items():
+        for item in items:
+            if "expiresAt" in item:
+                yield parse_instant(item["expiresAt"], where="expiresAt"), name, item.get("datasetId")

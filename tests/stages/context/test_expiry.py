@@ -1,0 +1,123 @@
+"""What is to expire goes when the city's clock says so, also after a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from cityloom.adapters.memory.feed import MemoryFeed
+from cityloom.adapters.memory.state_table import MemoryStateTable
+from cityloom.context.broker import Broker
+from cityloom.context.expiry import Expired, Expiry
+from cityloom.kernel.actor import CITY
+from cityloom.kernel.change import ChangeKind
+from cityloom.ngsild.model import entity, prop
+
+NOON = datetime(2014, 8, 1, 12, tzinfo=UTC)
+ROAD = "urn:ngsi-ld:Road:1"
+
+
+class StoppedClock:
+    """The city's time is what the test says."""
+
+    def __init__(self):
+        self.time = NOON
+
+    def now(self):
+        return self.time
+
+
+def road(expires: str | None = None, **attributes):
+    document = entity("Road", ROAD, attributes)
+    return document | {"expiresAt": expires} if expires else document
+
+
+def passing(value: float, expires: str, dataset: str | None = None):
+    return prop(value, dataset=dataset) | {"expiresAt": expires}
+
+
+@pytest.fixture
+async def rig():
+    clock = StoppedClock()
+    broker = Broker(MemoryFeed(), MemoryStateTable(), clock)
+    await broker.start()
+    yield broker, clock
+    await broker.stop()
+
+
+async def test_due_names_an_entity_at_its_instant_and_not_before(rig):
+    broker, _ = rig
+    await broker.create(CITY, road("2014-08-01T13:00:00Z"))
+    assert broker._expiry.due(NOON) == []
+    assert broker._expiry.due(NOON.replace(hour=13)) == [Expired("", ROAD)]
+
+
+async def test_due_names_single_instances_of_attributes(rig):
+    broker, _ = rig
+    there = passing(1.0, "2014-08-01T13:00:00Z"), passing(2.0, "2014-08-01T14:00:00Z", "urn:b")
+    await broker.create(CITY, road(speed=list(there), name=prop("a")))
+    assert broker._expiry.due(NOON.replace(hour=13)) == [Expired("", ROAD, "speed", None)]
+    await broker.delete_attribute(CITY, ROAD, "speed")
+    assert broker._expiry.due(NOON.replace(hour=14)) == [Expired("", ROAD, "speed", "urn:b")]
+
+
+async def test_due_leaves_alone_what_got_a_later_time(rig):
+    broker, _ = rig
+    await broker.create(CITY, road("2014-08-01T13:00:00Z"))
+    await broker.replace(CITY, ROAD, road("2014-08-01T15:00:00Z"))
+    assert broker._expiry.due(NOON.replace(hour=14)) == []
+    assert broker._expiry.due(NOON.replace(hour=15)) == [Expired("", ROAD)]
+
+
+async def test_due_leaves_alone_what_is_gone(rig):
+    broker, _ = rig
+    await broker.create(CITY, road("2014-08-01T13:00:00Z"))
+    await broker.delete(CITY, ROAD)
+    assert broker._expiry.due(NOON.replace(hour=14)) == []
+
+
+async def test_again_tries_once_more(rig):
+    broker, _ = rig
+    await broker.create(CITY, road("2014-08-01T13:00:00Z"))
+    later = NOON.replace(hour=13)
+    (expired,) = broker._expiry.due(later)
+    assert broker._expiry.due(later) == []
+    broker._expiry.again(expired, later)
+    assert broker._expiry.due(later) == [expired]
+
+
+async def test_an_expired_entity_is_deleted_and_the_change_says_why(rig):
+    broker, clock = rig
+    deleted = asyncio.Event()
+    seen = []
+
+    async def follow(batch):
+        seen.extend(batch)
+        if batch[-1].kind is ChangeKind.DELETED:
+            deleted.set()
+
+    broker.follow("follower", follow, durable=False)
+    await broker.create(CITY, road("2014-08-01T13:00:00Z"))
+    clock.time = NOON.replace(hour=14)
+    await asyncio.wait_for(deleted.wait(), 20)
+    assert seen[-1].trace == "expiry:expiresAt"
+    assert broker.find(CITY, ROAD) is None
+
+
+async def test_an_expired_attribute_is_deleted_alone(rig):
+    broker, clock = rig
+    await broker.create(CITY, road(speed=passing(1.0, "2014-08-01T13:00:00Z"), name=prop("a")))
+    clock.time = NOON.replace(hour=14)
+    for expired in broker._expiry.due(clock.time):
+        await broker._remove(expired)
+    assert set(broker.retrieve(CITY, ROAD)["attrs"]) == {"name"}
+
+
+async def test_a_restart_remembers_what_is_to_expire(city):
+    async with city() as broker:
+        await broker.create(CITY, road("2114-08-01T13:00:00Z"), tenant="north")
+    async with city() as broker:
+        assert Expiry(broker._state).due(datetime(2115, 1, 1, tzinfo=UTC)) == [Expired("north", ROAD)]
+        assert broker._expiry.due(datetime(2115, 1, 1, tzinfo=UTC)) == [Expired("north", ROAD)]
