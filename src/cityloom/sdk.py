@@ -7,12 +7,18 @@ from cityloom.analytics import intervals, night_minimum, panel_forecast, sudden_
 
 # Words that every plugin may need.
 from cityloom.kernel.change import Because
-from cityloom.kernel.errors import BadInput, CityError, NotReady
+from cityloom.kernel.errors import BadConfig, BadInput, CityError, NotAllowed, NotReady
 from cityloom.kernel.time import format_instant, from_millis, parse_instant, to_millis
 from cityloom.ngsild.model import Document, Instance, entity, geo, json_value, point, prop, rel, text
 
+# Connectors.
+from cityloom.sensing.contract import Connector, Inlet, Settings
+
 # Demo cities.
 from cityloom.sensing.demo_city import CitySource, ColumnBatch, DemoCity, Progress
+from cityloom.sensing.fields import FieldMap, parse_json, read_field_map, readings_of
+from cityloom.sensing.mapping import TopicMappings, WebhookMappings
+from cityloom.sensing.model import Device, Measure, Message, Profile
 
 # City services.
 from cityloom.services.facts import (
@@ -30,22 +36,34 @@ from cityloom.services.world import Matrix, Reading, World
 __all__ = [
     "AlertCleared",
     "AlertRaised",
+    "BadConfig",
     "BadInput",
     "Because",
     "CityError",
     "CitySource",
     "ColumnBatch",
     "CommandWished",
+    "Connector",
     "DemoCity",
+    "Device",
     "Document",
     "EntityWritten",
     "Estimate",
     "Fact",
+    "FieldMap",
+    "Inlet",
     "Instance",
     "Matrix",
+    "Measure",
+    "Message",
+    "NotAllowed",
     "NotReady",
+    "Profile",
     "Progress",
     "Reading",
+    "Settings",
+    "TopicMappings",
+    "WebhookMappings",
     "World",
     "entity",
     "estimates",
@@ -58,8 +76,11 @@ __all__ = [
     "night_minimum",
     "panel_forecast",
     "parse_instant",
+    "parse_json",
     "point",
     "prop",
+    "read_field_map",
+    "readings_of",
     "rel",
     "sudden_drop",
     "text",

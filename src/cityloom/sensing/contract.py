@@ -27,7 +27,8 @@ class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One setting in a manifest: what a form shows and what a check looks at."""
 
     type: SettingType
-    help: str
+    #: One sentence for whoever fills it in, by language.
+    help: dict[str, str]
     default: Any = None
     required: bool = False
 

@@ -135,7 +135,7 @@ def _reading(
     observed = _formatted(at)
     attributes: dict[str, list[Instance]] = {}
     for path, measure in fields.fields or _own_names(data, fields, place):
-        value = data.get(path[0]) if len(path) == 1 else _dig(data, path)
+        value = data.get(path[0]) if len(path) == 1 else dig(data, path)
         if value is None:
             continue
         kind = type(value)
@@ -182,7 +182,8 @@ def _own_names(data: dict[str, Any], fields: FieldMap, place: str) -> list[tuple
     return found
 
 
-def _dig(data: Any, path: Path) -> Any:
+def dig(data: Any, path: Path) -> Any:
+    """What lies at a path in nested tables; None when nothing does."""
     for step in path:
         if not isinstance(data, dict):
             return None
@@ -202,7 +203,7 @@ def _check_value(value: Any, where: str) -> None:
 
 
 def _instant(data: dict[str, Any], path: Path, place: str) -> datetime:
-    value = _dig(data, path)
+    value = dig(data, path)
     where = place + ".".join(path)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return parse_instant(value, where=where)
@@ -215,7 +216,7 @@ def _instant(data: dict[str, Any], path: Path, place: str) -> datetime:
 
 
 def _position(data: dict[str, Any], paths: tuple[Path, Path], place: str) -> dict[str, Any] | None:
-    longitude, latitude = (_dig(data, path) for path in paths)
+    longitude, latitude = (dig(data, path) for path in paths)
     if longitude is None and latitude is None:
         return None
     for value, bound, path in ((longitude, 180, paths[0]), (latitude, 90, paths[1])):

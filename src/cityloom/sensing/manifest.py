@@ -53,11 +53,11 @@ def read_settings(manifest: ConnectorManifest, said: Mapping[str, Any], *, where
 def _value(setting: Setting, value: Any, where: str) -> Any:
     wanted = _TYPES[setting.type]
     if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
-        raise BadConfig(f"{value!r} is not a {setting.type}", hint=setting.help, where=where)
+        raise BadConfig(f"{value!r} is not a {setting.type}", hint=setting.help.get("en", ""), where=where)
     return value
 
 
 def _default(setting: Setting, where: str, key: str) -> Any:
     if setting.required:
-        raise BadConfig(f"The setting {key!r} is missing", hint=setting.help, where=where)
+        raise BadConfig(f"The setting {key!r} is missing", hint=setting.help.get("en", ""), where=where)
     return setting.default

@@ -12,6 +12,7 @@ from cityloom.kernel.errors import BadConfig, BadInput, NotAllowed
 from cityloom.ngsild.model import Document
 from cityloom.sensing.fields import (
     FieldMap,
+    dig,
     map_of_profile,
     parse_json,
     read_field_map,
@@ -187,3 +188,72 @@ def _check_grant(topic: str, device: Device | None, of_device: str | None) -> No
         hint="Grant it the topic in the register of devices if it is a gateway.",
         where="topic",
     )
+
+
+class WebhookMapping:
+    """One rule for web hooks: whose token it is for, and what the body is about.
+
+    Settings: `source`, the id of the device whose token is shown; `device`, the path of the part of the body
+    that names the thing (without it, the source names it); `type`, `id` (by default
+    "urn:ngsi-ld:{type}:{device}"), and those of a field map.
+    """
+
+    def __init__(self, said: Mapping[str, Any], where: str) -> None:
+        unknown = set(said) - {"source", "device", "type", "id", "fields", "time", "longitude", "latitude"}
+        if unknown:
+            raise BadConfig(
+                f"Nothing is called {sorted(unknown)[0]!r} here",
+                hint="Known are source, device, type, id, fields, time, longitude, latitude.",
+                where=where,
+            )
+        self.source = setting_text(said, "source", where)
+        self._type = setting_text(said, "type", where)
+        if not self.source or not self._type:
+            raise BadConfig(
+                "A rule for web hooks needs `source` and `type`",
+                hint='Write source = "lorawan-server" and type = "WeatherObserved".',
+                where=where,
+            )
+        device = setting_text(said, "device", where)
+        self._device = tuple(device.split(".")) if device else ()
+        default_id = f"urn:ngsi-ld:{self._type}:{{device}}"
+        self._id = _template(setting_text(said, "id", where, default_id), {"device"}, f"{where}.id")
+        self._fields = read_field_map(said, where)
+
+    def decode(self, message: Message) -> list[Document]:
+        """The Entities of a body. Raises BadInput."""
+        data = parse_json(message.body)
+        bodies = data if isinstance(data, list) and self._device else [data]
+        return [document for body in bodies for document in self._one(body, message)]
+
+    def _one(self, body: Any, message: Message) -> list[Document]:
+        name = dig(body, self._device) if self._device else self.source
+        if not isinstance(name, str) or not _VALUE.fullmatch(name):
+            raise BadInput(
+                f"{str(name)[:70]!r} cannot be the name of a thing",
+                hint="Use up to 64 letters, digits, dots, colons, dashes and underscores.",
+                where=".".join(self._device),
+            )
+        return readings_of(body, message, self._fields, self._type, self._id({"device": name}))
+
+
+class WebhookMappings:
+    """The rules of a connector for web hooks; without a rule, a device is understood by its profile."""
+
+    def __init__(self, settings: Sequence[Mapping[str, Any]], where: str = "mappings") -> None:
+        """Raises BadConfig naming the rule."""
+        rules = [WebhookMapping(said, f"{where}[{index}]") for index, said in enumerate(settings)]
+        self._rules = {rule.source: rule for rule in rules}
+
+    def decode(self, message: Message) -> list[Document]:
+        """The Entities of a message. Raises BadInput."""
+        device = message.device
+        if device is None:
+            raise BadInput("A web hook without a device", hint="Show a device's token.", where="token")
+        rule = self._rules.get(device.id)
+        if rule is not None:
+            return rule.decode(message)
+        bound = _bind_profile(device)
+        return readings_of(
+            parse_json(message.body), message, bound.fields, bound.entity_type, bound.entity_id
+        )

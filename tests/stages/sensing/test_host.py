@@ -32,7 +32,7 @@ MANIFEST = {
     "title": "Spots",
     "owner": "@test",
     "sends": ["Spot"],
-    "settings": {"unit": {"type": "text", "default": "CEL", "help": "The unit."}},
+    "settings": {"unit": {"type": "text", "default": "CEL", "help": {"en": "The unit."}}},
 }
 
 

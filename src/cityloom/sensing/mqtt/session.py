@@ -175,6 +175,12 @@ class Connection:
             return self._break(Reason.KEEP_ALIVE_TIMEOUT, "It fell silent")
         return None
 
+    def excuse(self, now: float) -> None:
+        """The client could not be heard until now, by no fault of its own."""
+        self._heard = now
+        if self._unfinished_since is not None:
+            self._unfinished_since = now
+
     def accept(self, *, session_present: bool, assigned: str = "") -> None:
         """Let the client in (3.2)."""
         client = self._client()

@@ -1,0 +1,1 @@
+"""MQTT over asyncio: the city's own listener, and a client for a broker that the city has already."""
