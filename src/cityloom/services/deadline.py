@@ -39,7 +39,9 @@ async def in_thread(work: Callable[[], T], *, name: str, deadline_s: float) -> T
                 loop.call_soon_threadsafe(succeed, result)
 
     threading.Thread(target=run, name=name, daemon=True).start()
-    return await asyncio.wait_for(answer, deadline_s)
+    # Not wait_for: before Python 3.12 it loses a cancellation that comes together with the answer.
+    async with asyncio.timeout(deadline_s):
+        return await answer
 
 
 def _carried(error: BaseException) -> BaseException:

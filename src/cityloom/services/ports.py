@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from cityloom.history.answers import Matrix as Table
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.change import Change
 from cityloom.kernel.errors import CityError
@@ -56,14 +54,15 @@ class Series(Protocol):
 
     def matrix(
         self,
+        actor: Actor,
         type_name: str,
         attribute: str,
         since: datetime,
         until: datetime,
         step: timedelta,
-        dataset: str | None = None,
-    ) -> tuple[Sequence[str], NDArray[Any], NDArray[np.float64]]:
-        """Entity ids, the steps' begins, values of shape (ids, times) with NaN for gaps. Blocking."""
+        dataset: str = "",
+    ) -> Table:
+        """All Entities of a type over time, as `cityloom.history.queries.History` gives them. Blocking."""
         ...
 
 

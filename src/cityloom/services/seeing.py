@@ -44,16 +44,17 @@ def views_seen(
     training: bool = False,
 ) -> dict[str, View]:
     """The windows with their series up to the step that holds `at`. Blocking: it reads history."""
+    eyes = eyes_of(manifest)
     return {
         need.name: View(
-            documents[need.name], _matrices(need, tuple(documents[need.name]), series, at, training)
+            documents[need.name], _matrices(eyes, need, tuple(documents[need.name]), series, at, training)
         )
         for need in manifest.needs
     }
 
 
 def _matrices(
-    need: Window, ids: tuple[str, ...], series: Series, at: datetime, training: bool
+    eyes: Actor, need: Window, ids: tuple[str, ...], series: Series, at: datetime, training: bool
 ) -> dict[tuple[str, str | None], Matrix]:
     if not need.series or (training and not need.training):
         return {}
@@ -62,12 +63,9 @@ def _matrices(
     found = {}
     for attribute in need.series:
         for dataset in (None, *need.datasets):
-            there, times, values = series.matrix(
-                need.type, attribute, since, until, need.step_length, dataset
-            )
-            whole = Matrix(
-                tuple(there), np.asarray(times, dtype="datetime64[ms]"), np.asarray(values, dtype=float)
-            )
+            table = series.matrix(eyes, need.type, attribute, since, until, need.step_length, dataset or "")
+            times = np.asarray(table.times, dtype="datetime64[ms]")
+            whole = Matrix(tuple(table.entity_ids), times, np.asarray(table.values, dtype=float))
             found[(attribute, dataset)] = align(ids, whole)
     return found
 

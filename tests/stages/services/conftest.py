@@ -15,6 +15,8 @@ from cityloom.adapters.memory.feed import MemoryFeed
 from cityloom.adapters.memory.parameters import MemoryParameterStore
 from cityloom.adapters.memory.state_table import MemoryStateTable
 from cityloom.context.broker import Broker
+from cityloom.history.answers import Matrix
+from cityloom.kernel.time import to_millis
 from cityloom.services.host import ServiceHost
 from cityloom.services.manifest import read_manifest
 from cityloom.services.plugin import CityService
@@ -88,17 +90,17 @@ class ListSeries:
     def add(self, entity_id, attribute, at, value, dataset=None):
         self.readings.setdefault((entity_id, attribute, dataset), {})[at] = value
 
-    def matrix(self, type_name, attribute, since, until, step, dataset=None):
-        self.asked.append((type_name, attribute, since, until, step, dataset))
+    def matrix(self, actor, type_name, attribute, since, until, step, dataset=""):
+        self.asked.append((actor.id, type_name, attribute, since, until, step, dataset))
         count = (until - since) // step
-        ids = [key[0] for key in self.readings if key[1:] == (attribute, dataset)]
+        ids = [key[0] for key in self.readings if key[1:] == (attribute, dataset or None)]
         values = np.full((len(ids), count), np.nan)
         for row, entity_id in enumerate(ids):
-            for at, value in self.readings[(entity_id, attribute, dataset)].items():
+            for at, value in self.readings[(entity_id, attribute, dataset or None)].items():
                 if since <= at < until:
                     values[row, (at - since) // step] = value
-        begin = np.datetime64(since.replace(tzinfo=None), "ms")
-        return ids, begin + np.arange(count) * np.timedelta64(step // timedelta(milliseconds=1), "ms"), values
+        times = to_millis(since) + np.arange(count) * (step // timedelta(milliseconds=1))
+        return Matrix(ids, times, values, "")
 
 
 def load(decide, manifest=MANIFEST, *, train=None, shipped=None, overrides=None, **changes):
