@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 from cityloom.sdk import (
     Document,
@@ -29,6 +30,7 @@ from cityloom_catalogue.cities.aarhus.readings import (
     traffic_series,
     weather_series,
 )
+from cityloom_catalogue.cities.examples import read_examples
 
 SCOPE = "/Aarhus"
 
@@ -72,6 +74,7 @@ def seeds(pack: Pack, at: datetime) -> list[Document]:
     documents.append(_weather(pack, at))
     documents += [_event(event) for event in pack.events if event.starts >= layout.START]
     documents += _measuring_points(pack.links)
+    documents += read_examples(Path(__file__).with_name("examples.toml"), "aarhus", at)
     return documents
 
 

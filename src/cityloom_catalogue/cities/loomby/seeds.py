@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 from cityloom.sdk import Document, Instance, entity, geo, point, prop, rel, text
+from cityloom_catalogue.cities.examples import read_examples
 from cityloom_catalogue.cities.loomby import town, traffic
 from cityloom_catalogue.cities.loomby.feeds import entity_id, last_readings
 
@@ -24,7 +26,8 @@ def seeds(at: datetime) -> list[Document]:
         latest = readings.get(document["id"], {})
         document["attrs"].update({name: [reading] for name, reading in latest.items()})
     devices = [_device(document) for document in documents]
-    return [*documents, *devices, *_streets()]
+    examples = read_examples(Path(__file__).with_name("examples.toml"), "loomby", at)
+    return [*documents, *devices, *_streets(), *examples]
 
 
 def _thing(

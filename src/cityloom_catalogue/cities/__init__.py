@@ -1,0 +1,1 @@
+"""Demo cities: one folder each, found by its position."""

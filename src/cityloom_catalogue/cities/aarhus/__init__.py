@@ -1,0 +1,1 @@
+"""Aarhus on open data of August and September 2014."""

@@ -1,0 +1,1 @@
+"""Loomby, the built-in simulated town."""

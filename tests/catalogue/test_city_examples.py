@@ -1,0 +1,80 @@
+"""The examples of the demo cities: read as data, shown as what they are."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cityloom.kernel.errors import BadInput
+from cityloom.ngsild.model import value_of
+from cityloom.people.notices import SEVERITIES, notice_of
+from cityloom.planning.model import Phase, initiative_of
+from cityloom.planning.writing import attributes_of
+from cityloom_catalogue.cities import examples
+from cityloom_catalogue.cities.examples import read_examples
+
+FOLDER = Path(examples.__file__).parent
+CITIES = sorted(path.parent.name for path in FOLDER.glob("*/examples.toml"))
+OPENS = datetime(2026, 4, 10, 10, tzinfo=UTC)
+
+
+def documents(city, entity_type):
+    found = read_examples(FOLDER / city / "examples.toml", city, OPENS)
+    return [document for document in found if document["type"] == [entity_type]]
+
+
+def test_there_are_two_cities_with_examples():
+    assert CITIES == ["aarhus", "loomby"]
+
+
+@pytest.mark.parametrize("city", CITIES)
+def test_read_examples_are_all_called_examples(city):
+    found = read_examples(FOLDER / city / "examples.toml", city, OPENS)
+    assert len({document["id"] for document in found}) == len(found) >= 4
+    for document in found:
+        assert value_of(document, "example") is True
+        assert value_of(document, "dataOrigin") == "simulated"
+        name = value_of(document, "name") or value_of(document, "title")
+        assert set(name) == {"en", "da"}
+        if city == "aarhus":
+            assert name["en"].startswith("Example: ")
+            assert name["da"].startswith("Eksempel: ")
+
+
+@pytest.mark.parametrize("city", CITIES)
+def test_read_examples_write_initiatives_as_planning_does(city):
+    for document in documents(city, "Initiative"):
+        initiative = initiative_of(document)
+        assert initiative.phase in set(Phase)
+        assert not initiative.is_draft
+        assert initiative.plan.spent.amount <= initiative.plan.budget.amount
+        wanted = {name: item for name, item in attributes_of(initiative.plan).items() if item is not None}
+        assert {name: document["attrs"][name][0] for name in wanted} == wanted
+        assert not initiative.overdue(OPENS.date())
+
+
+@pytest.mark.parametrize("city", CITIES)
+def test_read_examples_write_notices_that_hold_on_the_day_the_city_opens(city):
+    for document in documents(city, "Notice"):
+        notice = notice_of(document)
+        assert notice.severity in SEVERITIES
+        assert notice.is_current(OPENS)
+        assert notice.published_at <= OPENS
+        assert set(notice.body) == {"en", "da"}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("initiative = 3", "array"),
+        ("[[notice]]\nid = 'x'", "title"),
+        ("[[notice", "right"),
+        ("budget = 1", "budget"),
+    ],
+)
+def test_read_examples_name_the_file_that_is_wrong(tmp_path, content, said):
+    path = tmp_path / "examples.toml"
+    path.write_text(content)
+    with pytest.raises(BadInput, match=said) as caught:
+        read_examples(path, "x", OPENS)
+    assert caught.value.where == str(path)
