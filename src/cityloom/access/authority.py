@@ -16,6 +16,15 @@ OPEN_ACCESS = Actor(
     clearance=frozenset(InformationClass),
 )
 
+#: Whoever owns the city's folder, at a terminal of the machine it runs on.
+TERMINAL = Actor(
+    id="terminal",
+    name="Terminal",
+    roles=frozenset({"administrator"}),
+    permissions=frozenset(PERMISSIONS),
+    clearance=frozenset(InformationClass),
+)
+
 OPEN_ACCESS_WARNING = (
     "OPEN ACCESS: authentication is off. Everybody who reaches this address may read, change and delete "
     "everything, whatever its class. For trials on this machine only."

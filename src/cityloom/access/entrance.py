@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import secrets
+
 from cityloom.access.accounts import Accounts
-from cityloom.access.authority import OPEN_ACCESS
+from cityloom.access.authority import OPEN_ACCESS, TERMINAL
 from cityloom.access.errors import NotSignedIn
 from cityloom.kernel.actor import ANONYMOUS, Actor
 
 
 class Access:
     """Tells who asks. With `open_access` everybody may do everything; `authority.check_open_access` says
-    where that may be served."""
+    where that may be served. `local_key` is the bearer that the owner of the city's folder can read there."""
 
-    def __init__(self, accounts: Accounts, *, open_access: bool = False) -> None:
+    def __init__(self, accounts: Accounts, *, open_access: bool = False, local_key: str = "") -> None:
         self.accounts = accounts
         self.open_access = open_access
+        self._local_key = local_key
 
     async def actor_for(self, *, session: str | None = None, bearer: str | None = None) -> Actor:
         """The Actor of a request that shows a session's cookie, an API token, or nothing.
@@ -23,6 +26,8 @@ class Access:
         that opens nothing makes a visitor: what is open stays open to a browser that slept too long.
         """
         if bearer is not None:
+            if self._local_key and secrets.compare_digest(bearer.encode(), self._local_key.encode()):
+                return TERMINAL
             actor = await self.accounts.actor_for_token(bearer)
             if actor is None:
                 raise NotSignedIn(

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import os
-import shutil
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import msgspec
-import numpy as np
-from numpy.typing import NDArray
-
-from cityloom.access.accounts import Accounts, NewPassword
+from cityloom.access.accounts import Accounts
 from cityloom.access.audit import AuditLog
 from cityloom.access.entrance import Access
 from cityloom.adapters.duckdb.history import DuckHistory
+from cityloom.adapters.files.photos import FilePhotoStore
 from cityloom.adapters.npz.parameters import NpzParameterStore
 from cityloom.adapters.sqlite.accounts import SqliteAccountStore
 from cityloom.adapters.sqlite.audit import SqliteAuditStore
@@ -26,6 +18,7 @@ from cityloom.adapters.sqlite.device_records import SqliteDeviceStore
 from cityloom.adapters.sqlite.feed import SqliteFeed
 from cityloom.adapters.sqlite.parked_readings import SqliteParkedStore
 from cityloom.adapters.sqlite.records import Records
+from cityloom.adapters.sqlite.reporters import SqliteReporterStore
 from cityloom.adapters.sqlite.state_table import SqliteStateTable
 from cityloom.app.configuration import Configuration, class_of
 from cityloom.app.folder import CityFolder
@@ -35,13 +28,166 @@ from cityloom.context.classes import ClassPolicy
 from cityloom.history.follow import Lineage
 from cityloom.history.queries import History
 from cityloom.history.stage import HistoryStage
-from cityloom.kernel.errors import BrokenPlugin
+from cityloom.history.temporal import TemporalHistory
+from cityloom.kernel.errors import BadConfig, BrokenPlugin
 from cityloom.kernel.time import Clock
 from cityloom.operations.alerts import Alerts
 from cityloom.people.notices import Notices
+from cityloom.people.reports import Reports
+from cityloom.sensing.commands import CommandDesk
+from cityloom.sensing.contract import Transport
 from cityloom.sensing.devices import DeviceRegistry
 from cityloom.sensing.host import ConnectorHost, ConnectorPlugin
 from cityloom.sensing.models import DataModels, read_models
 from cityloom.sensing.parked import ParkedReadings
+from cityloom.sensing.presence import Presence
 from cityloom.services.host import ServiceHost
 from cityloom.services.plugin import CityService, load_service
+
+_log = logging.getLogger(__name__)
+#: The stage that feeds history; its cursor lies in history's own store.
+HISTORY_STAGE = "history"
+
+
+class House:
+    """All rooms of one city. `start` and `stop` are called once each, on the event loop."""
+
+    def __init__(
+        self,
+        folder: CityFolder,
+        configuration: Configuration,
+        clock: Clock,
+        *,
+        open_access: bool = False,
+        local_key: str = "",
+    ) -> None:
+        folder.make()
+        self.folder = folder
+        self.configuration = configuration
+        self.clock = clock
+        self.zone = ZoneInfo(configuration.time_zone)
+        self.plugins = find_plugins(configuration.plugins)
+        self._feed = SqliteFeed(folder.feed)
+        self._table = SqliteStateTable(folder.feed)
+        self._records = Records(folder.records)
+        self.store = DuckHistory(folder.history, folder.exports)
+
+        self.audit = AuditLog(SqliteAuditStore(self._records))
+        self.accounts = Accounts(SqliteAccountStore(self._records), self.audit)
+        self.access = Access(self.accounts, open_access=open_access, local_key=local_key)
+        self.broker = Broker(self._feed, self._table, clock, _classes(configuration))
+        self.history = History(self.store, self.broker)
+        self.temporal = TemporalHistory(self.history, self.broker)
+        self.lineage = Lineage(self.broker, self.history)
+        self._remembering = HistoryStage(self.store)
+        self.devices = DeviceRegistry(
+            SqliteDeviceStore(self._records), self.broker, clock, self.audit, open_access=open_access
+        )
+        self.parked = ParkedReadings(SqliteParkedStore(self._records))
+        self.models = _models(self.plugins)
+        self.alerts = Alerts(self.broker, clock)
+        self.notices = Notices(self.broker, clock)
+        self.reports = Reports(
+            self.broker,
+            clock,
+            SqliteReporterStore(self._records),
+            FilePhotoStore(folder.photos),
+            self.audit,
+            bounds=configuration.place.bounds,
+        )
+        #: What is wrong with plugins, for the operator's eyes.
+        self.broken: list[BrokenPlugin] = []
+        self.services = ServiceHost(
+            self.broker,
+            self.history,
+            clock,
+            self._city_services(),
+            zone=self.zone,
+            store=NpzParameterStore(folder.parameters),
+        )
+        self.commands = CommandDesk(self.broker, clock)
+        self.presence = Presence(self.broker, clock)
+        #: How bytes reach connectors, by the name that manifests use. Whoever runs the house fills it.
+        self.transports: dict[str, Transport] = {}
+        self.connectors = ConnectorHost(
+            self.broker,
+            self.devices,
+            self.parked,
+            self.models,
+            clock,
+            self._connector_plugins(),
+            transports=self.transports,
+            commands=self.commands,
+            presence=self.presence,
+        )
+
+    async def begin(self) -> None:
+        """Start the state and what remembers it: the city can be asked."""
+        await self.broker.start()
+        self.broker.follow(HISTORY_STAGE, self._remembering.handle, durable=True)
+        await self.devices.start()
+
+    async def live(self) -> None:
+        """Start what decides and what feeds: the city moves."""
+        await self.services.start()
+        await self.connectors.start()
+
+    async def stop(self) -> None:
+        """Stop what feeds, then what decides, then the state; nothing acknowledged is lost."""
+        await self.connectors.stop()
+        await self.services.stop()
+        await self.broker.stop()
+        for store in (self.store, self._table, self._feed, self._records):
+            store.close()
+
+    def _city_services(self) -> list[CityService]:
+        found = []
+        for name, overrides in self.configuration.services.items():
+            try:
+                found.append(load_service(self._plugin("services", name), overrides))
+            except BrokenPlugin as error:
+                self._is_broken(error)
+        return found
+
+    def _connector_plugins(self) -> list[ConnectorPlugin]:
+        found = []
+        for name, settings in self.configuration.connectors.items():
+            # One connector may run twice under two names: [connectors.north] plugin = "mqtt_bridge".
+            own: dict[str, Any] = dict(settings)
+            plugin = self._plugin("connectors", str(own.pop("plugin", name)))
+            try:
+                module, failure = plugin.load("connector"), ""
+            except BrokenPlugin as error:
+                self._is_broken(error)
+                module, failure = None, str(error)
+            found.append(ConnectorPlugin(plugin.manifest, module, own, name=name, failure=failure))
+        return found
+
+    def _plugin(self, kind: str, name: str) -> Plugin:
+        for plugin in self.plugins:
+            if (plugin.kind, plugin.id) == (kind, name):
+                return plugin
+        there = ", ".join(plugin.id for plugin in self.plugins if plugin.kind == kind) or "none"
+        raise BadConfig(
+            f"There is no plugin {kind}/{name}",
+            hint=f"There are: {there}.",
+            where=f"city.toml: {kind}.{name}",
+        )
+
+    def _is_broken(self, error: BrokenPlugin) -> None:
+        self.broken.append(error)
+        _log.error("%s", error)
+
+
+def _classes(configuration: Configuration) -> ClassPolicy:
+    classes = configuration.classes
+    return ClassPolicy(
+        {name: class_of(label, where=f"classes.{name}") for name, label in classes.types.items()},
+        class_of(classes.default, where="classes.default"),
+    )
+
+
+def _models(plugins: list[Plugin]) -> DataModels:
+    """The data models lie in the folder `models` of every package that has plugins."""
+    roots = dict.fromkeys(plugin.folder.parent.parent / "models" for plugin in plugins)
+    return read_models(root for root in roots if root.is_dir())

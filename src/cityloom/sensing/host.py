@@ -105,7 +105,7 @@ class ConnectorHost:
         self._models = models
         self._clock = clock
         self._plugins = {_name(plugin): plugin for plugin in plugins}
-        self._transports = dict(transports or {})
+        self._transports = transports if transports is not None else {}
         self._newest = Newest(lambda entity_id: broker.find(CITY, entity_id))
         self._running: dict[str, _Running] = {}
         self._tasks: list[asyncio.Task[None]] = []

@@ -1,0 +1,163 @@
+"""What each command does. Each takes the parsed options and returns the exit status."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cityloom.app.configuration import (
+    LANGUAGES,
+    Configuration,
+    parse_configuration,
+    read_configuration,
+    write_first,
+)
+from cityloom.app.demo import demo_of, open_demo
+from cityloom.app.folder import CityFolder
+from cityloom.app.plugins import find_plugins
+from cityloom.app.running import Serving, run_city
+from cityloom.kernel.errors import BadConfig
+from cityloom.services.kit import check_folder
+from cityloom.services.scaffold import write_plugin
+
+PACKAGES = Configuration().plugins
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Open a demo city and run it."""
+    begins = _instant(options.start) if options.start else None
+    city = open_demo(options.city, options.data, PACKAGES, begins=begins, tell=_tell)
+    folder = CityFolder(options.home or Path(".cityloom") / city.id)
+    folder.make()
+    if not folder.configuration.exists():
+        folder.configuration.write_text(city.settings, encoding="utf-8")
+    configuration = read_configuration(folder.configuration)
+    if configuration.demo != city.id:
+        raise BadConfig(
+            f"This folder holds another city, {configuration.name}",
+            hint="Choose another folder with --home.",
+            where=str(folder.home),
+        )
+    return run_city(folder.home, configuration, _serving(options), demo_of(folder, city, options.speed))
+
+
+def up(options: argparse.Namespace) -> int:
+    """Run a city of one's own; a demo city's folder goes on as a demo."""
+    folder = CityFolder(_home(options))
+    if options.open_access and not folder.configuration.exists():
+        configuration = parse_configuration(TRIAL)
+    else:
+        configuration = read_configuration(folder.configuration)
+    if not configuration.demo:
+        return run_city(folder.home, configuration, _serving(options))
+    city = open_demo(configuration.demo, None, configuration.plugins, tell=_tell)
+    return run_city(folder.home, configuration, _serving(options), demo_of(folder, city, None))
+
+
+#: A city for conformance runs and trials: empty, and without anything that decides by itself.
+TRIAL = """
+name = "Trial city"
+[connectors.mqtt]
+[connectors.http_push]
+"""
+
+
+def init(options: argparse.Namespace) -> int:
+    """Ask four questions and write city.toml."""
+    path = CityFolder(_home(options)).configuration
+    if path.exists():
+        raise BadConfig("There is a city here already", hint="Choose another folder with --home.", where=str(path))
+    name = _asked(options.name, "What is the city called?", "My city")
+    zone = _asked(options.time_zone, "Its time zone?", "Europe/Copenhagen")
+    place = _asked(options.place, "Longitude and latitude of its centre, in degrees?", "10.2039,56.1567")
+    language = _asked(options.language, f"Its first language ({', '.join(LANGUAGES)})?", "en")
+    longitude, latitude = _place(place)
+    write_first(path, name=name, time_zone=zone, longitude=longitude, latitude=latitude, language=language)
+    print(f"Wrote {path}. Run the city with: cityloom up --home {path.parent}")
+    return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """Read the configuration and every plugin it names; say what is wrong."""
+    path = CityFolder(_home(options)).configuration
+    configuration = read_configuration(path)
+    plugins = find_plugins(configuration.plugins)
+    there = {(plugin.kind, plugin.id) for plugin in plugins}
+    wanted = [("connectors", str(own.get("plugin", name))) for name, own in configuration.connectors.items()]
+    wanted += [("services", name) for name in configuration.services]
+    wanted += [("frameworks", name) for name in configuration.frameworks]
+    for kind, name in wanted:
+        if (kind, name) not in there:
+            known = ", ".join(sorted(found for of, found in there if of == kind)) or "none"
+            raise BadConfig(
+                f"There is no plugin {kind}/{name}", hint=f"There are: {known}.", where=f"{path.name}: {kind}"
+            )
+    print(f"{path}: nothing is wrong. {len(wanted)} plugins are used, {len(plugins)} are there.")
+    return 0
+
+
+def plugins(options: argparse.Namespace) -> int:
+    """List the plugins and check the services with their kit."""
+    path = CityFolder(_home(options)).configuration
+    packages = read_configuration(path).plugins if path.exists() else PACKAGES
+    status = 0
+    for plugin in find_plugins(packages):
+        print(f"{plugin.kind}/{plugin.id:20s} {plugin.manifest.get('title', '')}")
+        for complaint in check_folder(plugin) if plugin.kind == "services" else []:
+            print(f"    {complaint}")
+            status = 1
+    return status
+
+
+def new(options: argparse.Namespace) -> int:
+    """Write a plugin that already passes its tests."""
+    folder = write_plugin(options.kind, options.name, options.into)
+    print(f"Wrote {folder}. Its README says what to do next.")
+    return 0
+
+
+def _serving(options: argparse.Namespace) -> Serving:
+    return Serving(
+        host=options.host,
+        port=options.port,
+        mqtt_port=options.mqtt_port,
+        open_access=getattr(options, "open_access", False),
+    )
+
+
+def _home(options: argparse.Namespace) -> Path:
+    home: Path = options.home or Path("city")
+    return home
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadConfig(f"{text!r} is not a date", hint="Write it as 2014-09-15.", where="--from") from None
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant
+
+
+def _place(text: str) -> tuple[float, float]:
+    try:
+        longitude, latitude = map(float, text.split(","))
+    except ValueError:
+        raise BadConfig(
+            f"{text!r} is not a place", hint="Write longitude,latitude such as 10.2039,56.1567.", where="--place"
+        ) from None
+    return longitude, latitude
+
+
+def _asked(given: str | None, question: str, default: str) -> str:
+    if given is not None:
+        return given
+    if not sys.stdin.isatty():
+        return default
+    return input(f"{question} [{default}] ").strip() or default
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)

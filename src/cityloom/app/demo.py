@@ -1,0 +1,99 @@
+"""A demo city as the running process sees it: opened, resumed, filled and played."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from cityloom.app.backfill import backfill
+from cityloom.app.demo_cities import open_city
+from cityloom.app.folder import CityFolder, read_json, write_private_json
+from cityloom.app.house import House
+from cityloom.app.progress import ShownProgress
+from cityloom.app.running import Demo
+from cityloom.kernel.actor import CITY
+from cityloom.kernel.errors import BadInput
+from cityloom.kernel.time import format_instant, parse_instant
+from cityloom.sensing.contract import Inlet, Settings
+from cityloom.sensing.demo_city import DemoCity, Progress
+from cityloom.sensing.host import ConnectorPlugin
+from cityloom.sensing.replay import Replay, ReplayClock
+
+#: The connector that plays a demo city, and the transport it is played by.
+CONNECTOR = "replay"
+
+
+class ReplayTransport:
+    """Plays a demo city into its connector's inlet."""
+
+    def __init__(self, replay: Replay) -> None:
+        self._replay = replay
+
+    async def run(self, connector: str, inlet: Inlet, settings: Settings) -> None:
+        """Play until cancelled."""
+        await self._replay.run(inlet)
+
+
+def open_demo(
+    name: str,
+    data: Path | None,
+    packages: tuple[str, ...],
+    *,
+    begins: datetime | None = None,
+    progress: Progress | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> DemoCity:
+    """The demo city asked for, or the first that can be had; `tell` hears why others could not."""
+    opened = open_city(name, data, progress or ShownProgress(sys.stderr), packages=packages, begins=begins)
+    for reason in opened.passed_over:
+        tell(f"{reason.message} {reason.hint}")
+    return opened.city
+
+
+def resume_at(folder: CityFolder, city: DemoCity) -> datetime | None:
+    """How far this folder's replay of the city had come; None when it never ran."""
+    kept = read_json(folder.replay)
+    if not kept or kept.get("city") != city.id:
+        return None
+    try:
+        instant = parse_instant(kept.get("at"), where=str(folder.replay))
+    except BadInput:
+        return None
+    return instant if city.source.start <= instant < city.source.end else None
+
+
+def demo_of(folder: CityFolder, city: DemoCity, speed: float | None) -> Demo:
+    """What running needs to know of a demo city in its folder."""
+    resumed = resume_at(folder, city)
+    clock = ReplayClock(resumed or city.begins, speed or city.speed)
+    replay = Replay(city.source, clock)
+
+    async def prepare(house: House) -> None:
+        if resumed is None:
+            await _fill(house, city, clock.now())
+        house.transports[CONNECTOR] = ReplayTransport(replay)
+        _remember(folder, city, replay)
+
+    return Demo(
+        clock=clock,
+        pace=clock,
+        origin=city.source.origin,
+        badge=dict(city.badge),
+        prepare=prepare,
+        remember=lambda: _remember(folder, city, replay),
+    )
+
+
+async def _fill(house: House, city: DemoCity, at: datetime) -> None:
+    seeds = await asyncio.to_thread(city.seeds, at)
+    outcome = await house.broker.upsert_many(CITY, seeds, update=True, trace=f"demo:{city.id}")
+    for entity_id, error in outcome.errors:
+        raise BadInput(f"{entity_id}: {error.message}", hint=error.hint, where=f"cities/{city.id}")
+    await asyncio.to_thread(backfill, city, house.store, at, ShownProgress(sys.stderr))
+
+
+def _remember(folder: CityFolder, city: DemoCity, replay: Replay) -> None:
+    write_private_json(folder.replay, {"city": city.id, "at": format_instant(replay.clock.now())})

@@ -1,0 +1,214 @@
+"""Runs a city in this process, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import uvloop
+
+from cityloom.access.accounts import NewPassword
+from cityloom.access.authority import OPEN_ACCESS_WARNING, check_open_access
+from cityloom.adapters.mqtt.listener import MqttListener
+from cityloom.adapters.mqtt.tls import TlsFiles
+from cityloom.app.configuration import Configuration, Mqtt
+from cityloom.app.folder import CityFolder, write_private_json
+from cityloom.app.health import ProcessHealth
+from cityloom.app.house import House
+from cityloom.app.machine import HomeLock, listening_socket
+from cityloom.kernel.time import Clock, WallClock
+from cityloom.web.rooms import City, Pace, Rooms
+from cityloom.web.server import Server
+from cityloom.web.site import Site, build
+
+USUAL_PORT = 8080
+USUAL_MQTT_PORT = 1883
+
+
+class Serving(msgspec.Struct, frozen=True):
+    """Where a city is to listen; None: the usual port, or a free one when that is busy."""
+
+    host: str = "127.0.0.1"
+    port: int | None = None
+    mqtt_port: int | None = None
+    open_access: bool = False
+
+
+class Demo(msgspec.Struct, frozen=True):
+    """What a demo city adds to running."""
+
+    clock: Clock
+    pace: Pace
+    origin: Literal["replayed", "simulated"]
+    #: What every page says about the data, by language.
+    badge: dict[str, str]
+    #: Called once the state runs and before anything decides: the past, what there is to begin with, and
+    #: the transport that feeds the city.
+    prepare: Callable[[House], Coroutine[Any, Any, None]]
+    #: Called when the city stops, to remember how far its time has come.
+    remember: Callable[[], None]
+
+
+def run_city(home: Path, configuration: Configuration, serving: Serving, demo: Demo | None = None) -> int:
+    """Serve a city's folder until SIGINT or SIGTERM; returns the exit status. Raises BadConfig."""
+    if serving.open_access:
+        check_open_access(serving.host)
+    folder = CityFolder(home)
+    folder.make()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    with (
+        HomeLock(home),
+        listening_socket(serving.host, serving.port, USUAL_PORT) as listener,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        return runner.run(_Run(folder, configuration, serving, demo, listener).whole())
+
+
+class _Run:
+    """One run of a city, from the first file to the last."""
+
+    def __init__(
+        self,
+        folder: CityFolder,
+        configuration: Configuration,
+        serving: Serving,
+        demo: Demo | None,
+        listener: socket.socket,
+    ) -> None:
+        self.folder = folder
+        self.serving = serving
+        self.demo = demo
+        self.listener = listener
+        clock = demo.clock if demo else WallClock()
+        #: Lets commands in other terminals of the same user in, for as long as the city runs.
+        self.key = secrets.token_urlsafe(32)
+        self.house = House(folder, configuration, clock, open_access=serving.open_access, local_key=self.key)
+        self.health = ProcessHealth(self.house)
+        self.site: Site = build(rooms_of(self.house, self.health, demo))
+        self.server = Server(self.site, before_stop=self.site.close)
+        self.mqtt: MqttListener | None = None
+
+    async def whole(self) -> int:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self.server.stop)
+        answering = asyncio.create_task(self.server.serve([self.listener]))
+        try:
+            starting = asyncio.create_task(self._start())
+            await asyncio.wait((starting, answering), return_when=asyncio.FIRST_COMPLETED)
+            if not starting.done():
+                starting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await starting
+            await answering
+        finally:
+            self.server.stop()
+            with contextlib.suppress(asyncio.CancelledError):
+                await answering
+            await self.house.stop()
+            if self.demo:
+                self.demo.remember()
+            self.folder.running.unlink(missing_ok=True)
+        return 0
+
+    async def _start(self) -> None:
+        await self.house.begin()
+        self.site.start()
+        password = None
+        if not self.serving.open_access:
+            password = await self.house.accounts.first_administrator()
+        if self.demo:
+            await self.demo.prepare(self.house)
+        self._listen_for_devices()
+        await self.house.live()
+        self.health.starting = ""
+        write_private_json(
+            self.folder.running, {"address": self._address(), "process": os.getpid(), "key": self.key}
+        )
+        self._announce(password)
+
+    def _listen_for_devices(self) -> None:
+        settings = self.house.configuration.mqtt
+        if not settings.enabled:
+            return
+        # The listener binds by itself; what is looked for here is a port that is free.
+        with listening_socket(self.serving.host, self.serving.mqtt_port, USUAL_MQTT_PORT) as probe:
+            port = int(probe.getsockname()[1])
+        self.mqtt = MqttListener(
+            self.house.devices,
+            self.house.commands,
+            self.house.presence,
+            self.house.clock,
+            host=self.serving.host,
+            port=port,
+            tls=_tls_files(settings),
+        )
+        self.mqtt_port = port
+        self.house.transports["mqtt"] = self.mqtt
+
+    def _address(self) -> str:
+        host, port = self.listener.getsockname()[:2]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def _announce(self, password: NewPassword | None) -> None:
+        """What a person at the terminal must know, in one piece."""
+        lines = [f"{self.house.configuration.name} is running.", ""]
+        if self.demo:
+            lines[0] = f"{self.house.configuration.name} is running: {self.demo.badge['en']}."
+        lines.append(f"  Pages and API   {self._address()}")
+        if self.mqtt is not None:
+            lines.append(f"  MQTT            {self.serving.host}:{self.mqtt_port}")
+        if password is not None:
+            lines.append(f"  Sign in         {password.name}   password {password.password}")
+            lines.append("                  (shown this once; you will be asked for one of your own)")
+        lines.append(f"  Data            {self.folder.home.resolve()}")
+        lines.append("  Stop            Ctrl+C")
+        if self.serving.open_access:
+            lines += ["", OPEN_ACCESS_WARNING]
+        print("\n".join(lines), flush=True)
+        if self.serving.open_access:
+            print(OPEN_ACCESS_WARNING, file=sys.stderr, flush=True)
+
+
+def rooms_of(house: House, health: ProcessHealth, demo: Demo | None) -> Rooms:
+    """The house as the pages see it."""
+    configuration = house.configuration
+    return Rooms(
+        city=City(
+            name=configuration.name,
+            zone=house.zone,
+            languages=configuration.languages,
+            centre=(configuration.place.longitude, configuration.place.latitude),
+            bounds=configuration.place.bounds,
+            tiles=configuration.map.tiles,
+            tiles_attribution=configuration.map.attribution,
+            demo=demo.origin if demo else "",
+            badge=demo.badge if demo else {},
+        ),
+        clock=house.clock,
+        access=house.access,
+        audit=house.audit,
+        broker=house.broker,
+        history=house.history,
+        alerts=house.alerts,
+        notices=house.notices,
+        reports=house.reports,
+        health=health,
+        pace=demo.pace if demo else None,
+    )
+
+
+def _tls_files(settings: Mqtt) -> TlsFiles | None:
+    if not settings.tls_certificate:
+        return None
+    authority = Path(settings.client_authority) if settings.client_authority else None
+    return TlsFiles(Path(settings.tls_certificate), Path(settings.tls_key), authority)
