@@ -25,29 +25,39 @@ class ShownProgress:
         self._tenth = -1
 
     def __call__(self, label: str, done: int, total: int) -> None:
-        """`done` of `total` bytes."""
+        """`done` of `total` bytes; with a total of 0 the end is not known and `done` is a number of things."""
         now = self._seconds()
         if label != self._label:
             self._label, self._began, self._began_at = label, now, done
             self._shown, self._tenth = float("-inf"), -1
+        if total <= 0:
+            self._count(now, done)
+            return
         line = progress_line(done, total, now - self._began, done - self._began_at)
         if self._stream.isatty():
             self._draw(line, now, done, total)
         else:
             self._tell(line, done, total)
 
+    def _count(self, now: float, done: int) -> None:
+        """A running number on a terminal; elsewhere there is no end to report."""
+        if self._stream.isatty() and now - self._shown >= _EVERY_SECONDS:
+            self._shown = now
+            self._stream.write(f"\r\x1b[K{self._label}: {done:,}")
+            self._stream.flush()
+
     def _draw(self, line: str, now: float, done: int, total: int) -> None:
         if now - self._shown < _EVERY_SECONDS and done < total:
             return
         self._shown = now
-        full = _BAR * done // total if total else _BAR
+        full = _BAR * done // total
         bar = "█" * full + "·" * (_BAR - full)
         end = "\n" if done >= total else ""
         self._stream.write(f"\r\x1b[K{self._label} {bar} {line}{end}")
         self._stream.flush()
 
     def _tell(self, line: str, done: int, total: int) -> None:
-        tenth = _TENTHS * done // total if total else _TENTHS
+        tenth = _TENTHS * done // total
         if tenth != self._tenth:
             self._tenth = tenth
             self._stream.write(f"{self._label}: {line}\n")
@@ -56,7 +66,7 @@ class ShownProgress:
 
 def progress_line(done: int, total: int, seconds: float, fresh: int) -> str:
     """Such as "12.3 of 847.0 MB, 1 %, about 4 min left". `fresh` bytes of `done` came in `seconds`."""
-    percent = 100 * done // total if total else 100
+    percent = 100 * done // total
     line = f"{done / 1e6:.1f} of {total / 1e6:.1f} MB, {percent} %"
     if done >= total or fresh <= 0 or seconds <= 0:
         return line

@@ -51,7 +51,10 @@ class Progress(Protocol):
     """Shows how far a long piece of work is."""
 
     def __call__(self, label: str, done: int, total: int) -> None:
-        """`done` of `total` bytes; the same `label` throughout one piece of work."""
+        """`done` of `total` bytes; the same `label` throughout one piece of work.
+
+        With a total of 0 the end is not known, and `done` is a number of things.
+        """
         ...
 
 

@@ -140,7 +140,6 @@ def test_progress_line_tells_bytes_percent_and_what_is_left():
     assert progress_line(500_000, 2_000_000, 10.0, 500_000) == "0.5 of 2.0 MB, 25 %, about 30 s left"
     assert progress_line(1_000_000, 100_000_000, 10.0, 500_000) == "1.0 of 100.0 MB, 1 %, about 33 min left"
     assert progress_line(2_000_000, 2_000_000, 10.0, 500_000) == "2.0 of 2.0 MB, 100 %"
-    assert progress_line(0, 0, 0.0, 0) == "0.0 of 0.0 MB, 100 %"
 
 
 def test_shown_progress_draws_a_bar_on_a_terminal_and_ends_the_line():
@@ -178,3 +177,18 @@ def test_shown_progress_counts_the_time_from_where_it_began():
     assert stream.getvalue().splitlines()[-1].endswith("about 10 s left"), (
         "what an earlier run fetched was not fast"
     )
+
+
+def test_shown_progress_counts_what_has_no_known_end_on_a_terminal_alone():
+    terminal, plain, seconds = Terminal(), io.StringIO(), Seconds()
+    for stream in (terminal, plain):
+        show = ShownProgress(stream, seconds)
+        for number in (1_000, 2_000, 1_234_567):
+            seconds.now += 1
+            show("History", number, 0)
+    assert terminal.getvalue().split("\r\x1b[K")[1:] == [
+        "History: 1,000",
+        "History: 2,000",
+        "History: 1,234,567",
+    ]
+    assert plain.getvalue() == ""
