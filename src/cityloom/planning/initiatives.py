@@ -1,0 +1,305 @@
+"""Initiatives: drafted inside, adopted in the open, moved from phase to phase, judged by their indicators.
+
+A draft and what is adopted of it are two Entities: figures that were struck out of a draft stay internal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from cityloom.access.authority import may_write, require
+from cityloom.access.credentials import new_id
+from cityloom.context.broker import Broker
+from cityloom.context.editing import Editing, Edits, check_version
+from cityloom.history.model import Reading
+from cityloom.kernel.actor import Actor, InformationClass
+from cityloom.kernel.errors import BadInput, Conflict, NotFound
+from cityloom.kernel.texts import check_text
+from cityloom.kernel.time import Clock, format_instant
+from cityloom.ngsild.errors import AlreadyExists, ResourceNotFound
+from cityloom.ngsild.model import Document, entity, json_value, prop
+from cityloom.planning.course import Course, course_of
+from cityloom.planning.model import (
+    DECIDED_ON,
+    TRANSITIONS,
+    TYPE,
+    Initiative,
+    Phase,
+    Plan,
+    Step,
+    Target,
+    initiative_of,
+)
+from cityloom.planning.writing import attributes_of, carried_over, revised, stepped, undone
+
+#: The attribute of a KeyPerformanceIndicator that is its value.
+INDICATOR_VALUE = "kpiValue"
+LONGEST_NOTE = 2000
+
+_PERMISSION = "initiatives:edit"
+_DRAFT = f"urn:ngsi-ld:{TYPE}:draft-"
+_ADOPTED = f"urn:ngsi-ld:{TYPE}:"
+_INTERNAL, _OPEN = InformationClass.INTERNAL, InformationClass.OPEN
+
+
+class Past(Protocol):
+    """The part of history that planning needs."""
+
+    def raw(
+        self,
+        actor: Actor,
+        entity_id: str,
+        attributes: Sequence[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        dataset: str | None = None,
+    ) -> list[Reading]:
+        """Readings of an Entity that the actor may see; dataset "" is the default instance.
+
+        Blocking. Raises NotFound.
+        """
+        ...
+
+
+class Initiatives:
+    """Writes, adopts, moves and judges initiatives. `clock` is the city's."""
+
+    def __init__(self, broker: Broker, clock: Clock, history: Past) -> None:
+        self._broker = broker
+        self._clock = clock
+        self._history = history
+        self._editing = Editing(broker)
+
+    # -- writing: each needs initiatives:edit and raises Conflict when `version` is not what is there --------
+
+    async def draft(self, actor: Actor, plan: Plan) -> Initiative:
+        """A new draft, an idea; internal. Raises BadInput naming the field."""
+        require(actor, _PERMISSION)
+        self._check_indicators(actor, plan.targets)
+        attributes = {name: item for name, item in attributes_of(plan).items() if item is not None}
+        attributes |= {
+            "phase": prop(Phase.IDEA.value),
+            "status": prop("draft"),
+            "dataOrigin": prop("entered"),
+            "history": json_value(msgspec.to_builtins([Step(self._now(), actor.id, "drafted")])),
+        }
+        document = entity(TYPE, new_id(_DRAFT), attributes)
+        await self._create(actor, document, _INTERNAL, "draft")
+        return self.get(actor, document["id"])
+
+    async def edit(self, actor: Actor, initiative_id: str, plan: Plan, *, version: str = "") -> Initiative:
+        """Write the plan anew; what stood there can be brought back."""
+        attributes = attributes_of(plan)
+        at = self._now()
+
+        def edits(initiative: Initiative) -> Edits:
+            self._check_indicators(
+                actor,
+                plan.targets,
+                but=initiative.plan.targets,
+                none_secret=not initiative.is_draft,
+            )
+            return attributes | {
+                "revisions": revised(initiative, at, actor.id),
+                "history": stepped(initiative, Step(at, actor.id, "edited")),
+            }
+
+        return await self._change(actor, initiative_id, version, "edit", edits)
+
+    async def undo(self, actor: Actor, initiative_id: str, *, version: str = "") -> Initiative:
+        """Bring back what stood there before the last edit; again, what stood before that."""
+        at = self._now()
+
+        def edits(initiative: Initiative) -> Edits:
+            step = Step(at, actor.id, "undone")
+            return undone(initiative) | {"history": stepped(initiative, step)}
+
+        return await self._change(actor, initiative_id, version, "undo", edits)
+
+    async def move(
+        self, actor: Actor, initiative_id: str, phase: str, *, note: str = "", version: str = ""
+    ) -> Initiative:
+        """Into the next phase, or (with a note that says why) one back."""
+        at = self._now()
+        wanted = _check_phase(phase)
+        why = check_text(note, where="note", longest=LONGEST_NOTE, optional=True)
+
+        def edits(initiative: Initiative) -> Edits:
+            _check_transition(initiative, wanted, why)
+            step = Step(at, actor.id, wanted.value, why)
+            return {"phase": prop(wanted.value), "history": stepped(initiative, step)}
+
+        return await self._change(actor, initiative_id, version, "move", edits)
+
+    async def adopt(self, actor: Actor, initiative_id: str, *, version: str = "") -> Initiative:
+        """Make a draft the city's own and open to everybody. It gets an id of its own; the draft goes."""
+        require(actor, _PERMISSION)
+        async with self._editing.turn(initiative_id):
+            drafted = self._broker.retrieve(actor, self._draft_id(actor, initiative_id))
+            check_version(version, drafted, DECIDED_ON)
+            self._check_indicators(actor, initiative_of(drafted).plan.targets, none_secret=True)
+            at = self._now()
+            attributes = carried_over(drafted) | {
+                "status": [prop("adopted")],
+                "dateIssued": [prop(at)],
+                "dataOrigin": [prop("entered")],
+                "history": [json_value(msgspec.to_builtins([Step(at, actor.id, "adopted")]))],
+            }
+            adopted = entity(TYPE, _adopted_id(drafted["id"]), attributes)
+            await self._create_open(actor, adopted)
+            await self._broker.delete(may_write(actor), drafted["id"], trace="planning:adopt")
+        return self.get(actor, adopted["id"])
+
+    async def discard(self, actor: Actor, initiative_id: str) -> None:
+        """Throw a draft away."""
+        require(actor, _PERMISSION)
+        draft = self._draft_id(actor, initiative_id)
+        await self._broker.delete(may_write(actor), draft, trace="planning:discard")
+
+    # -- asking: what the actor is cleared for ---------------------------------------------------------------
+
+    def get(self, actor: Actor, initiative_id: str) -> Initiative:
+        """One initiative; the id of a draft leads to what was adopted of it. Raises ResourceNotFound."""
+        document = self._broker.find(actor, initiative_id)
+        if document is None and initiative_id.startswith(_DRAFT):
+            document = self._broker.find(actor, _adopted_id(initiative_id))
+        if document is None or TYPE not in document["type"]:
+            raise _no_initiative(initiative_id)
+        return initiative_of(document)
+
+    def list(self, actor: Actor, *, phase: str = "") -> Sequence[Initiative]:
+        """The initiatives the actor may see: the running ones first, then by name in the city's order."""
+        documents = self._broker.of_type(actor, TYPE)
+        ids = {document["id"] for document in documents}
+        found = [initiative_of(one) for one in documents if _adopted_id(one["id"]) not in ids - {one["id"]}]
+        chosen = [initiative for initiative in found if not phase or initiative.phase == phase]
+        return sorted(chosen, key=lambda one: (_ORDER.get(one.phase, len(_ORDER)), _name(one)))
+
+    def aiming_at(self, actor: Actor, indicator_id: str) -> Sequence[Initiative]:
+        """The initiatives that are to move an indicator."""
+        return [one for one in self.list(actor) if any(t.indicator == indicator_id for t in one.plan.targets)]
+
+    async def course(self, actor: Actor, initiative_id: str) -> Sequence[Course]:
+        """For each target its indicator's course before and after the start."""
+        initiative = self.get(actor, initiative_id)
+        return [
+            course_of(target, await self._readings(actor, target.indicator), initiative.plan.starts_at)
+            for target in initiative.plan.targets
+        ]
+
+    # -- inside ----------------------------------------------------------------------------------------------
+
+    async def _readings(self, actor: Actor, indicator_id: str) -> Sequence[Reading]:
+        try:
+            return await asyncio.to_thread(
+                self._history.raw, actor, indicator_id, [INDICATOR_VALUE], dataset=""
+            )
+        except NotFound:
+            # The indicator is gone, or not for this actor: then nothing is known of it here.
+            return []
+
+    async def _change(
+        self,
+        actor: Actor,
+        initiative_id: str,
+        version: str,
+        did: str,
+        decide: Callable[[Initiative], Edits],
+    ) -> Initiative:
+        require(actor, _PERMISSION)
+        found = self.get(actor, initiative_id)
+
+        def edits(document: Document) -> Edits:
+            check_version(version, document, DECIDED_ON)
+            return decide(initiative_of(document))
+
+        trace = f"planning:{did}"
+        return initiative_of(await self._editing.edit(may_write(actor), found.id, edits, trace=trace))
+
+    async def _create(
+        self, actor: Actor, document: Document, information_class: InformationClass, did: str
+    ) -> None:
+        writer = may_write(actor, classify=True)
+        trace = f"planning:{did}"
+        await self._broker.create(writer, document, information_class=information_class, trace=trace)
+
+    async def _create_open(self, actor: Actor, document: Document) -> None:
+        try:
+            await self._create(actor, document, _OPEN, "adopt")
+        except AlreadyExists:
+            # A crash came between adopting and removing the draft: it is adopted already.
+            self._broker.retrieve(actor, document["id"])
+
+    def _draft_id(self, actor: Actor, initiative_id: str) -> str:
+        found = self.get(actor, initiative_id)
+        if not found.is_draft:
+            raise Conflict("It is no draft any longer", hint="Look at it again.", where="status")
+        return found.id
+
+    def _check_indicators(
+        self,
+        actor: Actor,
+        targets: Iterable[Target],
+        *,
+        but: Iterable[Target] = (),
+        none_secret: bool = False,
+    ) -> None:
+        """Each indicator is there for the actor. In the open none of the security class is pointed at."""
+        known = {target.indicator for target in but}
+        for index, target in enumerate(targets):
+            if target.indicator in known:
+                continue
+            where = f"targets.{index}.indicator"
+            if self._broker.find(actor, target.indicator) is None:
+                raise BadInput("There is no such indicator", hint="Choose one of the list.", where=where)
+            secret = self._broker.class_of(actor, target.indicator) is InformationClass.SECURITY
+            if secret and none_secret:
+                raise BadInput(
+                    "The indicator is of the security class", hint="Take the target out.", where=where
+                )
+
+    def _now(self) -> str:
+        return format_instant(self._clock.now())
+
+
+_ORDER = {phase.value: place for place, phase in enumerate((Phase.RUNNING, Phase.PLANNED, Phase.IDEA))}
+
+
+def _name(initiative: Initiative) -> str:
+    return next(iter(initiative.plan.name.values()), "").casefold()
+
+
+def _check_phase(phase: str) -> Phase:
+    try:
+        return Phase(phase)
+    except ValueError:
+        hint = f"Phases are: {', '.join(Phase)}."
+        raise BadInput(f"{phase[:40]!r} is not a phase", hint=hint, where="phase") from None
+
+
+def _check_transition(initiative: Initiative, wanted: Phase, why: str) -> None:
+    try:
+        present = Phase(initiative.phase)
+    except ValueError:
+        return  # Somebody wrote a phase that is none: any phase is better.
+    if wanted not in TRANSITIONS[present]:
+        hint = f"From {present} it goes to {' or '.join(TRANSITIONS[present])}."
+        raise Conflict(f"It does not go from {present} to {wanted}", hint=hint, where="phase")
+    steps = list(Phase)
+    if steps.index(wanted) < steps.index(present) and not why:
+        raise BadInput("It goes a step back", hint="Say why.", where="note")
+
+
+def _adopted_id(initiative_id: str) -> str:
+    return initiative_id.replace(_DRAFT, _ADOPTED, 1)
+
+
+def _no_initiative(initiative_id: str) -> ResourceNotFound:
+    hint = "List the initiatives."
+    return ResourceNotFound(f"There is no initiative {initiative_id}", hint=hint, where="id")

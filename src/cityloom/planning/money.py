@@ -1,0 +1,67 @@
+"""Amounts of money: exact, in a currency, never a floating point number."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+from cityloom.kernel.errors import BadInput
+
+#: More than this is a slip of the finger.
+MOST = Decimal(10) ** 15
+
+_CODES = """
+AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF
+CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD
+HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD
+MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN
+PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY
+TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
+"""
+#: The currencies of ISO 4217 that cities pay in.
+CURRENCIES = frozenset(_CODES.split())
+
+#: Digits after the point where they are not two (ISO 4217).
+_DIGITS = dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split(), 0)  # noqa: SIM905
+_DIGITS |= dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3)  # noqa: SIM905
+
+
+class Money(msgspec.Struct, frozen=True):
+    """An amount and its currency. In documents the amount is a text: {"amount": "1200000.00", …}."""
+
+    amount: Decimal
+    currency: str
+
+
+def check_money(money: Money, *, where: str) -> Money:
+    """The amount with the currency's digits. Raises BadInput naming `where`.amount or .currency."""
+    if money.currency not in CURRENCIES:
+        hint = "Use the three letters of ISO 4217, such as EUR or DKK."
+        raise BadInput(f"{money.currency[:10]!r} is no currency", hint=hint, where=f"{where}.currency")
+    digits = _DIGITS.get(money.currency, 2)
+    place = f"{where}.amount"
+    if not money.amount.is_finite() or not 0 <= money.amount <= MOST:
+        raise BadInput("This is no amount of money", hint=f"Enter 0 to {MOST:,}.", where=place)
+    exact = money.amount.quantize(Decimal(1).scaleb(-digits))
+    if exact != money.amount:
+        hint = f"{money.currency} has {digits} digits after the point."
+        raise BadInput("The amount is finer than the currency", hint=hint, where=place)
+    return Money(exact, money.currency)
+
+
+def written(money: Money) -> dict[str, str]:
+    """As it stands in a document."""
+    return {"amount": str(money.amount), "currency": money.currency}
+
+
+def read(said: Any) -> Money | None:
+    """From a document; None for what is no money."""
+    if not isinstance(said, dict):
+        return None
+    try:
+        money = Money(Decimal(str(said["amount"])), str(said["currency"]))
+        return check_money(money, where="money")
+    except (KeyError, InvalidOperation, BadInput):
+        return None
