@@ -25,7 +25,7 @@ class ShownProgress:
         self._tenth = -1
 
     def __call__(self, label: str, done: int, total: int) -> None:
-        """`done` of `total` bytes; with a total of 0 the end is not known and `done` is a number of things."""
+        """`done` of `total` bytes, or `done` things where a total of 0 says that the end is not known."""
         now = self._seconds()
         if label != self._label:
             self._label, self._began, self._began_at = label, now, done
