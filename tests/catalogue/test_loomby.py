@@ -447,6 +447,7 @@ def test_seeds_are_whole_fit_the_models_and_are_all_called_simulated():
         "Streetlight": 200,
         "WasteContainer": 40,
         "Device": 328,
+        "RoadSegment": 54,
     }
     assert {kind: kinds[kind] for kind in wanted} == wanted
     identifiers = {document["id"] for document in documents}

@@ -114,7 +114,7 @@ def _device(thing: Document) -> Document:
 
 def _streets() -> Iterator[Document]:
     """Streets without counters: the map's background where no tiles are configured."""
-    for key, line in town.streets():
+    for key, line in (*town.streets(), *town.lanes()):
         yield entity(
             "RoadSegment",
             entity_id("RoadSegment", key),

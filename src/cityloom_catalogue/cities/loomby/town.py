@@ -180,6 +180,23 @@ def streets() -> tuple[tuple[str, Line], ...]:
     return tuple(found)
 
 
+@cache
+def lanes() -> tuple[tuple[str, Line], ...]:
+    """The way of each farm to the nearest road: (key, line)."""
+    corners = [point for edge in _edges() for point in edge.points]
+    found = []
+    for i, farm in enumerate(farms()):
+        place = _kilometres(farm.place)
+        road = min(corners, key=lambda corner: math.dist(corner, place))
+        found.append((f"lane-{farm.key}", _line(_bowed(f"lane-{i}", road, place))))
+    return tuple(found)
+
+
+def _kilometres(place: Position) -> tuple[float, float]:
+    east = (place[0] - LONGITUDE) * _KM_A_DEGREE * math.cos(math.radians(LATITUDE))
+    return east, (place[1] - LATITUDE) * _KM_A_DEGREE
+
+
 def _steps(begin: float, end: float, count: int) -> list[float]:
     return [begin + (end - begin) * k / (count - 1) for k in range(count)]
 
