@@ -1,0 +1,108 @@
+"""The one table from error to HTTP status, and the problem details that tell of it.
+
+ETSI GS CIM 009, 5.5.2, 5.5.3 and 6.3.2; RFC 7807. What is no error of the house is told without its words:
+they may hold what is secret, and stand in the log.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from cityloom.access.errors import NotSignedIn, TooManyAttempts
+from cityloom.kernel.errors import (
+    BadInput,
+    CityError,
+    Conflict,
+    NotAllowed,
+    NotFound,
+    NotReady,
+    StorageFull,
+)
+from cityloom.ngsild.errors import (
+    ERROR_TYPES,
+    AlreadyExists,
+    BadRequestData,
+    InvalidRequest,
+    LdContextNotAvailable,
+    NoMultiTenantSupport,
+    NonexistentTenant,
+    OperationNotSupported,
+    ResourceNotFound,
+    TooComplexQuery,
+    TooManyResults,
+)
+from cityloom.web.limits import TooLarge, TooSlow
+
+
+class Told(msgspec.Struct, frozen=True):
+    """How a kind of error is told: HTTP status, the URI of its type, and a title."""
+
+    status: int
+    type: str
+    title: str
+
+
+def _standard(status: int, name: str, title: str) -> Told:
+    return Told(status, ERROR_TYPES + name, title)
+
+
+def _plain(status: int, title: str) -> Told:
+    return Told(status, "about:blank", title)
+
+
+#: Most special first.
+TABLE: tuple[tuple[type[CityError], Told], ...] = (
+    (TooLarge, _plain(413, "Request too large")),
+    (TooSlow, _plain(408, "Request timeout")),
+    (NotSignedIn, _plain(401, "Not signed in")),
+    (NotAllowed, _plain(403, "Not allowed")),
+    (TooManyAttempts, _plain(429, "Too many attempts")),
+    (StorageFull, _plain(507, "Disk full")),
+    (LdContextNotAvailable, _standard(504, "LdContextNotAvailable", "@context not available")),
+    (NotReady, _plain(503, "Not ready")),
+    (NonexistentTenant, _standard(404, "NonexistentTenant", "No such tenant")),
+    (ResourceNotFound, _standard(404, "ResourceNotFound", "Not found")),
+    (NotFound, _standard(404, "ResourceNotFound", "Not found")),
+    (AlreadyExists, _standard(409, "AlreadyExists", "Already exists")),
+    (Conflict, _standard(409, "Conflict", "Conflict")),
+    (InvalidRequest, _standard(400, "InvalidRequest", "Invalid request")),
+    (OperationNotSupported, _standard(422, "OperationNotSupported", "Operation not supported")),
+    (TooComplexQuery, _standard(403, "TooComplexQuery", "Query too complex")),
+    (TooManyResults, _standard(403, "TooManyResults", "Too many results")),
+    (NoMultiTenantSupport, _standard(501, "NoMultiTenantSupport", "No tenants")),
+    (BadRequestData, _standard(400, "BadRequestData", "Bad request data")),
+    (BadInput, _standard(400, "BadRequestData", "Bad request data")),
+)
+
+#: What is told of a defect.
+INTERNAL = _standard(500, "InternalError", "Internal error")
+
+
+def told(error: Exception) -> Told:
+    """How an error is told."""
+    return next((how for kind, how in TABLE if isinstance(error, kind)), INTERNAL)
+
+
+def problem(error: Exception, *, instance: str = "") -> dict[str, Any]:
+    """Problem details as plain JSON; `instance` names the request or the entity at fault."""
+    how = told(error)
+    found: dict[str, Any] = {"type": how.type, "title": how.title, "status": how.status}
+    if isinstance(error, CityError) and how is not INTERNAL:
+        place = f" (at {error.where})" if error.where else ""
+        found["detail"] = _storable(f"{error.message}{place}")
+        found["hint"] = _storable(error.hint)
+        if error.where:
+            found["where"] = _storable(error.where)
+    else:
+        found["detail"] = "The city made a mistake. Nothing is known to have been stored."
+        found["hint"] = "Tell the operator the number of this request; the log has the rest."
+    if instance:
+        found["instance"] = instance
+    return found
+
+
+def _storable(text: str) -> str:
+    """Text that can be written as UTF-8, whatever a sender put into it."""
+    return text.encode("utf-8", "backslashreplace").decode()

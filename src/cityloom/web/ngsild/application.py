@@ -1,0 +1,134 @@
+"""The API as an ASGI application: finds the operation, tells its errors (ETSI GS CIM 009, 6.3.2, 6.3.3)."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from urllib.parse import quote, unquote
+
+from starlette.types import Receive, Scope, Send
+
+from cityloom.access.errors import NotSignedIn, TooManyAttempts
+from cityloom.kernel.errors import CityError
+from cityloom.ngsild.errors import ResourceNotFound
+from cityloom.web.errors import problem, told
+from cityloom.web.identity import refusal_of
+from cityloom.web.ngsild.exchange import ROOT, Exchange, Headers, Reply, StatusAlone, plain_reply
+from cityloom.web.ngsild.operations import Operation
+from cityloom.web.ngsild.services import Services
+
+_log = logging.getLogger(__name__)
+
+
+class NgsiLd:
+    """The operations at /ngsi-ld/v1. The asker is `state.actor` of the scope, or else a visitor."""
+
+    def __init__(self, operations: Iterable[Operation], services: Services) -> None:
+        self._services = services
+        self._resources: dict[int, list[Resource]] = defaultdict(list)
+        for operation in operations:
+            self._resource_of(operation).methods[operation.method] = operation
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        try:
+            reply = await self._answer(scope, receive)
+        except StatusAlone as alone:
+            reply = Reply(alone.status, alone.body, headers=alone.headers)
+        except CityError as error:
+            reply = _refused(error, scope)
+        except Exception as error:  # noqa: BLE001 - a defect: the asker gets an answer, the log the rest
+            _log.exception("%s %s failed", scope["method"], scope["path"])
+            reply = plain_reply(problem(error, instance=_request_id(scope)), status=500)
+        await _send(reply, scope, send)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Reply:
+        refusal = refusal_of(scope)
+        if refusal is not None:
+            raise refusal
+        found = self._find(_segments(scope))
+        if found is None:
+            raise ResourceNotFound(
+                "There is no such resource", hint="See /openapi.json for what there is.", where=scope["path"]
+            )
+        resource, variables = found
+        operation = resource.methods.get(scope["method"])
+        if operation is None:
+            allow = (b"allow", ", ".join([*resource.methods, "OPTIONS"]).encode())
+            raise StatusAlone(204 if scope["method"] == "OPTIONS" else 405, [allow])
+        exchange = Exchange(scope, receive, self._services, operation, variables)
+        await exchange.begin()
+        return await operation.handler(exchange)
+
+    def _resource_of(self, operation: Operation) -> Resource:
+        segments = operation.segments
+        known = self._resources[len(segments)]
+        found = next((one for one in known if one.segments == segments), None)
+        if found is None:
+            found = Resource(segments)
+            known.append(found)
+        return found
+
+    def _find(self, segments: list[str]) -> tuple[Resource, dict[str, str]] | None:
+        for resource in self._resources.get(len(segments), ()):
+            variables = resource.match(segments)
+            if variables is not None:
+                return resource, variables
+        return None
+
+
+class Resource:
+    """One path, and the operations on it by method."""
+
+    def __init__(self, segments: tuple[str, ...]) -> None:
+        self.segments = segments
+        self.methods: dict[str, Operation] = {}
+        self._pairs = [(part, part[1:-1] if part.startswith("{") else None) for part in segments]
+
+    def match(self, segments: list[str]) -> dict[str, str] | None:
+        """The variables of a path that is this one, else None."""
+        variables: dict[str, str] = {}
+        for (part, variable), given in zip(self._pairs, segments, strict=True):
+            if variable is not None:
+                variables[variable] = given
+            elif part != given:
+                return None
+        return variables
+
+
+def _segments(scope: Scope) -> list[str]:
+    """The parts of the path below the root, decoded one by one: an id may hold an encoded slash."""
+    raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+    path = raw.partition(b"?")[0].decode("latin-1")
+    path = path.partition(ROOT)[2].strip("/")
+    return [unquote(part, errors="surrogateescape") for part in path.split("/")]
+
+
+def _refused(error: CityError, scope: Scope) -> Reply:
+    how = told(error)
+    headers: Headers = []
+    if isinstance(error, NotSignedIn):
+        headers.append((b"www-authenticate", b'Bearer realm="CityLoom"'))
+    if isinstance(error, TooManyAttempts):
+        headers.append((b"retry-after", str(error.retry_after).encode()))
+    return plain_reply(problem(error, instance=_request_id(scope)), status=how.status, headers=headers)
+
+
+def _request_id(scope: Scope) -> str:
+    found = scope.get("state", {}).get("request_id", "")
+    return f"urn:request:{found}" if found else ""
+
+
+async def _send(reply: Reply, scope: Scope, send: Send) -> None:
+    headers = list(reply.headers or ())
+    if reply.media:
+        headers.append((b"content-type", reply.media.encode()))
+    if reply.status != 204:
+        headers.append((b"content-length", str(len(reply.body)).encode()))
+    tenant = next((value for name, value in scope["headers"] if name == b"ngsild-tenant"), None)
+    if tenant is not None:
+        headers.append((b"ngsild-tenant", tenant))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})

@@ -1,0 +1,288 @@
+"""From parameters and Query bodies to what the rooms are asked (ETSI GS CIM 009, 5.2.23, 6.4.3.2, 6.3.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from cityloom.ngsild.contexts import Context
+from cityloom.ngsild.errors import BadRequestData, InvalidRequest, OperationNotSupported, TooManyResults
+from cityloom.ngsild.geo_query import GeoQuery, parse_geo_query
+from cityloom.ngsild.geometry import check_geometry
+from cityloom.ngsild.json_text import decode_json
+from cityloom.ngsild.languages import parse_languages
+from cityloom.ngsild.names import check_uri
+from cityloom.ngsild.ordering import parse_order_by
+from cityloom.ngsild.q_language import And, Or, Term, parse_q
+from cityloom.ngsild.query import DEFAULT_LIMIT, MAX_LIMIT, EntityQuery, EntitySelector
+from cityloom.ngsild.representation import Format, View
+from cityloom.ngsild.scope_query import parse_scope_query
+from cityloom.ngsild.type_selection import TypeSelection, parse_type_selection
+from cityloom.web.ngsild.parameters import Parameters
+
+T = TypeVar("T")
+
+_MEMBERS = frozenset({"id", "type", "scope"})
+_FORMATS: dict[str, Format] = {
+    "normalized": "normalized",
+    "concise": "concise",
+    "simplified": "simplified",
+    "keyValues": "simplified",
+}
+
+
+class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A query as it was written, from parameters or from the body of a POST; nothing is expanded."""
+
+    ids: tuple[str, ...] = ()
+    id_pattern: str | None = None
+    type: str | None = None
+    selectors: tuple[tuple[str | None, str | None, str | None], ...] = ()
+    attrs: tuple[str, ...] = ()
+    pick: tuple[str, ...] = ()
+    omit: tuple[str, ...] = ()
+    dataset_id: tuple[str, ...] = ()
+    expand_values: tuple[str, ...] = ()
+    q: str | None = None
+    scope_q: str | None = None
+    lang: str | None = None
+    georel: str | None = None
+    geometry: str | None = None
+    coordinates: Any = None
+    geoproperty: str | None = None
+    order_by: str | None = None
+    order_from: Any = None
+    order_geometry: str | None = None
+
+    @property
+    def is_too_wide(self) -> bool:
+        """Whether nothing narrows it down (5.7.2.4); ids and patterns are taken as narrowing too."""
+        return not (
+            self.ids or self.id_pattern or self.type or self.selectors or self.attrs or self.q or self.georel
+        )
+
+
+def asked_by(parameters: Parameters) -> Asked:
+    """A query from the parameters of a GET."""
+    scope_q = parameters.text("scopeQ")
+    return Asked(
+        ids=parameters.listed("id"),
+        id_pattern=parameters.text("idPattern"),
+        type=parameters.text("type"),
+        attrs=parameters.listed("attrs"),
+        pick=parameters.listed("pick", ",|"),
+        omit=parameters.listed("omit", ",|"),
+        dataset_id=parameters.listed("datasetId"),
+        expand_values=parameters.listed("expandValues"),
+        q=parameters.text("q"),
+        # A plus that was not percent-encoded arrives as a space, which no scope has.
+        scope_q=None if scope_q is None else scope_q.replace(" ", "+"),
+        lang=parameters.text("lang"),
+        georel=parameters.text("georel"),
+        geometry=parameters.text("geometry"),
+        coordinates=parameters.text("coordinates"),
+        geoproperty=parameters.text("geoproperty"),
+        order_by=parameters.text("orderBy"),
+        order_from=parameters.text("orderFrom"),
+        order_geometry=parameters.text("orderGeometry"),
+    )
+
+
+def entity_query(
+    asked: Asked, context: Context, parameters: Parameters, *, local: bool = False
+) -> EntityQuery:
+    """The query with its names expanded. Raises BadRequestData naming the parameter, TooManyResults."""
+    if asked.is_too_wide and not local:
+        raise BadRequestData(
+            "The query is too wide",
+            hint="Give one of type, attrs, q, georel, id or idPattern; or local=true for everything.",
+        )
+    limit, offset, count = page_of(parameters)
+    return EntityQuery(
+        ids=tuple(check_uri(one, "id") for one in asked.ids),
+        id_pattern=asked.id_pattern,
+        type_expression=type_selection(asked.type, context),
+        selectors=tuple(_selector(one, context) for one in asked.selectors),
+        q=_query_term(asked, context),
+        geo=_geo_query(asked, context),
+        scope_q=None if asked.scope_q is None else parse_scope_query(asked.scope_q),
+        attrs=tuple(names("attrs", asked.attrs, context)),
+        dataset_id=tuple(datasets(asked.dataset_id)),
+        limit=limit,
+        offset=offset,
+        count=count,
+        order_by=_order(asked, context),
+    )
+
+
+def view_of(asked: Asked, context: Context, parameters: Parameters) -> View:
+    """How the answer is shown (6.3.7, 6.3.11). Raises BadRequestData naming the parameter."""
+    form, options = format_of(parameters, _FORMATS, "normalized")
+    if asked.lang is not None:
+        parse_languages(asked.lang)
+    picked = frozenset(_members("pick", asked.pick, context))
+    if asked.attrs:
+        picked |= _MEMBERS | frozenset(names("attrs", asked.attrs, context))
+    return View(
+        format=form,
+        sys_attrs="sysAttrs" in options,
+        pick=picked,
+        omit=frozenset(_members("omit", asked.omit, context)),
+        lang=asked.lang,
+        dataset_id=frozenset(datasets(asked.dataset_id)),
+    )
+
+
+def format_of(parameters: Parameters, formats: dict[str, T], default: T) -> tuple[T, set[str]]:
+    """The format that `format`, or else `options`, asks for, and the other options."""
+    options = set(parameters.listed("options"))
+    unknown = options - formats.keys() - {"sysAttrs"}
+    if unknown:
+        raise InvalidRequest(
+            f"{min(unknown)[:40]!a} is not an option of this operation",
+            hint=f"Options are {', '.join([*formats, 'sysAttrs'])}.",
+            where="options",
+        )
+    wanted = parameters.text("format")
+    if wanted is not None and wanted not in formats:
+        raise InvalidRequest(
+            f"{wanted[:40]!a} is not a format of this operation",
+            hint=f"Formats are {', '.join(formats)}.",
+            where="format",
+        )
+    chosen = {formats[name] for name in ([wanted] if wanted is not None else options & formats.keys())}
+    if len(chosen) > 1:
+        raise BadRequestData("The options name several formats", hint="Name one.", where="options")
+    return (chosen.pop() if chosen else default), options - formats.keys()
+
+
+def page_of(parameters: Parameters) -> tuple[int, int, bool]:
+    """limit, offset and count (6.3.10, 6.3.13). Raises BadRequestData, TooManyResults."""
+    count = parameters.flag("count")
+    limit = parameters.number("limit", DEFAULT_LIMIT)
+    if limit == 0 and not count:
+        raise BadRequestData(
+            "limit=0 asks for nothing", hint="Add count=true to get the count alone.", where="limit"
+        )
+    if limit > MAX_LIMIT:
+        raise TooManyResults(
+            f"limit is more than {MAX_LIMIT}", hint="Ask page by page, with limit and offset.", where="limit"
+        )
+    return limit, parameters.number("offset", 0), count
+
+
+def type_selection(text: str | None, context: Context) -> TypeSelection | None:
+    """The selection of types, None where any will do. Raises BadRequestData."""
+    return None if text is None else _named("type", lambda: parse_type_selection(text, context))
+
+
+def names(parameter: str, terms: Iterable[str], context: Context) -> list[str]:
+    """Names of attributes, expanded. Raises BadRequestData naming the parameter."""
+    return _named(parameter, lambda: [context.expand(term) for term in terms])
+
+
+def datasets(values: Sequence[str]) -> list[str]:
+    """datasetIds, "@none" for the default. Raises BadRequestData."""
+    return [value if value == "@none" else check_uri(value, "datasetId") for value in values]
+
+
+def geometry_property(parameters: Parameters, context: Context, *, geojson: bool) -> str:
+    """The GeoProperty that becomes the geometry of a Feature (6.3.15)."""
+    name = parameters.text("geometryProperty")
+    if name is None:
+        return "location"
+    if not geojson:
+        raise BadRequestData(
+            "geometryProperty belongs to GeoJSON",
+            hint="Ask with Accept: application/geo+json.",
+            where="geometryProperty",
+        )
+    return names("geometryProperty", [name], context)[0]
+
+
+def refuse_joins(parameters: Parameters) -> None:
+    """Linked entities (4.5.23) are not put into answers yet; join=@none asks for none."""
+    if parameters.text("join") not in (None, "@none"):
+        raise OperationNotSupported(
+            "Linked entities are not put into answers here",
+            hint="Leave join out, and retrieve the linked entities by their ids.",
+            where="join",
+        )
+
+
+def _members(parameter: str, terms: Sequence[str], context: Context) -> list[str]:
+    for term in terms:
+        if "{" in term or "}" in term:
+            raise BadRequestData(
+                f"{parameter} reaches into linked entities, and join is not asked for",
+                hint="Name attributes of the entity itself.",
+                where=parameter,
+            )
+    return [term if term in _MEMBERS else names(parameter, [term], context)[0] for term in terms]
+
+
+def _selector(one: tuple[str | None, str | None, str | None], context: Context) -> EntitySelector:
+    kind, identifier, pattern = one
+    return EntitySelector(
+        type_expression=type_selection(kind, context),
+        id=None if identifier is None else check_uri(identifier, "entities.id"),
+        id_pattern=pattern,
+    )
+
+
+def _query_term(asked: Asked, context: Context) -> Term | None:
+    if asked.q is None:
+        return None
+    expanded = names("expandValues", asked.expand_values, context)
+    term = parse_q(asked.q, context, expand_values=expanded)
+    if _follows_links(term):
+        raise BadRequestData(
+            "q reaches into linked entities, and join is not asked for",
+            hint="Ask for attributes of the entity itself.",
+            where="q",
+        )
+    return term
+
+
+def _follows_links(term: Term) -> bool:
+    if isinstance(term, And | Or):
+        return any(map(_follows_links, term.terms))
+    return bool(term.path.hops)
+
+
+def _geo_query(asked: Asked, context: Context) -> GeoQuery | None:
+    given = {"georel": asked.georel, "geometry": asked.geometry, "coordinates": asked.coordinates}
+    missing = [name for name, value in given.items() if value is None]
+    if len(missing) == len(given):
+        return None
+    if asked.georel is None or asked.geometry is None or missing:
+        raise BadRequestData(
+            f"The geoquery lacks {' and '.join(missing)}",
+            hint="A geoquery has georel, geometry and coordinates.",
+            where=missing[0],
+        )
+    return parse_geo_query(asked.georel, asked.geometry, asked.coordinates, asked.geoproperty, context)
+
+
+def _order(asked: Asked, context: Context) -> tuple[Any, ...]:
+    if asked.order_by is None:
+        return ()
+    place = None
+    if asked.order_from is not None:
+        position = asked.order_from
+        coordinates = decode_json(position, where="orderFrom") if isinstance(position, str) else position
+        kind = asked.order_geometry or "Point"
+        place = _named("orderFrom", lambda: check_geometry({"type": kind, "coordinates": coordinates}))
+    text = asked.order_by
+    return _named("orderBy", lambda: parse_order_by(text, context, place))
+
+
+def _named(parameter: str, read: Callable[[], T]) -> T:
+    """What `read` gives; its errors name the parameter."""
+    try:
+        return read()
+    except BadRequestData as error:
+        error.where = parameter
+        raise

@@ -1,0 +1,102 @@
+"""Reading entities (ETSI GS CIM 009, 6.4.3.2, 6.5.3.1, 6.23)."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from cityloom.ngsild.errors import BadRequestData, ResourceNotFound
+from cityloom.ngsild.model import Document
+from cityloom.ngsild.representation import View, geojson_collection, geojson_feature, show
+from cityloom.web.ngsild.asking import (
+    Asked,
+    asked_by,
+    entity_query,
+    geometry_property,
+    page_of,
+    refuse_joins,
+    view_of,
+)
+from cityloom.web.ngsild.exchange import ROOT, Exchange, Headers, Reply
+from cityloom.web.ngsild.negotiation import GEO_JSON
+from cityloom.web.ngsild.provision import entity_id_of, find
+from cityloom.web.ngsild.query_body import asked_in
+
+
+async def retrieve_entity(exchange: Exchange) -> Reply:
+    """GET /entities/{entityId}."""
+    entity_id = entity_id_of(exchange)
+    refuse_joins(exchange.parameters)
+    asked = asked_by(exchange.parameters)
+    view = view_of(asked, exchange.context, exchange.parameters)
+    geometry = geometry_property(exchange.parameters, exchange.context, geojson=exchange.media == GEO_JSON)
+    document = find(exchange, entity_id)
+    if asked.attrs and view.pick.isdisjoint(document["attrs"]):
+        raise ResourceNotFound(
+            f"{entity_id} has none of these attributes",
+            hint="Look at the entity without attrs.",
+            where="attrs",
+        )
+    if exchange.media == GEO_JSON:
+        return exchange.reply(geojson_feature(document, exchange.context, view, geometry_property=geometry))
+    return exchange.reply(show(document, exchange.context, view))
+
+
+async def query_entities(exchange: Exchange) -> Reply:
+    """GET /entities."""
+    asked = asked_by(exchange.parameters)
+    local = exchange.parameters.flag("local")
+    if asked.type == "*":
+        if "local" in exchange.parameters and not local:
+            raise BadRequestData("type=* asks for what is here alone", hint="Leave local out.", where="local")
+        local = True
+    return await _answer(exchange, asked, local=local)
+
+
+async def query_by_post(exchange: Exchange) -> Reply:
+    """POST /entityOperations/query."""
+    asked = asked_in(await exchange.payload())
+    return await _answer(exchange, asked, local=exchange.parameters.flag("local"))
+
+
+async def _answer(exchange: Exchange, asked: Asked, *, local: bool) -> Reply:
+    refuse_joins(exchange.parameters)
+    view = view_of(asked, exchange.context, exchange.parameters)
+    geometry = geometry_property(exchange.parameters, exchange.context, geojson=exchange.media == GEO_JSON)
+    query = entity_query(asked, exchange.context, exchange.parameters, local=local)
+    # One more than asked for tells whether there is a next page.
+    wanted = msgspec.structs.replace(query, limit=query.limit + 1)
+    page = await exchange.services.broker.search(exchange.actor, wanted, tenant=exchange.tenant)
+    more = len(page.documents) > query.limit
+    headers = page_headers(exchange, more=more, total=page.total)
+    return exchange.reply(_shown(exchange, page.documents[: query.limit], view, geometry), headers=headers)
+
+
+def _shown(exchange: Exchange, documents: list[Document], view: View, geometry: str) -> Any:
+    context = exchange.context
+    if exchange.media == GEO_JSON:
+        return geojson_collection(documents, context, view, geometry_property=geometry)
+    return [show(document, context, view) for document in documents]
+
+
+def page_headers(exchange: Exchange, *, more: bool, total: int | None) -> Headers:
+    """The count, and links to the pages before and after (6.3.10, 6.3.13)."""
+    headers: Headers = []
+    if total is not None:
+        headers.append((b"ngsild-results-count", str(total).encode()))
+    limit, offset, _ = page_of(exchange.parameters)
+    if more and limit:
+        headers.append((b"link", _page_link(exchange, "next", limit, offset + limit)))
+    if offset and limit:
+        headers.append((b"link", _page_link(exchange, "prev", limit, max(0, offset - limit))))
+    return headers
+
+
+def _page_link(exchange: Exchange, relation: str, limit: int, offset: int) -> bytes:
+    given = dict(exchange.parameters.items())
+    given |= {"limit": str(limit), "offset": str(offset)}
+    query = "&".join(f"{name}={quote(given[name], safe=':,*')}" for name in sorted(given))
+    path = ROOT + exchange.operation.path
+    return f'<{path}?{query}>; rel="{relation}"; type="{exchange.media}"'.encode()

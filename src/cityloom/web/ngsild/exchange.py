@@ -1,0 +1,261 @@
+"""One request and its answer: headers, body, @context and tenant (ETSI GS CIM 009, 6.3.3 to 6.3.14)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from starlette.types import Receive, Scope
+
+from cityloom.access.authority import require
+from cityloom.kernel.actor import ANONYMOUS, Actor
+from cityloom.kernel.change import DEFAULT_TENANT
+from cityloom.ngsild.contexts import CORE, Context
+from cityloom.ngsild.errors import BadRequestData, NonexistentTenant
+from cityloom.ngsild.json_text import decode_json
+from cityloom.web.limits import TooLarge
+from cityloom.web.ngsild.negotiation import (
+    CONTEXT_RELATION,
+    GEO_JSON,
+    JSON,
+    JSON_LD,
+    MERGE_PATCH,
+    choose_media,
+    context_link,
+    media_type,
+)
+from cityloom.web.ngsild.parameters import Parameters
+
+if TYPE_CHECKING:
+    from cityloom.web.ngsild.operations import Operation
+    from cityloom.web.ngsild.services import Services
+
+ROOT = "/ngsi-ld/v1"
+
+_TENANT = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_LINK_TYPE = f'; rel="{CONTEXT_RELATION}"; type="{JSON_LD}"'
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class StatusAlone(Exception):
+    """An answer that is a status without words, where the standard wants it so (6.3.4)."""
+
+    def __init__(self, status: int, headers: Headers | None = None, body: bytes = b"") -> None:
+        super().__init__(status)
+        self.status = status
+        self.headers = headers or []
+        self.body = body
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer. `media` is the type of the body, "" where there is none."""
+
+    status: int
+    body: bytes = b""
+    media: str = ""
+    headers: Headers | None = None
+
+
+class Exchange:
+    """What a handler sees of a request."""
+
+    __slots__ = (
+        "_headers",
+        "_receive",
+        "actor",
+        "context",
+        "media",
+        "operation",
+        "parameters",
+        "scope",
+        "services",
+        "tenant",
+        "variables",
+    )
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        services: Services,
+        operation: Operation,
+        variables: Mapping[str, str],
+    ) -> None:
+        self.scope = scope
+        self.services = services
+        self.operation = operation
+        #: The variables in the path, decoded.
+        self.variables = variables
+        self._receive = receive
+        self._headers: dict[bytes, list[str]] = {}
+        for name, value in scope["headers"]:
+            self._headers.setdefault(name, []).append(value.decode("latin-1"))
+        self.actor: Actor = scope.get("state", {}).get("actor") or ANONYMOUS
+        self.tenant = DEFAULT_TENANT
+        self.context: Context = CORE
+        #: The media type of the answer.
+        self.media = JSON
+        self.parameters = Parameters({})
+
+    async def begin(self) -> None:
+        """Check everything that needs no body: format, parameters, permission, tenant, @context."""
+        if self.operation.writes:
+            require(self.actor, "entities:write")
+        self.media = self._negotiated()
+        self.parameters = Parameters.read(self.scope.get("query_string", b""), self.operation.parameters)
+        self.tenant = self._tenant()
+        if not self.operation.body:
+            self.context = await self.services.contexts.use(context_link(self._headers.get(b"link", [])))
+
+    def header(self, name: bytes) -> str:
+        """The value of a header, "" when it is not there."""
+        found = self._headers.get(name)
+        return found[0] if found else ""
+
+    @property
+    def base(self) -> str:
+        """The address of the API as the asker sees it."""
+        host = self.header(b"host") or "localhost"
+        return f"{self.scope.get('scheme', 'http')}://{host}{ROOT}"
+
+    @property
+    def prefers_plain_geojson(self) -> bool:
+        """Whether GeoJSON is wanted without an @context in it (6.3.6)."""
+        return "body=json" in self.header(b"prefer").replace(" ", "").split(",")
+
+    # The body
+
+    async def payload(self) -> Any:
+        """The JSON of the body; `context` is set from where the Content-Type says (6.3.5)."""
+        media = self._content_type()
+        decoded = decode_json(await self._body())
+        link = context_link(self._headers.get(b"link", []))
+        if media == JSON_LD:
+            if link is not None:
+                raise BadRequestData(
+                    "A JSON-LD body brings its own @context, and a Link header names another",
+                    hint="Leave the Link header out, or send application/json.",
+                    where="Link",
+                )
+            if not isinstance(decoded, list):
+                self.context = await self.own_context(decoded)
+            return decoded
+        for place, item in enumerate(decoded if isinstance(decoded, list) else [decoded]):
+            if isinstance(item, dict) and "@context" in item:
+                raise BadRequestData(
+                    "application/json carries no @context in its body",
+                    hint="Send it as application/ld+json, or name the @context in a Link header.",
+                    where="@context" if item is decoded else f"[{place}].@context",
+                )
+        self.context = await self.services.contexts.use(link)
+        return decoded
+
+    async def own_context(self, item: Any) -> Context:
+        """The Context that an object of a JSON-LD body brings. Raises BadRequestData when it brings none."""
+        if not isinstance(item, dict) or "@context" not in item:
+            raise BadRequestData(
+                "A JSON-LD body needs an @context",
+                hint="Add the member @context, or send application/json.",
+                where="@context",
+            )
+        return await self.services.contexts.use(item["@context"])
+
+    @property
+    def is_json_ld(self) -> bool:
+        """Whether the body is JSON-LD."""
+        return media_type(self.header(b"content-type"))[0] == JSON_LD
+
+    def _content_type(self) -> str:
+        media, charset = media_type(self.header(b"content-type"))
+        accepted = (JSON, JSON_LD, MERGE_PATCH) if self.scope["method"] == "PATCH" else (JSON, JSON_LD)
+        encoded = self.header(b"content-encoding").lower() not in ("", "identity")
+        if media not in accepted or charset not in ("", "utf-8") or encoded:
+            name = b"accept-patch" if self.scope["method"] == "PATCH" else b"accept-post"
+            raise StatusAlone(415, [(name, ", ".join(accepted).encode())])
+        return media
+
+    async def _body(self) -> bytes:
+        largest = self.operation.largest_body
+        announced = self.header(b"content-length")
+        if not announced and not self.header(b"transfer-encoding"):
+            raise StatusAlone(411)
+        if announced.isdigit() and int(announced[:18]) > largest:
+            raise _too_large(largest)
+        parts: list[bytes] = []
+        size = 0
+        more = True
+        while more:
+            message = await self._receive()
+            part = message.get("body", b"")
+            size += len(part)
+            if size > largest:
+                raise _too_large(largest)
+            parts.append(part)
+            more = message.get("more_body", False) and message["type"] == "http.request"
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    # What is checked at the beginning
+
+    def _negotiated(self) -> str:
+        offered = (JSON, JSON_LD, GEO_JSON) if self.operation.geojson else (JSON, JSON_LD)
+        if not self.operation.answers:
+            return JSON
+        media = choose_media(",".join(self._headers.get(b"accept", [])), offered)
+        if media is None:
+            raise StatusAlone(406, [(b"content-type", JSON.encode())], orjson.dumps(offered))
+        return media
+
+    def _tenant(self) -> str:
+        tenant = self.header(b"ngsild-tenant")
+        if tenant and not _TENANT.fullmatch(tenant):
+            raise BadRequestData(
+                f"{tenant[:70]!a} is not the name of a tenant",
+                hint="Use up to 64 letters, digits, hyphens and underscores.",
+                where="NGSILD-Tenant",
+            )
+        if tenant and not self.operation.makes_tenants:
+            broker = self.services.broker
+            if tenant not in broker.tenants(self.actor):
+                raise NonexistentTenant(
+                    f"There is no tenant {tenant}",
+                    hint="Creating an entity in it makes it.",
+                    where="NGSILD-Tenant",
+                )
+        return tenant or DEFAULT_TENANT
+
+    # The answer
+
+    def reply(self, data: Any, *, status: int = 200, headers: Headers | None = None) -> Reply:
+        """An answer with data, in the negotiated format and with the @context where it belongs (6.3.6)."""
+        made = list(headers or [])
+        if self.media == JSON or (self.media == GEO_JSON and self.prefers_plain_geojson):
+            made.append((b"link", self.context_header()))
+        else:
+            reference = self.context.reference()
+            if isinstance(data, list):
+                data = [{**item, "@context": reference} for item in data]
+            else:
+                data = {**data, "@context": reference}
+        return Reply(status, orjson.dumps(data), self.media, made)
+
+    def context_header(self) -> bytes:
+        """The value of a Link header that names the @context."""
+        address = self.services.contexts.address(self.context, self.base)
+        return f"<{address}>{_LINK_TYPE}".encode("ascii", "ignore")
+
+
+def plain_reply(data: Any, *, status: int = 200, headers: Headers | None = None) -> Reply:
+    """An answer that is JSON without an @context: results of batches, problems (6.3.6)."""
+    return Reply(status, orjson.dumps(data), JSON, headers)
+
+
+def _too_large(largest: int) -> TooLarge:
+    return TooLarge(
+        f"The request's body is larger than {largest // 1_000_000} MB",
+        hint="Send fewer entities at once, or smaller ones.",
+    )

@@ -1,0 +1,98 @@
+"""The query parameters of a request: read once, checked by name (ETSI GS CIM 009, 6.3.20)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from urllib.parse import parse_qsl
+
+from cityloom.ngsild.errors import BadRequestData, InvalidRequest
+
+MAX_PARAMETERS = 60
+
+
+class Parameters:
+    """Parameters by name. Everything that reads one names it in its errors."""
+
+    __slots__ = ("_by_name",)
+
+    def __init__(self, by_name: Mapping[str, str]) -> None:
+        self._by_name = by_name
+
+    @classmethod
+    def read(cls, query_string: bytes, allowed: Collection[str]) -> Parameters:
+        """Raises InvalidRequest for a parameter that the operation does not have, or has twice."""
+        if not query_string:
+            return cls({})
+        try:
+            pairs = parse_qsl(
+                query_string.decode("ascii"),
+                keep_blank_values=True,
+                errors="strict",
+                max_num_fields=MAX_PARAMETERS,
+            )
+        except (UnicodeDecodeError, ValueError):
+            raise InvalidRequest(
+                "The query string cannot be read",
+                hint=f"Percent-encode it as UTF-8; at most {MAX_PARAMETERS} parameters.",
+            ) from None
+        by_name: dict[str, str] = {}
+        for name, value in pairs:
+            if name not in allowed:
+                raise InvalidRequest(
+                    f"{name[:60]!a} is not a parameter of this operation",
+                    hint=f"It has {', '.join(sorted(allowed)) or 'none'}.",
+                    where=name[:60],
+                )
+            if name in by_name:
+                raise InvalidRequest(
+                    f"The parameter {name} is given twice", hint="Join the values with commas.", where=name
+                )
+            by_name[name] = value
+        return cls(by_name)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
+
+    def items(self) -> list[tuple[str, str]]:
+        return sorted(self._by_name.items())
+
+    def text(self, name: str) -> str | None:
+        """The value, None when it is not given. Raises BadRequestData when it is empty."""
+        value = self._by_name.get(name)
+        if value is not None and not value.strip():
+            raise BadRequestData(f"{name} is empty", hint="Give it a value, or leave it out.", where=name)
+        return value
+
+    def listed(self, name: str, separators: str = ",") -> tuple[str, ...]:
+        """The values between commas. Raises BadRequestData for an empty one."""
+        value = self.text(name)
+        if value is None:
+            return ()
+        for other in separators[1:]:
+            value = value.replace(other, ",")
+        found = tuple(part.strip() for part in value.split(","))
+        if not all(found):
+            raise BadRequestData(f"{name} has an empty item", hint="Remove the comma too much.", where=name)
+        return found
+
+    def flag(self, name: str) -> bool:
+        """true or false; false when it is not given. Raises BadRequestData."""
+        value = self.text(name)
+        if value in (None, "false"):
+            return False
+        if value == "true":
+            return True
+        raise BadRequestData(f"{name} is true or false", hint=f"Write {name}=true.", where=name)
+
+    def number(self, name: str, default: int, *, least: int = 0) -> int:
+        """A whole number. Raises BadRequestData."""
+        value = self.text(name)
+        if value is None:
+            return default
+        if not (value.isascii() and value.isdigit() and len(value) <= 12) or int(value) < least:
+            raise BadRequestData(
+                f"{name} is not a whole number from {least}",
+                hint=f"Write {name}={max(least, 20)}.",
+                where=name,
+            )
+        return int(value)

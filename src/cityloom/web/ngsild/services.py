@@ -1,0 +1,23 @@
+"""What the operations work with: the rooms behind the API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cityloom.context.broker import Broker
+from cityloom.history.temporal import TemporalHistory
+from cityloom.kernel.time import Clock
+from cityloom.web.ngsild.contexts_in_use import ContextsInUse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """The rooms behind the API. `alias` is this context source's name among others (5.2.40)."""
+
+    broker: Broker
+    temporal: TemporalHistory
+    clock: Clock
+    alias: str
+    started: datetime
+    contexts: ContextsInUse = field(default_factory=ContextsInUse)

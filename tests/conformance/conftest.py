@@ -1,0 +1,133 @@
+"""The API of an empty city in memory, over real HTTP on a free port of the loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import httpx2
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from cityloom.access.authority import OPEN_ACCESS
+from cityloom.adapters.memory.feed import MemoryFeed
+from cityloom.adapters.memory.history import MemoryHistory
+from cityloom.adapters.memory.state_table import MemoryStateTable
+from cityloom.context.broker import Broker
+from cityloom.context.classes import ClassPolicy
+from cityloom.history.queries import History
+from cityloom.history.stage import STAGE, HistoryStage
+from cityloom.kernel.actor import ANONYMOUS, Actor, InformationClass
+from cityloom.kernel.time import WallClock
+from cityloom.ngsild.errors import LdContextNotAvailable
+from cityloom.web.limits import BodyLimits, LimitBodies
+from cityloom.web.ngsild.contexts_in_use import ContextsInUse
+from cityloom.web.ngsild.routes import routes
+
+READER = Actor(id="reader", name="Reader", roles=frozenset({"reader"}))
+ACTORS = {"": OPEN_ACCESS, "anonymous": ANONYMOUS, "reader": READER}
+
+#: What the loader of @contexts may load in these tests.
+PUBLISHED = {
+    "https://city.example/traffic.jsonld": {
+        "@context": {"speed": "https://traffic.example/speed", "Road": "https://traffic.example/Road"}
+    },
+    "https://city.example/nothing.jsonld": {"no": "context"},
+}
+
+
+class ActAs:
+    """Puts the actor that a test's header names into the request's state."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        wanted = dict(scope["headers"]).get(b"x-test-actor", b"").decode()
+        scope.setdefault("state", {}).update(actor=ACTORS[wanted], request_id="test-request")
+        await self._app(scope, receive, send)
+
+
+async def load(uri: str) -> Any:
+    if uri not in PUBLISHED:
+        raise LdContextNotAvailable(
+            f"The @context {uri} cannot be loaded", hint="Use another one.", where="@context"
+        )
+    return PUBLISHED[uri]
+
+
+class Api(httpx2.AsyncClient):
+    """A client at /ngsi-ld/v1, and the rooms behind it."""
+
+    broker: Broker
+
+    async def have(self, *entities: dict[str, Any]) -> None:
+        """Entities that are there before a test begins."""
+        reply = await self.post("/entityOperations/create", json=list(entities))
+        assert reply.status_code == 201, reply.text
+        await self.broker.caught_up()
+
+    async def entity(self, entity_id: str, **parameters: str) -> Any:
+        reply = await self.get(f"/entities/{entity_id}", params=parameters)
+        assert reply.status_code == 200, reply.text
+        return reply.json()
+
+
+@asynccontextmanager
+async def serving(app: Any) -> AsyncIterator[str]:
+    """The address at which an application is served."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False)
+        server = uvicorn.Server(config)
+        task = asyncio.create_task(server.serve(sockets=[listening]))
+        while not server.started:
+            await asyncio.sleep(0)
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await task
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[Api]:
+    broker = Broker(
+        MemoryFeed(), MemoryStateTable(), WallClock(), ClassPolicy({"Camera": InformationClass.SECURITY})
+    )
+    store = MemoryHistory()
+    broker.follow(STAGE, HistoryStage(store, pause=0.0).handle, durable=True)
+    await broker.start()
+    rooms: Any = SimpleNamespace(broker=broker, history=History(store, broker), clock=WallClock())
+    app = Starlette(
+        routes=routes(rooms, ContextsInUse(load=load)),
+        middleware=[Middleware(LimitBodies, limits=BodyLimits()), Middleware(ActAs)],
+    )
+    async with serving(app) as address, Api(base_url=f"{address}/ngsi-ld/v1", trust_env=False) as client:
+        client.broker = broker
+        yield client
+    await broker.stop()
+
+
+@pytest.fixture
+def problem() -> Callable[..., dict[str, Any]]:
+    """Checks that an answer is a problem of this status and type, and returns it."""
+
+    def check(reply: httpx2.Response, status: int, name: str, where: str | None = None) -> dict[str, Any]:
+        assert reply.status_code == status, reply.text
+        assert reply.headers["content-type"] == "application/json"
+        said: dict[str, Any] = reply.json()
+        kind = f"https://uri.etsi.org/ngsi-ld/errors/{name}" if name else "about:blank"
+        assert said["type"] == kind
+        assert said["status"] == status
+        assert said["title"] and said["detail"] and said["hint"]
+        if where is not None:
+            assert said["where"] == where, said
+        return said
+
+    return check
