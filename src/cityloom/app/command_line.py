@@ -54,14 +54,14 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _home(parser: argparse.ArgumentParser) -> None:
-    default = os.environ.get("CITYLOOM_HOME", "city")
+def _home(parser: argparse.ArgumentParser, usual: str = "city") -> None:
+    default = os.environ.get("CITYLOOM_HOME")
     parser.add_argument(
         "--home",
         type=Path,
-        default=Path(default),
+        default=Path(default) if default else None,
         metavar="DIR",
-        help=f"the city's folder (CITYLOOM_HOME; now {default})",
+        help=f"the city's folder (default: CITYLOOM_HOME, else {usual})",
     )
 
 
@@ -94,7 +94,7 @@ def _demo(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "and Loomby, a simulated town, otherwise.",
     )
     parser.add_argument("city", nargs="?", default="", metavar="CITY", help="aarhus or loomby")
-    _home(parser)
+    _home(parser, ".cityloom/<city>")
     _serving(parser)
     parser.add_argument("--data", type=Path, default=None, metavar="DIR", help="folder with the data pack")
     parser.add_argument(

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
+from cityloom.app.accounts import keep_accounts
+from cityloom.app.asking import ask_running_city, written_way
 from cityloom.app.configuration import (
     LANGUAGES,
     Configuration,
@@ -17,11 +21,11 @@ from cityloom.app.configuration import (
 )
 from cityloom.app.demo import demo_of, open_demo
 from cityloom.app.folder import CityFolder
+from cityloom.app.machine import HomeLock
 from cityloom.app.plugins import find_plugins
 from cityloom.app.running import Serving, run_city
 from cityloom.kernel.errors import BadConfig
 from cityloom.services.kit import check_folder
-from cityloom.services.scaffold import write_plugin
 
 PACKAGES = Configuration().plugins
 
@@ -69,7 +73,9 @@ def init(options: argparse.Namespace) -> int:
     """Ask four questions and write city.toml."""
     path = CityFolder(_home(options)).configuration
     if path.exists():
-        raise BadConfig("There is a city here already", hint="Choose another folder with --home.", where=str(path))
+        raise BadConfig(
+            "There is a city here already", hint="Choose another folder with --home.", where=str(path)
+        )
     name = _asked(options.name, "What is the city called?", "My city")
     zone = _asked(options.time_zone, "Its time zone?", "Europe/Copenhagen")
     place = _asked(options.place, "Longitude and latitude of its centre, in degrees?", "10.2039,56.1567")
@@ -114,9 +120,25 @@ def plugins(options: argparse.Namespace) -> int:
 
 def new(options: argparse.Namespace) -> int:
     """Write a plugin that already passes its tests."""
+    from cityloom.services.scaffold import write_plugin  # what no running city needs
+
     folder = write_plugin(options.kind, options.name, options.into)
     print(f"Wrote {folder}. Its README says what to do next.")
     return 0
+
+
+def follow(options: argparse.Namespace) -> int:
+    """Ask the running city how it knows, and print the way back and forward."""
+    found = ask_running_city(CityFolder(_home(options)), f"/follow/{quote(options.id, safe='')}.json")
+    print(json.dumps(found, indent=2, ensure_ascii=False) if options.json else written_way(found))
+    return 0
+
+
+def account(options: argparse.Namespace) -> int:
+    """Accounts of a city that is not running."""
+    folder = CityFolder(_home(options))
+    with HomeLock(folder.home):
+        return asyncio.run(keep_accounts(folder, options.action, options.name, options.role))
 
 
 def _serving(options: argparse.Namespace) -> Serving:
@@ -146,7 +168,9 @@ def _place(text: str) -> tuple[float, float]:
         longitude, latitude = map(float, text.split(","))
     except ValueError:
         raise BadConfig(
-            f"{text!r} is not a place", hint="Write longitude,latitude such as 10.2039,56.1567.", where="--place"
+            f"{text!r} is not a place",
+            hint="Write longitude,latitude such as 10.2039,56.1567.",
+            where="--place",
         ) from None
     return longitude, latitude
 

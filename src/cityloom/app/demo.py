@@ -17,13 +17,14 @@ from cityloom.app.running import Demo
 from cityloom.kernel.actor import CITY
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import format_instant, parse_instant
+from cityloom.sensing import replay as replay_connector
 from cityloom.sensing.contract import Inlet, Settings
 from cityloom.sensing.demo_city import DemoCity, Progress
 from cityloom.sensing.host import ConnectorPlugin
 from cityloom.sensing.replay import Replay, ReplayClock
 
-#: The connector that plays a demo city, and the transport it is played by.
-CONNECTOR = "replay"
+#: The transport that plays a demo city.
+TRANSPORT = "demo-city"
 
 
 class ReplayTransport:
@@ -32,7 +33,7 @@ class ReplayTransport:
     def __init__(self, replay: Replay) -> None:
         self._replay = replay
 
-    async def run(self, connector: str, inlet: Inlet, settings: Settings) -> None:
+    async def run(self, connector: str, inlet: Inlet, settings: Settings) -> None:  # noqa: ARG002 - a Transport
         """Play until cancelled."""
         await self._replay.run(inlet)
 
@@ -74,7 +75,7 @@ def demo_of(folder: CityFolder, city: DemoCity, speed: float | None) -> Demo:
     async def prepare(house: House) -> None:
         if resumed is None:
             await _fill(house, city, clock.now())
-        house.transports[CONNECTOR] = ReplayTransport(replay)
+        house.transports[TRANSPORT] = ReplayTransport(replay)
         _remember(folder, city, replay)
 
     return Demo(
@@ -82,9 +83,22 @@ def demo_of(folder: CityFolder, city: DemoCity, speed: float | None) -> Demo:
         pace=clock,
         origin=city.source.origin,
         badge=dict(city.badge),
+        connector=_connector(city),
         prepare=prepare,
         remember=lambda: _remember(folder, city, replay),
     )
+
+
+def _connector(city: DemoCity) -> ConnectorPlugin:
+    """The replay as one of the city's connectors: it is shown with them, and counts what it brings."""
+    manifest = {
+        "id": "demo_city",
+        "title": f"{city.name}, {city.source.origin}",
+        "owner": "@cityloom",
+        "sends": ["*"],
+        "transport": TRANSPORT,
+    }
+    return ConnectorPlugin(manifest, replay_connector, name="demo_city")
 
 
 async def _fill(house: House, city: DemoCity, at: datetime) -> None:

@@ -24,6 +24,10 @@ class CityFolder(NamedTuple):
         return self.home / "feed.db"
 
     @property
+    def state(self) -> Path:
+        return self.home / "state.db"
+
+    @property
     def records(self) -> Path:
         return self.home / "records.db"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -60,6 +61,7 @@ class House:
         *,
         open_access: bool = False,
         local_key: str = "",
+        own_connectors: Sequence[ConnectorPlugin] = (),
     ) -> None:
         folder.make()
         self.folder = folder
@@ -68,7 +70,7 @@ class House:
         self.zone = ZoneInfo(configuration.time_zone)
         self.plugins = find_plugins(configuration.plugins)
         self._feed = SqliteFeed(folder.feed)
-        self._table = SqliteStateTable(folder.feed)
+        self._table = SqliteStateTable(folder.state)
         self._records = Records(folder.records)
         self.store = DuckHistory(folder.history, folder.exports)
 
@@ -115,7 +117,7 @@ class House:
             self.parked,
             self.models,
             clock,
-            self._connector_plugins(),
+            [*self._connector_plugins(), *own_connectors],
             transports=self.transports,
             commands=self.commands,
             presence=self.presence,

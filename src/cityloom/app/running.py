@@ -27,7 +27,8 @@ from cityloom.app.health import ProcessHealth
 from cityloom.app.house import House
 from cityloom.app.machine import HomeLock, listening_socket
 from cityloom.kernel.time import Clock, WallClock
-from cityloom.web.rooms import City, Pace, Rooms
+from cityloom.sensing.host import ConnectorPlugin
+from cityloom.web.rooms import City, MqttAddress, Pace, Rooms
 from cityloom.web.server import Server
 from cityloom.web.site import Site, build
 
@@ -52,6 +53,7 @@ class Demo(msgspec.Struct, frozen=True):
     origin: Literal["replayed", "simulated"]
     #: What every page says about the data, by language.
     badge: dict[str, str]
+    connector: ConnectorPlugin
     #: Called once the state runs and before anything decides: the past, what there is to begin with, and
     #: the transport that feeds the city.
     prepare: Callable[[House], Coroutine[Any, Any, None]]
@@ -92,11 +94,18 @@ class _Run:
         clock = demo.clock if demo else WallClock()
         #: Lets commands in other terminals of the same user in, for as long as the city runs.
         self.key = secrets.token_urlsafe(32)
-        self.house = House(folder, configuration, clock, open_access=serving.open_access, local_key=self.key)
+        self.house = House(
+            folder,
+            configuration,
+            clock,
+            open_access=serving.open_access,
+            local_key=self.key,
+            own_connectors=[demo.connector] if demo else [],
+        )
         self.health = ProcessHealth(self.house)
-        self.site: Site = build(rooms_of(self.house, self.health, demo))
+        self.mqtt = self._listener_for_devices(configuration.mqtt)
+        self.site: Site = build(rooms_of(self.house, self.health, demo, self.mqtt))
         self.server = Server(self.site, before_stop=self.site.close)
-        self.mqtt: MqttListener | None = None
 
     async def whole(self) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -128,7 +137,6 @@ class _Run:
             password = await self.house.accounts.first_administrator()
         if self.demo:
             await self.demo.prepare(self.house)
-        self._listen_for_devices()
         await self.house.live()
         self.health.starting = ""
         write_private_json(
@@ -136,24 +144,23 @@ class _Run:
         )
         self._announce(password)
 
-    def _listen_for_devices(self) -> None:
-        settings = self.house.configuration.mqtt
+    def _listener_for_devices(self, settings: Mqtt) -> MqttAddress | None:
         if not settings.enabled:
-            return
+            return None
+        tls = _tls_files(settings)
         # The listener binds by itself; what is looked for here is a port that is free.
         with listening_socket(self.serving.host, self.serving.mqtt_port, USUAL_MQTT_PORT) as probe:
             port = int(probe.getsockname()[1])
-        self.mqtt = MqttListener(
+        self.house.transports["mqtt-listener"] = MqttListener(
             self.house.devices,
             self.house.commands,
             self.house.presence,
             self.house.clock,
             host=self.serving.host,
             port=port,
-            tls=_tls_files(settings),
+            tls=tls,
         )
-        self.mqtt_port = port
-        self.house.transports["mqtt"] = self.mqtt
+        return MqttAddress(port=port, tls=tls is not None)
 
     def _address(self) -> str:
         host, port = self.listener.getsockname()[:2]
@@ -166,7 +173,9 @@ class _Run:
             lines[0] = f"{self.house.configuration.name} is running: {self.demo.badge['en']}."
         lines.append(f"  Pages and API   {self._address()}")
         if self.mqtt is not None:
-            lines.append(f"  MQTT            {self.serving.host}:{self.mqtt_port}")
+            lines.append(
+                f"  MQTT            {self.serving.host}:{self.mqtt.port}{' (TLS)' if self.mqtt.tls else ''}"
+            )
         if password is not None:
             lines.append(f"  Sign in         {password.name}   password {password.password}")
             lines.append("                  (shown this once; you will be asked for one of your own)")
@@ -179,7 +188,7 @@ class _Run:
             print(OPEN_ACCESS_WARNING, file=sys.stderr, flush=True)
 
 
-def rooms_of(house: House, health: ProcessHealth, demo: Demo | None) -> Rooms:
+def rooms_of(house: House, health: ProcessHealth, demo: Demo | None, mqtt: MqttAddress | None) -> Rooms:
     """The house as the pages see it."""
     configuration = house.configuration
     return Rooms(
@@ -202,8 +211,15 @@ def rooms_of(house: House, health: ProcessHealth, demo: Demo | None) -> Rooms:
         alerts=house.alerts,
         notices=house.notices,
         reports=house.reports,
+        lineage=house.lineage,
+        devices=house.devices,
+        connectors=house.connectors,
+        parked=house.parked,
+        models=house.models,
+        services=house.services,
         health=health,
         pace=demo.pace if demo else None,
+        mqtt=mqtt,
     )
 
 

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from cityloom.kernel.errors import BadInput, NotReady
 from cityloom.kernel.time import format_instant
 from cityloom.ngsild.model import Document
-from cityloom.sensing.contract import Inlet, ReplaySource
+from cityloom.sensing.contract import Inlet, ReplaySource, Settings
+from cityloom.sensing.model import Message
 
 #: Seconds of the city's time in one second: from real time to a day a second.
 SLOWEST, FASTEST = 1.0, 86_400.0
@@ -82,6 +83,19 @@ class ReplayClock:
             return
         moved = self._city + timedelta(seconds=passed * self._speed)
         self._city = max(min(moved, self.limit), self._city)
+
+
+class Connector:
+    """What a replay is among the connectors: it brings whole Entities, so it has nothing to decode."""
+
+    def __init__(self, settings: Settings) -> None:
+        """A replay has no settings."""
+
+    def decode(self, message: Message) -> list[Document]:
+        """Raises BadInput: messages are not meant for a replay."""
+        raise BadInput(
+            "A replay takes no messages", hint="Send it to another connector.", where=message.connector
+        )
 
 
 class Replay:
