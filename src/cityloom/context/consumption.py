@@ -49,6 +49,18 @@ class Consumption:
         held = self._state.of_type(tenant, type_name, actor.clearance)
         return [orjson.loads(one.document) for one in held]
 
+    def raw_of_type(
+        self, actor: Actor, type_name: str, *, tenant: str = DEFAULT_TENANT
+    ) -> list[tuple[str, bytes]]:
+        """Id and JSON of all Entities of a type that the actor may see, oldest first.
+
+        An Entity that has not changed comes with the same bytes object as before.
+        """
+        return [
+            (held.entity_id, held.document)
+            for held in self._state.of_type(tenant, type_name, actor.clearance)
+        ]
+
     def query(self, actor: Actor, query: EntityQuery, *, tenant: str = DEFAULT_TENANT) -> QueryPage:
         """The Entities that match, oldest first unless ordered otherwise; nothing the actor may not see.
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from cityloom.context.ports import Bounds
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import parse_instant
 from cityloom.ngsild.model import Document, Instance, value_of
@@ -64,6 +65,14 @@ def items(document: Document, name: str, kind: type[_Item]) -> tuple[_Item, ...]
         return tuple(msgspec.convert(value_of(document, name, []), list[kind]))  # type: ignore[valid-type]
     except msgspec.ValidationError:
         return ()
+
+
+def touches(bounds: Bounds | None, box: Bounds) -> bool:
+    """Whether bounds (west, south, east, north in degrees) touch a box; where there are none, no."""
+    if bounds is None:
+        return False
+    west, south, east, north = box
+    return bounds[0] <= east and bounds[2] >= west and bounds[1] <= north and bounds[3] >= south
 
 
 def language_property(by_language: Mapping[str, str]) -> Instance:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -14,8 +14,10 @@ from cityloom.access.authority import may_write, require
 from cityloom.access.credentials import new_id
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, check_version
-from cityloom.context.reading import language_property
+from cityloom.context.ports import Bounds
+from cityloom.context.reading import language_property, touches
 from cityloom.context.revision import bounds_of
+from cityloom.context.summaries import Summaries
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.change import Because
 from cityloom.kernel.errors import BadInput
@@ -24,7 +26,18 @@ from cityloom.kernel.time import Clock, format_instant
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document, Instance, entity, instance_of, json_value, prop, rel
 from cityloom.operations import logic
-from cityloom.operations.model import DECIDED_ON, SEVERITIES, TYPE, Alert, Handling, Status, alert_of, rank_of
+from cityloom.operations.model import (
+    DECIDED_ON,
+    SEVERITIES,
+    TYPE,
+    Alert,
+    Handling,
+    Row,
+    Status,
+    alert_of,
+    rank_of,
+    row_of,
+)
 
 LONGEST_DESCRIPTION = 2000
 LONGEST_NOTE = 2000
@@ -94,6 +107,7 @@ class Alerts:
         self._broker = broker
         self._clock = clock
         self._editing = Editing(broker)
+        self._rows = Summaries(broker, TYPE, row_of)
 
     # -- raising ---------------------------------------------------------------------------------------
 
@@ -186,16 +200,16 @@ class Alerts:
         asked = query or AlertQuery()
         if asked.least_severity:
             _check_severity(asked.least_severity)
-        fitting = [alert for alert in self._all(actor) if self._fits(actor, alert, asked)]
+        fitting = [row for row in self._rows.all(actor) if self._fits(actor, row, asked)]
         fitting.sort(key=_newest_first, reverse=True)
-        fitting.sort(key=lambda alert: (alert.is_cleared, -alert.rank))
+        fitting.sort(key=lambda row: (row.is_cleared, -row.rank))
         start = max(0, asked.offset)
         page = fitting[start : start + max(0, min(asked.limit, LONGEST_PAGE))]
-        return AlertPage(tuple(page), len(fitting))
+        return AlertPage(tuple(self.get(actor, row.id) for row in page), len(fitting))
 
     def counts(self, actor: Actor) -> dict[str, dict[str, int]]:
         """How many alerts there are, by status and then by severity; 0 where there are none."""
-        counted = Counter((alert.status, alert.severity) for alert in self._all(actor))
+        counted = Counter((row.status, row.severity) for row in self._rows.all(actor))
         return {
             status.value: {severity: counted[status.value, severity] for severity in SEVERITIES}
             for status in Status
@@ -214,26 +228,24 @@ class Alerts:
 
     # -- inside ------------------------------------------------------------------------------------------
 
-    def _all(self, actor: Actor) -> Iterable[Alert]:
-        return map(alert_of, self._broker.of_type(actor, TYPE))
-
-    def _fits(self, actor: Actor, alert: Alert, asked: AlertQuery) -> bool:
+    def _fits(self, actor: Actor, row: Row, asked: AlertQuery) -> bool:
         return (
-            _among(alert.status, asked.statuses)
-            and _among(alert.category, asked.categories)
-            and (not asked.least_severity or alert.rank >= rank_of(asked.least_severity))
-            and (not asked.about or asked.about in alert.about)
-            and (not asked.assigned_to or asked.assigned_to == alert.assigned_to)
-            and (asked.within is None or self._lies_within(actor, alert, asked.within))
+            _among(row.status, asked.statuses)
+            and _among(row.category, asked.categories)
+            and (not asked.least_severity or row.rank >= rank_of(asked.least_severity))
+            and (not asked.about or asked.about in row.about)
+            and (not asked.assigned_to or asked.assigned_to == row.assigned_to)
+            and (asked.within is None or touches(self._bounds_of(actor, row), asked.within))
         )
 
-    def _lies_within(self, actor: Actor, alert: Alert, box: tuple[float, float, float, float]) -> bool:
-        place = self.location_of(actor, alert)
-        bounds = bounds_of({"attrs": {"location": [place]}}) if place else None
-        if bounds is None:
-            return False
-        west, south, east, north = box
-        return bounds[0] <= east and bounds[2] >= west and bounds[1] <= north and bounds[3] >= south
+    def _bounds_of(self, actor: Actor, row: Row) -> Bounds | None:
+        if row.bounds is not None:
+            return row.bounds
+        for source in row.about:
+            document = self._broker.find(actor, source)
+            if document is not None and (bounds := bounds_of(document)) is not None:
+                return bounds
+        return None
 
     async def _handle(self, actor: Actor, alert_id: str, version: str, did: str, decide: _Decision) -> Alert:
         require(actor, _PERMISSION)
@@ -305,10 +317,10 @@ class Alerts:
         if secrecy > self._broker.class_of(actor, alert_id):
             await self._broker.classify(may_write(actor, classify=True), alert_id, secrecy, trace=trace)
 
-    def _uncleared(self, actor: Actor, key: str) -> Alert | None:
-        for alert in self._all(actor):
-            if alert.key == key and not alert.is_cleared:
-                return alert
+    def _uncleared(self, actor: Actor, key: str) -> Row | None:
+        for row in self._rows.all(actor):
+            if row.key == key and not row.is_cleared:
+                return row
         return None
 
     def _now(self) -> str:
@@ -336,8 +348,8 @@ def _one_or_several(ids: tuple[str, ...]) -> str | list[str]:
     return ids[0] if len(ids) == 1 else list(ids)
 
 
-def _newest_first(alert: Alert) -> str:
-    return format_instant(alert.issued_at) if alert.issued_at else ""
+def _newest_first(row: Row) -> float:
+    return row.issued_at.timestamp() if row.issued_at else 0.0
 
 
 def _no_alert(alert_id: str) -> ResourceNotFound:

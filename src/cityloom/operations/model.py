@@ -9,7 +9,9 @@ from enum import StrEnum
 import msgspec
 
 from cityloom.context.editing import version_of
+from cityloom.context.ports import Bounds
 from cityloom.context.reading import ids, instant, items, texts, word
+from cityloom.context.revision import bounds_of
 from cityloom.ngsild.model import Document
 
 TYPE = "Alert"
@@ -96,6 +98,48 @@ class Alert(msgspec.Struct, frozen=True):
         return self.status == Status.CLEARED
 
 
+class Row(msgspec.Struct, frozen=True):
+    """What lists need of an Alert to choose and order it."""
+
+    id: str
+    status: str
+    severity: str
+    category: str
+    about: tuple[str, ...]
+    assigned_to: str
+    key: str
+    issued_at: datetime | None
+    bounds: Bounds | None
+
+    @property
+    def rank(self) -> int:
+        return rank_of(self.severity)
+
+    @property
+    def is_cleared(self) -> bool:
+        return self.status == Status.CLEARED
+
+
+def row_of(document: Document) -> Row:
+    """An Alert's row, without reading what only its own page shows."""
+    return Row(
+        id=document["id"],
+        status=status_of(document),
+        severity=word(document, "severity"),
+        category=word(document, "category"),
+        about=ids(document, "alertSource"),
+        assigned_to=word(document, "assignedTo"),
+        key=word(document, "alertKey"),
+        issued_at=instant(document, "dateIssued"),
+        bounds=bounds_of(document),
+    )
+
+
+def status_of(document: Document) -> str:
+    """An Alert that says nothing of its status is open."""
+    return word(document, "status") or Status.OPEN.value
+
+
 def rank_of(severity: str) -> int:
     """The place of a severity in `SEVERITIES`; beyond the last one when it is none of them."""
     return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
@@ -105,7 +149,7 @@ def alert_of(document: Document) -> Alert:
     """The Alert that an Entity of the type Alert is."""
     return Alert(
         id=document["id"],
-        status=word(document, "status") or Status.OPEN.value,
+        status=status_of(document),
         severity=word(document, "severity"),
         category=word(document, "category"),
         sub_category=word(document, "subCategory"),

@@ -18,6 +18,7 @@ from cityloom.access.credentials import new_id
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, Edits, check_version, version_of
 from cityloom.context.reading import bare, geometry, instant, language_property, texts, word
+from cityloom.context.summaries import Summaries
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.kernel.texts import check_languages, check_line
@@ -105,6 +106,7 @@ class Notices:
         self._broker = broker
         self._clock = clock
         self._editing = Editing(broker)
+        self._notices = Summaries(broker, TYPE, notice_of)
 
     async def draft(self, actor: Actor, message: Message) -> Notice:
         """A new draft; internal. Needs notices:publish. Raises BadInput naming the field."""
@@ -192,9 +194,10 @@ class Notices:
 
     def list(self, actor: Actor, *, status: str = "") -> Sequence[Notice]:
         """The notices the actor may see, the newest first."""
-        documents = self._broker.of_type(actor, TYPE)
-        ids = {document["id"] for document in documents}
-        found = [notice_of(one) for one in documents if _published_id(one["id"]) not in ids - {one["id"]}]
+        found = self._notices.all(actor)
+        ids = {notice.id for notice in found}
+        # A draft that a crash left behind beside what was published of it is not shown.
+        found = [one for one in found if _published_id(one.id) not in ids - {one.id}]
         chosen = [notice for notice in found if not status or notice.status == status]
         return sorted(chosen, key=_newest, reverse=True)
 

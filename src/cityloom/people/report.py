@@ -12,7 +12,9 @@ import msgspec
 
 from cityloom.access.credentials import digest
 from cityloom.context.editing import version_of
+from cityloom.context.ports import Bounds
 from cityloom.context.reading import geometry, ids, instant, items, texts, truth, word
+from cityloom.context.revision import bounds_of
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.kernel.texts import check_languages, check_line
@@ -149,6 +151,27 @@ def report_of(document: Document) -> Report:
         duplicate_of=next(iter(ids(document, "duplicateOf")), ""),
         version=version_of(document, DECIDED_ON),
         document=document,
+    )
+
+
+class Row(msgspec.Struct, frozen=True):
+    """What lists need of a report to choose and order it."""
+
+    id: str
+    status: str
+    category: str
+    received_at: datetime | None
+    bounds: Bounds | None
+
+
+def row_of(document: Document) -> Row:
+    """A report's row, without reading what only its own page shows."""
+    return Row(
+        id=document["id"],
+        status=word(document, "status"),
+        category=word(document, "category"),
+        received_at=instant(document, "dateIssued"),
+        bounds=bounds_of(document),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -17,8 +17,8 @@ from cityloom.access.audit import AuditLog
 from cityloom.access.authority import may_write, require
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, Edits, check_version
-from cityloom.context.reading import language_property
-from cityloom.context.revision import bounds_of
+from cityloom.context.reading import language_property, touches
+from cityloom.context.summaries import Summaries
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.kernel.time import Clock, format_instant
@@ -37,12 +37,14 @@ from cityloom.people.report import (
     Answer,
     NewReport,
     Report,
+    Row,
     Status,
     Step,
     check_category,
     check_words,
     reopened,
     report_of,
+    row_of,
     with_answer,
     with_step,
 )
@@ -115,6 +117,7 @@ class Reports:
         self._audit = audit
         self.categories = categories
         self._editing = Editing(broker)
+        self._rows = Summaries(broker, TYPE, row_of)
         self._intake = Intake(broker, clock, reporters, photos, bounds, categories, limits or Limits())
         #: The author's side, by code or account.
         self.following = Following(broker, clock, reporters, self._editing)
@@ -133,14 +136,13 @@ class Reports:
     ) -> Sequence[Nearby]:
         """Reports of the category near a place that the actor may see, closed ones too; nearest first."""
         found = []
-        for document in self._broker.of_type(actor, TYPE):
-            report = report_of(document)
-            bounds = bounds_of(document)
-            if report.category == category and bounds is not None:
-                apart = great_circle(*location, (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2)
+        for row in self._rows.all(actor):
+            if row.category == category and row.bounds is not None:
+                west, south, east, north = row.bounds
+                apart = great_circle(*location, (west + east) / 2, (south + north) / 2)
                 if apart <= metres:
-                    found.append(Nearby(report, apart))
-        return sorted(found, key=lambda one: one.metres)[:MOST_NEARBY]
+                    found.append((apart, row.id))
+        return [Nearby(self.get(actor, one), apart) for apart, one in sorted(found)[:MOST_NEARBY]]
 
     # -- asking: what the actor is cleared for -------------------------------------------------------------
 
@@ -154,21 +156,16 @@ class Reports:
     def list(self, actor: Actor, query: ReportQuery | None = None) -> ReportPage:
         """The reports that fit: received and reopened ones first, the newest first."""
         asked = query or ReportQuery()
-        documents = (one for one in self._broker.of_type(actor, TYPE) if _lies_within(one, asked.within))
-        fitting = [
-            report
-            for report in map(report_of, documents)
-            if _among(report.status, asked.statuses) and _among(report.category, asked.categories)
-        ]
+        fitting = [row for row in self._rows.all(actor) if _fits(row, asked)]
         fitting.sort(key=_newest, reverse=True)
-        fitting.sort(key=lambda report: report.status not in _WAITING)
+        fitting.sort(key=lambda row: row.status not in _WAITING)
         start = max(0, asked.offset)
         page = fitting[start : start + max(0, min(asked.limit, LONGEST_PAGE))]
-        return ReportPage(tuple(page), len(fitting))
+        return ReportPage(tuple(self.get(actor, row.id) for row in page), len(fitting))
 
     def counts(self, actor: Actor) -> dict[str, int]:
         """How many reports there are, by status."""
-        counted = Counter(report_of(document).status for document in self._broker.of_type(actor, TYPE))
+        counted = Counter(row.status for row in self._rows.all(actor))
         return {status.value: counted[status.value] for status in Status}
 
     def is_public(self, actor: Actor, report_id: str) -> bool:
@@ -351,22 +348,16 @@ _WAITING = frozenset({Status.RECEIVED.value, Status.REOPENED.value})
 _EVERYTHING = Actor(id="housekeeping", name="Housekeeping", clearance=frozenset(InformationClass))
 
 
-def _among(name: str, wanted: Collection[str]) -> bool:
-    return not wanted or name in wanted
+def _fits(row: Row, asked: ReportQuery) -> bool:
+    return (
+        (not asked.statuses or row.status in asked.statuses)
+        and (not asked.categories or row.category in asked.categories)
+        and (asked.within is None or touches(row.bounds, asked.within))
+    )
 
 
-def _lies_within(document: Document, box: tuple[float, float, float, float] | None) -> bool:
-    if box is None:
-        return True
-    bounds = bounds_of(document)
-    if bounds is None:
-        return False
-    west, south, east, north = box
-    return bounds[0] <= east and bounds[2] >= west and bounds[1] <= north and bounds[3] >= south
-
-
-def _newest(report: Report) -> str:
-    return format_instant(report.received_at) if report.received_at else ""
+def _newest(row: Row) -> float:
+    return row.received_at.timestamp() if row.received_at else 0.0
 
 
 def _no_report(report_id: str) -> ResourceNotFound:

@@ -16,6 +16,7 @@ from cityloom.access.authority import may_write, require
 from cityloom.access.credentials import new_id
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, Edits, check_version
+from cityloom.context.summaries import Summaries
 from cityloom.history.model import Reading
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
@@ -75,6 +76,7 @@ class Initiatives:
         self._clock = clock
         self._history = history
         self._editing = Editing(broker)
+        self._initiatives = Summaries(broker, TYPE, initiative_of)
 
     # -- writing: each needs initiatives:edit and raises Conflict when `version` is not what is there --------
 
@@ -175,9 +177,10 @@ class Initiatives:
 
     def list(self, actor: Actor, *, phase: str = "") -> Sequence[Initiative]:
         """The initiatives the actor may see: the running ones first, then by name in the city's order."""
-        documents = self._broker.of_type(actor, TYPE)
-        ids = {document["id"] for document in documents}
-        found = [initiative_of(one) for one in documents if _adopted_id(one["id"]) not in ids - {one["id"]}]
+        found = self._initiatives.all(actor)
+        ids = {initiative.id for initiative in found}
+        # A draft that a crash left behind beside what was adopted of it is not shown.
+        found = [one for one in found if _adopted_id(one.id) not in ids - {one.id}]
         chosen = [initiative for initiative in found if not phase or initiative.phase == phase]
         return sorted(chosen, key=lambda one: (_ORDER.get(one.phase, len(_ORDER)), _name(one)))
 

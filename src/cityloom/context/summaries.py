@@ -1,0 +1,38 @@
+"""What lists need of each Entity of a type: read anew only where the Entity has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import orjson
+
+from cityloom.context.broker import Broker
+from cityloom.kernel.actor import CITY, Actor
+from cityloom.ngsild.model import Document
+
+_Summary = TypeVar("_Summary")
+
+
+class Summaries(Generic[_Summary]):
+    """Summaries of the Entities of one type, kept in memory. `read` makes one from a document."""
+
+    def __init__(self, broker: Broker, type_name: str, read: Callable[[Document], _Summary]) -> None:
+        self._broker = broker
+        self._type_name = type_name
+        self._read = read
+        self._kept: dict[str, tuple[bytes, _Summary]] = {}
+
+    def all(self, actor: Actor) -> list[_Summary]:
+        """Of the Entities that the actor may see, oldest first."""
+        found = self._broker.raw_of_type(actor, self._type_name)
+        if len(self._kept) > 2 * self._broker.types(CITY).get(self._type_name, 0) + 1000:
+            # Many of them are gone. Those that are still there are read again when they are asked for.
+            self._kept.clear()
+        return [self._one(entity_id, document) for entity_id, document in found]
+
+    def _one(self, entity_id: str, document: bytes) -> _Summary:
+        kept = self._kept.get(entity_id)
+        if kept is None or kept[0] is not document:
+            kept = self._kept[entity_id] = (document, self._read(orjson.loads(document)))
+        return kept[1]
