@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from cityloom.access.accounts import Accounts
-from cityloom.access.authority import OPEN_ACCESS
+from cityloom.access.authority import OPEN_ACCESS, TERMINAL
 from cityloom.access.credentials import csrf_matches, csrf_token
 from cityloom.access.entrance import Access
 from cityloom.access.errors import NotSignedIn
@@ -247,6 +247,17 @@ async def test_open_access_makes_everybody_almighty_but_who_is_signed_in(room):
     access = Access(room.accounts, open_access=True)
     assert await access.actor_for() == OPEN_ACCESS
     assert (await access.actor_for(session=session)).roles == {"operator"}
+
+
+async def test_local_key_lets_the_owner_of_the_folder_in_and_nobody_without_it(room):
+    access = Access(room.accounts, local_key="key-in-the-folder")
+    assert await access.actor_for(bearer="key-in-the-folder") == TERMINAL
+    for wrong in ("", "key-in-the-folder ", "KEY-in-the-folder"):
+        with pytest.raises(NotSignedIn):
+            await access.actor_for(bearer=wrong)
+    assert await access.actor_for(session="key-in-the-folder") == ANONYMOUS
+    with pytest.raises(NotSignedIn):
+        await Access(room.accounts).actor_for(bearer="")
 
 
 def test_accounts_tell_time_by_the_wall_clock_unless_told_otherwise(room):
