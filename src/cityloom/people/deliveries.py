@@ -119,7 +119,7 @@ class Deliveries:
                     hint="Name the device: urn:ngsi-ld:Device:farm-7.",
                     where="channels",
                 )
-        await self._write([recipient_document(recipient)], "register")
+        await self._write([recipient_document(recipient)], "register", _INTERNAL)
         return recipient
 
     async def on_changes(self, changes: Sequence[Change]) -> None:
@@ -164,7 +164,8 @@ class Deliveries:
                 # Told again only when it has become worse.
                 if told.get((recipient.id, channel.name), -1) < rank_of(alarm.severity):
                     documents += delivery_documents(alarm, recipient, channel, at, code, digest(code))
-        await self._write(documents, "deliver")
+        secrecy = max(_INTERNAL, self._broker.class_of(CITY, alarm.id))
+        await self._write(documents, "deliver", secrecy)
         return [item["id"] for item in documents if item["type"] == [DELIVERY]]
 
     async def _on_command(self, command: Document) -> None:
@@ -254,7 +255,7 @@ class Deliveries:
                 "escalatedAt": prop(format_instant(at)),
             }
 
-        late = [delivery_id for delivery_id, until in self._awaited.items() if until <= at]
+        late = [one for one, until in list(self._awaited.items()) if until <= at and self._is_there(one)]
         alerts = dict.fromkeys([(await self._edit(one, missing, "escalate")).alert for one in late])
         for alert_id in alerts:
             alarm = self.ledger.alarm(alert_id)
@@ -266,6 +267,13 @@ class Deliveries:
 
     # Inside
 
+    def _is_there(self, delivery_id: str) -> bool:
+        """False for a delivery that was deleted: then nothing is awaited of it."""
+        there = self.ledger.delivery(delivery_id) is not None
+        if not there:
+            del self._awaited[delivery_id]
+        return there
+
     async def _edit(self, delivery_id: str, decide: Callable[[Delivery], Edits], did: str) -> Delivery:
         document = await self._editing.edit(
             CITY, delivery_id, lambda there: decide(delivery_of(there)), trace=f"people:{did}"
@@ -274,11 +282,11 @@ class Deliveries:
         self._note(found)
         return found
 
-    async def _write(self, documents: Sequence[Document], did: str) -> None:
+    async def _write(self, documents: Sequence[Document], did: str, secrecy: InformationClass) -> None:
         if not documents:
             return
         outcome = await self._broker.upsert_many(
-            CITY, documents, update=True, information_class=_INTERNAL, trace=f"people:{did}"
+            CITY, documents, update=True, information_class=secrecy, trace=f"people:{did}"
         )
         for _, error in outcome.errors:
             raise error
