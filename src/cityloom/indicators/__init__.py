@@ -1,1 +1,1 @@
-"""Measures the city: frameworks, values with evidence, scores."""
+"""Measures the city: frameworks of indicators, values computed or entered with evidence, scores."""

@@ -1,0 +1,353 @@
+"""Works measures out: from how things are now, and from history. Blocking; called in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from datetime import timedelta
+from functools import singledispatch
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cityloom.history.answers import Aggregated
+from cityloom.history.links import TYPE_TARGET
+from cityloom.history.model import Integers
+from cityloom.history.periods import Step, parse_step
+from cityloom.indicators import measures as verbs
+from cityloom.indicators.model import Measured
+from cityloom.indicators.view import View, moment, rows_by_entity
+from cityloom.kernel.time import from_millis, to_millis
+from cityloom.ngsild.model import Document, value_of
+
+_HOUR = timedelta(hours=1)
+_HOUR_MILLIS = 3_600_000
+
+
+@singledispatch
+def work_out(measure: verbs.Measure, view: View) -> Measured:
+    """What a measure finds in the period of a view. Raises BadInput for units that do not fit.
+
+    `value` is numerator over denominator where both are given, before the indicator's multiplier.
+    """
+    raise TypeError(f"{type(measure).__name__} finds nothing in {type(view).__name__}")
+
+
+@work_out.register
+def _mean(measure: verbs.Mean, view: View) -> Measured:
+    found = _hourly(measure.type, measure.attribute, view)
+    rows = rows_by_entity(found.series, found.values["avg"], view.unit_code)
+    if not rows:
+        return view.found()
+    table = np.stack(list(rows.values()))
+    there = ~np.isnan(table)
+    count = int(found.values["totalCount"].sum())
+    means = np.nanmean(table, axis=1)
+    return view.found(
+        value=float(means.mean()),
+        numerator=float(means.sum()),
+        denominator=float(len(rows)),
+        parts_unit=view.unit_code,
+        rows=count,
+        entities=len(rows),
+        coverage=float(there.mean()),
+        origin=_origin_of(view, measure.type, rows),
+        because=(view.because(measure.type, measure.attribute, count, missing=int((~there).sum())),),
+    )
+
+
+@work_out.register
+def _against_reference(measure: verbs.AgainstReference, view: View) -> Measured:
+    found = _hourly(measure.type, measure.attribute, view)
+    unit = found.series[0].key.unit_code if found.series else ""
+    references = view.fixed(measure.type, measure.reference, unit)
+    weights = view.fixed(measure.type, measure.weight) if measure.weight else dict.fromkeys(references, 1.0)
+    chosen = _chosen_hours(measure, view, found.edges)
+    numerator = denominator = 0.0
+    used: list[str] = []
+    cells = 0
+    for entity_id, row in rows_by_entity(found.series, found.values["avg"][:, chosen], unit).items():
+        values = row[row > 0]
+        if not values.size or entity_id not in references or entity_id not in weights:
+            continue
+        cells += values.size
+        used.append(entity_id)
+        reference, weight = references[entity_id], weights[entity_id] * measure.scale
+        numerator += weight * float((1 / values if measure.inverse else values).mean())
+        denominator += weight * (1 / reference if measure.inverse else reference)
+    if not used:
+        return view.found()
+    expected = int(chosen.sum()) * len(used)
+    count = int(found.values["totalCount"][:, chosen].sum())
+    return view.found(
+        value=numerator / denominator,
+        numerator=numerator,
+        denominator=denominator,
+        parts_unit=measure.parts_unit,
+        rows=count,
+        entities=len(used),
+        coverage=cells / expected,
+        origin=_origin_of(view, measure.type, used),
+        because=(
+            view.because(measure.type, measure.attribute, count, missing=expected - cells),
+            view.because(measure.type, measure.reference, len(used)),
+        ),
+    )
+
+
+@work_out.register
+def _share_of_time(measure: verbs.ShareOfTime, view: View) -> Measured:
+    series, found = view.history.numbers(
+        view.actor, TYPE_TARGET + measure.type, measure.attribute, view.since, view.until
+    )
+    entity_of = {one.id: one.key.entity_id for one in series}
+    references = view.fixed(measure.type, measure.reference) if measure.reference else None
+    numbers, owners = found.number, [entity_of[number] for number in found.series.tolist()]
+    if references is not None:
+        numbers = numbers / np.array([references.get(owner, np.nan) for owner in owners])
+    known = ~np.isnan(numbers)
+    lasting = _lasting(found.series, found.at, to_millis(view.until), parse_step(measure.hold))
+    used = {owner for owner, fits in zip(owners, known.tolist(), strict=True) if fits}
+    if not used:
+        return view.found()
+    holds = numbers > measure.above if measure.above is not None else numbers < (measure.below or 0.0)
+    covered = float(lasting[known].sum())
+    whole = (to_millis(view.until) - to_millis(view.since)) * len(used)
+    inside = float(lasting[known & holds].sum())
+    return view.found(
+        value=inside / covered,
+        numerator=inside / _HOUR_MILLIS,
+        denominator=covered / _HOUR_MILLIS,
+        parts_unit="HUR",
+        rows=int(known.sum()),
+        entities=len(used),
+        coverage=covered / whole,
+        origin=_origin_of(view, measure.type, used),
+        because=(view.because(measure.type, measure.attribute, int(known.sum())),),
+    )
+
+
+@work_out.register
+def _days_above(measure: verbs.DaysAbove, view: View) -> Measured:
+    found = view.history.aggregate(
+        view.actor,
+        TYPE_TARGET + measure.type,
+        measure.attribute,
+        view.since,
+        view.until,
+        Step(days=1),
+        ["avg", "totalCount"],
+        zone=view.zone,
+    )
+    rows = rows_by_entity(found.series, found.values["avg"], "")
+    if not rows:
+        return view.found()
+    table = np.stack(list(rows.values()))
+    days = ~np.isnan(table).all(axis=0)
+    daily = np.nanmean(table[:, days], axis=0)
+    count = int(found.values["totalCount"].sum())
+    return view.found(
+        value=float((daily > measure.above).mean()),
+        numerator=float((daily > measure.above).sum()),
+        denominator=float(days.sum()),
+        parts_unit="DAY",
+        rows=count,
+        entities=len(rows),
+        coverage=float(days.mean()),
+        origin=_origin_of(view, measure.type, rows),
+        because=(view.because(measure.type, measure.attribute, count, missing=int((~days).sum())),),
+    )
+
+
+@work_out.register
+def _share_of_entities(measure: verbs.ShareOfEntities, view: View) -> Measured:
+    having = [one for one in view.of_type(measure.type) if value_of(one, measure.attribute) is not None]
+    fitting = [one for one in having if value_of(one, measure.attribute) in measure.values]
+    if not having:
+        return view.found()
+    return view.found(
+        now=True,
+        value=len(fitting) / len(having),
+        numerator=float(len(fitting)),
+        denominator=float(len(having)),
+        rows=len(having),
+        entities=len(having),
+        coverage=len(having) / len(view.of_type(measure.type)),
+        origin=view.origin(having),
+        because=(view.because(measure.type, measure.attribute, len(having), note="as they are now"),),
+    )
+
+
+@work_out.register
+def _arrived(measure: verbs.Arrived, view: View) -> Measured:
+    step = parse_step(measure.step).fixed
+    found = view.history.coverage(
+        view.actor, TYPE_TARGET + measure.type, measure.attribute, view.since, view.until, step
+    )
+    if not found.expected:
+        return view.found()
+    return view.found(
+        value=found.share,
+        numerator=float(found.expected - found.missing),
+        denominator=float(found.expected),
+        rows=found.count,
+        entities=found.entities,
+        origin=view.origin(view.of_type(measure.type)),
+        because=(view.because(measure.type, measure.attribute, found.count, missing=found.missing),),
+    )
+
+
+@work_out.register
+def _median_duration(measure: verbs.MedianDuration, view: View) -> Measured:
+    begun, lasted = [], []
+    for document in view.of_type(measure.type):
+        begin, end = moment(document, measure.begins), moment(document, measure.ends)
+        if begin is None or not view.since <= begin < view.until:
+            continue
+        begun.append(document)
+        if end is not None and begin <= end <= view.until:
+            lasted.append((end - begin) / _HOUR)
+    if not begun:
+        return view.found()
+    return view.found(
+        value=median(lasted) if lasted else None,
+        numerator=float(len(lasted)),
+        denominator=float(len(begun)),
+        rows=len(begun),
+        entities=len(begun),
+        coverage=len(lasted) / len(begun),
+        origin=view.origin(begun),
+        because=(
+            view.because(
+                measure.type, measure.begins, len(begun), missing=len(begun) - len(lasted), note=measure.ends
+            ),
+        ),
+    )
+
+
+@work_out.register
+def _lead_time(measure: verbs.LeadTime, view: View) -> Measured:
+    came, in_time, readings = [], 0, 0
+    for warning in view.of_type(measure.type):
+        if any(value_of(warning, name) != wanted for name, wanted in measure.where.items()):
+            continue
+        arrived, looked_at = _arrival(measure, warning, view)
+        readings += looked_at
+        if arrived is None:
+            continue
+        came.append(warning)
+        confirmed = moment(warning, measure.confirmed)
+        if confirmed is not None and arrived - to_millis(confirmed) >= measure.hours * _HOUR_MILLIS:
+            in_time += 1
+    if not came:
+        return view.found()
+    return view.found(
+        value=in_time / len(came),
+        numerator=float(in_time),
+        denominator=float(len(came)),
+        rows=len(came),
+        entities=len(came),
+        origin=view.origin(came),
+        because=(
+            view.because(measure.type, measure.confirmed, len(came)),
+            view.because(measure.about_type, measure.attribute, readings),
+        ),
+    )
+
+
+@work_out.register
+def _open_types(_: verbs.OpenTypes, view: View) -> Measured:
+    count = len(view.open_types)
+    return view.found(
+        now=True,
+        value=float(count),
+        numerator=float(count),
+        rows=sum(view.open_types.values()),
+        entities=sum(view.open_types.values()),
+        origin="measured",
+        because=tuple(view.because(name, "", number) for name, number in view.open_types.items()),
+    )
+
+
+@work_out.register
+def _total_over_figure(measure: verbs.TotalOverFigure, view: View) -> Measured:
+    found = view.history.aggregate(
+        view.actor,
+        TYPE_TARGET + measure.type,
+        measure.alive,
+        view.since,
+        view.until,
+        None,
+        ["totalCount"],
+    )
+    counts = found.values["totalCount"][:, 0].tolist()
+    alive = {one.key.entity_id for one, count in zip(found.series, counts, strict=True) if count}
+    sizes = {key: size for key, size in view.fixed(measure.type, measure.attribute).items() if key in alive}
+    if not sizes:
+        return view.found()
+    total, figure = sum(sizes.values()) / measure.divisor, view.figures.get(measure.figure)
+    return view.found(
+        value=None if figure is None else total / figure,
+        numerator=total,
+        denominator=figure,
+        parts_unit=measure.parts_unit,
+        rows=int(sum(counts)),
+        entities=len(sizes),
+        origin=_origin_of(view, measure.type, sizes),
+        because=(
+            view.because(measure.type, measure.attribute, len(sizes)),
+            view.because(measure.type, measure.alive, int(sum(counts))),
+        ),
+    )
+
+
+def _hourly(type_name: str, attribute: str, view: View) -> Aggregated:
+    return view.history.aggregate(
+        view.actor,
+        TYPE_TARGET + type_name,
+        attribute,
+        view.since,
+        view.until,
+        _HOUR,
+        ["avg", "totalCount"],
+    )
+
+
+def _chosen_hours(measure: verbs.AgainstReference, view: View, edges: Integers) -> NDArray[np.bool_]:
+    """Which of the hours that begin at `edges` are meant, by the city's clock."""
+    local = [from_millis(edge).astimezone(view.zone) for edge in edges[:-1].tolist()]
+    return np.array(
+        [
+            (not measure.hours or any(first <= one.hour < last for first, last in measure.hours))
+            and (not measure.weekdays or one.isoweekday() in measure.weekdays)
+            for one in local
+        ],
+        np.bool_,
+    )
+
+
+def _lasting(series: Integers, at: Integers, until: int, hold: Step) -> Integers:
+    """How long each reading holds, in milliseconds: until the next one of its series, at most for `hold`."""
+    if not len(at):
+        return at
+    ends = np.append(at[1:], until)
+    ends[:-1][series[1:] != series[:-1]] = until
+    return np.minimum(ends - at, hold.fixed // timedelta(milliseconds=1))
+
+
+def _arrival(measure: verbs.LeadTime, warning: Document, view: View) -> tuple[int | None, int]:
+    """When what was warned of came (milliseconds), and how many readings were looked at for it."""
+    issued, ends = moment(warning, measure.issued), moment(warning, measure.ends)
+    about = value_of(warning, measure.about)
+    if issued is None or ends is None or not isinstance(about, str) or not view.since <= issued < view.until:
+        return None, 0
+    end = min(ends, view.until)
+    if end <= issued:
+        return None, 0
+    _, found = view.history.numbers(view.actor, about, measure.attribute, issued, end)
+    low = found.at[found.number <= measure.at_most]
+    return (int(low.min()) if low.size else None), len(found.at)
+
+
+def _origin_of(view: View, type_name: str, used: Container[str]) -> str:
+    return view.origin(one for one in view.of_type(type_name) if one["id"] in used)

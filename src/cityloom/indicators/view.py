@@ -1,0 +1,146 @@
+"""What a measure sees: the Entities of its types as they are now, history, and the city's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, tzinfo
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from cityloom.history.links import TYPE_TARGET
+from cityloom.history.model import Floats, Series
+from cityloom.history.queries import History
+from cityloom.indicators.model import Measured
+from cityloom.kernel.actor import Actor
+from cityloom.kernel.change import Because
+from cityloom.kernel.errors import BadInput
+from cityloom.kernel.time import format_instant, parse_instant
+from cityloom.kernel.units import convert
+from cityloom.ngsild.model import Document, content, instance_of, value_of
+
+#: Where data come from, the most trustworthy first: a number is badged as the last of what went into it.
+ORIGINS = ("measured", "replayed", "entered", "simulated", "estimated")
+
+
+class View(msgspec.Struct, frozen=True):
+    """The data of one measure for one period, as `actor` sees them."""
+
+    actor: Actor
+    since: datetime
+    until: datetime
+    zone: tzinfo
+    history: History
+    #: Entities by type.
+    documents: Mapping[str, list[Document]]
+    #: How many Entities of each type everybody may read.
+    open_types: Mapping[str, int]
+    #: Figures of the city: inhabitants, households, …
+    figures: Mapping[str, float]
+    #: The unit in which the value is wanted, "" where it has none.
+    unit_code: str = ""
+
+    def found(
+        self,
+        value: float | None = None,
+        *,
+        now: bool = False,
+        numerator: float | None = None,
+        denominator: float | None = None,
+        parts_unit: str = "",
+        rows: int = 0,
+        entities: int = 0,
+        coverage: float | None = None,
+        origin: str = "",
+        because: tuple[Because, ...] = (),
+    ) -> Measured:
+        """What was found in the period, or (`now`) of how things stand at its end."""
+        return Measured(
+            since=self.until if now else self.since,
+            until=self.until,
+            value=value,
+            numerator=numerator,
+            denominator=denominator,
+            parts_unit=parts_unit,
+            rows=rows,
+            entities=entities,
+            coverage=coverage,
+            origin=origin,
+            because=because,
+        )
+
+    def because(
+        self, type_name: str, attribute: str, count: int, *, missing: int = 0, note: str = ""
+    ) -> Because:
+        """What was looked at of a type in the period."""
+        return Because(
+            about=TYPE_TARGET + type_name,
+            attribute=attribute,
+            since=format_instant(self.since),
+            until=format_instant(self.until),
+            count=count,
+            missing=missing,
+            note=note,
+        )
+
+    def origin(self, entities: Iterable[Document]) -> str:
+        """The least trustworthy origin among Entities; "" for none."""
+        said = {str(value_of(one, "dataOrigin", "measured")) for one in entities}
+        known = [ORIGINS.index(one) for one in said if one in ORIGINS]
+        return ORIGINS[max(known)] if known else ""
+
+    def of_type(self, type_name: str) -> list[Document]:
+        """The Entities of a type."""
+        return self.documents.get(type_name, [])
+
+    def fixed(self, type_name: str, attribute: str, unit_code: str = "") -> dict[str, float]:
+        """A positive number that stands on each Entity, in a unit, by id."""
+        found = {}
+        for document in self.of_type(type_name):
+            item = instance_of(document, attribute)
+            said = None if item is None else content(item)
+            if isinstance(said, int | float) and not isinstance(said, bool) and said > 0 and item is not None:
+                found[document["id"]] = _converted(float(said), item.get("unitCode", ""), unit_code)
+        return found
+
+
+def rows_by_entity(series: Iterable[Series], table: Floats, unit_code: str) -> dict[str, Floats]:
+    """Rows of a table (one a series) by Entity and in one unit; an Entity's series fill each other's gaps."""
+    rows: dict[str, Floats] = {}
+    for one, row in zip(series, table, strict=True):
+        row = in_unit(row, one.key.unit_code, unit_code)
+        known = rows.get(one.key.entity_id)
+        rows[one.key.entity_id] = row if known is None else np.where(np.isnan(known), row, known)
+    return {entity_id: row for entity_id, row in rows.items() if not np.isnan(row).all()}
+
+
+def in_unit(values: Floats, unit_code: str, wanted: str) -> Floats:
+    """Values in another unit: all conversions between the city's units are straight lines."""
+    if not unit_code or not wanted or unit_code == wanted:
+        return values
+    zero = convert(0.0, unit_code, wanted)
+    return values * (convert(1.0, unit_code, wanted) - zero) + zero
+
+
+def moment(document: Document, path: str) -> datetime | None:
+    """An instant of an Entity: a date-time attribute, or when in a list of steps something was first done."""
+    name, _, did = path.partition(":")
+    said = value_of(document, name)
+    if did:
+        said = _first_done(said, did)
+    try:
+        return parse_instant(said, where=path)
+    except BadInput:
+        return None
+
+
+def _first_done(steps: Any, did: str) -> Any:
+    if not isinstance(steps, list):
+        return None
+    done = (one for one in steps if isinstance(one, dict) and one.get("did") == did)
+    return next((one.get("at") for one in done), None)
+
+
+def _converted(value: float, unit_code: str, wanted: str) -> float:
+    return convert(value, unit_code, wanted) if unit_code and wanted else value
