@@ -227,10 +227,10 @@ def reasons(world: World, station: str) -> tuple[Because, ...]:
     return now + world.because(station)
 
 
-def name_of(world: World, station: str) -> str:
-    """What people call the station."""
+def name_of(world: World, station: str) -> str | Mapping[str, str]:
+    """What people call the station, in each language where it has names."""
     name = world.value("stations", station, "name")
-    return name if isinstance(name, str) and name else station.rpartition(":")[2]
+    return name if isinstance(name, str | dict) and name else station.rpartition(":")[2]
 
 
 def is_season(world: World, day: date) -> bool:
