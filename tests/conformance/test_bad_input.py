@@ -1,0 +1,165 @@
+"""Bad input over HTTP: a clear error that names place and cure, and nothing is changed."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+LAMP = {"id": "urn:ngsi-ld:Streetlight:1", "type": "Streetlight", "powerState": {"value": "on"}}
+JSON = {"content-type": "application/json"}
+
+
+async def post(api, content, **headers):
+    return await api.post("/entities", content=content, headers={**JSON, **headers})
+
+
+async def is_empty(api):
+    return (await api.get("/entities?local=true")).json() == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"{'id': 1}",
+        b'{"id": "urn:x:1", "type": "A", "x": NaN}',
+        b'{"id": "urn:x:1", "type": "A", "x": 1e999}',
+        b'{"id": "urn:x:1", "type": "A", "x": ' + b"9" * 5000 + b"}",
+        b'{"id": "urn:x:1", "type": "A", "x": "\\ud800"}',
+        b'{"id": "urn:x:1", "type": "A", "x": "\xff"}',
+        b"\xef\xbb\xbf" + json.dumps(LAMP).encode(),
+        b"[" * 100_000,
+        json.dumps(LAMP).encode() * 2,
+    ],
+)
+async def test_malformed_json_is_an_invalid_request(api, problem, content):
+    said = problem(await post(api, content), 400, "InvalidRequest", "body")
+    assert "column" in said["detail"]
+    assert await is_empty(api)
+
+
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [
+        (b'{"id": "urn:x:1", "type": "A", "x": 1, "x": 2}', "body"),
+        (b'{"id": "urn:x:1", "type": "A", "x": {"value": ' + b"[" * 300 + b"]" * 300 + b"}}", "body"),
+        (b'{"id": "urn:x:1", "type": "A", "x": {"value": ' + b"[" * 40 + b"]" * 40 + b"}}", None),
+        (b'{"id": "urn:x:1", "type": "A", "x": 9223372036854775808}', "x"),
+        (b'{"id": "urn:x:1", "type": "A", "x": "nul \\u0000"}', "x"),
+        (b'{"id": "urn:x:1", "type": "A", "' + b"k" * 900_000 + b'": 1}', None),
+        (b'{"id": "no uri", "type": "A"}', "id"),
+        (b'{"id": "urn:x:1"}', "type"),
+        (b'{"id": "urn:x:1", "type": "A", "x": null}', "x"),
+        (b'{"id": "urn:x:1", "type": "A", "x": {"type": "Prop", "value": 1}}', "x.type"),
+        (
+            b'{"id": "urn:x:1", "type": "A", "x": {"value": 1, "observedAt": "2016-12-31T23:59:60Z"}}',
+            "x.observedAt",
+        ),
+        (b"[]", None),
+        (b"5", None),
+    ],
+)
+async def test_wrong_data_is_refused_where_it_stands(api, problem, content, where):
+    problem(await post(api, content), 400, "BadRequestData", where)
+    assert await is_empty(api)
+
+
+async def test_too_many_attributes_and_positions_are_refused(api, problem):
+    many = {**LAMP, **{f"a{number}": number for number in range(10_000)}}
+    problem(await api.post("/entities", json=many), 400, "BadRequestData")
+    line = {"type": "LineString", "coordinates": [[number / 1e5, 0] for number in range(20_000)]}
+    problem(await api.post("/entities", json={**LAMP, "location": line}), 400, "BadRequestData", "location")
+    bow = {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [1, 0], [0, 1]]]}
+    problem(await api.post("/entities", json={**LAMP, "location": bow}), 400, "BadRequestData")
+    assert await is_empty(api)
+
+
+async def test_observations_of_a_wrong_clock_are_refused(api, problem):
+    soon = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for at in ("1970-01-01T00:00:00Z", soon):
+        body = {**LAMP, "powerState": {"value": "on", "observedAt": at}}
+        said = problem(await api.post("/entities", json=body), 400, "BadRequestData", "powerState.observedAt")
+        assert "clock" in said["hint"]
+        reply = await api.post("/entityOperations/create", json=[body])
+        assert reply.json()["errors"][0]["error"]["where"] == "[0].powerState.observedAt"
+    forecast = {"value": "on", "observedAt": soon, "datasetId": "urn:ngsi-ld:Dataset:forecast:60"}
+    assert (await api.post("/entities", json={**LAMP, "powerState": forecast})).status_code == 201
+
+
+async def test_bodies_have_a_limit(api, problem):
+    large = {**LAMP, "note": "x" * 1_000_000}
+    problem(await api.post("/entities", json=large), 413, "")
+    problem(await api.post("/entityOperations/create", json=[large] * 8), 413, "")
+    batch = [{**large, "id": f"urn:x:{number}"} for number in range(2)]
+    assert (await api.post("/entityOperations/create", json=batch)).status_code == 201
+
+    async def drip():
+        for _ in range(30):
+            yield b"x" * 50_000
+
+    problem(await api.post("/entities", content=drip(), headers=JSON), 413, "")
+
+
+async def test_a_body_needs_its_length(api):
+    request = api.build_request("POST", "/entities", headers=JSON)
+    request.headers.pop("content-length", None)
+    reply = await api.send(request)
+    assert (reply.status_code, reply.content) == (411, b"")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-type": "text/plain"},
+        {"content-type": ""},
+        {"content-type": "application/json; charset=iso-8859-1"},
+        {"content-type": "application/merge-patch+json"},
+        {"content-type": "application/json", "content-encoding": "gzip"},
+    ],
+)
+async def test_other_media_are_refused(api, headers):
+    reply = await api.post("/entities", content=json.dumps(LAMP), headers=headers)
+    assert (reply.status_code, reply.content) == (415, b"")
+    assert reply.headers["accept-post"] == "application/json, application/ld+json"
+    assert await is_empty(api)
+
+
+async def test_media_types_may_carry_parameters(api):
+    reply = await api.post(
+        "/entities", content=json.dumps(LAMP), headers={"content-type": 'Application/JSON; charset="UTF-8"'}
+    )
+    assert reply.status_code == 201
+
+
+async def test_paths_and_methods_that_are_not_there(api, problem):
+    for path in (
+        "/",
+        "/nothing",
+        "/entities/urn:x:1/nothing",
+        "/entities/urn:x:1/attrs/a/b",
+        "/entityOperations",
+    ):
+        problem(await api.get(path), 404, "ResourceNotFound")
+    reply = await api.delete("/types")
+    assert (reply.status_code, reply.headers["allow"]) == (405, "GET, OPTIONS")
+    reply = await api.request("OPTIONS", "/entities")
+    assert (reply.status_code, reply.headers["allow"]) == (204, "POST, GET, OPTIONS")
+
+
+@pytest.mark.parametrize("identifier", ["%00", "%FF", "urn:x:%ED%A0%80", "%3Cscript%3E", "a" * 3000])
+async def test_odd_ids_are_refused(api, problem, identifier):
+    for method in ("GET", "DELETE"):
+        problem(await api.request(method, f"/entities/{identifier}"), 400, "BadRequestData", "entityId")
+
+
+async def test_defects_are_told_without_their_words(api, problem, monkeypatch, caplog):
+    def broken(*_arguments, **_options):
+        raise RuntimeError("the secret of the house")
+
+    monkeypatch.setattr(api.broker, "retrieve", broken)
+    reply = await api.get("/entities/urn:x:1")
+    said = problem(reply, 500, "InternalError")
+    assert "secret" not in reply.text
+    assert said["instance"] == "urn:request:test-request"
+    assert "the secret of the house" in caplog.text
