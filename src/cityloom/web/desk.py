@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ from markupsafe import Markup
 from cityloom import __version__
 from cityloom.web import navigation
 from cityloom.web.addresses import address, entity_path
-from cityloom.web.languages import Language, available
+from cityloom.web.languages import Language, available, said
 from cityloom.web.live import Live
 from cityloom.web.rooms import Rooms
 from cityloom.web.static import FOLDER, StaticFiles
@@ -51,6 +52,7 @@ class Desk:
         )
         texts: Any = environment
         texts.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)
+        environment.filters["paragraphs"] = _paragraphs
         environment.globals.update(
             asset=self.statics.address,
             built=self.statics.has,
@@ -81,3 +83,8 @@ class Desk:
             '<svg class="sign {0}" data-part="sign" aria-hidden="true" focusable="false">'
             '<use href="{1}#sign-{0}"/></svg>'
         ).format(level, self.statics.address("icons.svg"))
+
+
+def _paragraphs(texts: Mapping[str, str], code: str) -> list[str]:
+    """A text of several paragraphs, in the language wanted or in one there is."""
+    return [part.strip() for part in said(texts, code)[0].split("\n\n") if part.strip()]

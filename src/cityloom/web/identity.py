@@ -14,6 +14,8 @@ from cityloom.kernel.actor import ANONYMOUS
 from cityloom.kernel.errors import CityError, NotAllowed
 
 SESSION_COOKIE = "cityloom_session"
+#: Files are for everybody; web hooks show a device's token, which is no account's.
+_OTHERS = ("/static/", "/hooks/")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -27,7 +29,7 @@ class Identify:
         self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not scope["path"].startswith("/static/"):
+        if scope["type"] == "http" and not scope["path"].startswith(_OTHERS):
             await self._identify(scope)
         await self._app(scope, receive, send)
 

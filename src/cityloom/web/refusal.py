@@ -5,45 +5,37 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from cityloom.access.errors import NotSignedIn, PasswordChangeDue, TooManyAttempts
-from cityloom.kernel.errors import BadInput, CityError, Conflict, NotAllowed, NotFound, NotReady, StorageFull
+from cityloom.kernel.errors import CityError
+from cityloom.web.errors import problem, told
 from cityloom.web.languages import noted as n
-from cityloom.web.limits import TooLarge, TooSlow
 from cityloom.web.visit import Visit
 
-#: Most special first: (class, status, what the page is headed with).
-_TABLE: tuple[tuple[type[CityError], int, str], ...] = (
-    (TooLarge, 413, n("That is too large")),
-    (TooSlow, 408, n("That took too long")),
-    (TooManyAttempts, 429, n("Too many attempts")),
-    (NotSignedIn, 401, n("Please sign in")),
-    (NotAllowed, 403, n("This is not yours to do")),
-    (NotFound, 404, n("This is not here")),
-    (Conflict, 409, n("Somebody was here before you")),
-    (StorageFull, 507, n("The city's disk is full")),
-    (NotReady, 503, n("Please try again in a moment")),
-    (BadInput, 400, n("Something in the request is not right")),
-)
+#: What the page of a status is headed with.
+_TITLES: dict[int, str] = {
+    400: n("Something in the request is not right"),
+    401: n("Please sign in"),
+    403: n("This is not yours to do"),
+    404: n("This is not here"),
+    408: n("That took too long"),
+    409: n("Somebody was here before you"),
+    413: n("That is too large"),
+    429: n("Too many attempts"),
+    500: n("Something went wrong here"),
+    503: n("Please try again in a moment"),
+    507: n("The city's disk is full"),
+}
 
 
 def refuse(visit: Visit, error: CityError) -> Response:
     """Answer with an error. A visitor who must sign in first is brought to the sign-in page."""
-    status, title = next(
-        ((status, title) for kind, status, title in _TABLE if isinstance(error, kind)),
-        (500, n("Something went wrong here")),
-    )
+    status = told(error).status
+    title = _TITLES.get(status, _TITLES[400 if status < 500 else 500])
     if not visit.as_json and visit.request.method == "GET":
         if isinstance(error, PasswordChangeDue):
             return visit.redirect("/password")
         if isinstance(error, NotSignedIn):
             return visit.to_sign_in()
-    data = {
-        "type": "about:blank",
-        "title": error.message,
-        "status": status,
-        "detail": error.hint,
-        "where": error.where,
-        "requestId": visit.request.state.request_id,
-    }
+    data = problem(error, instance=visit.request.state.request_id)
     if visit.as_json:
         response = visit.json(data, status=status)
         response.headers["content-type"] = "application/problem+json"

@@ -13,9 +13,16 @@ if TYPE_CHECKING:
     from cityloom.access.audit import AuditLog
     from cityloom.access.entrance import Access
     from cityloom.context.broker import Broker
+    from cityloom.history.follow import Lineage
     from cityloom.history.queries import History
     from cityloom.operations.alerts import Alerts
     from cityloom.people.notices import Notices
+    from cityloom.people.reports import Reports
+    from cityloom.sensing.devices import DeviceRegistry
+    from cityloom.sensing.host import ConnectorHost
+    from cityloom.sensing.models import DataModels
+    from cityloom.sensing.parked import ParkedReadings
+    from cityloom.services.host import ServiceHost
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +44,14 @@ class City:
     demo: Literal["", "replayed", "simulated"] = ""
     #: What every page then says, by language: {"en": "replayed open data of 2014"}.
     badge: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MqttAddress:
+    """Where devices reach the city's own MQTT listener; the host is the one that pages are read from."""
+
+    port: int
+    tls: bool = False
 
 
 class Pace(Protocol):
@@ -73,7 +88,7 @@ class Health(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Rooms:
-    """The house. `pace` is None in a city that lives in the present."""
+    """The house. `pace` is None in a city that lives in the present, `mqtt` in one without a listener."""
 
     city: City
     clock: Clock
@@ -83,5 +98,13 @@ class Rooms:
     history: History
     alerts: Alerts
     notices: Notices
+    reports: Reports
+    lineage: Lineage
+    devices: DeviceRegistry
+    connectors: ConnectorHost
+    parked: ParkedReadings
+    models: DataModels
+    services: ServiceHost
     health: Health
     pace: Pace | None = None
+    mqtt: MqttAddress | None = None

@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from cityloom.kernel.errors import CityError
@@ -21,6 +21,8 @@ from cityloom.web.identity import Identify
 from cityloom.web.languages import noted as n
 from cityloom.web.limits import BodyLimits, LimitBodies
 from cityloom.web.live import Live
+from cityloom.web.ngsild.contexts_in_use import ContextsInUse
+from cityloom.web.ngsild.routes import routes as api_routes
 from cityloom.web.pages.every import every_page
 from cityloom.web.refusal import error_page, refuse
 from cityloom.web.rooms import Rooms
@@ -34,7 +36,9 @@ _WORTH_PACKING = 1_000
 class Site:
     """An ASGI application. `start` when the broker runs; `close` ends the streams before the server stops."""
 
-    def __init__(self, rooms: Rooms, *, limits: BodyLimits | None = None) -> None:
+    def __init__(
+        self, rooms: Rooms, *, limits: BodyLimits | None = None, contexts: ContextsInUse | None = None
+    ) -> None:
         self.rooms = rooms
         self.live = Live(rooms.broker, self._clock_face)
         statics = StaticFiles()
@@ -44,7 +48,7 @@ class Site:
                 Route("/healthz", self._alive),
                 Route("/readyz", self._ready),
                 Route("/static/{name:path}", statics.serve),
-                *self._api_routes(),
+                *api_routes(rooms, contexts),
                 *every_page(self.desk),
             ],
             middleware=[
@@ -66,9 +70,6 @@ class Site:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
-
-    def _api_routes(self) -> list[BaseRoute]:
-        return []
 
     def _clock_face(self) -> dict[str, Any]:
         pace = self.rooms.pace
@@ -105,6 +106,6 @@ class Site:
         return refuse(Visit(self.desk, request), error)
 
 
-def build(rooms: Rooms, *, limits: BodyLimits | None = None) -> Site:
-    """The city's application over its rooms."""
-    return Site(rooms, limits=limits)
+def build(rooms: Rooms, *, limits: BodyLimits | None = None, contexts: ContextsInUse | None = None) -> Site:
+    """The city's application over its rooms. `contexts` loads user @contexts through an allow-list."""
+    return Site(rooms, limits=limits, contexts=contexts)

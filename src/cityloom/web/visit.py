@@ -138,6 +138,10 @@ class Visit:
         """The name of an account; the id itself for others. For pages of the staff."""
         return self.rooms.access.accounts.display_name(actor_id)
 
+    def seconds(self, length: float) -> str:
+        """A length of time in words."""
+        return self.wording.span(timedelta(seconds=length))
+
     def link_to(self, about: str) -> Markup:
         """A link to an Entity by its name, to the list of a type, or the id of what may not be seen."""
         if about.startswith("type:"):

@@ -8,33 +8,50 @@ serves it for looking at, its clock running.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import sys
 import time
+import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import cityloom_catalogue
 from cityloom.access.accounts import Accounts
 from cityloom.access.audit import AuditLog
 from cityloom.access.entrance import Access
 from cityloom.access.passwords import Passwords
 from cityloom.access.roles import ROLES
 from cityloom.adapters.memory.accounts import MemoryAccountStore, MemoryAuditStore
+from cityloom.adapters.memory.device_records import MemoryDeviceStore
 from cityloom.adapters.memory.feed import MemoryFeed
 from cityloom.adapters.memory.history import MemoryHistory
+from cityloom.adapters.memory.parameters import MemoryParameterStore
+from cityloom.adapters.memory.parked_readings import MemoryParkedStore
+from cityloom.adapters.memory.reporters import MemoryPhotoStore, MemoryReporterStore
 from cityloom.adapters.memory.state_table import MemoryStateTable
 from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
+from cityloom.history.follow import Lineage
 from cityloom.history.queries import History
 from cityloom.history.stage import STAGE, HistoryStage
 from cityloom.kernel.actor import CITY, InformationClass
 from cityloom.kernel.errors import BadInput
 from cityloom.ngsild.model import Document, entity, prop
-from cityloom.web.rooms import City, Rooms
+from cityloom.operations.alerts import Alerts
+from cityloom.people.notices import Notices
+from cityloom.people.reports import Reports
+from cityloom.sensing.devices import DeviceRegistry
+from cityloom.sensing.host import ConnectorHost, ConnectorPlugin
+from cityloom.sensing.models import read_models
+from cityloom.sensing.parked import ParkedReadings
+from cityloom.services.host import ServiceHost
+from cityloom.web.rooms import City, MqttAddress, Rooms
 from cityloom.web.site import Site, build
 
+CATALOGUE = Path(cityloom_catalogue.__file__).parent
 CENTRE = (8.95, 56.05)
 BEGINS = datetime(2026, 4, 10, 10, tzinfo=UTC)
 
@@ -109,6 +126,15 @@ class SmallCity:
         self.history_stage = HistoryStage(self.store, pause=0.0)
         self.audit = AuditLog(MemoryAuditStore())
         self.accounts = Accounts(MemoryAccountStore(), self.audit, passwords=Passwords(_quick_hasher()))
+        self.devices = DeviceRegistry(
+            MemoryDeviceStore(), self.broker, self.clock, self.audit, open_access=open_access
+        )
+        self.parked = ParkedReadings(MemoryParkedStore())
+        self.models = read_models([CATALOGUE / "models"])
+        self.connectors = ConnectorHost(
+            self.broker, self.devices, self.parked, self.models, self.clock, [_connector("http_push")]
+        )
+        history = History(self.store, self.broker)
         self.rooms = Rooms(
             city=City(
                 name="Loomby",
@@ -122,8 +148,32 @@ class SmallCity:
             access=Access(self.accounts, open_access=open_access),
             audit=self.audit,
             broker=self.broker,
-            history=History(self.store, self.broker),
+            history=history,
+            alerts=Alerts(self.broker, self.clock),
+            notices=Notices(self.broker, self.clock),
+            reports=Reports(
+                self.broker,
+                self.clock,
+                MemoryReporterStore(),
+                MemoryPhotoStore(),
+                self.audit,
+                bounds=(8.8, 55.97, 9.1, 56.13),
+            ),
+            lineage=Lineage(self.broker, history),
+            devices=self.devices,
+            connectors=self.connectors,
+            parked=self.parked,
+            models=self.models,
+            services=ServiceHost(
+                self.broker,
+                history,
+                self.clock,
+                [],
+                zone=ZoneInfo("Europe/Copenhagen"),
+                store=MemoryParameterStore(),
+            ),
             health=self.health,
+            mqtt=MqttAddress(port=1883),
             pace=self.clock if demo else None,
         )
         self.site: Site = build(self.rooms)
@@ -131,11 +181,14 @@ class SmallCity:
     async def start(self) -> SmallCity:
         self.broker.follow(STAGE, self.history_stage.handle, durable=True)
         await self.broker.start()
+        await self.devices.start()
+        await self.connectors.start()
         self.site.start()
         return self
 
     async def stop(self) -> None:
         self.site.close()
+        await self.connectors.stop()
         await self.broker.stop()
 
     async def write(self, *documents: Document, secrecy: InformationClass | None = None) -> None:
@@ -147,7 +200,8 @@ class SmallCity:
     async def reading(self, entity_type: str, entity_id: str, **values: tuple[Any, str]) -> None:
         """New readings of one Entity at the city's now: temperature=(7.5, "CEL")."""
         attributes = {
-            name: prop(value, at=self.clock.now(), unit=unit or None) for name, (value, unit) in values.items()
+            name: prop(value, at=self.clock.now(), unit=unit or None)
+            for name, (value, unit) in values.items()
         }
         await self.write(entity(entity_type, entity_id, attributes))
 
@@ -183,6 +237,13 @@ class SmallCity:
             await self.broker.upsert_many(CITY, documents, update=True)
             del at
         await self.broker.caught_up()
+
+
+def _connector(name: str) -> ConnectorPlugin:
+    folder = CATALOGUE / "connectors" / name
+    manifest = tomllib.loads((folder / "manifest.toml").read_text())
+    module = importlib.import_module(f"cityloom_catalogue.connectors.{name}.connector")
+    return ConnectorPlugin(manifest, module, {}, name=name)
 
 
 def _quick_hasher() -> Any:
@@ -222,5 +283,5 @@ async def _serve(port: int, days: float) -> None:
 
 
 if __name__ == "__main__":
-    Path("/tmp").exists()
-    asyncio.run(_serve(int(sys.argv[1]) if len(sys.argv) > 1 else 8090, float(sys.argv[2]) if len(sys.argv) > 2 else 2.0))
+    asked = [float(text) for text in sys.argv[1:]]
+    asyncio.run(_serve(int(asked[0]) if asked else 8090, asked[1] if len(asked) > 1 else 2.0))

@@ -78,6 +78,10 @@ class _Projection:
         y = (self._north - place[1]) * self._scale * self._stretch
         return x, y
 
+    def inverse(self, place: Position) -> Position:
+        longitude = self._west + place[0] / self._scale
+        return longitude, self._north - place[1] / self._scale / self._stretch
+
 
 def draw_map(
     items: Sequence[Item], bounds: Bounds, *, roads: Iterable[dict[str, Any]], icons: str, words: str
@@ -110,6 +114,33 @@ def draw_map(
         f'<svg class="plain" viewBox="-20 -20 {WIDTH + 40} {project.height + 40:.0f}" role="img" '
         f'aria-label="{escape(words)}" preserveAspectRatio="xMidYMid meet">{"".join(parts)}</svg>'
     )
+
+
+def draw_plain_map(lines: Iterable[dict[str, Any]], bounds: Bounds, width: int) -> Markup:
+    """Roads alone, as a picture of its own whose every pixel is a place (`place_at`)."""
+    project = _Projection(bounds)
+    share = width / WIDTH
+    courses: list[str] = []
+    dots: list[str] = []
+    for geometry in lines:
+        for line in lines_of(geometry):
+            places = [(x * share, y * share) for x, y in map(project, line)]
+            if len(places) > 1:
+                courses.append(_course(places))
+            else:
+                dots.append(f'<circle cx="{places[0][0]:.0f}" cy="{places[0][1]:.0f}" r="4"/>')
+    height = project.height * share
+    return Markup(  # noqa: S704 - it has no text
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height:.0f}">'
+        f'<rect width="{width}" height="{height:.0f}" fill="#e9ede9"/>'
+        f'<path d="{"".join(courses)}" fill="none" stroke="#8b9793" stroke-width="3" stroke-linecap="round"/>'
+        f'<g fill="#2f5aa8">{"".join(dots)}</g></svg>'
+    )
+
+
+def place_at(bounds: Bounds, x: int, y: int, width: int) -> Position:
+    """Longitude and latitude of a pixel of the plain map."""
+    return _Projection(bounds).inverse((x * WIDTH / width, y * WIDTH / width))
 
 
 def _sign(item: Item, x: float, y: float, icons: str) -> str:

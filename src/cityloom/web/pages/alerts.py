@@ -93,7 +93,8 @@ async def show(visit: Visit) -> Response:
 
 def _page(visit: Visit, alert: Alert, form: Form, *, status: int = 200) -> Response:
     may_handle = visit.actor.may(HANDLE)
-    names = {one.by for one in (*alert.history, *alert.comments)} | {alert.assigned_to}
+    by = [one.by for one in alert.history] + [one.by for one in alert.comments]
+    names = {*by, alert.assigned_to}
     data = {
         **alert_row(visit, alert),
         "subCategory": alert.sub_category,

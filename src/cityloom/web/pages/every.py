@@ -5,13 +5,56 @@ from __future__ import annotations
 from starlette.routing import BaseRoute
 
 from cityloom.web.desk import Desk
-from cityloom.web.pages import alerts, entities, follow_live, home, map_page, preferences, signing_in
+from cityloom.web.pages import (
+    about,
+    account,
+    accounts,
+    alerts,
+    devices,
+    entities,
+    follow,
+    follow_live,
+    home,
+    map_page,
+    notices,
+    open_data,
+    parked,
+    preferences,
+    report,
+    reports,
+    services,
+    signing_in,
+    system,
+)
+from cityloom.web.pages.hooks import hook_route
 from cityloom.web.pages.routing import Pages
+
+_PARTS = (
+    preferences,
+    signing_in,
+    follow_live,
+    home,
+    map_page,
+    entities,
+    alerts,
+    notices,
+    report,
+    reports,
+    devices,
+    parked,
+    services,
+    system,
+    follow,
+    account,
+    accounts,
+    open_data,
+    about,
+)
 
 
 def every_page(desk: Desk) -> list[BaseRoute]:
     """Every page's routes, over one desk."""
     pages = Pages(desk)
-    for module in (preferences, signing_in, follow_live, home, map_page, entities, alerts):
+    for module in _PARTS:
         module.add(pages)
-    return pages.routes
+    return [*pages.routes, hook_route(desk)]

@@ -1,0 +1,79 @@
+"""Open data: every type that has open things, to download whole, and the API to ask for more."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from starlette.background import BackgroundTask
+from starlette.responses import FileResponse, Response
+
+from cityloom.kernel.actor import ANONYMOUS
+from cityloom.kernel.errors import NotFound
+from cityloom.ngsild.model import Document, value_of
+from cityloom.web.looks import looks
+from cityloom.web.pages.entity_history import span_of
+from cityloom.web.pages.routing import Pages
+from cityloom.web.visit import Visit
+
+#: Formats of whole histories.
+FORMATS = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
+#: Without a range, a download holds this much.
+USUAL = timedelta(days=7)
+
+
+def add(pages: Pages) -> None:
+    pages.get("/open-data", browse)
+    pages.data("/open-data/{type}.{format}", download)
+
+
+async def browse(visit: Visit) -> Response:
+    """What is open, whoever asks: also somebody signed in gets here what everybody gets."""
+    types = visit.rooms.broker.types(ANONYMOUS)
+    rows = [_row(visit, name, count) for name, count in types.items()]
+    return visit.render("open-data.html", {"types": rows}, days=USUAL.days)
+
+
+def _row(visit: Visit, name: str, count: int) -> dict[str, Any]:
+    first = next(iter(visit.rooms.broker.of_type(ANONYMOUS, name)), None)
+    return {
+        "type": name,
+        "title": visit.wording.type_name(name, plural=True),
+        "icon": looks()[name].icon if name in looks() else "dot",
+        "count": count,
+        "licence": _licence(visit, first),
+        "source": _source(visit, first),
+        "downloads": {form: f"/open-data/{name}.{form}" for form in ("json", *FORMATS)},
+    }
+
+
+def _licence(visit: Visit, document: Document | None) -> str:
+    return visit.wording.said(value_of(document, "license")) if document else ""
+
+
+def _source(visit: Visit, document: Document | None) -> str:
+    if document is None:
+        return ""
+    return visit.wording.said(value_of(document, "dataProvider") or value_of(document, "source"))
+
+
+async def download(visit: Visit) -> Response:
+    """The things of a type as JSON (as they are now), or their history as CSV or Parquet."""
+    name, form = visit.part("type"), visit.part("format")
+    if name not in visit.rooms.broker.types(ANONYMOUS) or form not in ("json", *FORMATS):
+        raise NotFound("There is no such open data", hint="See the list of open data.")
+    if form == "json":
+        return visit.json(visit.rooms.broker.of_type(ANONYMOUS, name))
+    span = span_of(visit, everything=True)
+    since = span.since or visit.rooms.clock.now() - USUAL
+    path = await asyncio.to_thread(
+        visit.rooms.history.export, ANONYMOUS, f"type:{name}", form, None, since, span.until
+    )
+    return FileResponse(
+        path,
+        media_type=FORMATS[form],
+        filename=f"{name}.{form}",
+        headers={"cache-control": "no-store"},
+        background=BackgroundTask(path.unlink, missing_ok=True),
+    )
