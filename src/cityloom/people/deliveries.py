@@ -228,6 +228,7 @@ class Deliveries:
                 await self._edit(other.id, confirmed, "confirm")
         alarm = self.ledger.alarm(found.alert)
         if alarm is not None:
+            await self._editing.edit(CITY, alarm.id, _first_receipt(now), trace="people:confirm")
             await self._chasing.bring_up_to_date(alarm)
         return found
 
@@ -301,6 +302,15 @@ class Deliveries:
         else:
             self._awaited.pop(delivery.id, None)
         self._codes[delivery.code_digest] = delivery.id
+
+
+def _first_receipt(now: datetime) -> Callable[[Document], Edits]:
+    """Notes on the Alert when somebody first said that they know, so that it can be counted."""
+
+    def edits(alert: Document) -> Edits:
+        return {} if "confirmedAt" in alert["attrs"] else {"confirmedAt": prop(format_instant(now))}
+
+    return edits
 
 
 def _not_found(message: str) -> ResourceNotFound:

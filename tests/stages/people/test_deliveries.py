@@ -200,6 +200,7 @@ async def test_confirm_with_the_code_counts_for_every_channel(broker, clock, del
     assert await deliveries.escalate(clock.at) == []
     again = await deliveries.confirm(code_to_device(broker))
     assert again.confirmed_at == confirmed.confirmed_at
+    assert value_of(broker.retrieve(CITY, ALERT), "confirmedAt") == "2026-04-12T16:10:00Z"
 
 
 async def test_a_receipt_for_the_milder_warning_is_none_for_the_worse(broker, deliveries):
