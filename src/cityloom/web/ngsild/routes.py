@@ -35,6 +35,7 @@ from cityloom.web.ngsild.provision import (
 from cityloom.web.ngsild.services import Services
 from cityloom.web.ngsild.source_identity import identify
 from cityloom.web.ngsild.temporal import query_evolutions, retrieve_evolution
+from cityloom.web.openapi import openapi_route
 from cityloom.web.rooms import Rooms
 
 _SHOWN = frozenset({"format", "options", "attrs", "pick", "omit", "lang", "datasetId", "local"})
@@ -348,4 +349,4 @@ def routes(rooms: Rooms, contexts: ContextsInUse | None = None) -> list[BaseRout
         started=datetime.now(UTC),
         contexts=contexts or ContextsInUse(),
     )
-    return [Mount(ROOT, app=NgsiLd(OPERATIONS, services))]
+    return [Mount(ROOT, app=NgsiLd(OPERATIONS, services)), openapi_route(OPERATIONS)]
