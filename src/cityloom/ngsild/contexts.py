@@ -7,6 +7,7 @@ on documents that were loaded elsewhere and says which ones it misses.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import Any
@@ -19,10 +20,7 @@ from cityloom.ngsild.names import check_name, is_simple_name
 from cityloom.ngsild.term_definitions import SCHEME, TermMap, define_terms
 
 CORE_CONTEXT_URI = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.9.jsonld"
-_CORE_PREFIXES = (
-    "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context",
-    "http://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context",
-)
+_CORE_URI = re.compile(r"https?://uri\.etsi\.org/ngsi-ld/v1/ngsi-ld-core-context(?:-v\d+\.\d+)?\.jsonld")
 _CORE_FILE = files("cityloom.ngsild") / "data" / "ngsi-ld-core-context-v1.9.jsonld"
 
 #: @contexts that one @context may draw in, itself included.
@@ -39,7 +37,7 @@ _CORE_BY_IRI = {iri: term for term, iri in _CORE_TERMS.terms.items() if iri is n
 
 def is_core(uri: str) -> bool:
     """Whether a URI names some version of the core @context; all of them mean the bundled one."""
-    return uri.startswith(_CORE_PREFIXES)
+    return _CORE_URI.fullmatch(uri) is not None
 
 
 def iri_of(name: str) -> str:

@@ -173,6 +173,13 @@ def test_resolve_says_which_context_is_not_available():
         context("https://city.example/none.jsonld")
 
 
+def test_resolve_takes_every_published_core_for_the_bundled_one():
+    for version in ("", "-v1.3", "-v1.8", "-v1.9"):
+        assert context(f"https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context{version}.jsonld") is CORE
+    with pytest.raises(LdContextNotAvailable):
+        context("https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-non-existing.jsonld")
+
+
 def test_resolve_refuses_a_circle_of_contexts():
     documents = {
         "https://city.example/a.jsonld": {"@context": "https://city.example/b.jsonld"},
