@@ -102,11 +102,12 @@ def _connector(city: DemoCity) -> ConnectorPlugin:
 
 
 async def _fill(house: House, city: DemoCity, at: datetime) -> None:
+    # The past first: a series that has begun takes none.
+    await asyncio.to_thread(backfill, city, house.store, at, ShownProgress(sys.stderr))
     seeds = await asyncio.to_thread(city.seeds, at)
     outcome = await house.broker.upsert_many(CITY, seeds, update=True, trace=f"demo:{city.id}")
     for entity_id, error in outcome.errors:
         raise BadInput(f"{entity_id}: {error.message}", hint=error.hint, where=f"cities/{city.id}")
-    await asyncio.to_thread(backfill, city, house.store, at, ShownProgress(sys.stderr))
 
 
 def _remember(folder: CityFolder, city: DemoCity, replay: Replay) -> None:

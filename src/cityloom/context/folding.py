@@ -27,7 +27,7 @@ ENOUGH = 20_000
 #: Seconds before a fold that found no room is tried again.
 PAUSE = 5.0
 #: Changes that stay in the feed although everybody has passed them.
-RETENTION = 100_000
+RETENTION = 20_000
 
 
 class Folding:

@@ -25,6 +25,8 @@ Handler = Callable[[list[Change]], Awaitable[None]]
 BATCH = 5000
 #: Changes kept in memory for stages that keep up; up to twice as many for a moment.
 RECENT = 16_384
+#: Bytes of their documents that are kept in memory.
+RECENT_BYTES = 16 * 1024 * 1024
 #: Seconds before a failed batch is tried again: doubled from the first to the last.
 FIRST_PAUSE = 0.1
 LAST_PAUSE = 30.0
@@ -50,12 +52,14 @@ class StageStatus(msgspec.Struct, frozen=True):
 
 
 class Recent:
-    """The newest changes, without holes."""
+    """The newest changes, without holes: at most `keep` of them, and about `keep_bytes` of documents."""
 
-    def __init__(self, last_sequence: int, keep: int = RECENT) -> None:
+    def __init__(self, last_sequence: int, keep: int = RECENT, keep_bytes: int = RECENT_BYTES) -> None:
         self._changes: list[Change] = []
         self._before = last_sequence
         self._keep = keep
+        self._keep_bytes = keep_bytes
+        self._bytes = 0
 
     @property
     def before(self) -> int:
@@ -69,10 +73,19 @@ class Recent:
 
     def add(self, changes: Sequence[Change]) -> None:
         self._changes.extend(changes)
-        if len(self._changes) > 2 * self._keep:
-            surplus = len(self._changes) - self._keep
-            del self._changes[:surplus]
-            self._before += surplus
+        self._bytes += sum(len(change.document) for change in changes)
+        # Twice the room before anything is moved, so that moving costs little a change.
+        if len(self._changes) > 2 * self._keep or self._bytes > 2 * self._keep_bytes:
+            self._forget()
+
+    def _forget(self) -> None:
+        surplus, left = 0, self._bytes
+        for change in self._changes:
+            if len(self._changes) - surplus <= self._keep and left <= self._keep_bytes:
+                break
+            surplus, left = surplus + 1, left - len(change.document)
+        del self._changes[:surplus]
+        self._before, self._bytes = self._before + surplus, left
 
     def after(self, sequence: int, limit: int) -> list[Change]:
         """Changes after `sequence`, which must not be before `before`."""

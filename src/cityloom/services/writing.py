@@ -52,7 +52,6 @@ class Writer:
         self._documents: dict[str, Document] = {}
         self._opened: dict[str, str] = {}
         self._closed: list[str] = []
-        self._because: dict[tuple[str, ...], Instance] = {}
         self._measured = {(need.type, name) for need in manifest.needs for name in need.attributes}
 
     def write(self, facts: Iterable[Fact]) -> Written:
@@ -85,6 +84,8 @@ class Writer:
             )
         target = self._documents.setdefault(fact.entity, entity(type_name, fact.entity, {}))
         target["attrs"].setdefault(fact.attribute, []).append(self._estimated(fact))
+        if fact.because is None:
+            self._give_reasons(target)
 
     @_fact.register
     def _raised(self, fact: AlertRaised) -> None:
@@ -147,13 +148,17 @@ class Writer:
                         "Write an attribute of its own.",
                         "writes",
                     )
-        extra = {"because": [json_value(self._reasons(fact.because, document["id"]))]}
-        if "dataOrigin" not in document["attrs"]:
-            extra["dataOrigin"] = [prop(ORIGIN)]
         there = self._documents.setdefault(
             document["id"], {key: value for key, value in document.items() if key != "attrs"} | {"attrs": {}}
         )
-        there["attrs"] |= document["attrs"] | extra
+        if self._world.type_of(document["id"]) is None:
+            there["attrs"] |= document["attrs"]
+            there["attrs"]["because"] = [json_value(self._reasons(fact.because, document["id"]))]
+            there["attrs"].setdefault("dataOrigin", [prop(ORIGIN)])
+        else:
+            # What was measured of this Entity stays so; only what is written here is an estimate.
+            there["attrs"] |= {name: _badged(items) for name, items in document["attrs"].items()}
+            self._give_reasons(there, fact.because)
 
     @_fact.register
     def _wished(self, fact: CommandWished) -> None:
@@ -176,7 +181,9 @@ class Writer:
         self._documents[command_id] = entity("Command", command_id, attributes)
 
     def _estimated(self, fact: Estimate) -> Instance:
-        attributes: dict[str, Instance] = {"dataOrigin": prop(ORIGIN), "because": self._reasons_of(fact)}
+        attributes: dict[str, Instance] = {"dataOrigin": prop(ORIGIN)}
+        if fact.because is not None:
+            attributes["because"] = json_value(msgspec.to_builtins(fact.because))
         for name, number in (("low", fact.low), ("high", fact.high), ("level", fact.level)):
             if number is not None:
                 attributes[name] = prop(number)
@@ -189,14 +196,15 @@ class Writer:
         dataset = forecast_dataset(fact.horizon) if fact.horizon else None
         return prop(fact.value, at=self._at, unit=fact.unit, dataset=dataset, attributes=attributes)
 
-    def _reasons_of(self, fact: Estimate) -> Instance:
-        if fact.because is not None:
-            return json_value(msgspec.to_builtins(fact.because))
-        # The same Entity has many estimates in one decision, and looks do not change while writing.
-        key = (fact.entity,)
-        if key not in self._because:
-            self._because[key] = json_value(self._reasons(None, fact.entity))
-        return self._because[key]
+    def _give_reasons(self, document: Document, because: Sequence[Because] | None = None) -> None:
+        """The reasons of this service stand once on an Entity, in a dataset of their own.
+
+        Looks do not change while writing, so they are the same for all that is said of it.
+        """
+        if "because" not in document["attrs"]:
+            reasons = json_value(self._reasons(because, document["id"]))
+            reasons["datasetId"] = f"urn:ngsi-ld:Dataset:service:{self._manifest.id}"
+            document["attrs"]["because"] = [reasons]
 
     def _reasons(self, because: Sequence[Because] | None, about: str) -> list[object]:
         reasons = self._world.because(about) if because is None else because
@@ -265,6 +273,10 @@ def iso_duration(length: timedelta) -> str:
 
 def _words(words: Words) -> Instance:
     return {"type": "LanguageProperty", "languageMap": dict(words)}
+
+
+def _badged(items: list[Instance]) -> list[Instance]:
+    return [{**item, "attrs": {"dataOrigin": [prop(ORIGIN)], **item.get("attrs", {})}} for item in items]
 
 
 def _slug(key: str) -> str:

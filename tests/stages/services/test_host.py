@@ -231,18 +231,31 @@ async def test_an_estimate_stands_beside_what_is_measured(broker, host_of, serie
         "high": 26.0,
         "level": 0.9,
         "validAt": "2026-04-12T12:30:00Z",
-        "because": [
-            {
-                "about": MAST,
-                "attribute": "temperature",
-                "since": "2026-04-12T11:10:00Z",
-                "until": "2026-04-12T12:10:00Z",
-                "count": 3,
-                "missing": 3,
-                "note": "steps of PT10M",
-            }
-        ],
     }
+    reasons = instance_of(mast, "because", "urn:ngsi-ld:Dataset:service:heat")
+    assert reasons["json"] == [
+        {
+            "about": MAST,
+            "attribute": "temperature",
+            "since": "2026-04-12T11:10:00Z",
+            "until": "2026-04-12T12:10:00Z",
+            "count": 3,
+            "missing": 3,
+            "note": "steps of PT10M",
+        }
+    ]
+
+
+async def test_what_is_written_on_a_measured_entity_leaves_its_badge(broker, host_of, clock, service_of):
+    def rate(world, at):
+        yield EntityWritten(document=entity("WeatherObserved", MAST, {"comfort": prop("mild", at=at)}))
+
+    await put_mast(broker, 25.0, dataOrigin=prop("replayed"))
+    writes = [{"type": "WeatherObserved", "attributes": ["comfort"]}]
+    await host_of(service_of(rate, writes=writes)).run_due()
+    mast = broker.retrieve(CITY, MAST)
+    assert value_of(mast, "dataOrigin") == "replayed"
+    assert instance_of(mast, "comfort")["attrs"]["dataOrigin"][0]["value"] == "estimated"
 
 
 async def test_an_entity_is_written_with_reasons_and_badge_and_a_wish_once(
