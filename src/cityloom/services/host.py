@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -26,12 +26,14 @@ from cityloom.services.recording import Recorder, trace_of
 from cityloom.services.seeing import documents_seen, views_seen
 from cityloom.services.timetable import Timetable
 from cityloom.services.training import TrainingPlan, learn
-from cityloom.services.world import World
+from cityloom.services.world import View, World
 from cityloom.services.writing import Writer, Written
 
 #: A service that fails so often in a row is parked; a broken one at once.
 FAILURES_BEFORE_PARKED = 3
 STAGE = "services"
+#: Machine seconds that history may be behind.
+HISTORY_PATIENCE_S = 20.0
 MANAGE = "services:manage"
 
 State = Literal["waiting", "working", "failing", "parked"]
@@ -70,6 +72,7 @@ class _Running:
         self.turn = asyncio.Lock()
         self.state: State = "waiting"
         self.failures = 0
+        self.rests_until = float("-inf")
         self.error = ""
         self.last_run: datetime | None = None
         self.woken_by = ""
@@ -90,15 +93,23 @@ class ServiceHost:
         *,
         zone: ZoneInfo,
         store: ParameterStore,
+        remembered: Callable[[], Awaitable[None]] | None = None,
         tick_s: float = 0.25,
+        rest_s: float = 2.0,
     ) -> None:
-        """`tick_s`: machine seconds between two looks at the city's clock, whose speed may change."""
+        """`remembered` returns once history has taken in what is in the state, so that both tell the same.
+
+        `tick_s`: machine seconds between two looks at the city's clock, whose speed may change. `rest_s`:
+        machine seconds before a decision is tried again that nobody is to blame for.
+        """
         self._context = context
         self._series = series
         self._clock = clock
         self._zone = zone
         self._store = store
+        self._remembered = remembered
         self._tick_s = tick_s
+        self._rest_s = rest_s
         self._running = {service.id: _Running(service, zone) for service in services}
         self._occasions = Occasions()
         self._recorder = Recorder(context, self._occasions)
@@ -170,11 +181,15 @@ class ServiceHost:
             await asyncio.sleep(self._tick_s)
 
     async def _look(self, running: _Running) -> None:
+        if time.monotonic() < running.rests_until:
+            return
         for slot in running.timetable.due(self._clock.now()):
-            await self._decide(running, slot.at, slot.name)
+            if not await self._decide(running, slot.at, slot.name):
+                running.timetable.again(slot)
+                running.rests_until = time.monotonic() + self._rest_s
 
     async def _on_changes(self, changes: list[Change]) -> None:
-        wakes: list[Coroutine[Any, Any, None]] = []
+        wakes: list[Coroutine[Any, Any, bool]] = []
         for running in self._running.values():
             types = set(running.service.manifest.wakes_on.changes)
             own = trace_of(running.service.id)
@@ -192,34 +207,38 @@ class ServiceHost:
 
     async def _decide(
         self, running: _Running, at: datetime, woken_by: str, changed: frozenset[str] = frozenset()
-    ) -> None:
+    ) -> bool:
+        """False when it could not decide and nobody was at fault."""
         async with running.turn:
             if running.state == "parked":
-                return
+                return True
             began = time.perf_counter()
             try:
                 written = await self._think(running, at, woken_by, changed)
                 refused = await self._recorder.record(running.service.manifest, written, at)
             except Exception as error:  # noqa: BLE001 a plugin may raise anything, and the city goes on
                 self._failed(running, error)
+                if isinstance(error, NotReady):
+                    return False
             else:
                 running.state, running.failures, running.error = "working", 0, refused
                 running.facts = written.facts
             running.last_run, running.woken_by = at, woken_by
             running.duration_s = time.perf_counter() - began
+            return True
 
     async def _think(
         self, running: _Running, at: datetime, woken_by: str, changed: frozenset[str]
     ) -> Written:
         service = running.service
-        documents = documents_seen(service.manifest, self._context)
+        views = await self._look_around(service, at)
         occasions = self._occasions.of(service.id)
         trained = self._trained(running)
 
         def think() -> tuple[Written, int]:
             world = World(
                 service.manifest,
-                views_seen(service.manifest, documents, self._series, at),
+                views,
                 settings=settings_on(service.manifest, local_day(at, self._zone), service.overrides),
                 zone=self._zone,
                 messages=service.messages,
@@ -246,6 +265,21 @@ class ServiceHost:
         at_once = isinstance(error, BrokenPlugin | TimeoutError)
         parked = at_once or running.failures >= FAILURES_BEFORE_PARKED
         running.state = "parked" if parked else "failing"
+
+    async def _look_around(self, service: CityService, at: datetime) -> dict[str, View]:
+        """What the service may see. Raises NotReady when history does not answer in time."""
+        try:
+            async with asyncio.timeout(HISTORY_PATIENCE_S):
+                if self._remembered is not None:
+                    await self._remembered()
+                documents = documents_seen(service.manifest, self._context)
+                return await in_thread(
+                    lambda: views_seen(service.manifest, documents, self._series, at),
+                    name=f"view of {service.id}",
+                    deadline_s=HISTORY_PATIENCE_S,
+                )
+        except TimeoutError:
+            raise NotReady("History does not answer in time", hint="It is tried again.") from None
 
     # Learning
 

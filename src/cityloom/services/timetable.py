@@ -48,6 +48,10 @@ class Timetable:
                 self.missed = slot.at
         return sorted(found, key=lambda slot: slot.at)
 
+    def again(self, slot: Slot) -> None:
+        """A slot could not be decided, and nobody was at fault: it is due again while it is worth it."""
+        self.done[slot.name] = slot.at - timedelta(microseconds=1)
+
     def next_due(self, now: datetime) -> datetime | None:
         """When the next slot is decided; None for a service that changes alone wake."""
         delay = self._wakes.delay_length

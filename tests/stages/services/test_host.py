@@ -433,16 +433,39 @@ async def test_a_service_that_recovers_is_working_again(broker, host_of, clock, 
     assert (host.status()[0].state, host.status()[0].error) == ("working", "")
 
 
-async def test_not_ready_is_nobodys_fault(broker, host_of, clock, service_of):
-    def wait(world, at):
-        raise NotReady("History is being read", hint="It is tried again.")
+async def test_not_ready_is_nobodys_fault_and_the_slot_is_decided_once_it_can_be(
+    broker, host_of, clock, service_of
+):
+    waits, runs = [True, True], []
 
-    host = host_of(service_of(wait))
-    for _ in range(5):
-        await host.run_due()
-        clock.move(minutes=10)
+    def wait(world, at):
+        runs.append(at)
+        if waits and waits.pop():
+            raise NotReady("History is being read", hint="It is tried again.")
+        return []
+
+    host = host_of(service_of(wait), rest_s=0.0)
+    await host.run_due()
     assert host.status()[0].state == "waiting"
     assert "History is being read" in host.status()[0].error
+    for _ in range(3):
+        clock.move(seconds=10)
+        await host.run_due()
+    assert runs == [datetime(2026, 4, 12, 12, 0, tzinfo=UTC)] * 3
+    assert (host.status()[0].state, host.status()[0].error) == ("working", "")
+
+
+async def test_not_ready_is_given_a_rest(broker, host_of, clock, service_of):
+    runs = []
+
+    def wait(world, at):
+        runs.append(at)
+        raise NotReady("History is being read", hint="It is tried again.")
+
+    host = host_of(service_of(wait), rest_s=3600.0)
+    await host.run_due()
+    await host.run_due()
+    assert len(runs) == 1
 
 
 async def test_a_service_that_overruns_its_deadline_is_parked_and_the_city_goes_on(
@@ -618,6 +641,25 @@ async def test_a_training_that_fails_leaves_what_was_learned(
     assert host.status()[0].provenance == {"trainedAt": "2026-04-01T00:00:00Z"}
     await host.run_due()
     assert host.status()[0].state == "working"
+
+
+async def test_a_service_waits_until_history_has_taken_in_the_state(broker, host_of, service_of):
+    order = []
+
+    async def remembered():
+        order.append("history")
+
+    host = host_of(service_of(lambda world, at: order.append("service") or []), remembered=remembered)
+    await host.run_due()
+    assert order == ["history", "service"]
+
+
+async def test_a_history_that_stays_behind_is_nobodys_fault(broker, host_of, service_of, monkeypatch):
+    monkeypatch.setattr("cityloom.services.host.HISTORY_PATIENCE_S", 0.01)
+    host = host_of(service_of(say_nothing), remembered=asyncio.Event().wait)
+    await host.run_due()
+    assert host.status()[0].state == "waiting"
+    assert "History does not answer" in host.status()[0].error
 
 
 # Settings
