@@ -81,12 +81,13 @@ def _calendar_edges(since: datetime, until: datetime, step: Step) -> Integers:
     edges = [to_millis(since)]
     end = to_millis(until)
     while edges[-1] < end:
-        edges.append(to_millis(_add(since, step, len(edges))))
+        edges.append(to_millis(shifted(since, step, len(edges))))
         _check_count(len(edges) - 1)
     return np.array(edges, np.int64)
 
 
-def _add(since: datetime, step: Step, times: int) -> datetime:
+def shifted(since: datetime, step: Step, times: int) -> datetime:
+    """An instant some steps later, or (negative) earlier, by the calendar of its own time zone."""
     months = since.month - 1 + step.months * times
     year, month = since.year + months // 12, months % 12 + 1
     day = min(since.day, monthrange(year, month)[1])

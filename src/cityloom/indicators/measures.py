@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from cityloom.history.periods import parse_step
-from cityloom.kernel.errors import BrokenPlugin
+from cityloom.history.periods import Step, parse_step
+from cityloom.kernel.errors import BadInput, BrokenPlugin
 
 
 class Measure(msgspec.Struct, frozen=True, kw_only=True, tag_field="verb", forbid_unknown_fields=True):
@@ -172,8 +172,7 @@ def read_measures(raw: object, *, where: str) -> tuple[AnyMeasure, ...]:
 
 def _check(measure: Measure, *, where: str) -> None:
     for name in ("period", "every", "hold", "step"):
-        if text := getattr(measure, name, ""):
-            parse_step(text, where=f"{where}.{name}")
+        _check_length(getattr(measure, name, None), where=f"{where}.{name}")
     if measure.sees not in ("open", "internal"):
         raise BrokenPlugin(
             f"`sees` is {measure.sees!r}",
@@ -184,3 +183,14 @@ def _check(measure: Measure, *, where: str) -> None:
         raise BrokenPlugin(
             "A share of time needs `above` or `below`, and not both", hint="Write one of them.", where=where
         )
+
+
+def _check_length(text: str | None, *, where: str) -> None:
+    if text is None:
+        return
+    try:
+        step = parse_step(text)
+    except BadInput as error:
+        raise BrokenPlugin(error.message, hint=error.hint, where=where) from None
+    if step == Step():
+        raise BrokenPlugin("It has no length", hint="Write PT1H, P1D, P28D or such.", where=where)

@@ -1,0 +1,65 @@
+"""Evidence as files, named by the SHA-256 of their content."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from hashlib import sha256
+from pathlib import Path
+
+from cityloom.kernel.errors import StorageFull
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class FileEvidenceStore:
+    """An `EvidenceStore` in a folder. A file is there whole or not at all, also after a power cut."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def put(self, data: bytes) -> str:
+        digest = sha256(data).hexdigest()
+        path = self._path(digest)
+        if self.get(digest) is not None:
+            return digest
+        unfinished = path.with_name(f"{digest}.{os.getpid()}.part")
+        try:
+            path.parent.mkdir(exist_ok=True)
+            with unfinished.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+            _sync(path.parent)
+            _sync(self._folder)
+        except OSError as error:
+            unfinished.unlink(missing_ok=True)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StorageFull(
+                    "The disk is full; the file was not kept", hint="Make room on the city's disk."
+                ) from error
+            raise
+        return digest
+
+    def get(self, digest: str) -> bytes | None:
+        if not _DIGEST.fullmatch(digest):
+            return None
+        try:
+            data = self._path(digest).read_bytes()
+        except FileNotFoundError:
+            return None
+        return data if sha256(data).hexdigest() == digest else None
+
+    def _path(self, digest: str) -> Path:
+        return self._folder / digest[:2] / digest
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

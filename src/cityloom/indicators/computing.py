@@ -1,0 +1,197 @@
+"""Works the bound indicators out, again and again by the city's time, and writes them as Entities."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime, tzinfo
+
+import msgspec
+
+from cityloom.context.broker import Broker
+from cityloom.context.editing import Editing
+from cityloom.history.periods import Step, parse_step, shifted
+from cityloom.history.queries import History
+from cityloom.indicators import writing
+from cityloom.indicators.framework import Framework
+from cityloom.indicators.measures import AnyMeasure
+from cityloom.indicators.measuring import work_out
+from cityloom.indicators.model import VALUE, DataPoint, Indicator, Measured
+from cityloom.indicators.view import View
+from cityloom.kernel.actor import ANONYMOUS, CITY, Actor, InformationClass
+from cityloom.kernel.errors import CityError
+from cityloom.kernel.time import Clock
+from cityloom.ngsild.model import Document, value_of
+
+_log = logging.getLogger(__name__)
+
+#: Seconds of the machine's time between two looks at the city's clock.
+LOOK_EVERY = 5.0
+
+_SEES = {
+    "open": frozenset({InformationClass.OPEN}),
+    "internal": frozenset({InformationClass.OPEN, InformationClass.INTERNAL}),
+}
+_TRACE = "indicators:computed"
+_Documents = dict[tuple[str, str], list[Document]]
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """A measure that failed, shown on the page of its indicator until it works again."""
+
+    point_id: str
+    error: str
+    at: datetime
+
+
+class Computing:
+    """Keeps the Entities of all data points up to date. Works the same result out from the same data."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        history: History,
+        clock: Clock,
+        frameworks: Sequence[Framework],
+        *,
+        zone: tzinfo,
+        figures: Mapping[str, float],
+        editing: Editing,
+    ) -> None:
+        self._broker = broker
+        self._history = history
+        self._clock = clock
+        self._frameworks = frameworks
+        self._zone = zone
+        self._figures = figures
+        self._editing = editing
+        self._through: dict[str, datetime] = {}
+        self._troubles: dict[str, Trouble] = {}
+        self._turn = asyncio.Lock()
+
+    @property
+    def troubles(self) -> Mapping[str, Trouble]:
+        """The measures that failed last time, by the id of the data point."""
+        return self._troubles
+
+    async def publish_all(self) -> None:
+        """Write every data point that has no Entity yet, and what the framework says of the others."""
+        for framework in self._frameworks:
+            for indicator, point in framework.points():
+                attributes = writing.static(framework, indicator, point)
+                if self._broker.find(CITY, point.id) is None:
+                    attributes = writing.unreported() | attributes
+                await self.write(point, attributes)
+
+    async def tick(self) -> int:
+        """Work out what is due by the city's time; returns how many values were looked at."""
+        async with self._turn:
+            now = self._clock.now()
+            due = [
+                (framework, measure, until)
+                for framework in self._frameworks
+                for measure in framework.measures
+                for until in [begin_of(now, parse_step(measure.every), self._zone)]
+                if self._through.get(_key(framework, measure)) != until
+            ]
+            documents: _Documents = {}
+            for framework, measure, until in due:
+                await self._compute(framework, measure, until, documents)
+                self._through[_key(framework, measure)] = until
+        return len(due)
+
+    async def keep_ticking(self) -> None:
+        """Look at the city's clock until cancelled."""
+        while True:
+            try:
+                await self.tick()
+            except CityError as error:
+                _log.warning("Indicators wait: %s", error)
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def write(self, point: DataPoint, attributes: writing.Attributes) -> None:
+        """Let the Entity of a data point say this. Nothing is written when it does already."""
+        if self._broker.find(CITY, point.id) is None:
+            await self._broker.create(CITY, writing.new_entity(point, attributes), trace=_TRACE)
+            return
+        await self._editing.edit(
+            CITY, point.id, lambda document: writing.edits(document, attributes), trace=_TRACE
+        )
+
+    async def _compute(
+        self, framework: Framework, measure: AnyMeasure, until: datetime, documents: _Documents
+    ) -> None:
+        indicator, point = _point_of(framework, measure)
+        view = self._view(measure, point, until, documents)
+        try:
+            found = await asyncio.to_thread(work_out, measure, view)
+        except Exception as error:  # noqa: BLE001 - one broken measure must not stop the others
+            _log.warning("The measure of %s failed", point.id, exc_info=error)
+            self._troubles[point.id] = Trouble(point.id, f"{type(error).__name__}: {error}", until)
+            return
+        self._troubles.pop(point.id, None)
+        await self._say(framework, indicator, point, measure, found)
+
+    async def _say(
+        self,
+        framework: Framework,
+        indicator: Indicator,
+        point: DataPoint,
+        measure: AnyMeasure,
+        found: Measured,
+    ) -> None:
+        known = self._broker.find(CITY, point.id)
+        if known is not None and value_of(known, "calculationMethod") == "manual" and VALUE in known["attrs"]:
+            return  # what somebody entered stands until they withdraw it
+        enough = found.coverage is None or found.coverage >= measure.minimum_coverage
+        attributes = writing.computed(
+            framework,
+            indicator,
+            point,
+            found,
+            reported=enough,
+            comparable=measure.comparable,
+            now=self._clock.now(),
+        )
+        await self.write(point, writing.static(framework, indicator, point) | attributes)
+
+    def _view(self, measure: AnyMeasure, point: DataPoint, until: datetime, documents: _Documents) -> View:
+        actor = Actor(id="indicators", name="Indicators", clearance=_SEES[measure.sees])
+        for name in measure.types():
+            if (measure.sees, name) not in documents:
+                documents[measure.sees, name] = self._broker.of_type(actor, name)
+        return View(
+            actor=actor,
+            since=_before(until, parse_step(measure.period), self._zone),
+            until=until,
+            zone=self._zone,
+            history=self._history,
+            documents={name: documents[measure.sees, name] for name in measure.types()},
+            open_types=self._broker.types(ANONYMOUS),
+            figures=self._figures,
+            unit_code=point.unit_code,
+        )
+
+
+def begin_of(now: datetime, step: Step, zone: tzinfo) -> datetime:
+    """The newest instant at which something that happens every `step` is due: by days, local midnight."""
+    local = now.astimezone(zone)
+    if step.by_calendar:
+        return local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(now.tzinfo)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + (now - midnight) // step.fixed * step.fixed
+
+
+def _before(until: datetime, period: Step, zone: tzinfo) -> datetime:
+    """The beginning of a period that ends at an instant, by the city's calendar."""
+    return shifted(until.astimezone(zone), period, -1).astimezone(until.tzinfo)
+
+
+def _point_of(framework: Framework, measure: AnyMeasure) -> tuple[Indicator, DataPoint]:
+    wanted = (measure.code, measure.point)
+    return next(pair for pair in framework.points() if (pair[1].code, pair[1].key) == wanted)
+
+
+def _key(framework: Framework, measure: AnyMeasure) -> str:
+    return f"{framework.id}:{measure.code}:{measure.point}"

@@ -1,0 +1,50 @@
+"""Evidence files: which are taken, and what they are. Pure."""
+
+from __future__ import annotations
+
+from cityloom.kernel.errors import BadInput
+from cityloom.kernel.texts import check_line
+
+#: The largest file, and how many come with one value.
+LARGEST = 10 * 1024 * 1024
+MOST_FILES = 5
+
+#: Media types that are taken, with the bytes a file of that type begins with; none for texts.
+MEDIA_TYPES: dict[str, tuple[bytes, ...]] = {
+    "application/pdf": (b"%PDF-",),
+    "image/png": (b"\x89PNG\r\n\x1a\n",),
+    "image/jpeg": (b"\xff\xd8\xff",),
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": (b"PK\x03\x04",),
+    "application/vnd.oasis.opendocument.spreadsheet": (b"PK\x03\x04",),
+    "text/csv": (),
+    "text/plain": (),
+}
+
+
+def check_file(name: str, media_type: str, data: bytes) -> str:
+    """The file's name without a path. Raises BadInput when the file is not taken."""
+    plain = check_line(name.replace("\\", "/").rsplit("/", 1)[-1], where="evidence.name", longest=200)
+    if not data:
+        raise BadInput(f"{plain} is empty", hint="Choose the file again.", where="evidence")
+    if len(data) > LARGEST:
+        hint = (
+            f"A file may have up to {LARGEST // 1024 // 1024} MB. Send a part of it, or a link in the source."
+        )
+        raise BadInput(f"{plain} has {len(data) / 1024 / 1024:.1f} MB", hint=hint, where="evidence")
+    beginnings = MEDIA_TYPES.get(media_type)
+    if beginnings is None:
+        hint = "Send a PDF, PNG, JPEG, spreadsheet (xlsx, ods), CSV or plain text."
+        raise BadInput(f"Files of the type {media_type[:60]!r} are not taken", hint=hint, where="evidence")
+    if not _is_what_it_says(data, beginnings):
+        hint = "Save it again in that format, or send it as what it is."
+        raise BadInput(f"{plain} is no {media_type}", hint=hint, where="evidence")
+    return plain
+
+
+def _is_what_it_says(data: bytes, beginnings: tuple[bytes, ...]) -> bool:
+    if beginnings:
+        return data.startswith(beginnings)
+    try:
+        return "\x00" not in data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False

@@ -1,0 +1,325 @@
+"""The room's door: what may be asked of indicators, what may be entered, and who verifies it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta, tzinfo
+
+import msgspec
+
+from cityloom.access.authority import may_write, require
+from cityloom.context.broker import Broker
+from cityloom.context.editing import Editing, check_version, version_of
+from cityloom.history.queries import History
+from cityloom.indicators import writing
+from cityloom.indicators.checks import findings
+from cityloom.indicators.computing import Computing
+from cityloom.indicators.evidence import MOST_FILES, check_file
+from cityloom.indicators.framework import Framework
+from cityloom.indicators.model import (
+    TYPE,
+    VALUE,
+    DataPoint,
+    Entry,
+    Evidence,
+    Indicator,
+)
+from cityloom.indicators.ports import EvidenceStore
+from cityloom.indicators.summaries import (
+    DECIDED_ON,
+    FrameworkReport,
+    IndicatorSummary,
+    Standing,
+    report,
+    summaries,
+)
+from cityloom.kernel.actor import Actor
+from cityloom.kernel.errors import BadInput, Conflict, NotAllowed, NotFound
+from cityloom.kernel.texts import check_text
+from cityloom.kernel.time import Clock, format_instant
+from cityloom.ngsild.model import Document, value_of
+
+LONGEST_TEXT = 2000
+#: How far value and numerator over denominator may lie apart, when both are given.
+_AGREE_WITHIN = 0.005
+
+_ENTER, _VERIFY = "indicators:enter", "indicators:verify"
+
+
+class Upload(msgspec.Struct, frozen=True, kw_only=True):
+    """An evidence file as it was sent."""
+
+    name: str
+    media_type: str
+    data: bytes
+    #: Whether everybody who sees the value may read it; else those who enter and verify.
+    public: bool = False
+
+
+class Indicators:
+    """Frameworks with their values. Commands and queries are called on the event loop."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        history: History,
+        clock: Clock,
+        frameworks: Sequence[Framework],
+        evidence: EvidenceStore,
+        *,
+        zone: tzinfo,
+        figures: Mapping[str, float] | None = None,
+    ) -> None:
+        """`figures` are numbers of the city that indicators divide by: inhabitants, households."""
+        self._broker = broker
+        self._clock = clock
+        self._evidence = evidence
+        self._figures = dict(figures or {})
+        self._frameworks = {framework.id: framework for framework in frameworks}
+        self._points = {
+            point.id: (framework, indicator, point)
+            for framework in frameworks
+            for indicator, point in framework.points()
+        }
+        self._editing = Editing(broker)
+        self._computing = Computing(
+            broker,
+            history,
+            clock,
+            frameworks,
+            zone=zone,
+            figures=self._figures,
+            editing=self._editing,
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    # Life
+
+    async def start(self) -> None:
+        """Write the Entities of all data points, and begin to work values out in the background."""
+        await self._computing.publish_all()
+        self._task = asyncio.create_task(self._computing.keep_ticking(), name="indicators")
+
+    async def stop(self) -> None:
+        """Stop working values out."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def compute(self) -> int:
+        """Work out now what is due by the city's time; returns how many measures were looked at."""
+        return await self._computing.tick()
+
+    # Queries
+
+    def frameworks(self) -> list[Framework]:
+        """The frameworks in use."""
+        return list(self._frameworks.values())
+
+    def report(self, actor: Actor, framework_id: str) -> FrameworkReport:
+        """A framework with every value that the actor may see. Raises NotFound."""
+        return report(self._framework(framework_id), self._standing(actor))
+
+    def summary(self, actor: Actor, point_id: str) -> IndicatorSummary:
+        """One data point. Raises NotFound."""
+        framework, _, _ = self._known(point_id)
+        every = summaries(framework, self._standing(actor))
+        return next(one for one in every if one.id == point_id)
+
+    def find(self, framework_id: str, code: str) -> list[str]:
+        """The ids of the data points of an indicator, by its code or an alias of it. Raises NotFound."""
+        wanted = _plain(code)
+        for indicator in self._framework(framework_id).indicators:
+            if wanted in map(_plain, (indicator.code, *indicator.aliases)):
+                return [point.id for point in indicator.points]
+        raise NotFound(
+            f"{framework_id} has no indicator {code[:60]!r}", hint="Look at the list of its indicators."
+        )
+
+    async def evidence(self, actor: Actor, point_id: str, digest: str) -> tuple[Evidence, bytes]:
+        """An evidence file of the value that stands. Raises NotFound."""
+        files = self.summary(actor, point_id).evidence
+        cleared = actor.may(_ENTER) or actor.may(_VERIFY)
+        for one in files:
+            if one.digest == digest and (one.public or cleared):
+                data = await asyncio.to_thread(self._evidence.get, digest)
+                if data is not None:
+                    return one, data
+        raise NotFound("There is no such evidence", hint="It may belong to an earlier value.")
+
+    # Commands: each raises Conflict when `version` is not what is there
+
+    async def enter(
+        self,
+        actor: Actor,
+        point_id: str,
+        entry: Entry,
+        files: Sequence[Upload] = (),
+        *,
+        version: str = "",
+    ) -> IndicatorSummary:
+        """Enter a value with its evidence. Needs indicators:enter.
+
+        It stands until another one is entered or it is withdrawn, also where the city's data answer the
+        indicator. Raises BadInput naming the field; nothing is kept then.
+        """
+        require(actor, _ENTER)
+        framework, indicator, point = self._known(point_id)
+        value = _checked_value(indicator, point, entry)
+        self._check_period(entry)
+        self._check_against_others(actor, framework, point, value)
+        checked = msgspec.structs.replace(
+            entry,
+            source=check_text(entry.source, where="source", longest=LONGEST_TEXT),
+            note=check_text(entry.note, where="note", longest=LONGEST_TEXT, optional=True),
+        )
+        evidence = await self._keep(files)
+        attributes = writing.entered(
+            framework, point, checked, value, evidence=evidence, by=actor.id, now=self._clock.now()
+        )
+        return await self._write(actor, point_id, attributes, version, "enter")
+
+    async def verify(self, actor: Actor, point_id: str, *, version: str = "") -> IndicatorSummary:
+        """Verify the value that stands. Needs indicators:verify, and that somebody else entered it."""
+        require(actor, _VERIFY)
+        document = self._reported(actor, point_id)
+        if value_of(document, "enteredBy") == actor.id:
+            raise NotAllowed(
+                "Who entered a value does not verify it",
+                hint="Ask a second person with the permission indicators:verify.",
+            )
+        attributes = writing.verified(actor.id, self._clock.now())
+        return await self._write(actor, point_id, attributes, version or _version(document), "verify")
+
+    async def withdraw(self, actor: Actor, point_id: str, *, version: str = "") -> IndicatorSummary:
+        """Take an entered value back: it is then not reported, until it is entered or worked out again."""
+        require(actor, _ENTER)
+        document = self._reported(actor, point_id)
+        if value_of(document, "calculationMethod") != "manual":
+            raise Conflict(
+                "This value was worked out from the city's data",
+                hint="Enter another one with its evidence if it is wrong.",
+            )
+        return await self._write(actor, point_id, writing.unreported(), version, "withdraw")
+
+    async def _write(
+        self, actor: Actor, point_id: str, attributes: writing.Attributes, version: str, did: str
+    ) -> IndicatorSummary:
+        def edits(document: Document) -> writing.Attributes:
+            check_version(version, document, DECIDED_ON)
+            return writing.edits(document, attributes)
+
+        await self._editing.edit(may_write(actor), point_id, edits, trace=f"indicators:{did}")
+        return self.summary(actor, point_id)
+
+    async def _keep(self, files: Sequence[Upload]) -> list[Evidence]:
+        if len(files) > MOST_FILES:
+            raise BadInput(
+                f"{len(files)} files are too many", hint=f"Send up to {MOST_FILES}.", where="evidence"
+            )
+        names = [check_file(one.name, one.media_type, one.data) for one in files]
+        return [
+            Evidence(
+                digest=await asyncio.to_thread(self._evidence.put, one.data),
+                name=name,
+                media_type=one.media_type,
+                size=len(one.data),
+                public=one.public,
+            )
+            for one, name in zip(files, names, strict=True)
+        ]
+
+    def _check_period(self, entry: Entry) -> None:
+        if entry.until <= entry.since:
+            raise BadInput("The period ends before it begins", hint="Exchange the dates.", where="until")
+        latest = self._clock.now() + timedelta(days=1)
+        if entry.until > latest:
+            raise BadInput(
+                f"The period ends after today ({format_instant(self._clock.now())})",
+                hint="Enter a value once its period is over.",
+                where="until",
+            )
+
+    def _check_against_others(
+        self, actor: Actor, framework: Framework, point: DataPoint, value: float | bool
+    ) -> None:
+        """Refuse what cannot be, whatever the other values are; the rest is shown as a warning."""
+        key = (point.code, point.key)
+        others = {
+            (one.code, one.point): one.value
+            for one in summaries(framework, self._standing(actor))
+            if one.value is not None
+        }
+        for finding in findings(framework, {**others, key: value}):
+            if finding.check.severity == "error" and key in finding.points:
+                said = finding.check.message.get("en", finding.check.id)
+                raise BadInput(said, hint="Check the number and its unit.", where="value")
+
+    def _reported(self, actor: Actor, point_id: str) -> Document:
+        self._known(point_id)
+        document = self._broker.retrieve(actor, point_id)
+        if VALUE not in document["attrs"]:
+            raise Conflict("There is no value", hint="Enter one first.", where="value")
+        return document
+
+    def _standing(self, actor: Actor) -> Standing:
+        documents = {document["id"]: document for document in self._broker.of_type(actor, TYPE)}
+        troubles = {key: one.error for key, one in self._computing.troubles.items()}
+        return Standing(documents, self._figures, troubles)
+
+    def _framework(self, framework_id: str) -> Framework:
+        framework = self._frameworks.get(framework_id)
+        if framework is None:
+            known = ", ".join(self._frameworks) or "none"
+            raise NotFound(f"There is no framework {framework_id[:60]!r}", hint=f"In use: {known}.")
+        return framework
+
+    def _known(self, point_id: str) -> tuple[Framework, Indicator, DataPoint]:
+        found = self._points.get(point_id)
+        if found is None:
+            raise NotFound("There is no such indicator", hint="Look at the list of the framework.")
+        return found
+
+
+def _version(document: Document) -> str:
+    return version_of(document, DECIDED_ON)
+
+
+def _plain(code: str) -> str:
+    return code.replace(" ", "").upper()
+
+
+def _checked_value(indicator: Indicator, point: DataPoint, entry: Entry) -> float | bool:
+    """The value entered, or numerator over denominator."""
+    if point.is_yes_or_no:
+        if not isinstance(entry.value, bool):
+            raise BadInput("This is answered with yes or no", hint="Choose one.", where="value")
+        return entry.value
+    if isinstance(entry.value, bool):
+        raise BadInput("This is answered with a number", hint="Write a number.", where="value")
+    from_parts = _from_parts(indicator, entry)
+    value = entry.value if entry.value is not None else from_parts
+    if value is None:
+        hint = "Write the value, or numerator and denominator."
+        raise BadInput("There is no value", hint=hint, where="value")
+    if value != value or abs(value) == float("inf"):
+        raise BadInput("This is no number", hint="Write a number such as 12.5.", where="value")
+    if from_parts is not None and abs(value - from_parts) > _AGREE_WITHIN * max(1.0, abs(from_parts)):
+        raise BadInput(
+            f"Numerator and denominator give {from_parts:g}, not {value:g}",
+            hint="Correct one of the three, or leave the value out.",
+            where="value",
+        )
+    return float(value)
+
+
+def _from_parts(indicator: Indicator, entry: Entry) -> float | None:
+    if entry.numerator is None or entry.denominator is None:
+        return None
+    if entry.denominator <= 0:
+        raise BadInput("The denominator is not above 0", hint="Check it.", where="denominator")
+    return entry.numerator / entry.denominator * indicator.multiplier

@@ -1,0 +1,324 @@
+"""What pages show of indicators: every data point with its value, or with what it needs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+import msgspec
+
+from cityloom.context.editing import version_of
+from cityloom.context.reading import instant, items, truth, word
+from cityloom.indicators import scoring
+from cityloom.indicators.checks import Finding, findings
+from cityloom.indicators.framework import Framework
+from cityloom.indicators.measures import AnyMeasure
+from cityloom.indicators.model import (
+    VALUE,
+    Benchmark,
+    DataPoint,
+    Evidence,
+    Group,
+    Indicator,
+    Quality,
+    State,
+    Texts,
+)
+from cityloom.indicators.writing import full_name
+from cityloom.kernel.change import Because
+from cityloom.kernel.errors import BadInput
+from cityloom.kernel.time import parse_instant
+from cityloom.ngsild.model import Document, instance_of, value_of
+
+#: What a decision about a value rests on.
+DECIDED_ON = (VALUE, "numerator", "denominator", "calculationPeriod", "source", "evidence", "verified")
+
+
+class IndicatorSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One data point as it stands. Three absences are told apart: no value, not verified, no benchmark."""
+
+    id: str
+    framework: str
+    code: str
+    point: str
+    name: Texts
+    definition: Texts
+    #: Its groups, from the widest.
+    groups: tuple[Group, ...]
+    level: str
+    unit: str
+    unit_code: str
+    is_yes_or_no: bool
+    direction: str
+    numerator_text: str
+    denominator_text: str
+    #: A denominator that the city's own figures give.
+    known_denominator: float | None
+    multiplier: float
+    provenance: str
+    confidence: str
+
+    state: State
+    value: float | bool | None
+    #: What there is so far, where it is too little to be reported.
+    provisional: float | None
+    numerator: float | None
+    denominator: float | None
+    parts_unit: str
+    since: datetime | None
+    until: datetime | None
+    rows: int | None
+    entities: int | None
+    coverage: float | None
+    #: Below this coverage nothing is reported.
+    wanted_coverage: float | None
+    quality: Quality | None
+    #: measured, replayed, simulated, estimated, entered; "" without a value.
+    origin: str
+    #: automatic or manual; "" without a value.
+    method: str
+    #: Whether the city's own data may answer it.
+    is_bound: bool
+    #: What the measure tells and what it does not.
+    note: Texts
+    because: tuple[Because, ...]
+
+    source: str
+    remark: str
+    entered_by: str
+    entered_at: datetime | None
+    evidence: tuple[Evidence, ...]
+    verified: bool
+    verified_by: str
+    verified_at: datetime | None
+
+    benchmark: Benchmark | None
+    percent_of_target: float | None
+    #: 1 to 4; None where nothing is scored.
+    points: int | None
+    standing: str
+    findings: tuple[Finding, ...]
+    #: Why the measure failed last time, "" when it did not.
+    trouble: str
+    version: str
+
+    @property
+    def is_reported(self) -> bool:
+        return self.state is State.REPORTED
+
+
+class GroupScore(msgspec.Struct, frozen=True):
+    """A dimension, sub-dimension or category with its score, and the groups in it."""
+
+    group: Group
+    score: scoring.Score
+    reported: int
+    total: int
+    groups: tuple[GroupScore, ...]
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """How many data points there are, and how many of them are reported, verified, scored."""
+
+    total: int
+    reported: int
+    verified: int
+    scored: int
+    without_benchmark: int
+
+
+class FrameworkReport(msgspec.Struct, frozen=True):
+    """A whole framework as it stands."""
+
+    framework: Framework
+    indicators: tuple[IndicatorSummary, ...]
+    score: scoring.Score
+    groups: tuple[GroupScore, ...]
+    #: By level ("core", "advanced"); "" for all.
+    tallies: Mapping[str, Tally]
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What is known beside the framework: Entities by id, the city's figures, troubles by id."""
+
+    documents: Mapping[str, Document]
+    figures: Mapping[str, float]
+    troubles: Mapping[str, str]
+
+
+def summaries(framework: Framework, standing: Standing) -> tuple[IndicatorSummary, ...]:
+    """Every data point, in the framework's order."""
+    values = {
+        (point.code, point.key): value
+        for _, point in framework.points()
+        if (value := _value(standing.documents.get(point.id))) is not None
+    }
+    found = findings(framework, values)
+    return tuple(
+        _summary(framework, indicator, point, standing, found) for indicator, point in framework.points()
+    )
+
+
+def report(framework: Framework, standing: Standing) -> FrameworkReport:
+    """The framework's values and scores."""
+    every = summaries(framework, standing)
+    levels = dict.fromkeys(["", *(one.level for one in every)])
+    return FrameworkReport(
+        framework=framework,
+        indicators=every,
+        score=_score(every),
+        groups=_groups(framework, every, ()),
+        tallies={level: _tally([one for one in every if level in ("", one.level)]) for level in levels},
+    )
+
+
+def _groups(
+    framework: Framework, every: Iterable[IndicatorSummary], path: tuple[str, ...]
+) -> tuple[GroupScore, ...]:
+    inside = [one for one in every if len(one.groups) > len(path)]
+    below = dict.fromkeys(one.groups[len(path)].path for one in inside)
+    scores = []
+    for longer in below:
+        members = [one for one in inside if one.groups[len(path)].path == longer]
+        scores.append(
+            GroupScore(
+                group=framework.groups[longer],
+                score=_score(members),
+                reported=sum(one.is_reported for one in members),
+                total=len(members),
+                groups=_groups(framework, members, longer),
+            )
+        )
+    return tuple(scores)
+
+
+def _chain(framework: Framework, path: tuple[str, ...]) -> tuple[Group, ...]:
+    return tuple(framework.groups[path[: depth + 1]] for depth in range(len(path)))
+
+
+def _score(every: Iterable[IndicatorSummary]) -> scoring.Score:
+    return scoring.score(one.points for one in every if one.points is not None)
+
+
+def _tally(every: list[IndicatorSummary]) -> Tally:
+    return Tally(
+        total=len(every),
+        reported=sum(one.is_reported for one in every),
+        verified=sum(one.verified for one in every),
+        scored=sum(one.points is not None for one in every),
+        without_benchmark=sum(one.benchmark is None for one in every),
+    )
+
+
+def _summary(
+    framework: Framework,
+    indicator: Indicator,
+    point: DataPoint,
+    standing: Standing,
+    found: Iterable[Finding],
+) -> IndicatorSummary:
+    document = standing.documents.get(point.id) or {"id": point.id, "type": [], "attrs": {}}
+    value = _value(document)
+    measure = framework.measure_of(point)
+    since, until = _period(document)
+    return IndicatorSummary(
+        id=point.id,
+        framework=framework.id,
+        code=point.code,
+        point=point.key,
+        name=full_name(indicator, point),
+        definition=indicator.definition,
+        groups=_chain(framework, indicator.path),
+        level=indicator.level,
+        unit=point.unit,
+        unit_code=point.unit_code,
+        is_yes_or_no=point.is_yes_or_no,
+        direction=indicator.direction,
+        numerator_text=indicator.numerator,
+        denominator_text=indicator.denominator,
+        known_denominator=_known_denominator(framework, indicator, standing.figures),
+        multiplier=indicator.multiplier,
+        provenance=indicator.provenance,
+        confidence=indicator.confidence,
+        state=State.NOT_REPORTED if value is None else State.REPORTED,
+        value=value,
+        provisional=_number(document, "provisionalValue"),
+        numerator=_number(document, "numerator"),
+        denominator=_number(document, "denominator"),
+        parts_unit=_unit(document, "numerator"),
+        since=since,
+        until=until,
+        rows=_count(document, "rowsUsed"),
+        entities=_count(document, "entitiesUsed"),
+        coverage=_number(document, "coverage"),
+        wanted_coverage=None if measure is None else measure.minimum_coverage,
+        quality=_quality(document),
+        origin=word(document, "dataOrigin"),
+        method=word(document, "calculationMethod"),
+        is_bound=measure is not None,
+        note=_note(measure),
+        because=items(document, "because", Because),
+        source=word(document, "source"),
+        remark=word(document, "remark"),
+        entered_by=word(document, "enteredBy"),
+        entered_at=instant(document, "enteredAt"),
+        evidence=items(document, "evidence", Evidence),
+        verified=value is not None and truth(document, "verified") is True,
+        verified_by=word(document, "verifiedBy"),
+        verified_at=instant(document, "verifiedAt"),
+        benchmark=point.benchmark,
+        percent_of_target=_number(document, "percentOfTarget"),
+        points=_count(document, "points"),
+        standing=word(document, "currentStanding"),
+        findings=tuple(one for one in found if (point.code, point.key) in one.points),
+        trouble=standing.troubles.get(point.id, ""),
+        version=version_of(document, DECIDED_ON),
+    )
+
+
+def _value(document: Document | None) -> float | bool | None:
+    said = None if document is None else value_of(document, VALUE)
+    return said if isinstance(said, int | float) else None
+
+
+def _number(document: Document, name: str) -> float | None:
+    said = value_of(document, name)
+    return float(said) if isinstance(said, int | float) and not isinstance(said, bool) else None
+
+
+def _count(document: Document, name: str) -> int | None:
+    said = _number(document, name)
+    return None if said is None else int(said)
+
+
+def _unit(document: Document, name: str) -> str:
+    item = instance_of(document, name)
+    return "" if item is None else str(item.get("unitCode", ""))
+
+
+def _quality(document: Document) -> Quality | None:
+    said = _count(document, "dataQuality")
+    return Quality(said) if said in list(Quality) else None
+
+
+def _period(document: Document) -> tuple[datetime | None, datetime | None]:
+    said = value_of(document, "calculationPeriod")
+    if not isinstance(said, dict):
+        return None, None
+    try:
+        return parse_instant(said.get("from"), where="from"), parse_instant(said.get("to"), where="to")
+    except BadInput:
+        return None, None
+
+
+def _note(measure: AnyMeasure | None) -> Texts:
+    return {} if measure is None else measure.note
+
+
+def _known_denominator(
+    framework: Framework, indicator: Indicator, figures: Mapping[str, float]
+) -> float | None:
+    for one in framework.manifest.figures:
+        if one.text == indicator.denominator and one.figure in figures:
+            return figures[one.figure] / one.divisor
+    return None
