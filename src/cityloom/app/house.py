@@ -33,6 +33,7 @@ from cityloom.history.temporal import TemporalHistory
 from cityloom.kernel.errors import BadConfig, BrokenPlugin
 from cityloom.kernel.time import Clock
 from cityloom.operations.alerts import Alerts
+from cityloom.people.deliveries import Deliveries
 from cityloom.people.notices import Notices
 from cityloom.people.reports import Reports
 from cityloom.sensing.commands import CommandDesk
@@ -106,7 +107,9 @@ class House:
             self._city_services(),
             zone=self.zone,
             store=NpzParameterStore(folder.parameters),
+            remembered=self._all_is_remembered,
         )
+        self.deliveries = Deliveries(self.broker, clock, self.alerts)
         self.commands = CommandDesk(self.broker, clock)
         self.presence = Presence(self.broker, clock)
         #: How bytes reach connectors, by the name that manifests use. Whoever runs the house fills it.
@@ -131,6 +134,7 @@ class House:
 
     async def live(self) -> None:
         """Start what decides and what feeds: the city moves."""
+        await self.deliveries.start()
         await self.services.start()
         await self.connectors.start()
 
@@ -138,9 +142,14 @@ class House:
         """Stop what feeds, then what decides, then the state; nothing acknowledged is lost."""
         await self.connectors.stop()
         await self.services.stop()
+        await self.deliveries.stop()
         await self.broker.stop()
         for store in (self.store, self._table, self._feed, self._records):
             store.close()
+
+    async def _all_is_remembered(self) -> None:
+        """Return once history tells what the state tells now."""
+        await self._remembering.reached(self.broker.last_sequence)
 
     def _city_services(self) -> list[CityService]:
         found = []
