@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cityloom.indicators.framework import read_framework
 from cityloom.kernel.errors import BadInput
 from cityloom.ngsild.model import value_of
 from cityloom.people.notices import SEVERITIES, notice_of
@@ -51,6 +52,21 @@ def test_read_examples_write_initiatives_as_planning_does(city):
         wanted = {name: item for name, item in attributes_of(initiative.plan).items() if item is not None}
         assert {name: document["attrs"][name][0] for name in wanted} == wanted
         assert not initiative.overdue(OPENS.date())
+
+
+@pytest.mark.parametrize("city", CITIES)
+def test_read_examples_promise_on_indicators_that_there_are(city):
+    for document in documents(city, "Initiative"):
+        for target in initiative_of(document).plan.targets:
+            framework, code = target.indicator.removeprefix("urn:ngsi-ld:KeyPerformanceIndicator:").split(
+                ":", 1
+            )
+            assert target.indicator in indicator_ids(framework), code
+
+
+def indicator_ids(name):
+    folder = FOLDER.parent / "frameworks" / name
+    return {point.id for indicator in read_framework(folder).indicators for point in indicator.points}
 
 
 @pytest.mark.parametrize("city", CITIES)

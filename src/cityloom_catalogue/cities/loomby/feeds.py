@@ -106,9 +106,11 @@ FEEDS = (
     Feed(
         "AirQualityObserved",
         _ids("AirQualityObserved", (place.spot.key for place in town.air_places())),
-        15,
+        60,
         tuple(Field(name, "GQ") for name in ("pm25", "pm10", "no2", "o3")),
         air.sensors,
+        # Air is judged by its mean of a year.
+        past=timedelta(days=420),
     ),
     Feed(
         "Streetlight",
