@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from cityloom.sdk import Document, Instance, entity, geo, point, prop, rel, text
+from cityloom.sdk import Document, Instance, entity, geo, json_value, point, prop, rel, text
 from cityloom_catalogue.cities.examples import read_examples
 from cityloom_catalogue.cities.loomby import town, traffic
 from cityloom_catalogue.cities.loomby.feeds import entity_id, last_readings
@@ -27,7 +27,7 @@ def seeds(at: datetime) -> list[Document]:
         document["attrs"].update({name: [reading] for name, reading in latest.items()})
     devices = [_device(document) for document in documents]
     examples = read_examples(Path(__file__).with_name("examples.toml"), "loomby", at)
-    return [*documents, *devices, *_streets(), *examples]
+    return [*documents, *devices, *_streets(), *_growers(), *examples]
 
 
 def _thing(
@@ -69,6 +69,23 @@ def _farms() -> Iterator[Document]:
     for farm in town.farms():
         name = text(en=f"{farm.name} farm", da=f"{farm.name} gård")
         yield _thing("WeatherObserved", farm.key, name, point(*farm.place), "Farms")
+
+
+def _growers() -> Iterator[Document]:
+    """Who is warned of frost: the people of each farm, on their page."""
+    for farm in town.farms():
+        yield entity(
+            "WarningRecipient",
+            entity_id("WarningRecipient", farm.key),
+            {
+                "name": prop(f"{farm.name} farm"),
+                "audience": prop(["growers"]),
+                "channels": json_value([{"kind": "page"}]),
+                "watches": rel(entity_id("WeatherObserved", farm.key)),
+                **_SIMULATED,
+            },
+            scope=[f"{SCOPE}/Farms"],
+        )
 
 
 def _air() -> Iterator[Document]:
