@@ -8,7 +8,7 @@ lengths, of the same hours yesterday, and of all series together. Intervals are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -27,6 +27,12 @@ MEMORIES = (1.0, 3.0, 10.0, 40.0)
 CAUTION = 0.25
 #: Classes of the level for the intervals: quartiles of the expected value.
 LEVELS = 4
+#: Series that are looked at together when learning; what is worked out for them lies in memory.
+SERIES_AT_ONCE = 64
+#: Regressors: the memories, yesterday, the network by two memories, the noise.
+FEATURES = len(MEMORIES) + 4
+#: A class of the level has quantiles of its own from this many errors on.
+FEWEST_ERRORS = 200
 
 
 class PanelShape(NamedTuple):
@@ -97,18 +103,18 @@ def fit(values: Values, first_slot: int, shape: PanelShape) -> PanelModel | None
         return None
     cut = values.shape[1] - kept * shape.steps_a_day
     early = weekly_profile(values[:, :cut], first_slot, shape.steps_a_week, shape.profile)
-    deviations = _Deviations(values, early, first_slot, shape)
-    # The profile knows the days it was made of; half of them are enough to learn the regression on, and
-    # the later ones have a profile that is mostly of the past, as it will be when forecasting.
+    network = _network(values, early, first_slot, shape)
+
+    def portions() -> Iterator[_Deviations]:
+        for first in range(0, len(values), SERIES_AT_ONCE):
+            rows = slice(first, first + SERIES_AT_ONCE)
+            yield _Deviations(values[rows], early[rows], first_slot, shape, network)
+
+    # The normal week knows the days it was made of; so the first ones are left out of the regression.
     begin = min(shape.steps_a_week, cut // 3)
-    coefficients = np.stack([_regress(deviations, horizon, begin, cut) for horizon in shape.horizons])
+    coefficients = _regress(portions(), shape, begin, cut)
     edges = np.nanquantile(early, np.linspace(0, 1, LEVELS + 1)[1:-1])
-    quantiles = np.stack(
-        [
-            _error_quantiles(deviations, horizon, row, edges, cut)
-            for horizon, row in zip(shape.horizons, coefficients, strict=True)
-        ]
-    )
+    quantiles = _error_quantiles(portions(), shape, coefficients, edges, cut)
     whole = weekly_profile(values, first_slot, shape.steps_a_week, shape.profile)
     return PanelModel(whole, coefficients, edges, quantiles)
 
@@ -119,7 +125,9 @@ def forecast(model: PanelModel, recent: Values, slot: int, shape: PanelShape) ->
     `slot` is the slot of the week of the step after the last column of `recent`.
     """
     recent = recent[:, -shape.history :]
-    deviations = _Deviations(recent, model.profile, slot - recent.shape[1], shape)
+    first_slot = slot - recent.shape[1]
+    network = _network(recent, model.profile, first_slot, shape)
+    deviations = _Deviations(recent, model.profile, first_slot, shape, network)
     now = np.array([recent.shape[1]])
     return [
         _interval(
@@ -145,7 +153,15 @@ class _Deviations:
     Everything is of the shape (steps, series): time runs down. Index t means "now is before step t".
     """
 
-    def __init__(self, values: Values, profile: Values, first_slot: int, shape: PanelShape) -> None:
+    def __init__(
+        self,
+        values: Values,
+        profile: Values,
+        first_slot: int,
+        shape: PanelShape,
+        network: Sequence[Values],
+    ) -> None:
+        """`network` as `_network` works it out over all series; these may be a portion of them."""
         self.shape = shape
         self.steps = values.shape[1]
         self.values = values.T
@@ -161,18 +177,7 @@ class _Deviations:
         self._sums = np.vstack([np.zeros(len(profile)), np.cumsum(filled, axis=0)])
         self._counts = np.vstack([np.zeros(len(profile)), np.cumsum(self.known, axis=0)])
         self.memories = [_remember(filled, self.known, length) for length in MEMORIES]
-        self.network = self._network(filled)
-
-    def _network(self, filled: Values) -> list[Values]:
-        """Deviation of all series together as a share of their normal sum; each (steps + 1, 1)."""
-        everywhere = np.where(self.known, np.nan_to_num(self.normal), 0.0).sum(1, keepdims=True)
-        together = filled.sum(1, keepdims=True)
-        shares = []
-        for length in MEMORIES[1:3]:
-            decay = np.exp(-1.0 / length)
-            above, below = _accumulate(together, decay), _accumulate(np.abs(everywhere), decay)
-            shares.append(above / np.maximum(below, 1e-9))
-        return shares
+        self.network = network
 
     def _window(self, horizon: int) -> tuple[int, int]:
         return (0, horizon) if self.shape.target == "mean" else (horizon - 1, horizon)
@@ -211,6 +216,15 @@ class _Deviations:
             yield expected * share[now]
         yield self.noise(expected)
 
+    def equations(self, now: NDArray[np.int_], horizon: int) -> tuple[Values, Values]:
+        """What the regression is fitted on, in units of the noise: (cases, FEATURES) and (cases,)."""
+        expected = self.expected(now, horizon)
+        gap = self.truth(now, horizon) - expected
+        usable = np.isfinite(gap)
+        scale = self.noise(np.nan_to_num(expected))[usable]
+        columns = np.stack([item[usable] / scale for item in self.features(now, horizon)], axis=1)
+        return columns, gap[usable] / scale
+
     def noise(self, expected: Values) -> Values:
         """The size of chance deviations at this level."""
         if self.shape.noise == "level":
@@ -225,44 +239,73 @@ class _Deviations:
         return np.clip(value, self.shape.lowest, self.shape.highest)
 
 
-def _regress(deviations: _Deviations, horizon: int, begin: int, end: int) -> Values:
-    """Coefficients of the ridge regression over all instants in [begin, end - horizon)."""
-    square: Values | float = 0.0
-    right: Values | float = 0.0
-    for now in _chunks(begin, end - horizon):
-        expected = deviations.expected(now, horizon)
-        gap = deviations.truth(now, horizon) - expected
-        usable = np.isfinite(gap)
-        scale = deviations.noise(np.nan_to_num(expected))[usable]
-        columns = np.stack([item[usable] / scale for item in deviations.features(now, horizon)], axis=1)
-        square = square + columns.T @ columns
-        right = right + columns.T @ (gap[usable] / scale)
-    matrix = np.asarray(square)
-    penalty = deviations.shape.ridge * np.trace(matrix) / len(matrix) * np.eye(len(matrix))
-    result: Values = np.linalg.solve(matrix + penalty + 1e-12 * np.eye(len(matrix)), np.asarray(right))
+def _network(values: Values, profile: Values, first_slot: int, shape: PanelShape) -> list[Values]:
+    """Deviation of all series together as a share of their normal sum, by two memories; (steps + 1, 1)."""
+    steps = values.shape[1]
+    together, everywhere = np.zeros((steps, 1)), np.zeros((steps, 1))
+    slots = (first_slot + np.arange(steps)) % shape.steps_a_week
+    for row, week in zip(values, profile, strict=True):
+        normal = week[slots]
+        known = np.isfinite(row) & np.isfinite(normal)
+        together[known, 0] += row[known] - normal[known]
+        everywhere[known, 0] += normal[known]
+    shares = []
+    for length in MEMORIES[1:3]:
+        decay = np.exp(-1.0 / length)
+        above, below = _accumulate(together, decay), _accumulate(np.abs(everywhere), decay)
+        shares.append(above / np.maximum(below, 1e-9))
+    return shares
+
+
+def _regress(portions: Iterable[_Deviations], shape: PanelShape, begin: int, cut: int) -> Values:
+    """Coefficients of the ridge regressions over all instants in [begin, cut), (horizons, features)."""
+    squares = np.zeros((len(shape.horizons), FEATURES, FEATURES))
+    rights = np.zeros((len(shape.horizons), FEATURES))
+    for deviations in portions:
+        for index, horizon in enumerate(shape.horizons):
+            for now in _chunks(begin, cut - horizon):
+                columns, gap = deviations.equations(now, horizon)
+                squares[index] += columns.T @ columns
+                rights[index] += columns.T @ gap
+    return np.stack(
+        [_solve(square, right, shape.ridge) for square, right in zip(squares, rights, strict=True)]
+    )
+
+
+def _solve(square: Values, right: Values, ridge: float) -> Values:
+    penalty = (ridge * np.trace(square) / len(square) + 1e-12) * np.eye(len(square))
+    result: Values = np.linalg.solve(square + penalty, right)
     return result
 
 
 def _error_quantiles(
-    deviations: _Deviations, horizon: int, coefficients: Values, edges: Values, cut: int
+    portions: Iterable[_Deviations], shape: PanelShape, coefficients: Values, edges: Values, cut: int
 ) -> Values:
-    """Quantiles of (truth - forecast) / noise on the days kept apart, by level; (LEVELS, 2)."""
-    errors, levels = [], []
-    for now in _chunks(cut, deviations.steps - horizon):
-        expected = deviations.expected(now, horizon)
-        predicted = deviations.predict(now, horizon, coefficients)
-        error = deviations.truth(now, horizon) - predicted
-        usable = np.isfinite(error)
-        errors.append(error[usable] / deviations.noise(predicted)[usable])
-        levels.append(np.searchsorted(edges, expected[usable]))
-    error, level = np.concatenate(errors), np.concatenate(levels)
-    tail = (1 - deviations.shape.coverage) / 2
+    """Quantiles of (truth - forecast) / noise on the days kept apart, by level; (horizons, LEVELS, 2)."""
+    errors: list[list[Values]] = [[] for _ in shape.horizons]
+    levels: list[list[NDArray[np.int_]]] = [[] for _ in shape.horizons]
+    for deviations in portions:
+        for index, horizon in enumerate(shape.horizons):
+            for now in _chunks(cut, deviations.steps - horizon):
+                expected = deviations.expected(now, horizon)
+                predicted = deviations.predict(now, horizon, coefficients[index])
+                error = deviations.truth(now, horizon) - predicted
+                usable = np.isfinite(error)
+                errors[index].append(error[usable] / deviations.noise(predicted)[usable])
+                levels[index].append(np.searchsorted(edges, expected[usable]))
+    tail = (1 - shape.coverage) / 2
     return np.stack(
         [
-            _tails(error[level == index] if (level == index).sum() > 200 else error, tail)
-            for index in range(LEVELS)
+            _by_level(np.concatenate(error), np.concatenate(level), tail)
+            for error, level in zip(errors, levels, strict=True)
         ]
     )
+
+
+def _by_level(error: Values, level: NDArray[np.int_], tail: float) -> Values:
+    """The quantiles of each level; a level with few errors takes those of all."""
+    portions = (error[level == index] for index in range(LEVELS))
+    return np.stack([_tails(own if own.size > FEWEST_ERRORS else error, tail) for own in portions])
 
 
 def _tails(errors: Values, tail: float) -> Values:
