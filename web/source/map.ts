@@ -5,7 +5,7 @@ import { Popup, type ExpressionSpecification, type GeoJSONSource, type Map as Li
 import * as clock from "./clock";
 import { colour, onThemeChange } from "./colours";
 import type { Changes, Item } from "./live";
-import { background, createMap, roadLayer } from "./mapping";
+import { background, createMap } from "./mapping";
 
 const LEVELS = ["none", "info", "good", "fair", "poor", "bad"] as const;
 type Level = (typeof LEVELS)[number];
@@ -47,10 +47,11 @@ class CityMap {
   private readonly features = new Map<string, GeoJSON.Feature<GeoJSON.Geometry, Properties>>();
   private readonly icons = new Map<string, string>();
   private popup: Popup | null = null;
-  private hiddenTypes = new Set<string>();
+  private readonly hiddenTypes: Set<string>;
   private pending = false;
 
   constructor(private readonly host: HTMLElement) {
+    this.hiddenTypes = new Set((host.dataset["hidden"] ?? "").split(" "));
     this.map = createMap(host, background(host));
     this.map.on("style.load", () => void this.ready());
     document.addEventListener("city:changes", (event) => this.changed((event as CustomEvent<Changes>).detail));
@@ -96,7 +97,6 @@ class CityMap {
   }
 
   private addLayers(): void {
-    this.map.addLayer(roadLayer("city-roads", "city"));
     for (const level of LEVELS) {
       const line = LINES[level];
       this.map.addLayer({
@@ -242,9 +242,7 @@ class CityMap {
 
   private recolour(): void {
     this.map.setPaintProperty("ground", "background-color", colour("map-ground"));
-    for (const id of ["roads", "city-roads"]) {
-      if (this.map.getLayer(id)) this.map.setPaintProperty(id, "line-color", colour("map-road"));
-    }
+    if (this.map.getLayer("roads")) this.map.setPaintProperty("roads", "line-color", colour("map-road"));
     for (const level of LEVELS) this.map.setPaintProperty(`line-${level}`, "line-color", colour(level));
     this.map.setPaintProperty("signs", "text-color", colour("ink"));
     this.map.setPaintProperty("signs", "text-halo-color", colour("map-ground"));

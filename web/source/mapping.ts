@@ -32,18 +32,16 @@ function style(ground: Background): StyleSpecification {
     layers.push({ id: "tiles", type: "raster", source: "tiles" });
   } else {
     sources["roads"] = { type: "geojson", data: new URL(ground.roads, location.href).href };
-    layers.push(roadLayer("roads", "roads"));
+    layers.push(roadLayer());
   }
   return { version: 8, sources, layers };
 }
 
-/** Lines drawn as plain roads. */
-export function roadLayer(id: string, source: string): LineLayerSpecification {
+function roadLayer(): LineLayerSpecification {
   return {
-    id,
+    id: "roads",
     type: "line",
-    source,
-    filter: ["==", ["geometry-type"], "LineString"],
+    source: "roads",
     layout: { "line-cap": "round", "line-join": "round" },
     paint: {
       "line-color": colour("map-road"),

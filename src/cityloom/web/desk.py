@@ -53,6 +53,7 @@ class Desk:
         texts: Any = environment
         texts.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)
         environment.filters["paragraphs"] = _paragraphs
+        environment.tests["in_group"] = _in_group
         environment.globals.update(
             asset=self.statics.address,
             built=self.statics.has,
@@ -88,3 +89,8 @@ class Desk:
 def _paragraphs(texts: Mapping[str, str], code: str) -> list[str]:
     """A text of several paragraphs, in the language wanted or in one there is."""
     return [part.strip() for part in said(texts, code)[0].split("\n\n") if part.strip()]
+
+
+def _in_group(path: str, group: str) -> bool:
+    """Whether a path of groups lies within another."""
+    return path == group or path.startswith(group + "/")

@@ -167,6 +167,12 @@ class Form:
         raw = found.filename if isinstance(found, UploadFile) and found.filename else ""
         return raw.replace("\\", "/").rsplit("/", 1)[-1][:120]
 
+    def file_type(self, name: str) -> str:
+        """What the browser says of the uploaded file's kind."""
+        found = self._data.get(name)
+        said = found.content_type if isinstance(found, UploadFile) else None
+        return (said or "application/octet-stream").partition(";")[0].strip()
+
     def _say(self, message: str, **values: object) -> str:
         return self._language.gettext(message) % values
 

@@ -171,6 +171,16 @@ def rate(document: Document, look: Look, wording: Wording, *, stale: bool = Fals
     return level, wording.language.gettext(words or LEVEL_WORDS[level])
 
 
+def state_words(type_name: str, level: str, wording: Wording) -> str:
+    """What a level means for the things of a type."""
+    look = looks().get(type_name, Look())
+    words = next((words for found, words in look.states.items() if found == level), "")
+    if words:
+        return wording.language.gettext(words)
+    word = next((word for word, found in look.levels.items() if found == level), "")
+    return wording.choice(word) if word else wording.language.gettext(LEVEL_WORDS[level])
+
+
 def _measured(document: Document, look: Look) -> Level:
     if look.by == "share":
         return _by_share(value_of(document, look.attribute), value_of(document, look.of), look.least)

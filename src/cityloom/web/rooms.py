@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 from zoneinfo import ZoneInfo
 
 from cityloom.kernel.time import Clock
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from cityloom.context.broker import Broker
     from cityloom.history.follow import Lineage
     from cityloom.history.queries import History
+    from cityloom.indicators.indicators import Indicators
     from cityloom.operations.alerts import Alerts
     from cityloom.people.notices import Notices
     from cityloom.people.reports import Reports
+    from cityloom.planning.initiatives import Initiatives
     from cityloom.sensing.devices import DeviceRegistry
     from cityloom.sensing.host import ConnectorHost
     from cityloom.sensing.models import DataModels
@@ -106,5 +108,8 @@ class Rooms:
     models: DataModels
     services: ServiceHost
     health: Health
+    # Defaults go when app.running hands them in.
+    indicators: Indicators = cast("Indicators", None)  # noqa: RUF009
+    initiatives: Initiatives = cast("Initiatives", None)  # noqa: RUF009
     pace: Pace | None = None
     mqtt: MqttAddress | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -121,6 +122,10 @@ class Visit:
             check_token(self._known_key(), shown if isinstance(shown, str) else "")
         return Form(self.language, data)
 
+    def blank_form(self) -> Form:
+        """A form that nobody has typed into."""
+        return Form(self.language)
+
     # Words
 
     def gettext(self, message: str, **values: object) -> str:
@@ -141,6 +146,10 @@ class Visit:
     def seconds(self, length: float) -> str:
         """A length of time in words."""
         return self.wording.span(timedelta(seconds=length))
+
+    def choices(self, values: Iterable[str]) -> list[tuple[str, str]]:
+        """Values out of a list with their words, for the fields of a form."""
+        return [(value, self.wording.heading(value)) for value in values]
 
     def link_to(self, about: str) -> Markup:
         """A link to an Entity by its name, to the list of a type, or the id of what may not be seen."""

@@ -82,7 +82,7 @@ class Wording:
         if share is None:
             return NOTHING
         pattern = "#,##0" + ("." + "0" * digits if digits else "") + "\u00a0%"
-        return str(numbers.format_decimal(share * 100, pattern, locale=self.language.locale))
+        return str(numbers.format_percent(share, pattern, locale=self.language.locale))
 
     def money(self, amount: Any, currency: str) -> str:
         """An amount with its currency, without hundredths when there are none."""
@@ -200,6 +200,11 @@ class Wording:
         text = str(value)
         known = CHOICES.get(text)
         return self.language.gettext(known) if known else _spaced(text)
+
+    def heading(self, value: object) -> str:
+        """The same at the beginning of a line."""
+        words = self.choice(value)
+        return words[:1].upper() + words[1:]
 
     def words(self, texts: object) -> Markup:
         """A text of the data in the reader's language, marked with its own where that is another."""

@@ -26,6 +26,7 @@ from cityloom.access.passwords import Passwords
 from cityloom.access.roles import ROLES
 from cityloom.adapters.memory.accounts import MemoryAccountStore, MemoryAuditStore
 from cityloom.adapters.memory.device_records import MemoryDeviceStore
+from cityloom.adapters.memory.evidence import MemoryEvidenceStore
 from cityloom.adapters.memory.feed import MemoryFeed
 from cityloom.adapters.memory.history import MemoryHistory
 from cityloom.adapters.memory.parameters import MemoryParameterStore
@@ -37,12 +38,15 @@ from cityloom.context.classes import ClassPolicy
 from cityloom.history.follow import Lineage
 from cityloom.history.queries import History
 from cityloom.history.stage import STAGE, HistoryStage
+from cityloom.indicators.framework import read_framework
+from cityloom.indicators.indicators import Indicators
 from cityloom.kernel.actor import CITY, InformationClass
 from cityloom.kernel.errors import BadInput
 from cityloom.ngsild.model import Document, entity, prop
 from cityloom.operations.alerts import Alerts
 from cityloom.people.notices import Notices
 from cityloom.people.reports import Reports
+from cityloom.planning.initiatives import Initiatives
 from cityloom.sensing.devices import DeviceRegistry
 from cityloom.sensing.host import ConnectorHost, ConnectorPlugin
 from cityloom.sensing.models import read_models
@@ -135,6 +139,15 @@ class SmallCity:
             self.broker, self.devices, self.parked, self.models, self.clock, [_connector("http_push")]
         )
         history = History(self.store, self.broker)
+        self.indicators = Indicators(
+            self.broker,
+            history,
+            self.clock,
+            [read_framework(CATALOGUE / "frameworks" / name) for name in ("city", "u4ssc")],
+            MemoryEvidenceStore(),
+            zone=ZoneInfo("Europe/Copenhagen"),
+            figures={"inhabitants": 24300, "households": 11200},
+        )
         self.rooms = Rooms(
             city=City(
                 name="Loomby",
@@ -172,6 +185,8 @@ class SmallCity:
                 zone=ZoneInfo("Europe/Copenhagen"),
                 store=MemoryParameterStore(),
             ),
+            initiatives=Initiatives(self.broker, self.clock, history),
+            indicators=self.indicators,
             health=self.health,
             mqtt=MqttAddress(port=1883),
             pace=self.clock if demo else None,
@@ -182,6 +197,7 @@ class SmallCity:
         self.broker.follow(STAGE, self.history_stage.handle, durable=True)
         await self.broker.start()
         await self.devices.start()
+        await self.indicators.start()
         await self.connectors.start()
         self.site.start()
         return self
@@ -189,6 +205,7 @@ class SmallCity:
     async def stop(self) -> None:
         self.site.close()
         await self.connectors.stop()
+        await self.indicators.stop()
         await self.broker.stop()
 
     async def write(self, *documents: Document, secrecy: InformationClass | None = None) -> None:

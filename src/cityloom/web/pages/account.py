@@ -58,7 +58,7 @@ async def _page(visit: Visit, form: Form, *, made: NewToken | None = None, statu
         made=made,
         titles=[ROLES[name].title for name in sorted(visit.actor.roles) if name in ROLES],
         permissions=[(name, PERMISSIONS[name]) for name in own],
-        classes=[(one.label, visit.wording.choice(one.label)) for one in sorted(visit.actor.clearance)],
+        classes=visit.choices(one.label for one in sorted(visit.actor.clearance)),
         reports=await visit.rooms.reports.following.by_account(visit.actor),
     )
 

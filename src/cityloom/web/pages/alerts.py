@@ -222,11 +222,10 @@ async def raise_new(visit: Visit) -> Response:
 
 
 def _new_page(visit: Visit, form: Form, *, status: int = 200) -> Response:
-    words = visit.wording
     return visit.render(
         "alert-new.html",
         status=status,
         form=form,
-        severities=[(one, words.choice(one)) for one in SEVERITIES],
-        categories=[(one, words.choice(one)) for one in CATEGORIES],
+        severities=visit.choices(SEVERITIES),
+        categories=visit.choices(CATEGORIES),
     )

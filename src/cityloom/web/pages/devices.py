@@ -136,7 +136,7 @@ def _form_page(visit: Visit, form: Form, *, status: int = 200) -> Response:
             name: sorted(found.attributes) for name in models.types() if (found := models.find(name))
         },
         units=[unit for unit in UNITS.values() if unit.symbol],
-        classes=[(one.label, visit.wording.choice(one.label)) for one in InformationClass],
+        classes=visit.choices(one.label for one in InformationClass),
     )
 
 

@@ -18,6 +18,8 @@ from cityloom.web.visit import Visit
 
 #: Types that are background, not things with a state.
 BACKGROUND = ("RoadSegment", "Road")
+#: Types with a state whose lines are roads too.
+_LINES = ("TrafficFlowObserved",)
 #: Types that are not shown until asked for: they stand where what they measure stands.
 ASKED_FOR = ("Device",)
 #: Entities of the list on one page.
@@ -69,9 +71,16 @@ async def show(visit: Visit) -> Response:
 
 
 async def show_roads(visit: Visit) -> Response:
-    """The roads without a state, as GeoJSON: the map's background."""
-    features = [{"type": "Feature", "properties": {}, "geometry": place} for place in roads(visit)]
-    return visit.json({"type": "FeatureCollection", "features": features})
+    """Every line there is, as GeoJSON: the map's background."""
+    lines = [*roads(visit), *[item.geometry async for item in located(visit, _LINES)]]
+    features = [
+        {"type": "Feature", "properties": {}, "geometry": line}
+        for line in lines
+        if line and line["type"] == "LineString"
+    ]
+    response = visit.json({"type": "FeatureCollection", "features": features})
+    response.headers["cache-control"] = "private, max-age=60"
+    return response
 
 
 def map_types(visit: Visit) -> dict[str, int]:
@@ -81,15 +90,15 @@ def map_types(visit: Visit) -> dict[str, int]:
     return {name: count for name, count in counts.items() if name in known and name not in BACKGROUND}
 
 
-async def located(visit: Visit, types: Iterable[str]) -> AsyncIterator[Item]:
-    """Everything of some types that has a place, others getting their turn meanwhile."""
+async def located(visit: Visit, types: Iterable[str], *, placeless: bool = False) -> AsyncIterator[Item]:
+    """Everything of some types that has a place (or not), others getting their turn meanwhile."""
     done = 0
     for name in types:
         for document in visit.rooms.broker.of_type(visit.actor, name):
             if _is_over(document):
                 continue
             item = item_of(document, visit.wording, geometry=True)
-            if item.geometry is not None:
+            if placeless or item.geometry is not None:
                 yield item
             done += 1
             if done % _TURN == 0:

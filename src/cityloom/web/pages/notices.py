@@ -265,6 +265,6 @@ def _form_page(visit: Visit, form: Form, notice_id: str, *, status: int = 200) -
         form=form,
         notice_id=notice_id,
         languages=visit.desk.languages,
-        severities=[(one, visit.wording.choice(one)) for one in SEVERITIES],
+        severities=visit.choices(SEVERITIES),
         tomorrow=visit.wording.local_field(visit.rooms.clock.now() + timedelta(days=1)),
     )

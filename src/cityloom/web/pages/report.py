@@ -166,7 +166,7 @@ async def _form_page(
         status=status,
         form=form,
         found=found or [],
-        categories=[(one, visit.wording.choice(one)) for one in visit.rooms.reports.categories],
+        categories=visit.choices(visit.rooms.reports.categories),
         ground=background(visit, items),
         plain_width=PLAIN_WIDTH,
     )

@@ -114,7 +114,7 @@ def _page(
         near=near,
         replies=visit.rooms.reports.following.replies_to(visit.actor, report.id) if may_answer else [],
         sees_photo=bool(report.photo) and (report.photo_is_public or may_answer),
-        categories=[(one, visit.wording.choice(one)) for one in visit.rooms.reports.categories],
+        categories=visit.choices(visit.rooms.reports.categories),
         place=_place(visit, item),
         history=[(one, _who(visit, one.by)) for one in reversed(report.history)] if may_answer else [],
     )

@@ -1,0 +1,330 @@
+"""Indicators: frameworks with their scores, and each value with what it rests on or what it lacks."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Any
+
+from starlette.responses import Response
+
+from cityloom.indicators.evidence import LARGEST, MEDIA_TYPES
+from cityloom.indicators.indicators import Upload
+from cityloom.indicators.model import VALUE, Entry, Quality
+from cityloom.indicators.summaries import FrameworkReport, GroupScore, IndicatorSummary
+from cityloom.kernel.errors import BadInput, Conflict, NotFound
+from cityloom.kernel.time import to_millis
+from cityloom.web.addresses import address
+from cityloom.web.drawing.chart import Chart, draw_chart
+from cityloom.web.forms import Form, WrongForm
+from cityloom.web.languages import noted as n
+from cityloom.web.pages.routing import Pages
+from cityloom.web.visit import Visit
+
+ENTER, VERIFY = "indicators:enter", "indicators:verify"
+#: 1 to 4 points as levels.
+LEVEL_OF_POINTS = {1: "bad", 2: "poor", 3: "fair", 4: "good"}
+QUALITIES: dict[Quality, str] = {
+    Quality.MEASURED: n("measured or counted"),
+    Quality.SURVEY: n("from a survey"),
+    Quality.HIGHER_LEVEL: n("from a higher level of government"),
+    Quality.ASSUMPTIONS: n("worked out from assumptions"),
+    Quality.PERSONAL_ESTIMATE: n("somebody's estimate"),
+    Quality.UNKNOWN: n("not known"),
+}
+_FIELDS = ("value", "numerator", "denominator", "since", "until", "source", "note", "quality", "evidence")
+
+
+def add(pages: Pages) -> None:
+    pages.get("/indicators", browse)
+    pages.data("/indicators/{framework}/{code}/evidence/{digest}", evidence)
+    pages.get("/indicators/{framework}/{code}", show)
+    pages.post("/indicators/{framework}/{code}", handle)
+    pages.get("/indicators/{framework}", show_framework)
+
+
+async def browse(visit: Visit) -> Response:
+    """The frameworks in use, each with its score and how much of it is reported."""
+    indicators = visit.rooms.indicators
+    reports = [indicators.report(visit.actor, one.id) for one in indicators.frameworks()]
+    return visit.render("indicators.html", {"frameworks": [framework_row(visit, one) for one in reports]})
+
+
+def framework_row(visit: Visit, report: FrameworkReport) -> dict[str, Any]:
+    """A framework as it is listed."""
+    manifest, tally = report.framework.manifest, report.tallies[""]
+    return {
+        "id": manifest.id,
+        "href": address("indicators", manifest.id),
+        "title": visit.wording.said(manifest.title),
+        "description": visit.wording.said(manifest.description),
+        "edition": manifest.edition,
+        "source": manifest.source,
+        "scored": manifest.scoring == "points",
+        "percent": report.score.percent,
+        "level": LEVEL_OF_POINTS.get(report.score.band or 0, "none"),
+        "total": tally.total,
+        "reported": tally.reported,
+        "verified": tally.verified,
+        "groups": [_group(visit, one) for one in report.groups],
+        "profile": visit.wording.said(manifest.profile.title),
+        "profileStatus": visit.wording.said(manifest.profile.status),
+    }
+
+
+def _group(visit: Visit, score: GroupScore) -> dict[str, Any]:
+    return {
+        "path": "/".join(score.group.path),
+        "name": visit.wording.said(score.group.name),
+        "percent": score.score.percent,
+        "level": LEVEL_OF_POINTS.get(score.score.band or 0, "none"),
+        "reported": score.reported,
+        "total": score.total,
+        "groups": [_group(visit, one) for one in score.groups],
+    }
+
+
+def indicator_row(visit: Visit, one: IndicatorSummary) -> dict[str, Any]:
+    """A data point as it is listed."""
+    return {
+        "id": one.id,
+        "href": address("indicators", one.framework, one.code) + (f"#{one.point}" if one.point else ""),
+        "code": one.code,
+        "point": one.point,
+        "name": visit.wording.said(one.name),
+        "groups": "/".join(one.groups[-1].path) if one.groups else "",
+        "value": one.value,
+        "text": figure(visit, one, one.value),
+        "state": one.state.value,
+        "level": LEVEL_OF_POINTS.get(one.points or 0, "none"),
+        "points": one.points,
+        "origin": one.origin,
+        "verified": one.verified,
+        "coreLevel": one.level,
+        "isBound": one.is_bound,
+        "warnings": len(one.findings),
+    }
+
+
+def figure(visit: Visit, one: IndicatorSummary, value: float | bool | None) -> str:
+    """A value of an indicator with its unit."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or one.is_yes_or_no:
+        return visit.wording.quantity(bool(value))
+    unit = visit.wording.unit(one.unit_code) if one.unit_code else one.unit
+    return f"{visit.wording.number(value)}\u202f{unit}".strip() if unit else visit.wording.number(value)
+
+
+async def show_framework(visit: Visit) -> Response:
+    """All data points of a framework under their groups."""
+    report = visit.rooms.indicators.report(visit.actor, visit.part("framework"))
+    state, level = visit.query("state"), visit.query("level")
+    words = visit.query("q").casefold()
+    rows = [indicator_row(visit, one) for one in report.indicators]
+    shown = [
+        row
+        for row in rows
+        if (not state or row["state"] == state)
+        and (not level or row["coreLevel"] == level)
+        and (not words or words in f"{row['name']} {row['code']}".casefold())
+    ]
+    data = {"framework": framework_row(visit, report), "indicators": shown}
+    by_group: dict[str, list[dict[str, Any]]] = {}
+    for row in shown:
+        by_group.setdefault(row["groups"], []).append(row)
+    return visit.render(
+        "framework.html",
+        data,
+        by_group=by_group,
+        tallies=report.tallies,
+        state=state,
+        level=level,
+        q=visit.query("q"),
+        levels=[name for name in report.tallies if name],
+    )
+
+
+async def show(visit: Visit) -> Response:
+    """One indicator with each of its figures."""
+    return await _page(visit, Form(visit.language))
+
+
+def _points(visit: Visit) -> list[IndicatorSummary]:
+    indicators = visit.rooms.indicators
+    ids = indicators.find(visit.part("framework"), visit.part("code"))
+    return [indicators.summary(visit.actor, one) for one in ids]
+
+
+async def _page(visit: Visit, form: Form, *, opened: str = "", status: int = 200) -> Response:
+    points = _points(visit)
+    first = points[0]
+    framework = next(one for one in visit.rooms.indicators.frameworks() if one.id == first.framework)
+    data = {
+        "framework": first.framework,
+        "code": first.code,
+        "name": visit.wording.said(first.name) if len(points) == 1 else first.code,
+        "definition": visit.wording.said(first.definition),
+        "level": first.level,
+        "figures": [_told(visit, one) for one in points],
+    }
+    return visit.render(
+        "indicator.html",
+        data,
+        status=status,
+        points=points,
+        form=form,
+        opened=opened,
+        framework_title=visit.wording.said(framework.manifest.title),
+        groups=[visit.wording.said(one.name) for one in first.groups],
+        charts={one.id: await _course(visit, one) for one in points},
+        initiatives={one.id: visit.rooms.initiatives.aiming_at(visit.actor, one.id) for one in points},
+        qualities=[(str(int(one)), visit.gettext(words)) for one, words in QUALITIES.items()],
+        may_enter=visit.actor.may(ENTER),
+        may_verify=visit.actor.may(VERIFY),
+        sees_files=visit.actor.may(ENTER) or visit.actor.may(VERIFY),
+        yesterday=(visit.rooms.clock.now() - timedelta(days=1)).astimezone(visit.city.zone).date(),
+        accepted=",".join(MEDIA_TYPES),
+    )
+
+
+def _told(visit: Visit, one: IndicatorSummary) -> dict[str, Any]:
+    """A data point with everything behind it, in words and as data."""
+    return {
+        **indicator_row(visit, one),
+        "quality": visit.gettext(QUALITIES[one.quality]) if one.quality else "",
+        "unit": one.unit,
+        "numeratorText": one.numerator_text,
+        "denominatorText": one.denominator_text,
+        "numerator": one.numerator,
+        "denominator": one.denominator,
+        "since": one.since,
+        "until": one.until,
+        "rows": one.rows,
+        "entities": one.entities,
+        "coverage": one.coverage,
+        "wantedCoverage": one.wanted_coverage,
+        "provisional": one.provisional,
+        "provisionalText": figure(visit, one, one.provisional),
+        "method": one.method,
+        "because": one.because,
+        "source": one.source,
+        "remark": one.remark,
+        "percentOfTarget": one.percent_of_target,
+        "target": one.benchmark.target if one.benchmark else None,
+        "targetText": figure(visit, one, one.benchmark.target) if one.benchmark else "",
+        "targetBasis": one.benchmark.basis if one.benchmark else "",
+        "note": visit.wording.said(one.note),
+        "findings": [visit.wording.said(found.check.message) for found in one.findings],
+        "trouble": one.trouble,
+    }
+
+
+async def _course(visit: Visit, one: IndicatorSummary) -> Any:
+    """The values so far, where there are several."""
+    readings = await asyncio.to_thread(_readings, visit, one.id)
+    if len(readings) < 2:
+        return None
+    since, until = readings[0][0], max(readings[-1][0], visit.rooms.clock.now())
+    target = one.benchmark.target if one.benchmark else None
+    chart = Chart(
+        title=visit.wording.said(one.name),
+        unit=visit.wording.unit(one.unit_code) if one.unit_code else one.unit,
+        since=since - timedelta(seconds=1),
+        until=until,
+        times=[to_millis(at) for at, _ in readings],
+        values=[value for _, value in readings],
+        target=target,
+        target_words=visit.gettext("target"),
+    )
+    return draw_chart(chart, visit.wording)
+
+
+def _readings(visit: Visit, point_id: str) -> list[tuple[datetime, float]]:
+    try:
+        found = visit.rooms.history.raw(visit.actor, point_id, [VALUE], dataset="", last_n=400)
+    except NotFound:
+        return []
+    numbers = [one for one in found if isinstance(one.value, int | float) and not isinstance(one.value, bool)]
+    return sorted((one.at, float(one.value)) for one in numbers)
+
+
+async def evidence(visit: Visit) -> Response:
+    """A file on which a value rests. It is handed over as a download and never shown in the page."""
+    for one in _points(visit):
+        if any(file.digest == visit.part("digest") for file in one.evidence):
+            file, content = await visit.rooms.indicators.evidence(visit.actor, one.id, visit.part("digest"))
+            quoted = file.name.encode("ascii", "replace").decode().replace('"', "'")
+            headers = {"content-disposition": f'attachment; filename="{quoted}"'}
+            return Response(content, media_type=file.media_type, headers=headers)
+    raise NotFound("There is no such evidence", hint="It may belong to an earlier value.")
+
+
+async def handle(visit: Visit) -> Response:
+    """Enter a value, verify one, take one back."""
+    form = await visit.form()
+    act = form.choice("act", ["enter", "verify", "withdraw"], required=visit.gettext("Choose what to do."))
+    point = next((one for one in _points(visit) if one.id == form.value("point")), None)
+    if point is None:
+        raise NotFound("There is no such figure", hint="Look at the indicator again.")
+    try:
+        form.raise_if_wrong()
+        told = await _do(visit, act, point, form)
+    except WrongForm:
+        return await _page(visit, form, opened=point.id, status=400)
+    except (BadInput, Conflict) as error:
+        form.take(error, *_FIELDS)
+        return await _page(visit, form, opened=point.id, status=400)
+    here = address("indicators", point.framework, point.code)
+    undo = (here, {"act": "withdraw", "point": point.id}) if act == "enter" else None
+    return visit.redirect(here, told, undo=undo)
+
+
+async def _do(visit: Visit, act: str, point: IndicatorSummary, form: Form) -> str:
+    indicators, version = visit.rooms.indicators, form.value("version")
+    if act == "verify":
+        await indicators.verify(visit.actor, point.id, version=version)
+        return visit.gettext("The value is verified.")
+    if act == "withdraw":
+        await indicators.withdraw(visit.actor, point.id, version=version)
+        return visit.gettext("The value is taken back.")
+    visit.require(ENTER)
+    entry = _entry(visit, point, form)
+    content = await form.file("evidence", largest=LARGEST)
+    form.raise_if_wrong()
+    files = []
+    if content is not None:
+        name, media_type = form.file_name("evidence"), form.file_type("evidence")
+        public = form.ticked("public")
+        files.append(Upload(name=name, media_type=media_type, data=content, public=public))
+    await indicators.enter(visit.actor, point.id, entry, files, version=version)
+    return visit.gettext("The value is entered.")
+
+
+def _entry(visit: Visit, point: IndicatorSummary, form: Form) -> Entry:
+    """What was typed. Raises WrongForm."""
+    missing = visit.gettext("Say for which period.")
+    since = form.day("since", visit.city.zone, required=missing)
+    last = form.day("until", visit.city.zone, required=missing)
+    value: float | bool | None
+    if point.is_yes_or_no:
+        chosen = form.choice("value", ["yes", "no"], required=visit.gettext("Choose yes or no."))
+        value = chosen == "yes"
+    else:
+        value = form.number("value")
+    source = form.text("source", required=visit.gettext("Say where the value comes from."), longest=2000)
+    quality = form.value("quality")
+    numerator, denominator = form.number("numerator"), form.number("denominator")
+    form.raise_if_wrong()
+    assert since is not None and last is not None, "a missing day is a mistake of the form"
+    return Entry(
+        since=since,
+        # The last day belongs to the period.
+        until=last + timedelta(days=1),
+        value=value,
+        numerator=numerator,
+        denominator=denominator,
+        quality=Quality(int(quality)) if quality in [str(int(one)) for one in Quality] else Quality.UNKNOWN,
+        source=source,
+        note=form.text("note", longest=2000),
+    )

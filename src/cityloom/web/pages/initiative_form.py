@@ -1,0 +1,147 @@
+"""The form of an initiative: texts by language, money, milestones and targets as rows."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+
+from starlette.responses import Response
+
+from cityloom.planning.model import Initiative, Milestone, Plan, Target
+from cityloom.planning.money import CURRENCIES, Money
+from cityloom.web.forms import Form
+from cityloom.web.looks import name_of
+from cityloom.web.visit import Visit
+
+#: Rows of milestones and of targets that the form has; empty ones are left out.
+MILESTONES, TARGETS = 6, 3
+LONGEST = 4000
+INDICATOR_TYPE = "KeyPerformanceIndicator"
+
+
+def filled(visit: Visit, initiative: Initiative) -> Form:
+    """The form of what is there."""
+    plan = initiative.plan
+    values: dict[str, object] = {
+        "owner": plan.owner,
+        "budget": plan.budget.amount if plan.budget else "",
+        "spent": plan.spent.amount if plan.spent else "",
+        "currency": plan.budget.currency if plan.budget else "",
+        "startsAt": _day(visit, plan.starts_at),
+        "endsAt": _day(visit, plan.ends_at),
+        "version": initiative.version,
+        **{f"name_{code}": text for code, text in plan.name.items()},
+        **{f"description_{code}": text for code, text in plan.description.items()},
+    }
+    for row, milestone in enumerate(plan.milestones):
+        values |= {
+            f"milestone_{row}_name": milestone.name,
+            f"milestone_{row}_due": milestone.due,
+            f"milestone_{row}_done": milestone.done,
+        }
+    for row, target in enumerate(plan.targets):
+        values |= {
+            f"target_{row}_indicator": target.indicator,
+            f"target_{row}_baseline": target.baseline,
+            f"target_{row}_target": target.target,
+            f"target_{row}_due": target.due,
+        }
+    return Form.filled(visit.language, values)
+
+
+def _day(visit: Visit, at: datetime | None) -> str:
+    return at.astimezone(visit.city.zone).date().isoformat() if at else ""
+
+
+def form_page(visit: Visit, form: Form, initiative_id: str, *, status: int = 200) -> Response:
+    """The form's page."""
+    indicators = [
+        (one["id"], name_of(one, visit.wording))
+        for one in visit.rooms.broker.of_type(visit.actor, INDICATOR_TYPE)
+    ]
+    return visit.render(
+        "initiative-form.html",
+        status=status,
+        form=form,
+        initiative_id=initiative_id,
+        languages=visit.desk.languages,
+        indicators=sorted(indicators, key=lambda pair: pair[1]),
+        currencies=[(one, one) for one in sorted(CURRENCIES)],
+        milestone_rows=max(MILESTONES, _rows(form, "milestone", "name") + 2),
+        target_rows=max(TARGETS, _rows(form, "target", "indicator") + 1),
+    )
+
+
+def _rows(form: Form, kind: str, field: str) -> int:
+    row = 0
+    while form.value(f"{kind}_{row}_{field}"):
+        row += 1
+    return row
+
+
+def plan_of(visit: Visit, form: Form, before: Initiative | None = None) -> Plan:
+    """What was typed. Raises WrongForm."""
+    codes = visit.desk.languages
+    name = {code: text for code in codes if (text := form.text(f"name_{code}"))}
+    description = {
+        code: text for code in codes if (text := form.text(f"description_{code}", longest=LONGEST))
+    }
+    if not name:
+        form.wrong(f"name_{codes[0]}", visit.gettext("Give it a name."))
+    if not description:
+        form.wrong(f"description_{codes[0]}", visit.gettext("Say what it is to achieve."))
+    budget, spent = form.decimal("budget"), form.decimal("spent")
+    currency = form.value("currency")
+    if (budget is not None or spent is not None) and currency not in CURRENCIES:
+        form.wrong("currency", visit.gettext("Choose a currency."))
+    starts, ends = form.day("startsAt", visit.city.zone), form.day("endsAt", visit.city.zone)
+    milestones, targets = _milestones(visit, form), _targets(visit, form)
+    form.raise_if_wrong()
+    return Plan(
+        name=name,
+        description=description,
+        owner=form.text("owner"),
+        budget=_money(budget, currency),
+        spent=_money(spent, currency),
+        starts_at=starts,
+        ends_at=ends,
+        milestones=milestones,
+        targets=targets,
+        location=before.plan.location if before else None,
+    )
+
+
+def _money(amount: Decimal | None, currency: str) -> Money | None:
+    return None if amount is None else Money(amount, currency)
+
+
+def _milestones(visit: Visit, form: Form) -> tuple[Milestone, ...]:
+    found = []
+    for row in range(50):
+        name = form.text(f"milestone_{row}_name")
+        if not name:
+            continue
+        due = form.day(f"milestone_{row}_due", visit.city.zone, required=visit.gettext("Say by which day."))
+        done = form.day(f"milestone_{row}_done", visit.city.zone)
+        if due is not None:
+            found.append(Milestone(name, due.date(), done.date() if done else None))
+    return tuple(found)
+
+
+def _targets(visit: Visit, form: Form) -> tuple[Target, ...]:
+    found = []
+    missing = visit.gettext("Enter a number.")
+    for row in range(20):
+        indicator = form.value(f"target_{row}_indicator")
+        if not indicator:
+            continue
+        baseline = form.number(f"target_{row}_baseline", required=missing)
+        target = form.number(f"target_{row}_target", required=missing)
+        due = form.day(f"target_{row}_due", visit.city.zone, required=visit.gettext("Say by which day."))
+        if baseline is not None and target is not None and due is not None:
+            found.append(Target(indicator, baseline, target, _date(due)))
+    return tuple(found)
+
+
+def _date(at: datetime) -> date:
+    return at.date()
