@@ -11,6 +11,7 @@ from cityloom.access.accounts import Accounts
 from cityloom.access.audit import AuditLog
 from cityloom.access.entrance import Access
 from cityloom.adapters.duckdb.history import DuckHistory
+from cityloom.adapters.files.evidence import FileEvidenceStore
 from cityloom.adapters.files.photos import FilePhotoStore
 from cityloom.adapters.npz.parameters import NpzParameterStore
 from cityloom.adapters.sqlite.accounts import SqliteAccountStore
@@ -30,12 +31,15 @@ from cityloom.history.follow import Lineage
 from cityloom.history.queries import History
 from cityloom.history.stage import HistoryStage
 from cityloom.history.temporal import TemporalHistory
+from cityloom.indicators.framework import Framework, read_framework
+from cityloom.indicators.indicators import Indicators
 from cityloom.kernel.errors import BadConfig, BrokenPlugin
 from cityloom.kernel.time import Clock
 from cityloom.operations.alerts import Alerts
 from cityloom.people.deliveries import Deliveries
 from cityloom.people.notices import Notices
 from cityloom.people.reports import Reports
+from cityloom.planning.initiatives import Initiatives
 from cityloom.sensing.commands import CommandDesk
 from cityloom.sensing.contract import Transport
 from cityloom.sensing.devices import DeviceRegistry
@@ -110,6 +114,16 @@ class House:
             remembered=self._all_is_remembered,
         )
         self.deliveries = Deliveries(self.broker, clock, self.alerts)
+        self.indicators = Indicators(
+            self.broker,
+            self.history,
+            clock,
+            self._frameworks(),
+            FileEvidenceStore(folder.evidence),
+            zone=self.zone,
+            figures=_figures(configuration),
+        )
+        self.initiatives = Initiatives(self.broker, clock, self.history)
         self.commands = CommandDesk(self.broker, clock)
         self.presence = Presence(self.broker, clock)
         #: How bytes reach connectors, by the name that manifests use. Whoever runs the house fills it.
@@ -136,11 +150,13 @@ class House:
         """Start what decides and what feeds: the city moves."""
         await self.deliveries.start()
         await self.services.start()
+        await self.indicators.start()
         await self.connectors.start()
 
     async def stop(self) -> None:
         """Stop what feeds, then what decides, then the state; nothing acknowledged is lost."""
         await self.connectors.stop()
+        await self.indicators.stop()
         await self.services.stop()
         await self.deliveries.stop()
         await self.broker.stop()
@@ -156,6 +172,15 @@ class House:
         for name, overrides in self.configuration.services.items():
             try:
                 found.append(load_service(self._plugin("services", name), overrides))
+            except BrokenPlugin as error:
+                self._is_broken(error)
+        return found
+
+    def _frameworks(self) -> list[Framework]:
+        found = []
+        for name in self.configuration.frameworks:
+            try:
+                found.append(read_framework(self._plugin("frameworks", name).folder))
             except BrokenPlugin as error:
                 self._is_broken(error)
         return found
@@ -196,6 +221,13 @@ def _classes(configuration: Configuration) -> ClassPolicy:
         {name: class_of(label, where=f"classes.{name}") for name, label in classes.types.items()},
         class_of(classes.default, where="classes.default"),
     )
+
+
+def _figures(configuration: Configuration) -> dict[str, float]:
+    """What indicators divide by, as far as city.toml tells it."""
+    population = configuration.population
+    told = {"inhabitants": population.inhabitants, "households": population.households}
+    return {name: float(number) for name, number in told.items() if number is not None}
 
 
 def _models(plugins: list[Plugin]) -> DataModels:

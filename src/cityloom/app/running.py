@@ -217,6 +217,8 @@ def rooms_of(house: House, health: ProcessHealth, demo: Demo | None, mqtt: MqttA
         parked=house.parked,
         models=house.models,
         services=house.services,
+        indicators=house.indicators,
+        initiatives=house.initiatives,
         health=health,
         pace=demo.pace if demo else None,
         mqtt=mqtt,
