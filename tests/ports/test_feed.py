@@ -111,9 +111,9 @@ def test_trim_goes_no_further_than_the_feed(feed):
 
 
 def test_trim_again_finds_nothing(feed):
-    feed.append(changes(1, 4))
+    feed.append(changes(1, 5))
     assert (feed.trim(2), feed.trim(2), feed.trim(1)) == (2, 0, 0)
-    assert [one.sequence for one in feed.read(0, 10)] == [3, 4]
+    assert [one.sequence for one in feed.read(0, 10)] == [3, 4, 5]
 
 
 def test_trim_of_many_takes_them_all(feed):
@@ -137,9 +137,11 @@ def test_read_while_another_thread_appends_sees_whole_commits(feed):
     done = threading.Event()
 
     def write():
-        for first in range(1, 2001, 10):
-            feed.append(changes(first, first + 9))
-        done.set()
+        try:
+            for first in range(1, 2001, 10):
+                feed.append(changes(first, first + 9))
+        finally:
+            done.set()
 
     writer = threading.Thread(target=write)
     writer.start()

@@ -4,8 +4,8 @@ While a transaction is on its way to the disk the next writes gather; when it is
 a lone write waits for one fsync, and a flood shares it.
 
 When a commit fails, every write that waits fails with it: those that came later may build on what was
-lost. Their sequences are given out again. An error that leaves open what is on the disk ends the process;
-a restart reads from the disk what is true.
+lost. Their sequences are given out again. An error that leaves open what is on the disk, or that the memory
+says the same as the disk, ends the process; a restart reads from the disk what is true.
 """
 
 from __future__ import annotations
@@ -138,7 +138,11 @@ class Committer:
         self._hand_over()
         for waiting in group:
             self._backlog -= len(waiting.revisions)
-            self._on_committed(waiting.revisions)
+            try:
+                self._on_committed(waiting.revisions)
+            except Exception as defect:  # noqa: BLE001 - memory differs from the disk now, whatever it is
+                self._fail_stop(defect)
+                return
             if not waiting.future.done():
                 waiting.future.set_result(None)
 

@@ -24,7 +24,7 @@ Handler = Callable[[list[Change]], Awaitable[None]]
 #: Most changes in one batch.
 BATCH = 5000
 #: Changes kept in memory for stages that keep up; up to twice as many for a moment.
-RECENT = 16_384
+RECENT = 8_192
 #: Bytes of their documents that are kept in memory.
 RECENT_BYTES = 16 * 1024 * 1024
 #: Seconds before a failed batch is tried again: doubled from the first to the last.
@@ -228,9 +228,9 @@ class Stages:
         if name in self._stages:
             raise Conflict(f"A stage {name!r} follows already", hint="Give the second one a name of its own.")
         stage = Stage(name, handler, durable=durable, cursor=after)
-        self._stages[name] = stage
         if self._recent is not None:
             stage.begin(self._feed, self._recent)
+        self._stages[name] = stage
         return stage
 
     async def leave(self, name: str) -> None:

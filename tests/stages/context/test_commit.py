@@ -151,6 +151,22 @@ async def test_an_error_of_the_disk_ends_the_process_and_acknowledges_nothing(ga
     writing.cancel()
 
 
+async def test_a_defect_after_the_commit_ends_the_process_and_acknowledges_nothing(gate, monkeypatch):
+    feed, broker = gate
+    defect = KeyError("index")
+
+    def fail(revision):
+        raise defect
+
+    monkeypatch.setattr(broker._state, "apply", fail)
+    (writing,) = start(broker.create(CITY, road(1)))
+    while not feed.ended:
+        await asyncio.sleep(0.001)
+    assert feed.ended == [defect]
+    assert not writing.done()
+    writing.cancel()
+
+
 async def test_a_waiter_that_went_away_does_not_stop_the_others(gate):
     feed, broker = gate
     feed.closed = True

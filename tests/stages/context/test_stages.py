@@ -117,6 +117,7 @@ async def test_follow_after_more_than_the_feed_has_is_refused(broker):
     await write(broker, 3)
     with pytest.raises(BadConfig, match="the feed ends at 3"):
         broker.follow("history", Listener(), durable=True, after=4)
+    assert broker.stages() == []
 
 
 async def test_follow_under_a_taken_name_is_refused(broker):
