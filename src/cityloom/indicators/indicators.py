@@ -98,9 +98,13 @@ class Indicators:
     # Life
 
     async def start(self) -> None:
-        """Write the Entities of all data points, and begin to work values out in the background."""
-        await self._computing.publish_all()
+        """Publish, and begin to work values out in the background."""
+        await self.publish()
         self._task = asyncio.create_task(self._computing.keep_ticking(), name="indicators")
+
+    async def publish(self) -> None:
+        """Write the Entity of every data point, and what the framework says of it."""
+        await self._computing.publish_all()
 
     async def stop(self) -> None:
         """Stop working values out."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import singledispatch
 from statistics import median
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cityloom.history.answers import Aggregated
 from cityloom.history.links import TYPE_TARGET
 from cityloom.history.model import Integers
-from cityloom.history.periods import Step, parse_step
+from cityloom.history.periods import Step, parse_step, shifted
 from cityloom.indicators import measures as verbs
 from cityloom.indicators.model import Measured
 from cityloom.indicators.view import View, moment, rows_by_entity
@@ -129,12 +129,15 @@ def _share_of_time(measure: verbs.ShareOfTime, view: View) -> Measured:
 
 @work_out.register
 def _days_above(measure: verbs.DaysAbove, view: View) -> Measured:
+    first, last = _whole_days(view)
+    if first >= last:
+        return view.found()
     found = view.history.aggregate(
         view.actor,
         TYPE_TARGET + measure.type,
         measure.attribute,
-        view.since,
-        view.until,
+        first,
+        last,
         Step(days=1),
         ["avg", "totalCount"],
         zone=view.zone,
@@ -311,6 +314,13 @@ def _hourly(type_name: str, attribute: str, view: View) -> Aggregated:
         _HOUR,
         ["avg", "totalCount"],
     )
+
+
+def _whole_days(view: View) -> tuple[datetime, datetime]:
+    """The first and the last local midnight in the period."""
+    since, until = view.since.astimezone(view.zone), view.until.astimezone(view.zone)
+    first, last = (one.replace(hour=0, minute=0, second=0, microsecond=0) for one in (since, until))
+    return (first if first == since else shifted(first, Step(days=1), 1)), last
 
 
 def _chosen_hours(measure: verbs.AgainstReference, view: View, edges: Integers) -> NDArray[np.bool_]:

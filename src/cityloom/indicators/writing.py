@@ -113,7 +113,7 @@ def computed(
         "calculationMethod": prop("automatic"),
         "calculatedBy": prop("CityLoom"),
         "dataOrigin": prop(found.origin) if found.origin else None,
-        "because": json_value(msgspec.to_builtins(found.because)) if found.because else None,
+        "because": json_value(msgspec.to_builtins(list(found.because))) if found.because else None,
         "updatedAt": prop(format_instant(now)),
     }
     if value is None:
