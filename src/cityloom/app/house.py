@@ -77,7 +77,7 @@ class House:
         self._feed = SqliteFeed(folder.feed)
         self._table = SqliteStateTable(folder.state)
         self._records = Records(folder.records)
-        self.store = DuckHistory(folder.history, folder.exports)
+        self.store = DuckHistory(folder.history, folder.exports, memory_limit="96MB")
 
         self.audit = AuditLog(SqliteAuditStore(self._records))
         self.accounts = Accounts(SqliteAccountStore(self._records), self.audit)
