@@ -159,7 +159,7 @@ def _formatted(at: datetime) -> str:
     return format_instant(at)
 
 
-def _own_names(data: dict[str, Any], fields: FieldMap, place: str) -> list[tuple[Path, Measure]]:
+def _own_names(data: dict[str, Any], fields: FieldMap, place: str) -> tuple[tuple[Path, Measure], ...]:
     """Every field under its own name; those for time and position have their own place."""
     if len(data) > MOST_FIELDS:
         raise BadInput(
@@ -167,19 +167,31 @@ def _own_names(data: dict[str, Any], fields: FieldMap, place: str) -> list[tuple
             hint=f"Send at most {MOST_FIELDS}, or map those that count.",
             where=place.rstrip(".") or "body",
         )
-    taken = {fields.time, *(fields.position or ())}
+    try:
+        return _measures_named(tuple(data), fields.time, fields.position)
+    except BadInput as error:
+        error.where = f"{place}{error.where}"
+        raise
+
+
+@lru_cache(maxsize=4096)
+def _measures_named(
+    names: tuple[str, ...], time: Path, position: tuple[Path, Path] | None
+) -> tuple[tuple[Path, Measure], ...]:
+    """Measures of fields under their own names. A device sends the same fields again and again."""
+    taken = {time, *(position or ())}
     found: list[tuple[Path, Measure]] = []
-    for name in data:
+    for name in names:
         if (name,) in taken or name in _ALWAYS_LEFT_OUT:
             continue
         if not _NAME.fullmatch(name):
             raise BadInput(
                 f"{name[:70]!r} cannot be an attribute",
                 hint="Map the field to an attribute, or name it with letters, digits and underscores.",
-                where=place + name[:70],
+                where=name[:70],
             )
         found.append(((name,), Measure(name)))
-    return found
+    return tuple(found)
 
 
 def dig(data: Any, path: Path) -> Any:

@@ -59,6 +59,8 @@ class DataModels:
         self._models: dict[str, Model] = {}
         self._units: dict[str, dict[str, str]] = {}
         self._validators: dict[str, jsonschema_rs.Draft202012Validator] = {}
+        #: The last instant that was found good. What was not in the future then is not now.
+        self._checked = ""
         registry = _registry(by_id)
         for schema_id, schema in by_id.items():
             kind = schema.get("properties", {}).get("type", {}).get("const")
@@ -106,16 +108,16 @@ class DataModels:
                 self._check_values(kind, validator, copy)
 
     def _check_instants(self, document: Document, now: datetime) -> None:
-        checked = None
+        checked = self._checked
         for name, instances in document["attrs"].items():
             for item in instances:
                 said = item.get("observedAt")
                 # A dataset of its own may hold forecasts.
-                if said is None or said is checked or said == checked or "datasetId" in item:
+                if said is None or said == checked or "datasetId" in item:
                     continue
                 where = f"{name}.observedAt"
                 check_observed(parse_instant(said, where=where), now=now, where=where)
-                checked = said
+                checked = self._checked = said
 
     def _check_values(
         self, kind: str, validator: jsonschema_rs.Draft202012Validator, document: Document
