@@ -113,7 +113,7 @@ def _share_of_time(measure: verbs.ShareOfTime, view: View) -> Measured:
     holds = numbers > measure.above if measure.above is not None else numbers < (measure.below or 0.0)
     covered = float(lasting[known].sum())
     whole = (to_millis(view.until) - to_millis(view.since)) * len(used)
-    inside = float(lasting[known & holds].sum())
+    inside = float(lasting[holds].sum())
     return view.found(
         value=inside / covered,
         numerator=inside / _HOUR_MILLIS,

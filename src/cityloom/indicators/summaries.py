@@ -263,7 +263,7 @@ def _summary(
         entered_by=word(document, "enteredBy"),
         entered_at=instant(document, "enteredAt"),
         evidence=items(document, "evidence", Evidence),
-        verified=value is not None and truth(document, "verified") is True,
+        verified=truth(document, "verified") is True,
         verified_by=word(document, "verifiedBy"),
         verified_at=instant(document, "verifiedAt"),
         benchmark=point.benchmark,

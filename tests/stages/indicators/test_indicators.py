@@ -320,6 +320,20 @@ async def test_verify_ends_with_the_value_it_was_given_to(room, auditor, planner
     assert (found.verified, found.verified_by) == (False, "")
 
 
+async def test_verify_of_a_computed_value_lasts_as_long_as_the_value(city, room, auditor):
+    for key in ("1", "2"):
+        await city.thing("Streetlight", key, status="ok")
+    await room.compute()
+    await room.verify(auditor, LIGHTS)
+    city.clock.instant += timedelta(hours=6)
+    await room.compute()
+    assert room.summary(ANONYMOUS, LIGHTS).verified
+    await city.thing("Streetlight", "3", status="defectiveLamp")
+    city.clock.instant += timedelta(hours=6)
+    await room.compute()
+    assert not room.summary(ANONYMOUS, LIGHTS).verified
+
+
 async def test_verify_is_refused_when_the_value_has_changed_meanwhile(room, auditor, planner):
     seen = await room.enter(planner, INTERNET, Entry(**YEAR, value=90.0, source="x"))
     await room.enter(planner, INTERNET, Entry(**YEAR, value=20.0, source="x"))

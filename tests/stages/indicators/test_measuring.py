@@ -63,6 +63,14 @@ async def test_mean_weighs_hours_and_then_stations_alike(city, look):
     assert (because.since, because.until) == ("2014-09-22T00:00:00Z", "2014-09-22T04:00:00Z")
 
 
+async def test_mean_takes_a_changed_unit_as_one_station(city, look):
+    one = await city.thing("Air", "1")
+    city.past(one, "pm25", "GQ", [(at(0), 10)])
+    city.past(one, "pm25", "GP", [(at(1), 0.03)])
+    found = look(verbs.Mean(code="X", type="Air", attribute="pm25"), hours=2, unit="GQ")
+    assert (found.value, found.entities, found.coverage) == (pytest.approx(20), 1, 1)
+
+
 async def test_mean_of_nothing_says_nothing(city, look):
     await city.thing("Air", "1")
     found = look(verbs.Mean(code="X", type="Air", attribute="pm25"))
@@ -88,7 +96,8 @@ async def test_against_reference_compares_travel_times(city, look):
     fast = await city.thing("Road", "fast", freeFlowSpeed=100, length=3000)
     blind = await city.thing("Road", "blind", length=500)
     # 7 to 9 in Copenhagen is 5 to 7 here; noon does not count.
-    city.past(slow, "speed", "KMH", [(at(5), 30), (at(6), 60), (at(10), 5)])
+    # A section where everything stands has no travel time.
+    city.past(slow, "speed", "KMH", [(at(5), 30), (at(6), 60), (at(10), 5), (at(29), 0)])
     city.past(fast, "speed", "KMH", [(at(5), 50)])
     city.past(blind, "speed", "KMH", [(at(5), 1)])
     measure = verbs.AgainstReference(
