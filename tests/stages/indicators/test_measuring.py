@@ -66,7 +66,7 @@ async def test_mean_weighs_hours_and_then_stations_alike(city, look):
 async def test_mean_takes_a_changed_unit_as_one_station(city, look):
     one = await city.thing("Air", "1")
     city.past(one, "pm25", "GQ", [(at(0), 10)])
-    city.past(one, "pm25", "GP", [(at(1), 0.03)])
+    await city.write(entity("Air", one, {"pm25": prop(0.03, at=at(1), unit="GP")}))
     found = look(verbs.Mean(code="X", type="Air", attribute="pm25"), hours=2, unit="GQ")
     assert (found.value, found.entities, found.coverage) == (pytest.approx(20), 1, 1)
 
