@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cityloom.ngsild.model import Document, Instance
+from cityloom.ngsild.model import Document, Instance, content
 
 #: Entities whose newest readings are remembered; the others are looked up when they speak again.
 MOST = 50_000
 
-#: The newest instance of each attribute that has an observedAt, and the device relation.
+#: What is said with each reading and hardly ever changes.
+_SPARED = ("refDevice", "dataOrigin")
+#: The newest instance of each attribute that has an observedAt, and of those that are spared.
 _Standing = dict[str, Instance]
 
 
@@ -30,7 +32,8 @@ class Newest:
     def arrange(self, document: Document) -> Document | None:
         """What to write behind this document so that the present stays; None for a reading on time.
 
-        A `refDevice` that stands already is taken out: history need not keep it with each reading.
+        A `refDevice` or `dataOrigin` that stands already is taken out: history need not keep it with
+        each reading.
         """
         entity_id = document["id"]
         standing = self._known.get(entity_id)
@@ -50,7 +53,8 @@ class Newest:
             else:
                 newer = newer or {}
                 newer[name] = [there]
-        self._spare_device(attributes, standing)
+        if "refDevice" in attributes or "dataOrigin" in attributes:
+            _spare(attributes, standing)
         if newer is None:
             return None
         return {"id": entity_id, "type": document["type"], "attrs": newer}
@@ -59,16 +63,6 @@ class Newest:
         """The Entity is gone, or nobody knows what was written."""
         self._known.pop(entity_id, None)
 
-    def _spare_device(self, attributes: dict[str, list[Instance]], standing: _Standing) -> None:
-        said = attributes.get("refDevice")
-        if said is None or len(attributes) == 1:
-            return
-        there = standing.get("refDevice")
-        if there is not None and there["object"] == said[0].get("object"):
-            del attributes["refDevice"]
-        else:
-            standing["refDevice"] = said[0]
-
     def _look_up(self, entity_id: str) -> _Standing:
         if len(self._known) >= self._most:
             del self._known[next(iter(self._known))]
@@ -76,7 +70,19 @@ class Newest:
         standing: _Standing = {}
         for name, instances in found["attrs"].items() if found else ():
             for item in instances:
-                if "datasetId" not in item and ("observedAt" in item or name == "refDevice"):
+                if "datasetId" not in item and ("observedAt" in item or name in _SPARED):
                     standing[name] = item
         self._known[entity_id] = standing
         return standing
+
+
+def _spare(attributes: dict[str, list[Instance]], standing: _Standing) -> None:
+    for name in _SPARED:
+        said = attributes.get(name)
+        if said is None or len(attributes) == 1:
+            continue
+        there = standing.get(name)
+        if there is not None and content(there) == content(said[0]):
+            del attributes[name]
+        else:
+            standing[name] = said[0]

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 import cityloom_catalogue
+from cityloom.adapters.mqtt.bridge_client import MqttClient
 from cityloom.adapters.mqtt.listener import MqttListener
 from cityloom.adapters.mqtt.tls import TlsFiles
 from cityloom.adapters.sqlite.device_records import SqliteDeviceStore
@@ -54,9 +55,7 @@ PATIENCE = 20
 class City:
     """What tests ask and do."""
 
-    def __init__(
-        self, folder: Path, mappings, *, limits=None, bounds=None, tls=None, host="127.0.0.1"
-    ) -> None:
+    def __init__(self, folder: Path, mappings, *, limits=None, bounds=None, tls=None, bridge=None) -> None:
         clock = WallClock()
         self.feed = SqliteFeed(folder / "feed.db")
         self.table = SqliteStateTable(folder / "state.db")
@@ -71,28 +70,25 @@ class City:
             self.commands,
             self.presence,
             clock,
-            host=host,
             port=0,
             tls=tls,
             limits=limits,
             bounds=bounds,
         )
-        (found,) = [
-            plugin
-            for plugin in find_plugins(["cityloom_catalogue"])
-            if (plugin.kind, plugin.id) == ("connectors", "mqtt")
-        ]
         settings = {"mappings": mappings}
         if bounds is not None:
             settings |= {"rate": bounds.rate, "burst": bounds.burst}
+        plugins = [_connector("mqtt", settings)]
+        if bridge is not None:
+            plugins.append(_connector("mqtt_bridge", bridge))
         self.host = ConnectorHost(
             self.broker,
             self.registry,
             self.parked,
             read_models([CATALOGUE / "models"]),
             clock,
-            [ConnectorPlugin(found.manifest, found.load("connector"), settings)],
-            transports={"mqtt-listener": self.listener},
+            plugins,
+            transports={"mqtt-listener": self.listener, "mqtt-client": MqttClient(clock, patience=5)},
             commands=self.commands,
             presence=self.presence,
         )
@@ -117,7 +113,10 @@ class City:
 
     @property
     def status(self):
-        return self.host.statuses()[0]
+        return self.status_of("mqtt")
+
+    def status_of(self, connector):
+        return next(status for status in self.host.statuses() if status.id == connector)
 
     async def admit(self, name="farm-7", **more):
         profile = Profile(
@@ -143,6 +142,13 @@ class City:
         async with asyncio.timeout(PATIENCE):
             while not condition():
                 await asyncio.sleep(0.002)
+
+
+def _connector(name, settings):
+    for plugin in find_plugins(["cityloom_catalogue"]):
+        if (plugin.kind, plugin.id) == ("connectors", name):
+            return ConnectorPlugin(plugin.manifest, plugin.load("connector"), settings)
+    raise LookupError(name)
 
 
 class RawClient:

@@ -6,7 +6,7 @@ breaks the protocol raises MalformedPacket and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import msgspec
@@ -159,10 +159,14 @@ _NONE: Properties = {}
 
 
 class PacketReader:
-    """Bytes in, packets out. `version` is 0 until a CONNECT says it, or given for a client's side."""
+    """Bytes in, packets out. `version` is 0 until a CONNECT says it, or given for a client's side.
+
+    A client takes the topics that its server sends as they are: the server has let them pass.
+    """
 
     def __init__(self, *, version: int = 0, largest: int = 262_144) -> None:
         self.version = version
+        self._topic = topic_from if version == 0 else wire.text_from
         self._largest = largest
         self._rest = bytearray()
         self._wanted = 0
@@ -199,7 +203,7 @@ class PacketReader:
                 break
             first = data[at]
             if first >> 4 == PUBLISH:
-                yield _publish(data, first, body, stop, self.version)
+                yield _publish(data, first, body, stop, self.version, self._topic)
             else:
                 yield self._other(data, first, body, stop)
             at = stop
@@ -225,7 +229,9 @@ class PacketReader:
         return _decode(kind, data, at, end, self.version)
 
 
-def _publish(data: bytes, first: int, at: int, end: int, version: int) -> Publish:
+def _publish(
+    data: bytes, first: int, at: int, end: int, version: int, read_topic: Callable[[bytes], str]
+) -> Publish:
     if version == 0:
         raise MalformedPacket("The first packet is not CONNECT", reason=Reason.PROTOCOL_ERROR)
     start = at + 2
@@ -248,7 +254,7 @@ def _publish(data: bytes, first: int, at: int, end: int, version: int) -> Publis
         else:
             properties, stop = wire.read_properties(data, stop, end, wire.IN_PUBLISH)
     # An empty topic stands for an alias (3.3.2.3.4).
-    topic = topic_from(raw) if raw or wire.Property.TOPIC_ALIAS not in properties else ""
+    topic = read_topic(raw) if raw or wire.Property.TOPIC_ALIAS not in properties else ""
     return Publish(topic, data[stop:end], qos, bool(first & 1), bool(first & 8), packet_id, properties)
 
 
