@@ -15,6 +15,9 @@ from cityloom.ngsild.model import entity, point, prop, rel, value_of
 OPEN, INTERNAL, SECURITY = InformationClass
 WRITER = Actor(id="device:1", permissions=frozenset({"entities:write"}))
 READER = Actor(id="reader")
+CLEARED = Actor(
+    id="officer", permissions=frozenset({"entities:write"}), clearance=frozenset(InformationClass)
+)
 
 
 def road(number: int = 1, speed: float = 50.0, **attributes):
@@ -94,11 +97,13 @@ async def test_append_without_overwrite_leaves_what_is_there(broker):
 
 
 async def test_merge_patches_the_inside_of_an_attribute(broker):
-    await broker.create(CITY, road(speed=1.0))
-    patch = {"attrs": {"speed": [{"type": "Property", "value": 1.0, "unitCode": "KMH"}]}}
-    await broker.merge(CITY, "urn:ngsi-ld:Road:1", patch)
-    item = broker.retrieve(CITY, "urn:ngsi-ld:Road:1")["attrs"]["speed"][0]
-    assert (item["value"], item["unitCode"]) == (1.0, "KMH")
+    before = prop({"left": 1, "right": 2}) | {"observedAt": "2014-08-01T00:00:00Z"}
+    await broker.create(CITY, road(lanes=before))
+    patch = {"attrs": {"lanes": [{"type": "Property", "value": {"right": 3}}]}}
+    await broker.merge(CITY, "urn:ngsi-ld:Road:1", patch, observed_at="2014-08-02T00:00:00Z")
+    item = broker.retrieve(CITY, "urn:ngsi-ld:Road:1")["attrs"]["lanes"][0]
+    assert item["value"] == {"left": 1, "right": 3}
+    assert item["observedAt"] == "2014-08-02T00:00:00Z"
 
 
 async def test_replace_drops_what_the_new_document_has_not(broker):
@@ -231,8 +236,8 @@ async def test_create_of_several_types_takes_the_most_secret_class(broker):
 
 
 async def test_create_with_a_class_needs_the_permission_to_classify(broker):
-    with pytest.raises(NotAllowed):
-        await broker.create(WRITER, road(), information_class=INTERNAL)
+    with pytest.raises(NotAllowed, match="may not choose"):
+        await broker.create(CLEARED, road(), information_class=INTERNAL)
     change = await broker.create(CITY, road(), information_class=INTERNAL)
     assert change.information_class is INTERNAL
 
@@ -261,8 +266,8 @@ async def test_classify_moves_an_entity_out_of_sight_and_back(broker):
 
 async def test_classify_needs_its_permission(broker):
     await broker.create(CITY, road())
-    with pytest.raises(NotAllowed):
-        await broker.classify(WRITER, "urn:ngsi-ld:Road:1", INTERNAL)
+    with pytest.raises(NotAllowed, match="may not choose"):
+        await broker.classify(CLEARED, "urn:ngsi-ld:Road:1", INTERNAL)
     assert broker.class_of(CITY, "urn:ngsi-ld:Road:1") is OPEN
 
 
@@ -297,6 +302,21 @@ async def test_tenants_do_not_see_each_other(broker):
     await broker.delete(CITY, "urn:ngsi-ld:Road:1", tenant="north")
     assert broker.types(CITY) == {"Road": 1}
     assert broker.tenants(CITY) == [""]
+
+
+async def test_tenants_do_not_meet_before_the_commit_either(broker):
+    results = await asyncio.gather(
+        *(broker.create(CITY, road(1, speed=float(number)), tenant=f"t{number}") for number in range(3))
+    )
+    assert [change.kind for change in results] == [ChangeKind.CREATED] * 3
+    await asyncio.gather(
+        broker.delete(CITY, "urn:ngsi-ld:Road:1", tenant="t1"),
+        broker.append(CITY, "urn:ngsi-ld:Road:1", fragment(lanes=prop(2)), tenant="t2"),
+        broker.create(CITY, road(5), tenant="t2"),
+        broker.append(CITY, "urn:ngsi-ld:Road:5", fragment(lanes=prop(2)), tenant="t2"),
+    )
+    assert set(broker.retrieve(CITY, "urn:ngsi-ld:Road:1", tenant="t0")["attrs"]) == {"speed"}
+    assert value_of(broker.retrieve(CITY, "urn:ngsi-ld:Road:1", tenant="t2"), "speed") == 2.0
 
 
 async def test_of_type_lists_in_the_order_of_creation(broker):
