@@ -412,10 +412,15 @@ def test_backfill_and_seeds_together_are_what_the_batches_would_have_brought():
 def test_backfill_gives_each_series_once_and_more_than_a_year_of_weather_and_air():
     city = open_city(None, lambda *_: None)
     first = {}
+    recent = to_millis(city.begins - timedelta(weeks=7))
     for column in city.source.backfill(city.begins):
         key = column.entity_id, column.attribute
         assert key not in first
         first[key] = column.times[0]
+        assert (np.diff(column.times) > 0).all()
+        assert (np.diff(column.times[column.times < recent]) == HOUR).all(), "the older past is hourly"
+        if "WeatherObserved" in column.entity_id:
+            assert (np.diff(column.times[column.times >= recent]) == HOUR / 4).all()
     assert len(first) == 12 * 6 + 60 * 2 + 6 * 2 + 10 * 4 + 200 + 40
     begins = to_millis(city.begins)
     for (identifier, _), begin in first.items():

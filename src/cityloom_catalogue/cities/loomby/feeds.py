@@ -17,6 +17,8 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 STEP = timedelta(minutes=5)
+#: Long enough to learn habits from.
+RECENT = timedelta(weeks=7)
 _MINUTE = 60_000
 _HOUR = 60 * _MINUTE
 _STEP_MILLIS = int(STEP.total_seconds()) * 1000
@@ -44,8 +46,8 @@ class Feed(NamedTuple):
     read: Callable[[Moments], dict[str, Floats]]
     #: Report at full hours, and in between only when a field with words has changed.
     on_change: bool = False
-    #: How much of a past is loaded: seven weeks are enough to learn habits from.
-    past: timedelta = timedelta(weeks=7)
+    #: How much of a past is loaded. What is older than `RECENT` is loaded hourly.
+    past: timedelta = RECENT
 
 
 def entity_id(entity_type: str, key: str) -> str:
@@ -205,7 +207,7 @@ def _instance(field: Field, value: float, at: datetime) -> Instance:
 def columns(since: datetime, until: datetime) -> Iterator[ColumnBatch]:
     """The numbers of all feeds, without the last reading of each series before `until`.
 
-    A feed begins at `since`, or later when it has less of a past.
+    A feed begins at `since`, or later when it has less of a past; its older past is hourly.
     """
     end = to_millis(until)
     for feed in FEEDS:
@@ -219,11 +221,18 @@ def columns(since: datetime, until: datetime) -> Iterator[ColumnBatch]:
 
 def _whole_table(feed: Feed, begin: int, end: int) -> Table:
     """As `table`, worked out in pieces so that no more than the numbers themselves is held."""
-    parts = [table(feed, start, min(start + _LOADED, end)) for start in range(begin, end, _LOADED)]
+    recent = max(begin, end - int(RECENT.total_seconds()) * 1000)
+    hourly = feed._replace(every_minutes=max(feed.every_minutes, 60))
+    parts = [*_pieces(hourly, begin, recent), *_pieces(feed, recent, end)]
     return Table(
         np.concatenate([part.times for part in parts]),
         tuple(np.concatenate([part.values[k] for part in parts]) for k in range(len(feed.fields))),
     )
+
+
+def _pieces(feed: Feed, begin: int, end: int) -> Iterator[Table]:
+    for start in range(begin, end, _LOADED):
+        yield table(feed, start, min(start + _LOADED, end))
 
 
 def _columns_of(feed: Feed, field: Field, part: Table, ends: Integers) -> Iterator[ColumnBatch]:

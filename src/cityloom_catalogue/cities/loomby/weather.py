@@ -134,7 +134,11 @@ def _temperature(moments: Moments, height: Floats, hollow: Floats) -> Floats:
     hour = ((moments.sun_day - day) * 24.0)[:, None]
     length = moments.day_length[:, None]
     rise, sets = 12.0 - length / 2, 12.0 + length / 2
-    today, tomorrow, yesterday = (_extremes(day + shift, height, hollow) for shift in (0, 1, -1))
+    # Many instants lie in one day: work out each night and day once.
+    days, place = np.unique(day, return_inverse=True)
+    today, tomorrow, yesterday = (
+        Night(*(ends[place] for ends in _extremes(days + shift, height, hollow))) for shift in (0, 1, -1)
+    )
 
     def by_day(at: Floats, ends: Night) -> Floats:
         course = np.sin(np.pi * (at - rise) / (length + 2 * _NOON_LAG))
