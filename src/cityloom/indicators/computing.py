@@ -147,7 +147,6 @@ class Computing:
         enough = found.coverage is None or found.coverage >= measure.minimum_coverage
         attributes = writing.computed(
             framework,
-            indicator,
             point,
             found,
             reported=enough,

@@ -205,7 +205,6 @@ def _indicator(
             unit=row["unit"],
             numerator=row["numerator"],
             denominator=row["denominator"],
-            multiplier=float(row["multiplier"]),
             direction=row["direction"],
             sdg=row["sdg"],
             provenance=row["provenance"],
@@ -218,6 +217,7 @@ def _indicator(
                     name=_texts(point, "name"),
                     unit=point["unit"],
                     unit_code=point["unit_code"],
+                    multiplier=float(point["multiplier"]),
                     benchmark=_used(targets.get((row["code"], point["point"]))),
                 )
                 for point in several.get(row["code"], [{**row, "point": ""}])

@@ -172,8 +172,8 @@ class Indicators:
         indicator. Raises BadInput naming the field; nothing is kept then.
         """
         require(actor, _ENTER)
-        framework, indicator, point = self._known(point_id)
-        value = _checked_value(indicator, point, entry)
+        framework, _, point = self._known(point_id)
+        value = _checked_value(point, entry)
         self._check_period(entry)
         self._check_against_others(actor, framework, point, value)
         checked = msgspec.structs.replace(
@@ -297,7 +297,7 @@ def _plain(code: str) -> str:
     return code.replace(" ", "").upper()
 
 
-def _checked_value(indicator: Indicator, point: DataPoint, entry: Entry) -> float | bool:
+def _checked_value(point: DataPoint, entry: Entry) -> float | bool:
     """The value entered, or numerator over denominator."""
     if point.is_yes_or_no:
         if not isinstance(entry.value, bool):
@@ -305,7 +305,7 @@ def _checked_value(indicator: Indicator, point: DataPoint, entry: Entry) -> floa
         return entry.value
     if isinstance(entry.value, bool):
         raise BadInput("This is answered with a number", hint="Write a number.", where="value")
-    from_parts = _from_parts(indicator, entry)
+    from_parts = _from_parts(point, entry)
     value = entry.value if entry.value is not None else from_parts
     if value is None:
         hint = "Write the value, or numerator and denominator."
@@ -321,9 +321,9 @@ def _checked_value(indicator: Indicator, point: DataPoint, entry: Entry) -> floa
     return float(value)
 
 
-def _from_parts(indicator: Indicator, entry: Entry) -> float | None:
+def _from_parts(point: DataPoint, entry: Entry) -> float | None:
     if entry.numerator is None or entry.denominator is None:
         return None
     if entry.denominator <= 0:
         raise BadInput("The denominator is not above 0", hint="Check it.", where="denominator")
-    return entry.numerator / entry.denominator * indicator.multiplier
+    return entry.numerator / entry.denominator * point.multiplier

@@ -62,6 +62,8 @@ class DataPoint(msgspec.Struct, frozen=True):
     unit: str
     #: UN/CEFACT code, "" where there is none for the unit.
     unit_code: str
+    #: What numerator over denominator is multiplied by.
+    multiplier: float
     benchmark: Benchmark | None
 
     @property
@@ -84,7 +86,6 @@ class Indicator(msgspec.Struct, frozen=True):
     unit: str
     numerator: str
     denominator: str
-    multiplier: float
     #: higher, lower, or in words.
     direction: str
     sdg: str

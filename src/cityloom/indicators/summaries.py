@@ -237,7 +237,7 @@ def _summary(
         numerator_text=indicator.numerator,
         denominator_text=indicator.denominator,
         known_denominator=_known_denominator(framework, indicator, standing.figures),
-        multiplier=indicator.multiplier,
+        multiplier=point.multiplier,
         provenance=indicator.provenance,
         confidence=indicator.confidence,
         state=State.NOT_REPORTED if value is None else State.REPORTED,

@@ -61,7 +61,7 @@ def static(framework: Framework, indicator: Indicator, point: DataPoint) -> Attr
     formula = indicator.numerator
     if indicator.denominator:
         formula = f"({indicator.numerator}) / ({indicator.denominator})"
-        formula += f" x {indicator.multiplier:g}" if indicator.multiplier != 1 else ""
+        formula += f" x {point.multiplier:g}" if point.multiplier != 1 else ""
     return {
         "name": text(**full_name(indicator, point)),
         "description": text(**indicator.definition) if indicator.definition else None,
@@ -91,7 +91,6 @@ def unreported() -> Attributes:
 
 def computed(
     framework: Framework,
-    indicator: Indicator,
     point: DataPoint,
     found: Measured,
     *,
@@ -101,7 +100,7 @@ def computed(
 ) -> Attributes:
     """A value that a measure found: reported, or only what there is so far."""
     at = found.until
-    value = None if found.value is None else found.value * indicator.multiplier
+    value = None if found.value is None else found.value * point.multiplier
     attributes = unreported() | {
         "numerator": _number(found.numerator, at, found.parts_unit),
         "denominator": _number(found.denominator, at, found.parts_unit),

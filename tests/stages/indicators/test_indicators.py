@@ -158,6 +158,15 @@ async def test_compute_multiplies_shares_into_percent(city, room):
     assert found.percent_of_target == pytest.approx(100 * 75 / 98)
 
 
+async def test_compute_leaves_a_count_as_it_is(city, room):
+    await city.thing("Streetlight", "1", status="ok")
+    await room.compute()
+    (percent, number) = room.find("u4ssc", "EC:ICT:PS:1A")
+    assert room.summary(ANONYMOUS, number).value == 2  # street lights, and indicators themselves
+    assert room.summary(ANONYMOUS, number).multiplier == 1
+    assert room.summary(ANONYMOUS, percent).multiplier == 100
+
+
 async def test_compute_shows_a_numerator_that_waits_for_its_denominator(city, room):
     road = await city.thing("TrafficFlowObserved", "1", length=2500)
     city.past(road, "intensity", "C62", [(city.clock.instant - timedelta(days=1), 3)])
