@@ -78,10 +78,11 @@ class World:
         self._provenance = provenance or {}
         #: (window, attribute, dataset) of matrices looked at.
         self._seen_series: dict[tuple[str, str, str | None], None] = {}
-        #: (window, entity, attribute) of single values looked at.
-        self._seen_values: dict[tuple[str, str, str], None] = {}
+        #: By Entity, (window, attribute) of single values looked at.
+        self._seen_values: dict[str, dict[tuple[str, str], None]] = {}
         #: (window, attribute) of columns looked at.
         self._seen_columns: dict[tuple[str, str], None] = {}
+        self._counted: dict[tuple[str, str, str | None], dict[str, int]] = {}
         self._seen_parameters = False
         #: The city's time zone.
         self.zone = zone
@@ -110,7 +111,7 @@ class World:
         document = view.documents.get(entity_id)
         if document is None:
             return None
-        self._seen_values[(window, entity_id, attribute)] = None
+        self._seen_values.setdefault(entity_id, {})[(window, attribute)] = None
         return _reading(document, attribute)
 
     def column(self, window: str, attribute: str) -> Values:
@@ -173,14 +174,15 @@ class World:
     @property
     def looked_at(self) -> frozenset[tuple[str, str]]:
         """The (window, attribute) pairs that were looked at."""
-        values = {(window, attribute) for window, _, attribute in self._seen_values}
+        values = {place for seen in self._seen_values.values() for place in seen}
         series = {(window, attribute) for window, attribute, _ in self._seen_series}
         return frozenset(values | series | self._seen_columns.keys())
 
     @property
     def looks(self) -> int:
         """How many things were looked at."""
-        return len(self._seen_series) + len(self._seen_values) + len(self._seen_columns)
+        values = sum(map(len, self._seen_values.values()))
+        return len(self._seen_series) + values + len(self._seen_columns)
 
     def type_of(self, entity_id: str) -> str | None:
         """The type of an Entity in any window, None when it is in none."""
@@ -195,28 +197,36 @@ class World:
             matrix = view.matrices.get((attribute, dataset))
             if matrix is None or not matrix.times.size:
                 continue
-            present = np.isfinite(matrix.values)
-            span = _span(matrix, need)
-            note = f"steps of {need.step}" + (f"; {dataset}" if dataset else "")
-            shown = [
-                (entity_id, present[row]) for row, entity_id in enumerate(matrix.ids) if entity_id in wanted
-            ]
+            counts = self._counts(window, attribute, dataset, matrix)
+            steps = matrix.times.size
+            shown = [(entity_id, counts[entity_id], steps) for entity_id in sorted(wanted & counts.keys())]
             if not wanted:
-                shown = [(f"type:{need.type}", present)]
-            for about, steps in shown:
-                count = int(steps.sum())
+                shown = [(f"type:{need.type}", sum(counts.values()), steps * len(counts))]
+            since, until = _span(matrix, need)
+            note = f"steps of {need.step}" + (f"; {dataset}" if dataset else "")
+            for about, count, expected in shown:
                 yield Because(
                     about=about,
                     attribute=attribute,
-                    since=span[0],
-                    until=span[1],
+                    since=since,
+                    until=until,
                     count=count,
-                    missing=0 if need.sparse else steps.size - count,
+                    missing=0 if need.sparse else expected - count,
                     note=note,
                 )
 
+    def _counts(self, window: str, attribute: str, dataset: str | None, matrix: Matrix) -> dict[str, int]:
+        """The steps with a reading, by Entity; worked out once, since a decision asks for each Entity."""
+        key = (window, attribute, dataset)
+        if key not in self._counted:
+            present = np.isfinite(matrix.values).sum(axis=1).tolist()
+            self._counted[key] = dict(zip(matrix.ids, present, strict=True))
+        return self._counted[key]
+
     def _value_reasons(self, wanted: set[str]) -> Iterable[Because]:
-        singles = {(entity, attribute): window for window, entity, attribute in self._seen_values}
+        seen = {entity_id: dict(self._seen_values.get(entity_id, {})) for entity_id in sorted(wanted)}
+        if not wanted:
+            seen = self._seen_values
         for window, attribute in self._seen_columns:
             need, view = self._view(window)
             if not wanted:
@@ -228,9 +238,9 @@ class World:
                     missing=len(view.documents) - count,
                 )
             for entity_id in wanted & view.documents.keys():
-                singles.setdefault((entity_id, attribute), window)
-        for (entity_id, attribute), window in singles.items():
-            if not wanted or entity_id in wanted:
+                seen[entity_id][(window, attribute)] = None
+        for entity_id, places in seen.items():
+            for window, attribute in places:
                 found = _reading(self._views[window].documents[entity_id], attribute)
                 if found is not None:
                     yield _value_reason(entity_id, attribute, found)
