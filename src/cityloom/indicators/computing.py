@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 import msgspec
 
@@ -33,6 +33,8 @@ _SEES = {
     "open": frozenset({InformationClass.OPEN}),
     "internal": frozenset({InformationClass.OPEN, InformationClass.INTERNAL}),
 }
+#: After this time, or half of a shorter step, a value is worked out again: readings that came late are in it.
+SETTLED_AFTER = timedelta(hours=1)
 _TRACE = "indicators:computed"
 _Documents = dict[tuple[str, str], list[Document]]
 
@@ -66,7 +68,8 @@ class Computing:
         self._zone = zone
         self._figures = figures
         self._editing = editing
-        self._through: dict[str, datetime] = {}
+        #: Until when each measure was worked out, and whether late readings had their time.
+        self._through: dict[str, tuple[datetime, bool]] = {}
         self._troubles: dict[str, Trouble] = {}
         self._turn = asyncio.Lock()
 
@@ -89,16 +92,16 @@ class Computing:
         async with self._turn:
             now = self._clock.now()
             due = [
-                (framework, measure, until)
+                (framework, measure, until, settled)
                 for framework in self._frameworks
                 for measure in framework.measures
-                for until in [begin_of(now, parse_step(measure.every), self._zone)]
-                if self._through.get(_key(framework, measure)) != until
+                for until, settled in [due_at(now, parse_step(measure.every), self._zone)]
+                if self._through.get(_key(framework, measure)) != (until, settled)
             ]
             documents: _Documents = {}
-            for framework, measure, until in due:
+            for framework, measure, until, settled in due:
                 await self._compute(framework, measure, until, documents)
-                self._through[_key(framework, measure)] = until
+                self._through[_key(framework, measure)] = until, settled
         return len(due)
 
     async def keep_ticking(self) -> None:
@@ -173,13 +176,19 @@ class Computing:
         )
 
 
-def begin_of(now: datetime, step: Step, zone: tzinfo) -> datetime:
-    """The newest instant at which something that happens every `step` is due: by days, local midnight."""
-    local = now.astimezone(zone)
+def due_at(now: datetime, step: Step, zone: tzinfo) -> tuple[datetime, bool]:
+    """The newest instant at which something that happens every `step` is due: by days, local midnight.
+
+    And whether readings that came late have had their time since.
+    """
     if step.by_calendar:
-        return local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(now.tzinfo)
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight + (now - midnight) // step.fixed * step.fixed
+        local = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+        until, patience = local.astimezone(now.tzinfo), SETTLED_AFTER
+    else:
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        until = midnight + (now - midnight) // step.fixed * step.fixed
+        patience = min(SETTLED_AFTER, step.fixed / 2)
+    return until, now - until >= patience
 
 
 def _before(until: datetime, period: Step, zone: tzinfo) -> datetime:

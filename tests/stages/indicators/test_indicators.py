@@ -12,7 +12,7 @@ import pytest
 import cityloom_catalogue
 from cityloom.history.follow import Lineage
 from cityloom.history.periods import parse_step
-from cityloom.indicators.computing import begin_of
+from cityloom.indicators.computing import due_at
 from cityloom.indicators.evidence import LARGEST
 from cityloom.indicators.framework import read_framework
 from cityloom.indicators.indicators import Upload
@@ -135,6 +135,21 @@ async def test_compute_gives_the_same_from_the_same_data(city, room, u4ssc, own)
     assert city.broker.last_sequence == last
 
 
+async def test_compute_takes_up_what_came_late(city, room):
+    await city.thing("Streetlight", "1", status="ok")
+    await room.compute()
+    assert room.summary(ANONYMOUS, LIGHTS).value == 100
+    await city.thing("Streetlight", "2", status="defectiveLamp")
+    city.clock.instant += timedelta(minutes=59)
+    await room.compute()
+    assert room.summary(ANONYMOUS, LIGHTS).value == 100
+    city.clock.instant += timedelta(minutes=1)
+    await room.compute()
+    assert room.summary(ANONYMOUS, LIGHTS).value == 50
+    await city.stage.reached(city.broker.last_sequence)
+    assert [one.value for one in city.history.raw(ANONYMOUS, LIGHTS, ["kpiValue"])] == [50]
+
+
 async def test_compute_keeps_every_value_as_history(city, room):
     await air(city, 300)
     await room.compute()
@@ -210,16 +225,16 @@ async def test_a_value_can_be_followed_to_what_it_rests_on(city, room):
 
 
 @pytest.mark.parametrize(
-    ("every", "due"),
+    ("every", "due", "settled"),
     [
-        ("PT1H", datetime(2014, 9, 29, 12, tzinfo=UTC)),
-        ("PT6H", datetime(2014, 9, 29, 12, tzinfo=UTC)),
-        ("P1D", datetime(2014, 9, 28, 22, tzinfo=UTC)),
+        ("PT1H", datetime(2014, 9, 29, 12, tzinfo=UTC), True),
+        ("PT6H", datetime(2014, 9, 29, 12, tzinfo=UTC), False),
+        ("P1D", datetime(2014, 9, 28, 22, tzinfo=UTC), True),
     ],
 )
-def test_begin_of_finds_when_it_is_due(every, due):
+def test_due_at_tells_when_and_whether_late_readings_had_their_time(every, due, settled):
     now = datetime(2014, 9, 29, 12, 34, 56, tzinfo=UTC)
-    assert begin_of(now, parse_step(every), ZoneInfo("Europe/Copenhagen")) == due
+    assert due_at(now, parse_step(every), ZoneInfo("Europe/Copenhagen")) == (due, settled)
 
 
 # Entering and verifying
