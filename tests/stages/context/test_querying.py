@@ -108,6 +108,16 @@ async def test_query_sees_where_an_entity_has_moved_to(broker):
     assert broker.query(CITY, there).total == 0
 
 
+@pytest.mark.parametrize("again", [False, True])
+async def test_query_forgets_where_a_deleted_entity_was(broker, again):
+    await fill(broker, 2)
+    here = EntityQuery(geo=parse_geo_query("within", "Polygon", SQUARE["coordinates"]), count=True)
+    await broker.delete(CITY, "urn:ngsi-ld:Thing:1")
+    if again:
+        await broker.create(CITY, entity("Road", "urn:ngsi-ld:Thing:9", {"location": point(2.0, 2.0)}))
+    assert broker.query(CITY, here).total == (1 if again else 0)
+
+
 async def test_search_gives_others_their_turn_and_answers_from_one_moment(broker):
     count = 3 * TURN
     await broker.upsert_many(
