@@ -52,7 +52,7 @@ function draw(figure: HTMLElement, data: ChartData): void {
     };
     const series: uPlot.Series[] = [
       { label: data.words.time, value: (_, at) => (at === null ? "–" : clock.format(at * 1000)) },
-      { label: data.words.measured, stroke: colour("accent"), width: 2, value: shown, spanGaps: false },
+      { label: data.unit ? `${data.words.measured} (${data.unit})` : data.words.measured, stroke: colour("accent"), width: 2, value: shown, spanGaps: false },
     ];
     const bands: uPlot.Band[] = [];
     if (forecasts) {

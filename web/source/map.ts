@@ -58,6 +58,7 @@ class CityMap {
     document.addEventListener("city:missed", () => void this.load());
     onThemeChange(() => this.recolour());
     this.filters();
+    if (host.clientWidth < 500) host.querySelector(".map-key")?.removeAttribute("open");
   }
 
   private async ready(): Promise<void> {

@@ -211,6 +211,7 @@ def rooms_of(house: House, health: ProcessHealth, demo: Demo | None, mqtt: MqttA
         alerts=house.alerts,
         notices=house.notices,
         reports=house.reports,
+        deliveries=house.deliveries,
         lineage=house.lineage,
         devices=house.devices,
         connectors=house.connectors,

@@ -18,6 +18,9 @@ DOMAIN = "cityloom"
 #: The language that the sources are written in.
 SOURCE = "en"
 
+#: Whose way of writing numbers and dates is followed, where a language has several.
+_SPELT_AS = {"en": "en-GB"}
+
 
 class Language(msgspec.Struct, frozen=True):
     """A language with its texts. `name` is its own name for itself, such as "dansk"."""
@@ -55,7 +58,7 @@ def available() -> list[str]:
 @cache
 def language(code: str) -> Language:
     """The language of a code that is in `available()`."""
-    locale = Locale.parse(code, sep="-")
+    locale = Locale.parse(_SPELT_AS.get(code, code), sep="-")
     with (FOLDER / code / "LC_MESSAGES" / f"{DOMAIN}.po").open("rb") as source:
         catalog = read_po(source, locale=code)
     compiled = BytesIO()
@@ -63,7 +66,7 @@ def language(code: str) -> Language:
     compiled.seek(0)
     return Language(
         code=code,
-        name=locale.get_display_name(locale) or code,
+        name=locale.get_language_name(locale) or code,
         direction=locale.character_order.replace("left-to-right", "ltr").replace("right-to-left", "rtl"),
         locale=locale,
         texts=GNUTranslations(compiled),

@@ -92,6 +92,8 @@ class Item(msgspec.Struct, omit_defaults=True):
     at: str
     icon: str
     href: str
+    #: The value told first, where it is a number.
+    number: float | None = None
     values: dict[str, Value] = {}
     geometry: dict[str, Any] | None = None
 
@@ -137,6 +139,7 @@ def item_of(document: Document, wording: Wording, *, geometry: bool = False, val
         at=max(observed) if observed else document.get("modifiedAt", ""),
         icon=look.icon,
         href=entity_path(document["id"]),
+        number=_number(content(told[0])) if told else None,
         values=_values(document, wording) if values else {},
         geometry=value_of(document, "location") if geometry else None,
     )
@@ -215,6 +218,10 @@ def _is_stale(observed: list[str], look: Look, wording: Wording) -> bool:
     return wording.now() - newest > timedelta(minutes=look.stale)
 
 
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 def _values(document: Document, wording: Wording) -> dict[str, Value]:
     """The default instances of what can be measured or read, by name."""
     values: dict[str, Value] = {}
@@ -223,7 +230,7 @@ def _values(document: Document, wording: Wording) -> dict[str, Value]:
         if item is None or item["type"] not in ("Property", "LanguageProperty"):
             continue
         value = content(item)
-        number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        number = _number(value)
         if number is not None or isinstance(value, str | bool):
             values[name] = Value(number, told_value(name, item, wording), item.get("observedAt", ""))
     return values

@@ -31,6 +31,7 @@ MAIN = (
 
 STAFF = (
     Entry("/reports", n("Reports received"), "speech", ("reports:answer",)),
+    Entry("/warnings", n("Warnings sent"), "bell", ("alerts:handle",)),
     Entry("/devices", n("Devices"), "device", ("devices:admit",)),
     Entry("/parked", n("Parked readings"), "parked", ("parked:read",)),
     Entry("/services", n("Services"), "service", ("services:manage", "alerts:handle", "indicators:enter")),

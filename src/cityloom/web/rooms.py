@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from cityloom.kernel.time import Clock
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cityloom.history.queries import History
     from cityloom.indicators.indicators import Indicators
     from cityloom.operations.alerts import Alerts
+    from cityloom.people.deliveries import Deliveries
     from cityloom.people.notices import Notices
     from cityloom.people.reports import Reports
     from cityloom.planning.initiatives import Initiatives
@@ -101,15 +102,15 @@ class Rooms:
     alerts: Alerts
     notices: Notices
     reports: Reports
+    deliveries: Deliveries
     lineage: Lineage
     devices: DeviceRegistry
     connectors: ConnectorHost
     parked: ParkedReadings
     models: DataModels
     services: ServiceHost
+    indicators: Indicators
+    initiatives: Initiatives
     health: Health
-    # Defaults go when app.running hands them in.
-    indicators: Indicators = cast("Indicators", None)  # noqa: RUF009
-    initiatives: Initiatives = cast("Initiatives", None)  # noqa: RUF009
     pace: Pace | None = None
     mqtt: MqttAddress | None = None

@@ -44,6 +44,7 @@ from cityloom.kernel.actor import CITY, InformationClass
 from cityloom.kernel.errors import BadInput
 from cityloom.ngsild.model import Document, entity, prop
 from cityloom.operations.alerts import Alerts
+from cityloom.people.deliveries import Deliveries
 from cityloom.people.notices import Notices
 from cityloom.people.reports import Reports
 from cityloom.planning.initiatives import Initiatives
@@ -139,6 +140,8 @@ class SmallCity:
             self.broker, self.devices, self.parked, self.models, self.clock, [_connector("http_push")]
         )
         history = History(self.store, self.broker)
+        self.alerts = Alerts(self.broker, self.clock)
+        self.deliveries = Deliveries(self.broker, self.clock, self.alerts)
         self.indicators = Indicators(
             self.broker,
             history,
@@ -162,7 +165,8 @@ class SmallCity:
             audit=self.audit,
             broker=self.broker,
             history=history,
-            alerts=Alerts(self.broker, self.clock),
+            alerts=self.alerts,
+            deliveries=self.deliveries,
             notices=Notices(self.broker, self.clock),
             reports=Reports(
                 self.broker,
@@ -198,6 +202,7 @@ class SmallCity:
         await self.broker.start()
         await self.devices.start()
         await self.indicators.start()
+        await self.deliveries.start()
         await self.connectors.start()
         self.site.start()
         return self
@@ -205,6 +210,7 @@ class SmallCity:
     async def stop(self) -> None:
         self.site.close()
         await self.connectors.stop()
+        await self.deliveries.stop()
         await self.indicators.stop()
         await self.broker.stop()
 

@@ -11,13 +11,11 @@ from babel import dates
 from markupsafe import Markup, escape
 
 from cityloom.kernel.time import from_millis, to_millis
-from cityloom.web.drawing.scale import time_ticks, typical_step, value_ticks
+from cityloom.web.drawing.scale import gaps, time_ticks, value_ticks
 from cityloom.web.wording import Wording
 
 WIDTH, HEIGHT = 760, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 28
-#: A distance this many times the usual one is a gap.
-_GAP = 3.5
 
 
 class Estimated(msgspec.Struct, frozen=True):
@@ -199,11 +197,10 @@ def _marks(frame: _Frame) -> list[str]:
 
 def _stretches(chart: Chart) -> list[list[tuple[int, float]]]:
     """Stretches of neighbouring readings; a missing one, or a distance far beyond the usual, ends one."""
-    usual = typical_step(chart.times)
+    after_gap = {later for _, later in gaps(chart.times)}
     stretches: list[list[tuple[int, float]]] = [[]]
     for at, value in zip(chart.times, chart.values, strict=True):
-        last = stretches[-1]
-        if value is None or (last and usual and at - last[-1][0] > _GAP * usual):
+        if value is None or at in after_gap:
             stretches.append([])
         if value is not None:
             stretches[-1].append((at, value))

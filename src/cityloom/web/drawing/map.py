@@ -13,7 +13,8 @@ from cityloom.web.looks import LEVELS, Item
 WIDTH = 1000
 #: How far a line is drawn beside its course, so that both directions of a road are seen.
 _BESIDE = 2.2
-_MARK = 22
+#: Size of a sign, of a map WIDTH wide.
+MARK = 22
 Position = tuple[float, float]
 Bounds = tuple[float, float, float, float]
 #: Degrees of room around the data: a lone point must not fill the map.
@@ -43,6 +44,23 @@ def _ends(coordinates: list[float]) -> tuple[float, float]:
     room = 3 * (last - first)
     near = [value for value in ordered if first - room <= value <= last + room]
     return near[0], near[-1]
+
+
+def widened(bounds: Bounds, degrees: float) -> Bounds:
+    """Bounds with room on every side: `degrees` of latitude, and as far to the sides."""
+    west, south, east, north = bounds
+    beside = degrees / max(math.cos(math.radians((south + north) / 2)), 0.05)
+    return west - beside, south - degrees, east + beside, north + degrees
+
+
+def touches(geometry: dict[str, Any], bounds: Bounds) -> bool:
+    """Whether any position of a geometry lies within bounds."""
+    west, south, east, north = bounds
+    return any(
+        west <= place[0] <= east and south <= place[1] <= north
+        for line in lines_of(geometry)
+        for place in line
+    )
 
 
 def lines_of(geometry: dict[str, Any] | None) -> Iterator[list[Position]]:
@@ -84,7 +102,13 @@ class _Projection:
 
 
 def draw_map(
-    items: Sequence[Item], bounds: Bounds, *, roads: Iterable[dict[str, Any]], icons: str, words: str
+    items: Sequence[Item],
+    bounds: Bounds,
+    *,
+    roads: Iterable[dict[str, Any]],
+    icons: str,
+    words: str,
+    mark: int = MARK,
 ) -> Markup:
     """The map as SVG: roads, their states, and signs in place of points. `words` tell what it shows."""
     project = _Projection(bounds)
@@ -96,7 +120,7 @@ def draw_map(
             continue
         if item.geometry["type"] == "Point":
             x, y = project((item.geometry["coordinates"][0], item.geometry["coordinates"][1]))
-            signs.append((LEVELS.index(item.level), _sign(item, x, y, icons)))
+            signs.append((LEVELS.index(item.level), _sign(item, x, y, icons, mark)))
         else:
             for line in lines_of(item.geometry):
                 places = [project(place) for place in line]
@@ -143,9 +167,8 @@ def place_at(bounds: Bounds, x: int, y: int, width: int) -> Position:
     return _Projection(bounds).inverse((x * WIDTH / width, y * WIDTH / width))
 
 
-def _sign(item: Item, x: float, y: float, icons: str) -> str:
-    half = _MARK / 2
-    place = f'x="{x - half:.0f}" y="{y - half:.0f}" width="{_MARK}" height="{_MARK}"'
+def _sign(item: Item, x: float, y: float, icons: str, size: int) -> str:
+    place = f'x="{x - size / 2:.0f}" y="{y - size / 2:.0f}" width="{size}" height="{size}"'
     return f'<use class="mark {item.level}" href="{escape(icons)}#sign-{item.level}" {place}/>'
 
 

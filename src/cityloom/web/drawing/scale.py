@@ -63,6 +63,16 @@ def time_ticks(
     return ticks, days
 
 
+#: A distance this many times the usual one is a gap.
+GAP = 3.5
+
+
+def gaps(times: Sequence[int]) -> list[tuple[int, int]]:
+    """The neighbours that lie much farther apart than is usual."""
+    usual = typical_step(times)
+    return [(earlier, later) for earlier, later in pairwise(times) if usual and later - earlier > GAP * usual]
+
+
 def typical_step(times: Sequence[int]) -> int:
     """The median distance between neighbours, milliseconds; 0 with fewer than two."""
     steps = sorted(later - earlier for earlier, later in pairwise(times))

@@ -8,13 +8,13 @@ from typing import Any
 
 from cityloom.context.batch import BatchOutcome
 from cityloom.kernel.errors import CityError
-from cityloom.ngsild.contexts import Context
-from cityloom.ngsild.errors import BadRequestData
+from cityloom.ngsild.contexts import Context, iri_of
+from cityloom.ngsild.errors import AlreadyExists, BadRequestData
 from cityloom.ngsild.model import Document
 from cityloom.ngsild.names import is_uri
 from cityloom.ngsild.parse import parse_entity, parse_entity_fragment
 from cityloom.web.errors import problem
-from cityloom.web.ngsild.exchange import Exchange, Reply, plain_reply
+from cityloom.web.ngsild.exchange import Exchange, Reply, plain_reply, refuse_own_context
 from cityloom.web.ngsild.provision import check_times, option, trace
 
 #: Entities that are parsed before others get their turn on the event loop.
@@ -46,10 +46,11 @@ async def update_entities(exchange: Exchange) -> Reply:
     """POST /entityOperations/update."""
     overwrite = option(exchange, "noOverwrite") is None
     documents, errors = await _documents(exchange, _to_append)
+    left = [] if overwrite else _left_alone(exchange, documents)
     outcome = await exchange.services.broker.update_many(
         exchange.actor, documents, overwrite=overwrite, trace=trace(exchange), tenant=exchange.tenant
     )
-    return _reply(outcome, errors, 204)
+    return _reply(outcome, errors + left, 204)
 
 
 async def merge_entities(exchange: Exchange) -> Reply:
@@ -77,6 +78,21 @@ async def delete_entities(exchange: Exchange) -> Reply:
         exchange.actor, ids, trace=trace(exchange), tenant=exchange.tenant
     )
     return _reply(outcome, errors, 204)
+
+
+def _left_alone(exchange: Exchange, documents: list[Document]) -> list[tuple[str, CityError]]:
+    """What noOverwrite leaves as it is, told as an error of the entity."""
+    found: list[tuple[str, CityError]] = []
+    for document in documents:
+        present = exchange.services.broker.find(exchange.actor, document["id"], tenant=exchange.tenant)
+        names = [name for name in document["attrs"] if present is not None and name in present["attrs"]]
+        if names:
+            error = AlreadyExists(
+                f"These attributes are there already: {', '.join(map(iri_of, names))}",
+                hint="Leave out noOverwrite to replace them.",
+            )
+            found.append((document["id"], error))
+    return found
 
 
 def _whole(item: Any, context: Context, where: str) -> Document:
@@ -109,7 +125,11 @@ async def _documents(exchange: Exchange, parse: _Parse) -> tuple[list[Document],
             await asyncio.sleep(0)
         where = f"[{place}]"
         try:
-            context = await exchange.own_context(item) if own_contexts else exchange.context
+            context = exchange.context
+            if own_contexts:
+                context = await exchange.own_context(item)
+            else:
+                refuse_own_context(item, where)
             document = parse(item, context, where)
             check_times(exchange, document, where)
             documents.append(document)

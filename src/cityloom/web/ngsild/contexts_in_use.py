@@ -9,9 +9,10 @@ from typing import Any
 import orjson
 
 from cityloom.ngsild.contexts import CORE, CORE_CONTEXT_URI, MAX_INCLUDED, Context, ContextResolver, is_core
-from cityloom.ngsild.errors import BadRequestData, LdContextNotAvailable
+from cityloom.ngsild.errors import LdContextNotAvailable
 
-#: Loads the JSON document behind a URI. Raises LdContextNotAvailable for one it may not or cannot load.
+#: Loads the JSON document behind a URI. Raises LdContextNotAvailable for one it may not or cannot load,
+#: BadRequestData for one that is no JSON.
 Loader = Callable[[str], Awaitable[Any]]
 
 #: @contexts from bodies that are kept so that answers can refer to them.
@@ -44,11 +45,7 @@ class ContextsInUse:
             if not missing:
                 return
             for uri in missing:
-                document = await load(uri)
-                try:
-                    self.resolver.add(uri, document)
-                except BadRequestData as error:
-                    raise LdContextNotAvailable(error.message, hint=error.hint, where=uri) from None
+                self.resolver.add(uri, await load(uri))
 
     def address(self, context: Context, base: str) -> str:
         """A URL for the @context of an answer (6.3.6). One that came in a body is kept and gets one here."""

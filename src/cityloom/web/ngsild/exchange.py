@@ -142,16 +142,10 @@ class Exchange:
                     hint="Leave the Link header out, or send application/json.",
                     where="Link",
                 )
-            if not isinstance(decoded, list):
+            if isinstance(decoded, dict):
                 self.context = await self.own_context(decoded)
             return decoded
-        for place, item in enumerate(decoded if isinstance(decoded, list) else [decoded]):
-            if isinstance(item, dict) and "@context" in item:
-                raise BadRequestData(
-                    "application/json carries no @context in its body",
-                    hint="Send it as application/ld+json, or name the @context in a Link header.",
-                    where="@context" if item is decoded else f"[{place}].@context",
-                )
+        refuse_own_context(decoded)
         self.context = await self.services.contexts.use(link)
         return decoded
 
@@ -182,7 +176,7 @@ class Exchange:
     async def _body(self) -> bytes:
         largest = self.operation.largest_body
         announced = self.header(b"content-length")
-        if not announced and not self.header(b"transfer-encoding"):
+        if not announced:
             raise StatusAlone(411)
         if announced.isdigit() and int(announced[:18]) > largest:
             raise _too_large(largest)
@@ -247,6 +241,16 @@ class Exchange:
         """The value of a Link header that names the @context."""
         address = self.services.contexts.address(self.context, self.base)
         return f"<{address}>{_LINK_TYPE}".encode("ascii", "ignore")
+
+
+def refuse_own_context(item: Any, where: str = "") -> None:
+    """Raises BadRequestData when plain JSON carries an @context (6.3.5)."""
+    if isinstance(item, dict) and "@context" in item:
+        raise BadRequestData(
+            "application/json carries no @context in its body",
+            hint="Send it as application/ld+json, or name the @context in a Link header.",
+            where=f"{where}.@context" if where else "@context",
+        )
 
 
 def plain_reply(data: Any, *, status: int = 200, headers: Headers | None = None) -> Reply:

@@ -42,7 +42,8 @@ def _range(part: str) -> tuple[str, float]:
             try:
                 quality = float(value)
             except ValueError:
-                quality = 0.0
+                # A weight that cannot be read weighs nothing either way.
+                quality = 1.0
     return media, quality
 
 

@@ -52,7 +52,7 @@ class Operation:
     geojson: bool = False
     #: Whether it needs the permission entities:write.
     writes: bool = False
-    #: Whether it makes the tenant that it names (4.14).
+    #: Whether the tenant that it names need not be there: writing makes it (4.14).
     makes_tenants: bool = False
 
     @property

@@ -19,7 +19,7 @@ from cityloom.web.ngsild.exchange import ROOT, Exchange, Reply, plain_reply
 
 async def create_entity(exchange: Exchange) -> Reply:
     """POST /entities."""
-    payload = await exchange.payload()
+    payload = await _object(exchange)
     document = parse_entity(payload, exchange.context)
     check_times(exchange, document)
     await exchange.services.broker.create(
@@ -87,16 +87,7 @@ async def append_attributes(exchange: Exchange) -> Reply:
         tenant=exchange.tenant,
     )
     left = [name for name in fragment["attrs"] if name not in change.attributes]
-    if not left:
-        return Reply(204)
-    result = {
-        "updated": [iri_of(name) for name in fragment["attrs"] if name in change.attributes],
-        "notUpdated": [
-            {"attributeName": iri_of(name), "reason": "It is there already, and noOverwrite was asked for."}
-            for name in left
-        ],
-    }
-    return plain_reply(result, status=207)
+    return _updated(fragment, left, "It is there already, and noOverwrite was asked for.")
 
 
 async def update_attributes(exchange: Exchange) -> Reply:
@@ -107,7 +98,9 @@ async def update_attributes(exchange: Exchange) -> Reply:
     await exchange.services.broker.update(
         exchange.actor, entity_id, fragment, trace=trace(exchange), tenant=exchange.tenant
     )
-    return Reply(204)
+    scopeless = "scope" in fragment and "scope" not in find(exchange, entity_id)
+    left = ["scope"] if scopeless and fragment["scope"] != [NULL] else []
+    return _updated(fragment, left, "The entity has no scope that could be updated.")
 
 
 async def update_attribute(exchange: Exchange) -> Reply:
@@ -151,6 +144,19 @@ async def delete_attribute(exchange: Exchange) -> Reply:
         tenant=exchange.tenant,
     )
     return Reply(204)
+
+
+def _updated(fragment: Document, left: list[str], reason: str) -> Reply:
+    """204, or 207 with what was not updated (5.2.18)."""
+    if not left:
+        return Reply(204)
+    return plain_reply(
+        {
+            "updated": [iri_of(name) for name in fragment["attrs"] if name not in left],
+            "notUpdated": [{"attributeName": iri_of(name), "reason": reason} for name in left],
+        },
+        status=207,
+    )
 
 
 # What is common to writing
@@ -224,7 +230,7 @@ def _check_time(exchange: Exchange, item: Instance, where: str) -> None:
 
 
 async def _fragment(exchange: Exchange, entity_id: str, purpose: Purpose) -> Document:
-    payload: Any = await exchange.payload()
+    payload = await _object(exchange)
     fragment = parse_entity_fragment(payload, exchange.context, purpose=purpose)
     if fragment.setdefault("id", entity_id) != entity_id:
         raise BadRequestData(
@@ -232,6 +238,15 @@ async def _fragment(exchange: Exchange, entity_id: str, purpose: Purpose) -> Doc
         )
     check_times(exchange, fragment)
     return fragment
+
+
+async def _object(exchange: Exchange) -> Any:
+    payload = await exchange.payload()
+    if not isinstance(payload, dict):
+        raise InvalidRequest(
+            "The body is not a JSON object", hint="Send one entity: { … }. Several go to /entityOperations."
+        )
+    return payload
 
 
 async def _instance(exchange: Exchange, *, partial: bool) -> tuple[Instance, str]:

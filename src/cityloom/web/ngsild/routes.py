@@ -149,7 +149,7 @@ OPERATIONS: tuple[Operation, ...] = (
         handler=update_attributes,
         parameters=_TYPE,
         body="EntityFragment",
-        statuses=(204,),
+        statuses=(204, 207),
         writes=True,
     ),
     Operation(
@@ -334,6 +334,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.33.3.1",
         summary="Tell who this context source is",
         handler=identify,
+        makes_tenants=True,
         answers="ContextSourceIdentity",
     ),
 )

@@ -15,6 +15,7 @@ from cityloom.web.forms import Form, WrongForm
 from cityloom.web.looks import item_of, name_of
 from cityloom.web.pages.evidence import reasons_of
 from cityloom.web.pages.routing import Pages
+from cityloom.web.pages.warnings import deliveries_of
 from cityloom.web.visit import Visit
 
 HANDLE = "alerts:handle"
@@ -117,6 +118,7 @@ def _page(visit: Visit, alert: Alert, form: Form, *, status: int = 200) -> Respo
         form=form,
         may_handle=may_handle,
         names={name: _who(visit, name) for name in names if name},
+        deliveries=deliveries_of(visit, alert.id),
         can_undo=may_handle and bool(alert.history) and alert.history[-1].did != "raised",
         own=visit.actor.id,
     )

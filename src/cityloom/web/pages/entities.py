@@ -13,11 +13,10 @@ from cityloom.kernel.errors import BadInput
 from cityloom.ngsild.model import Document, value_of
 from cityloom.web.addresses import entity_path
 from cityloom.web.drawing.chart import draw_chart
-from cityloom.web.drawing.map import bounds_around, draw_map
 from cityloom.web.looks import item_of, looks
 from cityloom.web.pages import entity_values as values
 from cityloom.web.pages.entity_history import RANGES, chart_of, script_data, span_of
-from cityloom.web.pages.map_page import background
+from cityloom.web.pages.map_page import place_drawing
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
 
@@ -116,7 +115,6 @@ async def show(visit: Visit) -> Response:
     if visit.as_json:
         data["history"] = values.points_of(chart) if chart else []
         return visit.json(data)
-    bounds = bounds_around([item.geometry]) if item.geometry else None
     return visit.render(
         "entity.html",
         data,
@@ -131,21 +129,8 @@ async def show(visit: Visit) -> Response:
         about=values.about_rows(document, wording),
         links=values.links_of(visit, document),
         pointing=values.pointing_at(visit, entity_id),
-        place=_place(visit, item, bounds),
-        ground=background(visit, [item], bounds) if item.geometry else None,
+        place=place_drawing(visit, item, visit.gettext("Map of where %(name)s is", name=item.name)),
         path=entity_path(entity_id),
-    )
-
-
-def _place(visit: Visit, item: Any, bounds: Any) -> Any:
-    if item.geometry is None:
-        return None
-    return draw_map(
-        [item],
-        bounds,
-        roads=[],
-        icons=visit.desk.statics.address("icons.svg"),
-        words=visit.gettext("Map of where %(name)s is", name=item.name),
     )
 
 

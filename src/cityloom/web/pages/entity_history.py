@@ -13,6 +13,7 @@ from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import from_millis, parse_instant, to_millis
 from cityloom.ngsild.model import Document, content, instance_of
 from cityloom.web.drawing.chart import Chart, Estimated
+from cityloom.web.drawing.scale import gaps
 from cityloom.web.labels import SHARES
 from cityloom.web.languages import noted as n
 from cityloom.web.pages.entity_values import estimates_of, sub_value
@@ -144,8 +145,10 @@ def _estimates(document: Document, attribute: str, factor: float) -> list[Estima
 def script_data(visit: Visit, entity_id: str, attribute: str, chart: Chart) -> dict[str, Any]:
     """The chart's data for its script."""
     estimates = {one.at: one for one in chart.estimates}
-    times = sorted({*chart.times, *estimates})
     measured = dict(zip(chart.times, chart.values, strict=True))
+    # The script connects neighbours; an instant without a value keeps a gap a gap.
+    holes = {later - 1 for _, later in gaps(chart.times)}
+    times = sorted({*chart.times, *estimates, *holes})
     return {
         "entity": entity_id,
         "attribute": attribute,

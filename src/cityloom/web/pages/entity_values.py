@@ -117,7 +117,7 @@ def sub_value(item: Instance, name: str) -> Any:
 
 
 def estimate_rows(document: Document, wording: Wording) -> list[EstimateRow]:
-    """Everything estimated about the Entity, by attribute and the instant it is meant for."""
+    """What is estimated for the time to come, by attribute and instant; where all of it has passed, that."""
     rows = []
     for name in document["attrs"]:
         for horizon, item in estimates_of(document, name):
@@ -137,7 +137,9 @@ def estimate_rows(document: Document, wording: Wording) -> list[EstimateRow]:
                     made_at=item.get("observedAt", ""),
                 )
             )
-    return sorted(rows, key=lambda row: (row.title, row.for_at))
+    rows.sort(key=lambda row: (row.title, row.for_at))
+    coming = [row for row in rows if not row.for_at or row.for_at >= wording.stamp()]
+    return coming or rows
 
 
 def _bound(name: str, value: Any, unit: str | None, wording: Wording) -> str:

@@ -27,6 +27,7 @@ from cityloom.web.pages import (
     services,
     signing_in,
     system,
+    warnings,
 )
 from cityloom.web.pages.hooks import hook_route
 from cityloom.web.pages.routing import Pages
@@ -39,6 +40,7 @@ _PARTS = (
     map_page,
     entities,
     alerts,
+    warnings,
     notices,
     report,
     reports,

@@ -18,6 +18,7 @@ from cityloom.web.pages.initiatives import initiative_row
 from cityloom.web.pages.map_page import ASKED_FOR, background, counts_by_level, drawing, located, map_types
 from cityloom.web.pages.notices import notice_row
 from cityloom.web.pages.routing import Pages
+from cityloom.web.pages.warnings import delivery_row
 from cityloom.web.visit import Visit
 
 VIEWS = {"citizen": n("For everybody"), "operator": n("For operators"), "planner": n("For planners")}
@@ -57,8 +58,13 @@ async def _citizen(visit: Visit) -> Filled:
     kinds = [await _kind(visit, name) for name in map_types(visit) if name in _CITIZEN_TYPES]
     kinds.sort(key=lambda kind: _CITIZEN_TYPES.index(kind["type"]))
     items = [item async for item in located(visit, [kind["type"] for kind in kinds])]
-    data = {"notices": [notice_row(visit, one) for one in notices[:FEW]], "kinds": kinds}
-    return data, {"drawing": drawing(visit, items)}
+    inbox = [delivery_row(visit, one) for one in visit.rooms.deliveries.ledger.inbox(visit.actor)]
+    data = {
+        "warnings": [one for one in inbox if one["awaited"]],
+        "notices": [notice_row(visit, one) for one in notices[:FEW]],
+        "kinds": kinds,
+    }
+    return data, {"drawing": drawing(visit, items, small=True)}
 
 
 async def _kind(visit: Visit, name: str) -> dict[str, Any]:
@@ -76,8 +82,14 @@ async def _kind(visit: Visit, name: str) -> dict[str, Any]:
             if count
         ],
         "worst": next((level for level in LEVELS if counts[level]), "none"),
-        "first": items[0] if items else None,
+        "middle": _middle(items),
     }
+
+
+def _middle(items: list[Item]) -> Item | None:
+    """The one with the median of the values told first."""
+    told = sorted((one for one in items if one.number is not None), key=lambda one: one.number or 0.0)
+    return told[len(told) // 2] if told else next(iter(items), None)
 
 
 async def _operator(visit: Visit) -> Filled:

@@ -32,6 +32,8 @@ QUALITIES: dict[Quality, str] = {
     Quality.PERSONAL_ESTIMATE: n("somebody's estimate"),
     Quality.UNKNOWN: n("not known"),
 }
+#: Values that a framework's card shows.
+_SHOWN = 6
 _FIELDS = ("value", "numerator", "denominator", "since", "until", "source", "note", "quality", "evidence")
 
 
@@ -67,6 +69,7 @@ def framework_row(visit: Visit, report: FrameworkReport) -> dict[str, Any]:
         "reported": tally.reported,
         "verified": tally.verified,
         "groups": [_group(visit, one) for one in report.groups],
+        "values": [indicator_row(visit, one) for one in report.indicators if one.is_reported][:_SHOWN],
         "profile": visit.wording.said(manifest.profile.title),
         "profileStatus": visit.wording.said(manifest.profile.status),
     }
@@ -197,6 +200,7 @@ def _told(visit: Visit, one: IndicatorSummary) -> dict[str, Any]:
         "numeratorText": one.numerator_text,
         "denominatorText": one.denominator_text,
         "numerator": one.numerator,
+        "partsUnit": one.parts_unit,
         "denominator": one.denominator,
         "since": one.since,
         "until": one.until,

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from cityloom.ngsild.model import Document, value_of
-from cityloom.web.drawing.map import Bounds, bounds_around, draw_map
+from cityloom.web.drawing.map import MARK, Bounds, bounds_around, draw_map, touches, widened
 from cityloom.web.looks import LEVEL_WORDS, LEVELS, WORST_FIRST, Item, item_of, looks
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
@@ -22,6 +22,10 @@ BACKGROUND = ("RoadSegment", "Road")
 _LINES = ("TrafficFlowObserved",)
 #: Types that are not shown until asked for: they stand where what they measure stands.
 ASKED_FOR = ("Device",)
+#: Degrees of latitude around a single thing, and the size of its sign.
+_AROUND = 0.008
+_LARGE_MARK = 70
+_MIDDLE_MARK = 34
 #: Entities of the list on one page.
 PAGE = 40
 #: Entities after which others get their turn on the event loop.
@@ -123,13 +127,35 @@ def roads(visit: Visit) -> list[dict[str, Any]]:
     ]
 
 
+def lines_near(visit: Visit, bounds: Bounds) -> list[dict[str, Any]]:
+    """Roads of every kind within bounds: what shows where something is."""
+    lines = [
+        place
+        for name in (*BACKGROUND, *_LINES)
+        for document in visit.rooms.broker.of_type(visit.actor, name)
+        if (place := value_of(document, "location"))
+    ]
+    return [line for line in lines if touches(line, bounds)]
+
+
+def place_drawing(visit: Visit, item: Item, words: str) -> Markup | None:
+    """A small map of where one thing is, with the roads around it."""
+    if item.geometry is None:
+        return None
+    bounds = widened(bounds_around([item.geometry]), _AROUND)
+    icons = visit.desk.statics.address("icons.svg")
+    return draw_map(
+        [item], bounds, roads=lines_near(visit, bounds), icons=icons, words=words, mark=_LARGE_MARK
+    )
+
+
 def city_bounds(visit: Visit, items: Iterable[Item]) -> Bounds:
     """What the map shows at first: everything there is."""
     places = [item.geometry for item in items if item.geometry is not None]
     return bounds_around(places or roads(visit), visit.city.bounds, visit.city.centre)
 
 
-def drawing(visit: Visit, items: list[Item], bounds: Bounds | None = None) -> Markup:
+def drawing(visit: Visit, items: list[Item], bounds: Bounds | None = None, *, small: bool = False) -> Markup:
     """The map as the server draws it."""
     counts = visit.ngettext(
         "Map with %(num)s thing. The list has the same as text.",
@@ -142,6 +168,7 @@ def drawing(visit: Visit, items: list[Item], bounds: Bounds | None = None) -> Ma
         roads=roads(visit),
         icons=visit.desk.statics.address("icons.svg"),
         words=counts,
+        mark=_MIDDLE_MARK if small else MARK,
     )
 
 

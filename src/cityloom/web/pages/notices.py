@@ -5,15 +5,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from markupsafe import Markup
 from starlette.responses import Response
 
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
 from cityloom.operations.model import Alert
 from cityloom.people.notices import LONGEST_BODY, LONGEST_TITLE, SEVERITIES, Message, Notice, Status
 from cityloom.web.addresses import address
-from cityloom.web.drawing.map import bounds_around, draw_map
 from cityloom.web.forms import Form, WrongForm
-from cityloom.web.looks import Item
+from cityloom.web.looks import item_of
+from cityloom.web.pages.map_page import place_drawing
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
 
@@ -108,29 +109,9 @@ def _basis(visit: Visit, alert_id: str) -> Alert | None:
         return None
 
 
-def _place(visit: Visit, notice: Notice) -> Any:
-    if notice.location is None:
-        return None
-    place = dict(notice.location)
-    item = Item(
-        id=notice.id,
-        type="Notice",
-        name="",
-        level="info",
-        state="",
-        text="",
-        at="",
-        icon="bell",
-        href="",
-        geometry=place,
-    )
-    return draw_map(
-        [item],
-        bounds_around([place]),
-        roads=[],
-        icons=visit.desk.statics.address("icons.svg"),
-        words=visit.gettext("Map of the place concerned"),
-    )
+def _place(visit: Visit, notice: Notice) -> Markup | None:
+    item = item_of(notice.document, visit.wording, geometry=True)
+    return place_drawing(visit, item, visit.gettext("Map of the place concerned"))
 
 
 async def show_new(visit: Visit) -> Response:

@@ -10,10 +10,9 @@ from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.people.report import LONGEST_ANSWER, Report, Status
 from cityloom.people.reports import Contact, ReportQuery
 from cityloom.web.addresses import address
-from cityloom.web.drawing.map import bounds_around, draw_map
 from cityloom.web.forms import Form, WrongForm
 from cityloom.web.looks import item_of
-from cityloom.web.pages.map_page import roads
+from cityloom.web.pages.map_page import place_drawing
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
 
@@ -115,27 +114,13 @@ def _page(
         replies=visit.rooms.reports.following.replies_to(visit.actor, report.id) if may_answer else [],
         sees_photo=bool(report.photo) and (report.photo_is_public or may_answer),
         categories=visit.choices(visit.rooms.reports.categories),
-        place=_place(visit, item),
+        place=place_drawing(visit, item, visit.gettext("Map of where the report is about")),
         history=[(one, _who(visit, one.by)) for one in reversed(report.history)] if may_answer else [],
     )
 
 
 def _who(visit: Visit, by: str) -> str:
     return visit.gettext("the reporter") if by == "reporter" else visit.person(by)
-
-
-def _place(visit: Visit, item: Any) -> Any:
-    if item.geometry is None:
-        return None
-    longitude, latitude = item.geometry["coordinates"][:2]
-    around = (longitude - 0.012, latitude - 0.007, longitude + 0.012, latitude + 0.007)
-    return draw_map(
-        [item],
-        around if item.geometry["type"] == "Point" else bounds_around([item.geometry]),
-        roads=roads(visit),
-        icons=visit.desk.statics.address("icons.svg"),
-        words=visit.gettext("Map of where the report is about"),
-    )
 
 
 async def photo(visit: Visit) -> Response:
