@@ -63,15 +63,15 @@ class Deliveries:
         self._broker = broker
         self._clock = clock
         self._editing = Editing(broker)
-        self._chasing = Chasing(Ledger(broker), alerts)
+        #: What was sent, and to whom.
+        self.ledger = Ledger(broker)
+        self._chasing = Chasing(self.ledger, alerts)
         self._tick_s = tick_s
         #: Receipts that are awaited: delivery id -> until when.
         self._awaited: dict[str, datetime] = {}
         #: Digests of codes, and a delivery that each confirms.
         self._codes: dict[str, str] = {}
         self._task: asyncio.Task[None] | None = None
-        #: What was sent, and to whom.
-        self.ledger = Ledger(broker)
 
     # Life
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cityloom.context.broker import Broker
+from cityloom.context.summaries import Summaries
 from cityloom.kernel.actor import CITY, Actor
 from cityloom.ngsild.model import content
 from cityloom.people.delivery import (
@@ -25,15 +26,16 @@ class Ledger:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
+        self._recipients = Summaries(broker, RECIPIENT, recipient_of)
+        self._deliveries = Summaries(broker, DELIVERY, delivery_of)
 
     def recipients(self, actor: Actor) -> list[Recipient]:
         """Everybody who wants to be warned, as far as the actor may see them."""
-        return [recipient_of(item) for item in self._broker.of_type(actor, RECIPIENT)]
+        return self._recipients.all(actor)
 
     def deliveries(self, actor: Actor) -> list[Delivery]:
         """What was sent, the newest first, as far as the actor may see it."""
-        found = [delivery_of(item) for item in self._broker.of_type(actor, DELIVERY)]
-        return sorted(found, key=_sent, reverse=True)
+        return sorted(self._deliveries.all(actor), key=_sent, reverse=True)
 
     def inbox(self, actor: Actor) -> list[Delivery]:
         """What was sent to the actor's own page, whatever their clearance; the newest first."""
