@@ -19,6 +19,7 @@ from cityloom.sensing.demo_city import CitySource, ColumnBatch, DemoCity, Progre
 from cityloom.sensing.fields import FieldMap, parse_json, read_field_map, readings_of
 from cityloom.sensing.mapping import TopicMappings, WebhookMappings
 from cityloom.sensing.model import Device, Measure, Message, Profile
+from cityloom.sensing.table import TableMapping, TablePlayer
 
 # City services.
 from cityloom.services.facts import (
@@ -62,6 +63,8 @@ __all__ = [
     "Progress",
     "Reading",
     "Settings",
+    "TableMapping",
+    "TablePlayer",
     "TopicMappings",
     "WebhookMappings",
     "World",

@@ -50,6 +50,11 @@ class ConnectorManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 class Inlet(Protocol):
     """Where a connector hands in what it heard."""
 
+    @property
+    def connector(self) -> str:
+        """What the connector is called in this city."""
+        ...
+
     async def deliver(self, message: Message) -> Outcome:
         """Returns once the readings, or the parked message with its reason, survive a power cut.
 

@@ -67,7 +67,8 @@ def read_field_map(said: Mapping[str, Any], where: str) -> FieldMap:
     time = setting_text(said, "time", where)
     return FieldMap(
         tuple(
-            (_path(field), _measure(meaning, f"{where}.fields.{field}")) for field, meaning in fields.items()
+            (_path(field), read_measure(meaning, f"{where}.fields.{field}"))
+            for field, meaning in fields.items()
         ),
         _path(time) if time else (),
         (_path(longitude), _path(latitude)) if longitude else None,
@@ -81,7 +82,7 @@ def setting_text(said: Mapping[str, Any], name: str, where: str, default: str = 
     return value
 
 
-def _measure(meaning: object, where: str) -> Measure:
+def read_measure(meaning: object, where: str) -> Measure:
     """A measure: the attribute's name, or a table with `attribute` and `unit`."""
     said = {"attribute": meaning} if isinstance(meaning, str) else meaning
     hint = 'Write t = "temperature" or t = { attribute = "temperature", unit = "CEL" }.'
@@ -219,6 +220,11 @@ def _instant(data: dict[str, Any], path: Path, place: str) -> datetime:
     where = place + ".".join(path)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return parse_instant(value, where=where)
+    return epoch_instant(value, where=where)
+
+
+def epoch_instant(value: float, *, where: str) -> datetime:
+    """The instant of seconds or milliseconds since 1970. Raises BadInput."""
     try:
         return from_millis(int(value if value >= _MILLISECONDS_FROM else value * 1000))
     except (OverflowError, ValueError):

@@ -71,6 +71,10 @@ class CityInlet:
             clearance=frozenset(InformationClass),
         )
 
+    @property
+    def connector(self) -> str:
+        return self._id
+
     async def deliver(self, message: Message) -> Outcome:
         return (await self.deliver_many([message]))[0]
 
