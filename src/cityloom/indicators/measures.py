@@ -46,8 +46,9 @@ class Mean(_OfType, frozen=True, kw_only=True, tag="mean"):
 class AgainstReference(_OfType, frozen=True, kw_only=True, tag="against_reference"):
     """Hourly means of an attribute against a fixed attribute of the same Entity, in some hours of the day.
 
-    The sum of weight x value over the sum of weight x reference; `inverse` takes 1 / value and
-    1 / reference: with speeds and lengths the ratio of travel times.
+    The sum of weight x value over the sum of weight x reference, with the median of an Entity's hours, which
+    single odd hours do not move. `inverse` takes 1 / value and 1 / reference: with speeds and lengths the
+    ratio of travel times.
     """
 
     reference: str

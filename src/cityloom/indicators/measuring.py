@@ -73,7 +73,8 @@ def _against_reference(measure: verbs.AgainstReference, view: View) -> Measured:
         cells += values.size
         used.append(entity_id)
         reference, weight = references[entity_id], weights[entity_id] * measure.scale
-        numerator += weight * float((1 / values if measure.inverse else values).mean())
+        typical = float(np.median(values))
+        numerator += weight * (1 / typical if measure.inverse else typical)
         denominator += weight * (1 / reference if measure.inverse else reference)
     if not used:
         return view.found()

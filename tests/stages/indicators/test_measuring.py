@@ -113,10 +113,10 @@ async def test_against_reference_compares_travel_times(city, look):
         weekdays=(1,),
     )
     found = look(measure, hours=48)
-    # Minutes: 1 km at 30 and at 60 km/h on the mean, 3 km at 50; free: 1 km at 60, 3 km at 100.
-    assert found.numerator == pytest.approx((2 + 1) / 2 + 3.6)
+    # Minutes: 1 km at 45 km/h, the median of 30 and 60, 3 km at 50; free: 1 km at 60, 3 km at 100.
+    assert found.numerator == pytest.approx(60 / 45 + 3.6)
     assert found.denominator == pytest.approx(1 + 1.8)
-    assert found.value == pytest.approx(5.1 / 2.8)
+    assert found.value == pytest.approx((60 / 45 + 3.6) / 2.8)
     assert (found.entities, found.coverage) == (2, 3 / 4)
 
 
