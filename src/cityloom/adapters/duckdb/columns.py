@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import duckdb
 import numpy as np
+import orjson
 
 from cityloom.history.directory import Row
 from cityloom.history.model import Floats, Integers, PastColumn, Readings, Series, SeriesKey
@@ -13,17 +15,19 @@ from cityloom.kernel.time import now_millis
 
 #: Columns by name, as DuckDB registers and fetches them.
 Columns = dict[str, np.ndarray[Any, Any]]
+#: Columns of texts by name.
+Texts = dict[str, list[str]]
 
 
-def series_columns(series: list[Series]) -> Columns:
+def series_columns(series: list[Series]) -> tuple[Columns, Texts]:
     """Rows of the table of series."""
-    columns: Columns = {"id": np.array([one.id for one in series], np.int32)}
-    for place, name in enumerate(SeriesKey._fields):
-        columns[name] = _objects([one.key[place] for one in series])
-    columns["types"] = _objects([" ".join(one.types) for one in series])
-    columns["information_class"] = np.array([int(one.information_class) for one in series], np.uint8)
-    columns["retired"] = np.array([one.retired for one in series], np.bool_)
-    return columns
+    texts: Texts = {name: [one.key[place] for one in series] for place, name in enumerate(SeriesKey._fields)}
+    texts["types"] = [" ".join(one.types) for one in series]
+    return {
+        "id": np.array([one.id for one in series], np.int32),
+        "information_class": np.array([int(one.information_class) for one in series], np.uint8),
+        "retired": np.array([one.retired for one in series], np.bool_),
+    }, texts
 
 
 def _row_columns(rows: list[Row]) -> Columns:
@@ -58,15 +62,29 @@ def number_columns(rows: list[Row]) -> Columns:
     return _row_columns(rows) | {"number": np.array([row.number for row in rows], np.float64)}
 
 
-def text_columns(rows: list[Row]) -> Columns:
-    """Readings that are texts. Apart from numbers, since numpy's None is not read reliably by DuckDB."""
-    return _row_columns(rows) | {"text": _objects([row.text for row in rows])}
+def text_columns(rows: list[Row]) -> tuple[Columns, Texts]:
+    """Readings that are texts."""
+    return _row_columns(rows), {"text": [row.text or "" for row in rows]}
 
 
 def late_columns(late: list[tuple[int, int, int]]) -> Columns:
     """(series, observed_at, sequence) of readings that others may have to give way to."""
     table = np.array(late, np.int64)
     return {"series": table[:, 0], "observed_at": table[:, 1], "sequence": table[:, 2]}
+
+
+def lay_out(cursor: duckdb.DuckDBPyConnection, name: str, plain: Columns, texts: Texts) -> None:
+    """Make a temporary table of columns of equal length.
+
+    Texts go in as JSON: of an array of Python objects DuckDB looks at each one for what pandas may have made
+    of it, and where pandas is missing that costs a millisecond a text.
+    """
+    cursor.register("plain", plain)
+    taken = ", ".join(f"unnest(from_json(?, '[\"VARCHAR\"]')) AS {column}" for column in texts)
+    cursor.execute(
+        f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM plain POSITIONAL JOIN (SELECT {taken})",  # noqa: S608 - names of this module alone
+        [orjson.dumps(column).decode() for column in texts.values()],
+    )
 
 
 def readings(found: Columns) -> Readings:
@@ -91,12 +109,6 @@ def cells(found: Columns) -> tuple[Integers, Integers]:
 def numbers(column: Any) -> Floats:
     """NULL as NaN."""
     return np.ma.filled(np.ma.asarray(column).astype(np.float64), np.nan)
-
-
-def _objects(values: list[Any]) -> np.ndarray[Any, Any]:
-    array = np.empty(len(values), object)
-    array[:] = values
-    return array
 
 
 def _whole(column: Any) -> Integers:

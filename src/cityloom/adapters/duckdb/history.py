@@ -76,8 +76,7 @@ class DuckHistory:
             if not planned:
                 return 0
             with self._file.transaction() as cursor:
-                cursor.register("fresh", columns.series_columns([one for one, _ in planned]))
-                cursor.execute("INSERT INTO series SELECT * FROM fresh")
+                self._create_series(cursor, [one for one, _ in planned])
                 cursor.register("numbers", columns.past_columns(planned))
                 cursor.execute(statements.INSERT_NUMBERS)
             self._directory.apply_past(planned)
@@ -156,22 +155,25 @@ class DuckHistory:
 
     def _write_plan(self, cursor: duckdb.DuckDBPyConnection, plan: Plan) -> None:
         if plan.created:
-            cursor.register("fresh", columns.series_columns(list(plan.created.values())))
-            cursor.execute("INSERT INTO series SELECT * FROM fresh")
+            self._create_series(cursor, list(plan.created.values()))
         if plan.changed:
-            cursor.register("moved", columns.series_columns(list(plan.changed.values())))
+            columns.lay_out(cursor, "moved", *columns.series_columns(list(plan.changed.values())))
             cursor.execute(statements.UPDATE_SERIES)
         if numbers := [row for row in plan.rows if row.text is None]:
             cursor.register("numbers", columns.number_columns(numbers))
             cursor.execute(statements.INSERT_NUMBERS)
         if texts := [row for row in plan.rows if row.text is not None]:
-            cursor.register("texts", columns.text_columns(texts))
+            columns.lay_out(cursor, "texts", *columns.text_columns(texts))
             cursor.execute(statements.INSERT_TEXTS)
         if plan.late:
             late = columns.late_columns(plan.late)
             instants = late["observed_at"]
             cursor.register("late", late)
             cursor.execute(statements.SUPERSEDE, [int(instants.min()), int(instants.max())])
+
+    def _create_series(self, cursor: duckdb.DuckDBPyConnection, series: list[Series]) -> None:
+        columns.lay_out(cursor, "fresh", *columns.series_columns(series))
+        cursor.execute("INSERT INTO series BY NAME SELECT * FROM fresh")
 
     def _write_progress(self, cursor: duckdb.DuckDBPyConnection, through: int) -> None:
         cursor.execute("UPDATE progress SET last_sequence = ?", [through])

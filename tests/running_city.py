@@ -1,0 +1,60 @@
+"""A real city in a process of its own, as a person at a terminal starts it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx2
+
+COMMAND = (sys.executable, "-m", "cityloom.app.command_line")
+
+
+class RunningCity:
+    """`cityloom <words>` on a folder, until `stop`. Addresses are those it wrote down itself."""
+
+    def __init__(self, home: Path, *words: str, patience: float = 90) -> None:
+        self.home = home
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        self._log = (home.parent / f"{home.name}.log").open("w+")
+        self.process = subprocess.Popen(
+            [*COMMAND, *words, "--home", str(home), "--port", "0", "--mqtt-port", "0"],
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+        )
+        self.address, self.key = self._wait(patience)
+        self.web = httpx2.Client(base_url=self.address, timeout=30)
+
+    @property
+    def said(self) -> str:
+        """All that it printed so far."""
+        self._log.flush()
+        return Path(self._log.name).read_text()
+
+    @property
+    def as_terminal(self) -> dict[str, str]:
+        """Headers that let in whoever can read the city's folder."""
+        return {"authorization": f"Bearer {self.key}"}
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.web.close()
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+    def _wait(self, patience: float) -> tuple[str, str]:
+        until = time.monotonic() + patience
+        while time.monotonic() < until and self.process.poll() is None:
+            try:
+                found = json.loads((self.home / "running.json").read_text())
+            except (OSError, ValueError):
+                time.sleep(0.05)
+                continue
+            if found["process"] == self.process.pid:
+                return found["address"], found["key"]
+            time.sleep(0.05)
+        self.process.kill()
+        raise AssertionError(f"the city did not start:\n{self.said}")
