@@ -76,14 +76,9 @@ def deliveries_of(visit: Visit, alert_id: str) -> list[dict[str, Any]]:
     if not visit.actor.may(HANDLE):
         return []
     broker = visit.rooms.broker
-    documents: list[Document | None] = [
-        broker.find(visit.actor, one) for one in broker.referrers(visit.actor, alert_id)
-    ]
-    return [
-        delivery_row(visit, delivery_of(one))
-        for one in documents
-        if one is not None and DELIVERY in one["type"]
-    ]
+    found = (broker.find(visit.actor, one) for one in broker.referrers(visit.actor, alert_id))
+    sent = [delivery_of(one) for one in found if one is not None and DELIVERY in one["type"]]
+    return [delivery_row(visit, one) for one in sent]
 
 
 async def confirm_by_code(visit: Visit) -> Response:
