@@ -56,13 +56,17 @@ async def test_malformed_json_is_an_invalid_request(api, problem, content):
             b'{"id": "urn:x:1", "type": "A", "x": {"value": 1, "observedAt": "2016-12-31T23:59:60Z"}}',
             "x.observedAt",
         ),
-        (b"[]", None),
-        (b"5", None),
     ],
 )
 async def test_wrong_data_is_refused_where_it_stands(api, problem, content, where):
     problem(await post(api, content), 400, "BadRequestData", where)
     assert await is_empty(api)
+
+
+@pytest.mark.parametrize("content", [b"[]", b"5", b'"x"', b"null"])
+async def test_bodies_that_are_no_object_are_refused(api, problem, content):
+    for media in ("application/json", "application/ld+json"):
+        problem(await post(api, content, **{"content-type": media}), 400, "InvalidRequest")
 
 
 async def test_too_many_attributes_and_positions_are_refused(api, problem):
@@ -98,7 +102,8 @@ async def test_bodies_have_a_limit(api, problem):
         for _ in range(30):
             yield b"x" * 50_000
 
-    problem(await api.post("/entities", content=drip(), headers=JSON), 413, "")
+    reply = await api.post("/entities", content=drip(), headers=JSON)
+    assert (reply.status_code, reply.content) == (411, b"")
 
 
 async def test_a_body_needs_its_length(api):

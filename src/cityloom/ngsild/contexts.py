@@ -23,6 +23,8 @@ CORE_CONTEXT_URI = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.9.js
 _CORE_URI = re.compile(r"https?://uri\.etsi\.org/ngsi-ld/v1/ngsi-ld-core-context(?:-v\d+\.\d+)?\.jsonld")
 _CORE_FILE = files("cityloom.ngsild") / "data" / "ngsi-ld-core-context-v1.9.jsonld"
 
+_KEYWORDS = frozenset({"id", "type"})
+
 #: @contexts that one @context may draw in, itself included.
 MAX_INCLUDED = 32
 #: Contexts kept resolved, and names kept translated in each.
@@ -77,7 +79,7 @@ class _Kept(dict[str, str]):
 class Context:
     """One @context in use. `source` is the user's part as it was given, None where there is none."""
 
-    __slots__ = ("_by_iri", "_terms", "compact", "expand", "expand_value", "source")
+    __slots__ = ("_by_iri", "_names_core", "_terms", "compact", "expand", "expand_value", "source")
 
     #: From a term to its name. Raises BadRequestData when the term cannot name anything.
     expand: Callable[[str], str]
@@ -86,8 +88,9 @@ class Context:
     #: From a name to the shortest term.
     compact: Callable[[str], str]
 
-    def __init__(self, terms: TermMap, source: Any = None) -> None:
+    def __init__(self, terms: TermMap, source: Any = None, *, names_core: bool = False) -> None:
         self.source = source
+        self._names_core = names_core
         self._terms = terms
         by_iri: dict[str, str] = {}
         for term in sorted(terms.terms, key=lambda item: (len(item), item)):
@@ -104,11 +107,12 @@ class Context:
         return self.source is None
 
     def reference(self) -> Any:
-        """The @context for a JSON-LD answer: the user's part, then the core (6.3.6)."""
+        """The @context for a JSON-LD answer: what the user gave, and the core if it is not in it (6.3.6)."""
         if self.source is None:
             return CORE_CONTEXT_URI
-        parts = self.source if isinstance(self.source, list) else [self.source]
-        return [part for part in parts if not (isinstance(part, str) and is_core(part))] + [CORE_CONTEXT_URI]
+        if self._names_core:
+            return self.source
+        return [*(self.source if isinstance(self.source, list) else [self.source]), CORE_CONTEXT_URI]
 
     def expand_iri(self, term: str) -> str:
         """The full IRI that a term stands for."""
@@ -119,6 +123,8 @@ class Context:
         return self._name(term)
 
     def _name(self, term: str) -> str:
+        if term in _KEYWORDS:
+            raise BadRequestData(f"{term!r} is a keyword of JSON-LD", hint="Choose another name.")
         if term in self._terms.terms:
             iri = self._terms.terms[term]
             if iri is None:
@@ -223,7 +229,8 @@ class ContextResolver:
             )
         if not inclusion.parts:
             return CORE
-        return Context(define_terms(inclusion.parts, core=_CORE_TERMS, documents=self._documents), source)
+        terms = define_terms(inclusion.parts, core=_CORE_TERMS, documents=self._documents)
+        return Context(terms, source, names_core=inclusion.names_core)
 
 
 class _Inclusion:
@@ -232,6 +239,8 @@ class _Inclusion:
     def __init__(self, documents: Mapping[str, Any]) -> None:
         self.parts: list[dict[str, Any]] = []
         self.absent: list[str] = []
+        #: Whether the core is among what is drawn in.
+        self.names_core = False
         self._documents = documents
         self._included = 0
 
@@ -245,7 +254,9 @@ class _Inclusion:
         elif isinstance(source, dict):
             self.parts.append(source)
         elif isinstance(source, str):
-            if not is_core(source):
+            if is_core(source):
+                self.names_core = True
+            else:
                 self._include(source, trail)
         else:
             raise _not_a_context("is none", "It is a URI, an object, or a list of these.")

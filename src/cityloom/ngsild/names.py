@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
+from typing import cast
 
 from cityloom.ngsild.errors import BadRequestData
 
@@ -14,12 +16,26 @@ MAX_URI = 2000
 #: What stands for "nothing" in a fragment, since JSON-LD has no null (4.5.0).
 NULL = "urn:ngsi-ld:null"
 
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`\x00-\x20\x7f-\x9f\ud800-\udfff]+")
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"{}|\\^`\x00-\x20\x7f-\x9f]+")
+#: Letters that look like nothing: fillers, a blank Braille pattern. Two ids must not look alike.
+_INVISIBLE = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f")
 
 
 def is_uri(text: object) -> bool:
-    """Whether `text` is an absolute URI or IRI without characters that must be escaped."""
-    return type(text) is str and len(text) <= MAX_URI and _URI.fullmatch(text) is not None
+    """Whether `text` is an absolute URI or IRI of visible characters that need no escape."""
+    return (
+        type(text) is str
+        and len(text) <= MAX_URI
+        and _URI.fullmatch(text) is not None
+        and (text.isascii() or all(map(_is_visible, text)))
+    )
+
+
+def _is_visible(character: str) -> bool:
+    """Not a control, format, private or unassigned character, separator, or variation selector."""
+    if character in _INVISIBLE or "\ufe00" <= character <= "\ufe0f" or character >= "\U000e0000":
+        return False
+    return unicodedata.category(character)[0] not in "CZ"
 
 
 def is_simple_name(text: str) -> bool:
@@ -29,8 +45,8 @@ def is_simple_name(text: str) -> bool:
 
 def check_uri(value: object, where: str) -> str:
     """`value` when it is a URI, else BadRequestData."""
-    if type(value) is str and len(value) <= MAX_URI and _URI.fullmatch(value):
-        return value
+    if is_uri(value):
+        return cast(str, value)
     raise BadRequestData(
         f"{_shown(value)} is not a URI",
         hint="Write an absolute URI without spaces, such as urn:ngsi-ld:Streetlight:12.",

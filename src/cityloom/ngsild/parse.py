@@ -32,21 +32,30 @@ Purpose = Literal["append", "update", "merge"]
 _CONTENT_MEMBERS = frozenset(CONTENT_MEMBER.values())
 _KIND_BY_CONTENT = {member: kind for kind, member in reversed(CONTENT_MEMBER.items())}
 _WITH_UNIT = frozenset({"Property", "ListProperty"})
+_GEO_PROPERTIES = frozenset({"location", "observationSpace", "operationSpace"})
+_PROOF = "ngsildproof"
+_SEALED = ("entityIdSealed", "entityTypeSealed")
 _OTHER_NULLS = ([NULL], {"@none": NULL})
 
 
 class _Mode(Enum):
-    """`nulls`: the NGSI-LD Null deletes. `partial`: an attribute may come without its content."""
+    """What may be left out, and where the NGSI-LD Null may stand.
 
-    WHOLE = (False, False, False)
-    APPEND = (True, False, False)
-    UPDATE = (True, True, False)
-    MERGE = (True, True, True)
+    `fragment`: id and type may be missing. `nulls`: whole attributes may be Null. `partial`: an attribute may
+    come without its content, its members may be Null. `inside`: members of values may be Null.
+    """
 
-    def __init__(self, fragment: bool, nulls: bool, partial: bool) -> None:
+    WHOLE = (False, False, False, False)
+    APPEND = (True, False, False, False)
+    UPDATE = (True, True, False, False)
+    PARTIAL = (True, True, True, False)
+    MERGE = (True, True, True, True)
+
+    def __init__(self, fragment: bool, nulls: bool, partial: bool, inside: bool) -> None:
         self.fragment = fragment
         self.nulls = nulls
         self.partial = partial
+        self.inside = inside
 
 
 def parse_entity(
@@ -73,7 +82,7 @@ def parse_attribute(
 
     With `partial` (5.6.4) it may lack its type and content, and members may be NGSI-LD Null.
     """
-    reader = _Reader(context, _Mode.MERGE if partial else _Mode.UPDATE)
+    reader = _Reader(context, _Mode.PARTIAL if partial else _Mode.UPDATE)
     try:
         if partial and _is_untyped_part(payload):
             return reader.members({}, payload, 0)
@@ -124,7 +133,7 @@ class _Reader:
                 name = self.expand(key)
                 if name in attributes:
                     raise _bad(f"The attribute {name} is given twice", "Keep one of the two spellings.")
-                attributes[name] = self.instances(raw, 0)
+                attributes[name] = _checked(name, self.named(name, raw, 0))
             except BadRequestData as error:
                 error.where = joined(key, error.where)
                 raise
@@ -194,8 +203,8 @@ class _Reader:
         except BadRequestData as error:
             error.where = joined(key, error.where)
             raise
-        if "unitCode" in out and kind and kind not in _WITH_UNIT:
-            raise _bad(f"A {kind} has no unit", "Leave unitCode out.", "unitCode")
+        if kind not in _WITH_UNIT and kind:
+            _check_unitless(out, kind)
         return self.deletion(out.get("datasetId")) if gone else out
 
     def inferred(self, raw: dict[str, Any]) -> str | None:
@@ -240,7 +249,25 @@ class _Reader:
         attributes = out.setdefault("attrs", {})
         if name in attributes:
             raise _bad(f"The attribute {name} is given twice", "Keep one of the two spellings.")
-        attributes[name] = self.instances(value, depth + 1)
+        attributes[name] = self.named(name, value, depth + 1)
+
+    def named(self, name: str, raw: Any, depth: int) -> list[Instance]:
+        """The instances of the attribute of this name."""
+        return [self.proof(raw, depth)] if name == _PROOF else self.instances(raw, depth)
+
+    def proof(self, raw: Any, depth: int) -> Instance:
+        """An ngsildproof (4.5.2): a Property with an object, and what it seals."""
+        sealed = {key: raw[key] for key in _SEALED if key in raw} if type(raw) is dict else {}
+        rest = {key: value for key, value in raw.items() if key not in sealed} if sealed else raw
+        instances = self.instances(rest, depth)
+        item = instances[0]
+        if len(instances) != 1 or item.get("type") != "Property" or not isinstance(item["value"], dict):
+            raise _bad("A proof is a Property with an object", "See the W3C's Data Integrity.")
+        if "entityIdSealed" in sealed:
+            item["entityIdSealed"] = check_uri(sealed["entityIdSealed"], "entityIdSealed")
+        if "entityTypeSealed" in sealed:
+            item["entityTypeSealed"] = self.context.expand_value(str(sealed["entityTypeSealed"]))
+        return item
 
     def counted(self) -> None:
         self.count += 1
@@ -257,6 +284,22 @@ class _Reader:
         if dataset is not None:
             gone["datasetId"] = dataset
         return gone
+
+
+def _checked(name: str, instances: list[Instance]) -> list[Instance]:
+    """The instances, when the core's own GeoProperties are GeoProperties (4.7.1)."""
+    if name in _GEO_PROPERTIES:
+        for item in instances:
+            if item.get("type", "GeoProperty") != "GeoProperty" and not is_deletion(item):
+                raise _bad(f"{name} is a GeoProperty", 'Send {"type": "GeoProperty", "value": …}.')
+    return instances
+
+
+def _check_unitless(item: Instance, kind: str) -> None:
+    if "unitCode" in item:
+        raise _bad(f"A {kind} has no unit", "Leave unitCode out.", "unitCode")
+    if kind == "LanguageProperty" and item.get("valueType", "langString") != "langString":
+        raise _bad("The texts of a LanguageProperty are langStrings", "Leave valueType out.", "valueType")
 
 
 def _concise(raw: dict[str, Any]) -> Instance:
@@ -286,7 +329,7 @@ def _is_instance(item: Any) -> bool:
 
 
 def _property(reader: _Reader, value: Any) -> Any:
-    return check_value(value, nothing=reader.mode.partial)
+    return check_value(value, nothing=reader.mode.inside)
 
 
 def _geo_property(_reader: _Reader, value: Any) -> Any:
@@ -319,6 +362,8 @@ def _vocab_property(reader: _Reader, value: Any) -> Any:
 
 
 def _json_property(_reader: _Reader, value: Any) -> Any:
+    if value != NULL and not isinstance(value, dict | list):
+        raise _bad("A json is an object or an array", "Use a Property for a single value.")
     return check_value(value, null=True)
 
 
@@ -327,7 +372,7 @@ def _list_property(reader: _Reader, value: Any) -> Any:
         return value
     if type(value) is not list:
         raise _bad("A valueList is an array", "Write the values in their order.")
-    return check_value(value, nothing=reader.mode.partial)
+    return check_value(value, nothing=reader.mode.inside)
 
 
 def _list_relationship(_reader: _Reader, value: Any) -> Any:
@@ -415,7 +460,8 @@ _MEMBERS: dict[str, Callable[[_Reader, Instance, Any], None]] = {
     "objectType": _take_object_type,
     "valueType": _take_value_type,
     **dict.fromkeys(
-        (*_CONTENT_MEMBERS, "id", "@id", "@context", "@value", "entity", "entityList"), _refuse_member
+        (*_CONTENT_MEMBERS, *_SEALED, "id", "@id", "@context", "@value", "entity", "entityList"),
+        _refuse_member,
     ),
     **dict.fromkeys(
         (
@@ -437,6 +483,8 @@ _MEMBERS: dict[str, Callable[[_Reader, Instance, Any], None]] = {
 def _entity_id(_reader: _Reader, document: Document, value: Any) -> None:
     if "id" in document:
         raise _bad("The id is given twice", 'Keep "id".')
+    if value == NULL:
+        raise _bad("This URI stands for nothing", "Choose another id.")
     document["id"] = check_uri(value, "")
 
 

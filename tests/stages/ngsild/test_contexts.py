@@ -268,6 +268,11 @@ def test_expand_remembers_a_bounded_number_of_names():
     assert len(found.expand.__self__) <= 20_000
 
 
-def test_reference_ends_with_the_core():
+def test_reference_has_the_core_once():
     assert CORE.reference() == CORE_CONTEXT_URI
-    assert context([CORE_CONTEXT_URI, TRAFFIC]).reference() == [TRAFFIC, CORE_CONTEXT_URI]
+    assert context(TRAFFIC).reference() == [TRAFFIC, CORE_CONTEXT_URI]
+    assert context([CORE_CONTEXT_URI, TRAFFIC]).reference() == [CORE_CONTEXT_URI, TRAFFIC]
+    documents = {"https://city.example/all.jsonld": {"@context": [TRAFFIC, CORE_CONTEXT_URI]}}
+    assert (
+        context("https://city.example/all.jsonld", documents).reference() == "https://city.example/all.jsonld"
+    )

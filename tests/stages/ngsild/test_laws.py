@@ -26,7 +26,7 @@ NOW, LATER = "2026-04-12T20:00:00Z", "2026-04-12T21:00:00Z"
 words = st.from_regex(r"[a-z][a-z0-9_]{0,4}", fullmatch=True).filter(
     lambda word: word not in ("id", "type", "scope", "value", "json", "vocab", "q", "object")
 )
-names = words | st.sampled_from(["name", "speed", "location", "https://x.example/other", "schema:about"])
+names = words | st.sampled_from(["name", "speed", "status", "https://x.example/other", "schema:about"])
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 scalars = (
     texts
@@ -63,7 +63,9 @@ contents = st.one_of(
     st.sampled_from(["Male", "https://x.example/v", ["Male", "other"]]).map(
         lambda v: {"type": "VocabProperty", "vocab": v}
     ),
-    values.map(lambda value: {"type": "JsonProperty", "json": value}),
+    (st.lists(values, max_size=3) | st.dictionaries(words, values, max_size=3)).map(
+        lambda value: {"type": "JsonProperty", "json": value}
+    ),
     st.lists(values, max_size=3).map(lambda value: {"type": "ListProperty", "valueList": value}),
     st.lists(uris, max_size=3).map(
         lambda v: {"type": "ListRelationship", "objectList": [{"object": one} for one in v]}

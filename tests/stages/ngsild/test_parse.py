@@ -138,7 +138,6 @@ def test_parse_entity_reads_geometry_written_as_text():
         ("2026-04-12T20:00:00Z", "2026-04-12T20:00:00Z"),
         ("2026-04-12T20:00:00.123456Z", "2026-04-12T20:00:00.123456Z"),
         ("2026-04-12T20:00:00,5Z", "2026-04-12T20:00:00.5Z"),
-        ("2026-04-12T22:00:00+02:00", "2026-04-12T20:00:00Z"),
     ],
 )
 def test_parse_entity_keeps_instants_in_utc(written, kept):
@@ -150,6 +149,7 @@ def test_parse_entity_keeps_instants_in_utc(written, kept):
     [
         "2026-04-12",
         "2026-04-12T20:00:00",
+        "2026-04-12T22:00:00+02:00",
         "2026-04-12T24:00:00Z",
         "2016-12-31T23:59:60Z",
         "0000-01-01T00:00:00Z",
@@ -197,6 +197,19 @@ def test_parse_entity_accepts_the_keywords_of_json_ld():
         ({"id": "urn:x:\u0000"}, "id"),
         ({"id": "urn:x:\ud800"}, "id"),
         ({"id": "urn:x:<script>"}, "id"),
+        ({"id": "urn:x:right\u202eleft"}, "id"),
+        ({"id": "urn:x:zero\u200bwidth"}, "id"),
+        ({"id": "urn:x:variation\ufe0f"}, "id"),
+        ({"id": "urn:x:filler\u3164"}, "id"),
+        ({"id": "urn:x:private\ue000"}, "id"),
+        ({"id": NULL}, "id"),
+        ({"type": "type"}, "type"),
+        ({"location": "Aarhus"}, "location"),
+        ({"location": {"object": "urn:x:1"}}, "location"),
+        ({"x": {"json": 5}}, "x.json"),
+        ({"x": {"value": 1, "entityIdSealed": "urn:x:1"}}, "x.entityIdSealed"),
+        ({"x": {"languageMap": {"en": "a"}, "valueType": "xsd:string"}}, "x.valueType"),
+        ({"x": {"value": 1, "ngsildproof": {"value": "signed"}}}, "x.ngsildproof"),
         ({"@id": "urn:x:2"}, "@id"),
         ({"type": []}, "type"),
         ({"type": 5}, "type"),
@@ -365,6 +378,25 @@ def test_parse_entity_fragment_for_a_merge_takes_parts_of_attributes():
     assert read["attrs"]["x"] == [{"type": "Property", "value": {"a": NULL, "b": 1}}]
     with pytest.raises(BadRequestData):
         parse_entity_fragment({"x": {"value": {"a": NULL}}}, purpose="update")
+
+
+def test_parse_entity_reads_a_proof_with_what_it_seals():
+    proof = {
+        "type": "Property",
+        "value": {"proofValue": "z"},
+        "entityIdSealed": "urn:x:1",
+        "entityTypeSealed": "Lamp",
+    }
+    assert attribute({"value": 1, "ngsildproof": proof})[0]["attrs"]["ngsildproof"] == [proof]
+
+
+def test_parse_entity_takes_ids_in_other_scripts():
+    assert parse_entity({**IDENTITY, "id": "urn:ngsi-ld:Vej:Søndergade-7"})["id"].endswith("Søndergade-7")
+
+
+def test_parse_attribute_refuses_null_inside_a_value():
+    with pytest.raises(BadRequestData):
+        parse_attribute({"value": {"a": NULL}}, partial=True)
 
 
 def test_parse_attribute_reads_one_instance():
