@@ -549,6 +549,34 @@ async def test_flood_of_a_client_that_waits_for_nothing_is_taken_in_turns(open_c
     assert city.status.stored == 200
 
 
+async def test_flood_of_many_waits_outside_when_the_city_has_enough_to_do(open_city, dial, monkeypatch):
+    city = await open_city(bounds=Bounds(waiting=10))
+    token = await city.admit()
+    hello = {"username": "farm-7", "password": token.encode()}
+    first, second = await dial(city, **hello), await dial(city, client_id="second", **hello)
+    await city.until(lambda: city.state() == "online")
+    held, append = threading.Event(), city.feed.append
+    monkeypatch.setattr(city.broker._committer, "_append", lambda changes: (held.wait(), append(changes)))
+    for start in (1, 4, 7):
+        # Two batches are on their way and one waits: the fourth finds the city with enough to do.
+        before = sum(link.undecided for link in city.listener._links)
+        await first.send(*(reading(1, number) for number in range(start, start + 3)))
+        await city.until(
+            lambda before=before: sum(link.undecided for link in city.listener._links) == before + 3
+        )
+    await first.send(*(reading(1, number) for number in range(10, 30)))
+    await city.until(lambda: sum(link.undecided for link in city.listener._links) == 29)
+    await second.send(reading(2, 1))
+    await city.until(lambda: sum(link.undecided for link in city.listener._links) == 30)
+    await first.send(reading(3, 30))
+    await second.send(mqtt.Ping())
+    await dial(city, client_id="third", **hello)
+    assert sum(link.undecided for link in city.listener._links) == 30
+    held.set()
+    assert [(await first.hear()).packet_id for _ in range(30)] == list(range(1, 31))
+    assert [await second.hear() for _ in range(2)] == [acknowledged(1), mqtt.Pong()]
+
+
 async def test_packet_over_the_limit_is_refused(city, dial):
     token = await city.admit()
     device = await dial(city, username="farm-7", password=token.encode())

@@ -28,7 +28,9 @@ class Desk(Protocol):
 
     def introduced(self, link: DeviceLink, event: Connecting) -> None: ...
 
-    def arrived(self, link: DeviceLink, messages: list[Publish]) -> None: ...
+    def arrived(self, link: DeviceLink, messages: list[Publish]) -> bool:
+        """Takes messages of one read. Returns whether there is room for more at the moment."""
+        ...
 
     def asked(self, link: DeviceLink, event: Event) -> None: ...
 
@@ -157,8 +159,8 @@ class DeviceLink(asyncio.Protocol):
         if self.device is None:
             return
         self.undecided += len(messages)
-        self._desk.arrived(self, messages)
-        if self.undecided > self.talk.limits.receive_maximum:
+        room = self._desk.arrived(self, messages)
+        if self.undecided > (self.talk.limits.receive_maximum if room else 0):
             self.hold(BACKLOG)
         if self.bucket is not None:
             wait = self.bucket.spend(len(messages), self._loop.time())

@@ -35,6 +35,11 @@ class Deliveries:
         self._under_way: set[asyncio.Task[None]] = set()
         self._scheduled = False
 
+    @property
+    def waiting(self) -> int:
+        """Messages that are not on their way yet."""
+        return len(self._waiting)
+
     def add(self, link: DeviceLink, messages: list[Publish]) -> None:
         """Messages of one read; those with a packet identifier are acknowledged when they are durable."""
         now = self._clock.now()

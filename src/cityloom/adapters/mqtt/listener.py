@@ -63,6 +63,8 @@ class Bounds(msgspec.Struct, frozen=True):
 
     connections: int = 5_000
     connections_of_an_address: int = 1_000
+    #: Messages of all devices that may wait for their commit before nobody is read from.
+    waiting: int = 20_000
     #: Messages a second that one device may send in the long run, and at once.
     rate: float = 1_000.0
     burst: float = 5_000.0
@@ -170,8 +172,8 @@ class MqttListener:
             return
         self._let_in(link, device, client)
 
-    def arrived(self, link: DeviceLink, messages: list[Publish]) -> None:
-        """Messages of one read."""
+    def arrived(self, link: DeviceLink, messages: list[Publish]) -> bool:
+        """Messages of one read. Returns whether there is room for more at the moment."""
         assert link.device is not None
         assert self._deliveries is not None
         topic = link.status_topic
@@ -182,6 +184,7 @@ class MqttListener:
         if messages:
             self._presence.heard(link.device.entity_id, self._clock.now())
             self._deliveries.add(link, messages)
+        return self._deliveries.waiting < self._bounds.waiting
 
     def asked(self, link: DeviceLink, event: Event) -> None:
         """A client wants something else than to publish."""
