@@ -48,6 +48,11 @@ class CityFolder(NamedTuple):
         return self.home / "evidence"
 
     @property
+    def benchmarks(self) -> Path:
+        """Tables of targets that the city has set itself, by framework: u4ssc.csv."""
+        return self.home / "benchmarks"
+
+    @property
     def parameters(self) -> Path:
         return self.home / "parameters"
 

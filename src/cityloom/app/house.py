@@ -180,7 +180,9 @@ class House:
         found = []
         for name in self.configuration.frameworks:
             try:
-                found.append(read_framework(self._plugin("frameworks", name).folder))
+                own = self.folder.benchmarks / f"{name}.csv"
+                folder = self._plugin("frameworks", name).folder
+                found.append(read_framework(folder, benchmarks=own if own.exists() else None))
             except BrokenPlugin as error:
                 self._is_broken(error)
         return found

@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,8 @@ def read_framework(folder: Path, *, benchmarks: Path | None = None) -> Framework
     Raises BrokenPlugin (its author's fault) or BadConfig (the city's table).
     """
     manifest = _manifest(folder / "manifest.toml")
+    if benchmarks is not None:
+        manifest = msgspec.structs.replace(manifest, profile=_own_profile(benchmarks))
     targets = _benchmarks(folder, benchmarks)
     points = _several(folder / "points.csv")
     rows = _rows(folder / "indicators.csv")
@@ -99,6 +102,18 @@ def read_framework(folder: Path, *, benchmarks: Path | None = None) -> Framework
     framework = Framework(manifest, groups, indicators, measures)
     _check(framework, targets, folder)
     return framework
+
+
+def _own_profile(path: Path) -> Profile:
+    """Of a table that the city has put in place: its content is its edition."""
+    return Profile(
+        id=f"own-{sha256(path.read_bytes()).hexdigest()[:8]}",
+        title={"en": "The city's own targets", "da": "Byens egne mål"},
+        status={
+            "en": "Set by this city. Scores cannot be compared with those of other cities.",
+            "da": "Sat af denne by. Scorer kan ikke sammenlignes med andre byers.",
+        },
+    )
 
 
 def point_id(framework: str, code: str, key: str) -> str:

@@ -103,6 +103,8 @@ def test_a_city_may_set_targets_of_its_own(folder, tmp_path):
     benchmarks = {point.code: point.benchmark for _, point in framework.points()}
     assert benchmarks["M1"].target == 70
     assert benchmarks["M2"] is None
+    assert framework.manifest.profile.id.startswith("own-")
+    assert "Set by this city" in framework.manifest.profile.status["en"]
 
 
 @pytest.mark.parametrize(

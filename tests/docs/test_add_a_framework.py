@@ -1,0 +1,36 @@
+"""The guide to a new framework does what it says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+from cityloom.indicators.framework import read_framework
+from cityloom.indicators.measures import AnyMeasure
+
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs/guides/add_a_framework.md").read_text(encoding="utf-8")
+COMMAND = [sys.executable, "-m", "cityloom.app.command_line"]
+
+
+def test_the_commands_of_the_guide_write_a_framework_that_can_be_read(tmp_path):
+    (tmp_path / "mycity").mkdir()
+    (tmp_path / "city.toml").write_text('plugins = ["cityloom_catalogue", "mycity"]\n')
+    (command, *_) = re.findall(r"^\$ cityloom (new .*)$", GUIDE, re.M)
+    made = subprocess.run([*COMMAND, *command.split()], cwd=tmp_path, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    framework = read_framework(tmp_path / "mycity" / "frameworks" / "district")
+    assert framework.points()
+    listed = subprocess.run(
+        [*COMMAND, "plugins", "--home", str(tmp_path)], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert "frameworks/district" in listed.stdout
+
+
+def test_the_guide_names_every_measure():
+    verbs = {measure.__struct_config__.tag for measure in get_args(AnyMeasure)}
+    told = set(re.findall(r"^\| `([a-z_]+)` \|", GUIDE, re.M)) - {"verb"}
+    assert told == verbs
