@@ -137,11 +137,11 @@ class Wording:
         """The date of an instant in the city's zone, or of a plain date."""
         if isinstance(value, str) and len(value) == 10:
             try:
-                return dates.format_date(date.fromisoformat(value), "d MMM y", locale=self.language.locale)
+                return dates.format_skeleton("yMMMd", date.fromisoformat(value), locale=self.language.locale)
             except ValueError:
                 return value
         at = self.instant(value)
-        return NOTHING if at is None else dates.format_date(at.date(), "d MMM y", locale=self.language.locale)
+        return NOTHING if at is None else self._told("yMMMd", "", at)
 
     def stamp(self) -> str:
         """The city's now as the machine reads it."""
@@ -149,9 +149,20 @@ class Wording:
 
     def clock_face(self) -> str:
         """The city's time as the banner shows it."""
-        return dates.format_datetime(
-            self._clock.now(), "EEE d MMM y, HH:mm", tzinfo=self.zone, locale=self.language.locale
+        return self._told("yMMMEd", "Hm", self._clock.now())
+
+    def tick(self, at: datetime, *, day: bool) -> str:
+        """An instant below a chart: its day, or its time of day."""
+        return self._told("MMMd" if day else "", "" if day else "Hm", at)
+
+    def _told(self, day: str, time: str, at: datetime) -> str:
+        """Day and time of day, each as the language writes it (skeletons of Unicode TR 35)."""
+        parts = (
+            dates.format_skeleton(skeleton, at, tzinfo=self.zone, locale=self.language.locale)
+            for skeleton in (day, time)
+            if skeleton
         )
+        return " ".join(parts)
 
     def age(self, value: object) -> str:
         """How long before the city's now an instant lies, in words: "3 minutes ago"."""

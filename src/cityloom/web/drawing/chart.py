@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 import msgspec
-from babel import dates
 from markupsafe import Markup, escape
 
 from cityloom.kernel.time import from_millis, to_millis
@@ -162,18 +160,11 @@ def _time_axis(frame: _Frame, wording: Wording) -> list[str]:
     parts = []
     for tick in ticks:
         x = frame.x(to_millis(tick))
-        words = _tick_words(tick, days, wording)
+        words = wording.tick(tick, day=days or (tick.hour == 0 and tick.minute == 0))
         parts.append(
             f'<text class="axis" x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{escape(words)}</text>'
         )
     return parts
-
-
-def _tick_words(tick: datetime, days: bool, wording: Wording) -> str:
-    midnight = tick.hour == 0 and tick.minute == 0
-    form = "d MMM" if days or midnight else "HH:mm"
-    zone: ZoneInfo = wording.zone
-    return dates.format_datetime(tick, form, tzinfo=zone, locale=wording.language.locale)
 
 
 def _marks(frame: _Frame) -> list[str]:
