@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import ssl
 
@@ -189,7 +190,8 @@ async def test_mosquitto_pub_cannot_publish_by_qos_2(city, version):
             line = await publisher.stdout.readline()
         assert line
     finally:
-        publisher.kill()
+        with contextlib.suppress(ProcessLookupError):
+            publisher.kill()
         await publisher.communicate()
     assert city.value() is None
 
