@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -193,12 +192,6 @@ class RawClient:
     async def leave(self):
         await self.send(mqtt.Disconnect())
         self._writer.close()
-
-
-@pytest.fixture(scope="session")
-def event_loop_policy():
-    """The loop that the city runs on."""
-    return uvloop.EventLoopPolicy()
 
 
 @pytest.fixture
