@@ -27,7 +27,9 @@ def test_import_contracts_catch_an_arrow_that_points_downstream(tmp_path):
         file.write("\nimport cityloom.people\n")
     linter = Path(sys.executable).parent / "lint-imports"
     environment = {"PYTHONPATH": str(copy), "PATH": "/usr/bin:/bin"}
-    done = subprocess.run([linter, "--no-cache"], cwd=tmp_path, capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        [linter, "--no-cache"], cwd=tmp_path, capture_output=True, text=True, env=environment
+    )
     assert done.returncode != 0
     assert "cityloom.kernel.errors -> cityloom.people" in done.stdout
 
@@ -45,7 +47,9 @@ def test_no_file_grows_past_the_size_at_which_it_knows_everything():
 
 
 def test_no_secret_and_no_path_of_a_machine_is_kept_in_the_repository():
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
     pattern = re.compile(r"(?<![\w.])/(home|root)/\w+|BEGIN (RSA |EC )?PRIVATE KEY|AKIA[0-9A-Z]{16}")
     suspects = [
         name

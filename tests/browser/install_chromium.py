@@ -25,7 +25,7 @@ def main() -> int:
         return 0
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         print(
-            "The browser tests need Chromium and there is none. Install it (on Debian: apt-get install chromium) "
+            "The browser tests need Chromium and there is none. Install it (Debian: apt install chromium) "
             "or name one in CITYLOOM_CHROMIUM. They are skipped until then.",
             file=sys.stderr,
         )
@@ -33,7 +33,7 @@ def main() -> int:
     print("Installing Chromium for the browser tests ...")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for words in (["update", "-qq"], ["install", "-qq", "--yes", "--no-install-recommends", "chromium"]):
-        done = subprocess.run(["apt-get", *words], env=environment, stdout=subprocess.DEVNULL)  # noqa: S603, S607
+        done = subprocess.run(["apt-get", *words], env=environment, stdout=subprocess.DEVNULL)
         if done.returncode:
             print("apt-get could not install Chromium.", file=sys.stderr)
             return done.returncode
