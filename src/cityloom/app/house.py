@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -33,7 +36,7 @@ from cityloom.history.stage import HistoryStage
 from cityloom.history.temporal import TemporalHistory
 from cityloom.indicators.framework import Framework, read_framework
 from cityloom.indicators.indicators import Indicators
-from cityloom.kernel.errors import BadConfig, BrokenPlugin
+from cityloom.kernel.errors import BadConfig, BrokenPlugin, CityError
 from cityloom.kernel.time import Clock
 from cityloom.operations.alerts import Alerts
 from cityloom.people.deliveries import Deliveries
@@ -53,6 +56,9 @@ from cityloom.services.plugin import CityService, load_service
 _log = logging.getLogger(__name__)
 #: The stage that feeds history; its cursor lies in history's own store.
 HISTORY_STAGE = "history"
+#: How long after a report was closed its author can still be reached; then how to reach them is forgotten.
+CONTACTS_KEPT = timedelta(days=90)
+A_DAY_S = 86_400.0
 
 
 class House:
@@ -128,6 +134,7 @@ class House:
         self.presence = Presence(self.broker, clock)
         #: How bytes reach connectors, by the name that manifests use. Whoever runs the house fills it.
         self.transports: dict[str, Transport] = {}
+        self._housekeeping: asyncio.Task[None] | None = None
         self.connectors = ConnectorHost(
             self.broker,
             self.devices,
@@ -152,9 +159,14 @@ class House:
         await self.services.start()
         await self.indicators.start()
         await self.connectors.start()
+        self._housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
 
     async def stop(self) -> None:
         """Stop what feeds, then what decides, then the state; nothing acknowledged is lost."""
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._housekeeping
         await self.connectors.stop()
         await self.indicators.stop()
         await self.services.stop()
@@ -162,6 +174,15 @@ class House:
         await self.broker.stop()
         for store in (self.store, self._table, self._feed, self._records):
             store.close()
+
+    async def _keep_house(self) -> None:
+        """Once a day: forget what is kept no longer than it is needed."""
+        while True:
+            try:
+                await self.reports.forget_contacts(self.clock.now() - CONTACTS_KEPT)
+            except CityError as error:
+                _log.warning("Housekeeping waits: %s", error)
+            await asyncio.sleep(A_DAY_S)
 
     async def _all_is_remembered(self) -> None:
         """Return once history tells what the state tells now."""

@@ -81,8 +81,10 @@ class Folding:
     async def _run(self) -> None:
         pause = self._interval
         while not self._stopping:
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes with the answer.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._enough.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._enough.wait()
             self._enough.clear()
             pause = await self._round()
 

@@ -203,7 +203,9 @@ class Stage:
         until = asyncio.get_running_loop().time() + seconds
         while not self._stopping and (left := until - asyncio.get_running_loop().time()) > 0:
             try:
-                await asyncio.wait_for(self._wake.wait(), left)
+                # Not wait_for: before Python 3.12 it loses a cancellation that comes with the answer.
+                async with asyncio.timeout(left):
+                    await self._wake.wait()
             except TimeoutError:
                 return
             self._wake.clear()
