@@ -71,6 +71,8 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     languages: tuple[str, ...] = ("en",)
     place: Place = Place()
     population: Population = Population()
+    #: Other figures that indicators divide by, such as major_streets_km.
+    figures: dict[str, float] = {}
     classes: Classes = Classes()
     contexts: Contexts = Contexts()
     mqtt: Mqtt = Mqtt()

@@ -250,7 +250,8 @@ def _figures(configuration: Configuration) -> dict[str, float]:
     """What indicators divide by, as far as city.toml tells it."""
     population = configuration.population
     told = {"inhabitants": population.inhabitants, "households": population.households}
-    return {name: float(number) for name, number in told.items() if number is not None}
+    figures = {name: float(number) for name, number in told.items() if number is not None}
+    return figures | configuration.figures
 
 
 def _models(plugins: list[Plugin]) -> DataModels:

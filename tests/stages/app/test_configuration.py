@@ -18,6 +18,7 @@ from cityloom.kernel.errors import BadConfig
         ("languages = 3", "city.toml: languages", "Correct the value"),
         ('[classes]\ndefault = "secret"', "city.toml: classes.default", "open, internal, security"),
         ('[classes]\ntypes = {Alert = "x"}', "city.toml: classes.Alert", "open, internal, security"),
+        ('[figures]\nmajor_streets_km = "long"', "city.toml: figures[...]", "Correct the value"),
         ("[place]\nlongitude = 200.0", "city.toml: place", "in degrees"),
         ("[place]\nbounds = [1.0, 2.0]", "city.toml: place.bounds", "west, south, east, north"),
         ("[place]\nbounds = [3.0, 2.0, 1.0, 4.0]", "city.toml: place.bounds", "Swap"),
