@@ -29,24 +29,24 @@ class Identify:
         self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not scope["path"].startswith(_OTHERS):
-            await self._identify(scope)
+        if scope["type"] == "http":
+            scope.setdefault("state", {}).update(actor=ANONYMOUS, session="", bearer=False, refusal=None)
+            if not scope["path"].startswith(_OTHERS):
+                await self._identify(scope)
         await self._app(scope, receive, send)
 
     async def _identify(self, scope: Scope) -> None:
-        state = scope.setdefault("state", {})
+        state = scope["state"]
         headers = Headers(scope=scope)
         session, bearer = _session(headers), _bearer(headers)
         state["session"] = "" if bearer is not None else session or ""
         state["bearer"] = bearer is not None
-        state["refusal"] = None
         try:
             state["actor"] = await self._access.actor_for(session=session, bearer=bearer)
             if bearer is None and scope["method"] not in _SAFE:
                 _check_origin(headers)
         except (NotSignedIn, NotAllowed) as refusal:
-            state["actor"] = ANONYMOUS
-            state["refusal"] = refusal
+            state.update(actor=ANONYMOUS, refusal=refusal)
 
 
 def refusal_of(scope: Scope) -> CityError | None:

@@ -167,7 +167,7 @@ class Live:
     def _catch_up(self, reader: Reader, last_event: str) -> None:
         clearance = reader.actor.clearance
         here = int(self.position(clearance))
-        behind = here - int(last_event) if last_event.isdigit() and len(last_event) < 19 else -1
+        behind = here - int(last_event) if last_event.isdecimal() and len(last_event) < 19 else -1
         notes = {note.order: note for found in clearance for note in self._remembered[found]}
         if behind < 0 or behind > min(len(notes), REMEMBERED):
             reader.missed = True

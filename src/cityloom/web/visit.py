@@ -13,13 +13,16 @@ from urllib.parse import quote
 
 import msgspec
 from markupsafe import Markup
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from cityloom.access.authority import require
 from cityloom.access.roles import PASSWORD_CHANGE_DUE
 from cityloom.kernel.actor import Actor
-from cityloom.kernel.errors import CityError
+from cityloom.kernel.errors import BadInput, CityError
 from cityloom.web.addresses import entity_path, safe_path
 from cityloom.web.forms import TOKEN_FIELD, Form, check_token, form_token
 from cityloom.web.identity import SESSION_COOKIE
@@ -107,7 +110,7 @@ class Visit:
     def whole(self, name: str, default: int, *, least: int = 0, most: int = 100_000) -> int:
         """A whole number of the query, moved into its bounds."""
         text = self.query(name)
-        return max(least, min(most, int(text))) if text.isdigit() and len(text) < 10 else default
+        return max(least, min(most, int(text))) if text.isdecimal() and len(text) < 10 else default
 
     def require(self, *permissions: str) -> None:
         """Raises unless the actor has one of the permissions."""
@@ -115,12 +118,25 @@ class Visit:
             require(self.actor, permissions[0])
 
     async def form(self) -> Form:
-        """The form that was sent. Raises NotAllowed when its token is not this browser's."""
-        data = await self.request.form(max_files=2, max_fields=200, max_part_size=_LONGEST_FORM)
+        """The form that was sent. Raises NotAllowed when its token is not this browser's, BadInput."""
+        data = await self._form_data()
         if not self.request.state.bearer:
             shown = data.get(TOKEN_FIELD)
             check_token(self._known_key(), shown if isinstance(shown, str) else "")
         return Form(self.language, data)
+
+    async def _form_data(self) -> FormData:
+        # By a charset the sender would choose a decoder, and some take minutes for a megabyte. It is read as
+        # the parser of the form reads it.
+        _, said = parse_options_header(self.request.headers.get("content-type"))
+        if said.get(b"charset", b"utf-8").lower() != b"utf-8":
+            raise BadInput("The form is in a charset that is not taken", hint="Send it as UTF-8.")
+        try:
+            return await self.request.form(max_files=2, max_fields=200, max_part_size=_LONGEST_FORM)
+        except HTTPException as error:
+            raise BadInput(
+                f"The form cannot be read: {error.detail}", hint="Load the page again and send it once more."
+            ) from None
 
     def blank_form(self) -> Form:
         """A form that nobody has typed into."""

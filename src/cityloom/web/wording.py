@@ -22,6 +22,8 @@ from cityloom.web.languages import Language, noted, said
 #: A space that neither breaks nor stretches, between a number and its unit.
 NARROW = "\u202f"
 NOTHING = "–"
+#: Numbers from here on are written with a power of ten.
+_BEYOND_WORDS = 1e15
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_")
 #: Units that are words and are translated.
 _UNIT_WORDS = {"HEA": noted("persons"), "DAY": noted("days"), "ANN": noted("years")}
@@ -43,6 +45,8 @@ class Wording:
             return NOTHING if value is None else str(value)
         if value != value:
             return NOTHING
+        if abs(value) >= _BEYOND_WORDS:
+            return str(numbers.format_scientific(float(value), "0.###E0", locale=self.language.locale))
         places = _places(value) if digits is None else digits
         pattern = "#,##0." + "0" * places if digits is not None else "#,##0." + "#" * places
         return str(numbers.format_decimal(value, pattern.rstrip("."), locale=self.language.locale))
@@ -121,12 +125,7 @@ class Wording:
         at = self.instant(value)
         if at is None:
             return NOTHING
-        return dates.format_datetime(
-            at,
-            "d MMM y HH:mm:ss" if seconds else "d MMM y HH:mm",
-            tzinfo=self.zone,
-            locale=self.language.locale,
-        )
+        return self._told("yMMMd", "Hms" if seconds else "Hm", at)
 
     def local_field(self, value: object) -> str:
         """The instant as a date-and-time field of a form wants it, in the city's zone."""

@@ -55,12 +55,10 @@ class NgsiLd:
             )
         resource, variables = found
         operation = resource.methods.get(scope["method"])
-        if operation is None and scope["path"].endswith("/"):
+        if operation is None and resource.segments == ("entities",) and scope["path"].endswith("/"):
             # /entities/ is also the path of an entity whose id was forgotten.
-            named = self._find([*_segments(scope), ""])
-            if named is not None and scope["method"] in named[0].methods:
-                resource, variables = named
-                operation = resource.methods[scope["method"]]
+            resource, variables = self._find(["entities", ""]) or found
+            operation = resource.methods.get(scope["method"])
         if operation is None:
             allow = (b"allow", ", ".join([*resource.methods, "OPTIONS"]).encode())
             raise StatusAlone(204 if scope["method"] == "OPTIONS" else 405, [allow])

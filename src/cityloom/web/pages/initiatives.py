@@ -238,7 +238,7 @@ async def _reached(visit: Visit, initiative: Initiative, form: Form) -> Initiati
     """Today is the day a milestone was reached."""
     place = form.value("milestone")
     milestones = list(initiative.plan.milestones)
-    if not place.isdigit() or int(place) >= len(milestones):
+    if not place.isdecimal() or len(place) > 3 or int(place) >= len(milestones):
         raise NotFound("There is no such milestone", hint="Look at the initiative again.")
     today: date = visit.rooms.clock.now().astimezone(visit.city.zone).date()
     milestones[int(place)] = msgspec.structs.replace(milestones[int(place)], done=today)

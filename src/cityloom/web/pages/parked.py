@@ -64,7 +64,7 @@ async def handle(visit: Visit) -> Response:
     visit.require(READ)
     act = form.choice("act", ["retry", "discard"], required=visit.gettext("Choose what to do."))
     form.raise_if_wrong()
-    ids = [int(one) for one in form.values("id") if one.isdigit() and len(one) < 18]
+    ids = [int(one) for one in form.values("id") if one.isdecimal() and len(one) < 18]
     if act == "discard":
         count = await visit.rooms.parked.discard(visit.actor, ids)
         told = visit.ngettext("%(num)s message is forgotten.", "%(num)s messages are forgotten.", count)

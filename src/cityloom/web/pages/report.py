@@ -104,7 +104,7 @@ async def _bounds(visit: Visit) -> Bounds:
 async def _take_click(visit: Visit, form: Form) -> None:
     """Where the plain map was clicked. A key pressed on it says 0, 0 and means nothing."""
     x, y = form.value("at.x"), form.value("at.y")
-    if x.isdigit() and y.isdigit() and (x, y) != ("0", "0"):
+    if x.isdecimal() and y.isdecimal() and len(x + y) < 12 and (x, y) != ("0", "0"):
         longitude, latitude = place_at(await _bounds(visit), int(x), int(y), PLAIN_WIDTH)
         form.fill(longitude=f"{longitude:.6f}", latitude=f"{latitude:.6f}")
 

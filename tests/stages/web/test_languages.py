@@ -1,0 +1,159 @@
+"""Languages, and how values are told in them."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from babel.messages.pofile import read_po
+from hypothesis import given
+from hypothesis import strategies as some
+
+from cityloom.web.languages import FOLDER, available, choose, language, said
+from cityloom.web.wording import NARROW, Wording
+
+ROOT = Path(__file__).parents[3]
+_SPEC = importlib.util.spec_from_file_location("texts", ROOT / "web" / "texts.py")
+texts = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(texts)
+
+PLACEHOLDER = re.compile(r"%\(\w+\)s")
+
+
+class Noon:
+    def now(self) -> datetime:
+        return datetime(2026, 4, 12, 12, 0, tzinfo=UTC)
+
+
+def words(code: str = "en", zone: str = "Europe/Copenhagen") -> Wording:
+    return Wording(language(code), ZoneInfo(zone), Noon())
+
+
+def catalog(code: str):
+    with (FOLDER / code / "LC_MESSAGES" / "cityloom.po").open("rb") as source:
+        return read_po(source, locale=code)
+
+
+@pytest.mark.parametrize("code", available())
+def test_every_catalog_has_every_text_of_the_sources_and_no_other(code):
+    wanted = {message.id for message in texts.extract() if message.id}
+    there = {message.id for message in catalog(code) if message.id}
+    assert there == wanted, "run: python web/texts.py"
+
+
+def test_danish_is_whole_and_keeps_every_placeholder():
+    for message in catalog("da"):
+        if not message.id:
+            continue
+        ids = message.id if isinstance(message.id, tuple) else (message.id,)
+        strings = message.string if isinstance(message.string, tuple) else (message.string,)
+        assert all(strings), f"{ids[0]!r} is not translated"
+        for text in strings:
+            assert set(PLACEHOLDER.findall(text)) == set(PLACEHOLDER.findall(ids[-1])), ids[0]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "accepted", "code"),
+    [
+        ("da", "en", "da"),
+        (None, "da-DK,da;q=0.9,en;q=0.5", "da"),
+        (None, "de,en;q=0.8,da;q=0.9", "da"),
+        (None, "de;q=1.0,fr", "en"),
+        (None, "da;q=0, en;q=0.1", "en"),
+        ("xx", "", "en"),
+        (None, ";;;q=,q=nan", "en"),
+    ],
+)
+def test_choose_takes_what_was_chosen_then_what_the_browser_asks_for_then_the_first(chosen, accepted, code):
+    assert choose(chosen, accepted, ["en", "da"]).code == code
+
+
+def test_language_knows_its_own_name_and_direction():
+    assert (language("da").name, language("da").direction) == ("dansk", "ltr")
+    assert language("en").name == "English"
+
+
+def test_ngettext_tells_one_and_several():
+    assert language("da").ngettext("%(num)s alert", "%(num)s alerts", 1) == "%(num)s alarm"
+    assert language("da").ngettext("%(num)s alert", "%(num)s alerts", 2) == "%(num)s alarmer"
+
+
+def test_said_falls_back_to_english_and_tells_in_which_language_it_is():
+    assert said({"en": "Frost", "da": "Frost i nat"}, "da") == ("Frost i nat", "da")
+    assert said({"en": "Frost", "de": "Frost"}, "da") == ("Frost", "en")
+    assert said({"de": "Nachtfrost"}, "da") == ("Nachtfrost", "de")
+    assert said("plain", "da") == ("plain", "")
+    assert said(None, "da") == ("", "") and said({}, "da") == ("", "")
+
+
+def test_number_keeps_three_significant_digits_as_the_language_writes_them():
+    assert words().number(1234567) == "1,234,567"
+    assert words("da").number(1234.56) == "1.235"
+    assert words("da").number(7.256) == "7,26"
+    assert words().number(0.03456) == "0.035"
+    assert words().number(None) == "–" and words().number(float("nan")) == "–"
+
+
+def test_quantity_always_has_its_unit():
+    assert words().quantity(7.5, "CEL") == f"7.5{NARROW}°C"
+    assert words("da").quantity(3, "HEA") == f"3{NARROW}personer"
+    assert words().quantity(5, "XYZ") == f"5{NARROW}XYZ"
+    assert words("da").quantity(True) == "ja"
+
+
+def test_counted_says_what_was_counted_and_tells_shares_as_percent():
+    assert words().counted("availableSpotNumber", 1) == "1 space"
+    assert words("da").counted("availableSpotNumber", 345) == "345 pladser"
+    assert words().counted("fillingLevel", 0.77) == "77\u00a0%"
+    assert words().counted("temperature", 7) == ""
+
+
+def test_percent_is_a_share_of_one():
+    assert words().percent(0.2315) == "23\u00a0%" and words().percent(1.2, 1) == "120.0\u00a0%"
+
+
+def test_money_is_exact_and_has_its_currency():
+    assert words().money(Decimal("5400000.00"), "DKK") == "5,400,000\u00a0DKK"
+    assert words("da").money("0.10", "EUR") == "0,10\u00a0EUR"
+
+
+def test_exact_is_local_time_of_the_city():
+    assert words().exact("2026-01-12T12:00:00Z") == "12 Jan 2026 13:00"
+    assert words().exact("2026-04-12T12:00:05Z", seconds=True) == "12 Apr 2026 14:00:05"
+    assert words("da").exact("2026-04-12T12:00:00Z") == "12. apr. 2026 14.00"
+    assert words().exact("2026-04-12T12:00:00") == "–"
+
+
+def test_age_is_told_by_the_city_s_clock():
+    now = Noon().now()
+    assert words().age(now - timedelta(minutes=3)) == "3 minutes ago"
+    assert words("da").age(now - timedelta(hours=1)) == "for 1 time siden"
+    assert words().age(now) == "just now"
+
+
+def test_when_has_the_exact_time_behind_the_age():
+    shown = str(words().when("2026-04-12T11:57:00Z", "at"))
+    assert 'datetime="2026-04-12T11:57:00Z"' in shown and "12 Apr 2026 13:57:00" in shown
+    assert ">3 minutes ago<" in shown and 'data-part="at"' in shown
+
+
+def test_names_that_nobody_translated_are_spelt_out():
+    assert words("da").attribute("windSpeed") == "Vindhastighed"
+    assert words("da").attribute("soilMoisture") == "Soil moisture"
+    assert words().attribute("https://example.org/terms/soilMoisture") == "Soil moisture"
+    assert words().type_name("BikeHireDockingStation") == "Bike hire docking station"
+
+
+def test_words_of_the_data_carry_their_language_where_it_is_another():
+    assert str(words("da").words({"en": "Fog & mist"})) == '<span lang="en">Fog &amp; mist</span>'
+    assert str(words("da").words({"da": "Tåge"})) == "Tåge"
+
+
+@given(some.recursive(some.none() | some.booleans() | some.floats() | some.text(), some.lists, max_leaves=6))
+def test_plain_tells_whatever_is_in_an_attribute(value):
+    assert isinstance(words().plain(value), str)

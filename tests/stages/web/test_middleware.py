@@ -1,0 +1,190 @@
+"""What holds for every request, whatever it asks for."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx2
+import pytest
+
+from cityloom.kernel.actor import ANONYMOUS
+from cityloom.web.headers import SecureHeaders, content_security_policy
+from cityloom.web.identity import Identify
+from cityloom.web.limits import BodyLimits, LimitBodies, TooLarge, TooSlow
+
+
+async def test_every_answer_tells_the_browser_what_to_refuse(visitor):
+    for path in ("/", "/nowhere", "/map.json", "/static/city.css", "/ngsi-ld/v1/types", "/healthz"):
+        headers = (await visitor.get(path)).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy and "script-src 'self';" in policy
+        assert "unsafe" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "same-origin"
+
+
+def test_content_security_policy_lets_in_the_one_tile_server_that_is_named():
+    policy = content_security_policy("https://tiles.city.test/{z}/{x}/{y}.png")
+    assert "img-src 'self' data: blob: https://tiles.city.test;" in policy
+    assert "https:" not in content_security_policy("")
+
+
+async def test_request_id_is_kept_when_it_is_one_and_made_otherwise(visitor):
+    kept = await visitor.get("/", **{"x-request-id": "caller-0042"})
+    assert kept.headers["x-request-id"] == "caller-0042"
+    made = await visitor.get("/", **{"x-request-id": "no id\tat all"})
+    assert made.headers["x-request-id"] not in ("", "no id\tat all")
+
+
+async def test_strict_transport_is_asked_for_over_https_alone():
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    for scheme, asked in (("http", False), ("https", True)):
+        client = httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app=SecureHeaders(app)), base_url=f"{scheme}://city.test"
+        )
+        assert ("strict-transport-security" in (await client.get("/")).headers) is asked
+
+
+async def _read(scope, receive, send):
+    """An application that reads the whole body and says its size."""
+    size, more = 0, True
+    while more:
+        message = await receive()
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": str(size).encode()})
+
+
+def _http(path: str, *headers: tuple[bytes, bytes]) -> dict:
+    return {"type": "http", "path": path, "method": "POST", "headers": list(headers)}
+
+
+async def test_limit_bodies_refuses_what_is_announced_too_large_before_reading_it():
+    async def receive():
+        raise AssertionError("nothing was to be read")
+
+    app = LimitBodies(_read, BodyLimits(bytes_by_path={"": 10}))
+    with pytest.raises(TooLarge) as refused:
+        await app(_http("/x", (b"content-length", b"11")), receive, None)
+    assert "0.00001 MB" in refused.value.message or "1e-05 MB" in refused.value.message
+
+
+async def test_limit_bodies_counts_what_was_not_announced():
+    pieces = iter([b"12345", b"67890", b"1"])
+
+    async def receive():
+        return {"type": "http.request", "body": next(pieces), "more_body": True}
+
+    app = LimitBodies(_read, BodyLimits(bytes_by_path={"": 10}))
+    with pytest.raises(TooLarge):
+        await app(_http("/x"), receive, None)
+
+
+async def test_limit_bodies_takes_the_longest_beginning_of_the_path():
+    limits = BodyLimits(bytes_by_path={"": 10, "/big": 100, "/big/small": 5})
+    assert [limits.largest(path) for path in ("/x", "/big", "/big/small/y")] == [10, 100, 5]
+
+
+async def test_limit_bodies_gives_up_on_a_body_that_does_not_come():
+    async def receive():
+        await asyncio.Event().wait()
+
+    app = LimitBodies(_read, BodyLimits(bytes_by_path={"": 10}, pause_seconds=0.01))
+    with pytest.raises(TooSlow):
+        await app(_http("/x"), receive, None)
+
+
+async def test_limit_bodies_lets_a_disconnect_be_waited_for_after_the_body():
+    heard = []
+
+    async def waits(scope, receive, send):
+        heard.append(await receive())
+        heard.append(await receive())
+
+    messages = iter([{"type": "http.request", "body": b"", "more_body": False}, {"type": "http.disconnect"}])
+
+    async def receive():
+        await asyncio.sleep(0.03)
+        return next(messages)
+
+    await LimitBodies(waits, BodyLimits(pause_seconds=1.0, whole_seconds=0.05))(_http("/x"), receive, None)
+    assert heard[-1]["type"] == "http.disconnect"
+
+
+async def test_too_large_a_form_is_told_on_a_page_with_what_to_do(visitor):
+    answer = await visitor.client.post("/language", data={"language": "x" * 1_100_000})
+    assert answer.status_code == 413
+    assert "larger than 1 MB" in answer.text and "Send less at once" in answer.text
+
+
+async def test_identify_refuses_a_request_set_off_by_another_site(reader_of):
+    operator = await reader_of("operator")
+    fields = {"act": "pause"}
+    for headers in (
+        {"origin": "https://evil.test"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+    ):
+        answer = await operator.client.post("/pace", data=fields, headers=headers)
+        assert answer.status_code == 403, headers
+    assert not operator.city.clock.paused
+
+
+async def test_identify_lets_the_city_s_own_pages_pass(reader_of):
+    operator = await reader_of("operator")
+    operator.client.headers["origin"] = "http://city.test"
+    await operator.done("/pace", {"act": "pause"})
+    assert operator.city.clock.paused
+
+
+async def test_identify_tells_a_dead_token_that_it_is_dead(visitor):
+    answer = await visitor.get("/alerts.json", authorization="Bearer cityloom_dead")
+    assert answer.status_code == 401
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "opens nothing" in answer.json()["detail"]
+
+
+async def test_identify_makes_a_visitor_of_a_cookie_that_opens_nothing(city):
+    seen = {}
+
+    async def app(scope, receive, send):
+        seen.update(scope["state"])
+
+    scope = {"type": "http", "path": "/", "method": "GET", "headers": [(b"cookie", b"cityloom_session=gone")]}
+    await Identify(app, city.rooms.access)(scope, None, None)
+    assert seen["actor"] is ANONYMOUS and seen["refusal"] is None
+
+
+async def test_healthz_says_alive_and_readyz_says_what_is_missing(visitor):
+    assert (await visitor.get("/healthz")).json() == {"status": "alive"}
+    assert (await visitor.get("/readyz")).json() == {"status": "ready", "troubles": []}
+    visitor.city.health.said = ["The past is being loaded"]
+    waiting = await visitor.get("/readyz")
+    assert waiting.status_code == 503 and waiting.json()["troubles"] == ["The past is being loaded"]
+
+
+async def test_a_page_that_is_not_there_says_so_in_the_reader_s_language(visitor):
+    visitor.client.headers["accept-language"] = "da"
+    answer = await visitor.get("/nowhere")
+    assert answer.status_code == 404 and "Siden findes ikke" in answer.text
+
+
+async def test_static_files_are_kept_by_digest_and_packed(visitor):
+    page = await visitor.text("/")
+    style = page.split('rel="stylesheet" href="')[1].split('"')[0]
+    answer = await visitor.get(style)
+    assert answer.status_code == 200 and "immutable" in answer.headers["cache-control"]
+    again = await visitor.get(style, **{"if-none-match": answer.headers["etag"]})
+    assert again.status_code == 304
+    plain = await visitor.get("/static/city.css")
+    assert plain.headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize("path", ["/static/../site.py", "/static/..%2fsite.py", "/static/nothing.js"])
+async def test_static_files_serve_what_lies_in_their_folder_alone(visitor, path):
+    assert (await visitor.get(path)).status_code == 404
