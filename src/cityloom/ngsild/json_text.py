@@ -57,11 +57,13 @@ def _as_bytes(body: bytearray | memoryview | str) -> bytes:
 
 
 def _checked_pairs(pairs: list[tuple[str, Any]], where: str) -> None:
-    names = [name for name, _ in pairs]
-    if len(names) != len(set(names)):
-        twice = next(name for name in names if names.count(name) > 1)
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name not in seen:
+            seen.add(name)
+            continue
         raise BadRequestData(
-            f"The name {twice[:60]!r} stands twice in one object",
+            f"The name {name[:60]!r} stands twice in one object",
             hint="Keep one. Several instances of an attribute go into an array, each with its datasetId.",
             where=where,
         )

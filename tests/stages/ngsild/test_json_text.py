@@ -1,6 +1,7 @@
 """JSON text (RFC 8259) without its surprises."""
 
 import json
+import signal
 
 import pytest
 from hypothesis import given
@@ -73,3 +74,19 @@ def test_decode_json_refuses_deep_nesting():
 def test_decode_json_names_line_and_column():
     with pytest.raises(InvalidRequest, match=r"line 2, column 3"):
         decode_json(b'{"a":1,\n  b:2}', where="reading")
+
+
+def test_decode_json_finds_a_name_given_twice_among_very_many():
+    def stop(*_):
+        raise AssertionError("it hangs")
+
+    text = b"{%s}" % b",".join(b'"k%d":1' % number for number in (*range(200_000), 199_999))
+    before = signal.signal(signal.SIGALRM, stop)
+    # A guard, no measurement: one look for each pair of names would take a quarter of an hour.
+    signal.setitimer(signal.ITIMER_REAL, 20)
+    try:
+        with pytest.raises(BadRequestData, match="k199999"):
+            decode_json(text)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
