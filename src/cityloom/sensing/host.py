@@ -33,6 +33,8 @@ from cityloom.sensing.presence import Presence
 HTTP_PUSH = "http-push"
 #: Bytes of one push.
 LARGEST_PUSH = 1_048_576
+#: Under this name the host follows the feed.
+_STAGE = "sensing"
 _FIRST_PAUSE = 1.0
 _LAST_PAUSE = 60.0
 #: Seconds between two looks for Commands that have lapsed.
@@ -114,7 +116,7 @@ class ConnectorHost:
         """Start every connector. One that cannot start is shown, and the others go on."""
         self.commands.start()
         self.presence.start()
-        self._broker.follow("sensing", self._on_changes, durable=False)
+        self._broker.follow(_STAGE, self._on_changes, durable=False)
         self._tasks = [asyncio.create_task(self.presence.run()), asyncio.create_task(self._lapse())]
         for name in self._plugins:
             self._begin(name)
@@ -126,6 +128,7 @@ class ConnectorHost:
             running.inlet.tally.state = "stopped"
         await settle(self._tasks)
         self._tasks = []
+        await self._broker.leave(_STAGE)
         await self.presence.flush()
 
     async def restart(self, actor: Actor, connector_id: str) -> None:

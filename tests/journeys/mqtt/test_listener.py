@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from cityloom.adapters.mqtt.listener import Bounds
 from cityloom.kernel.actor import CITY
-from cityloom.kernel.errors import StorageFull
+from cityloom.kernel.errors import BadConfig, StorageFull
 from cityloom.ngsild.model import entity, prop, rel, value_of
 from cityloom.sensing.mqtt import packets as mqtt
 from cityloom.sensing.mqtt.packets import Publish
@@ -595,6 +595,11 @@ async def test_noise_harms_nobody_else(open_city, dial):
         await other.hear_end()
     await device.send(reading())
     assert await device.hear() == acknowledged(1)
+
+
+async def test_listener_serves_one_connector(city):
+    with pytest.raises(BadConfig, match="serves the connector mqtt already"):
+        await city.listener.run("north", None, {})
 
 
 async def test_busy_port_is_told_with_the_cure(open_city, city, engineer):

@@ -296,6 +296,14 @@ async def test_run_starts_a_connector_again_after_a_failure(open_host, hand, mon
     assert host.statuses()[0].state == "running"
 
 
+async def test_stop_leaves_the_city_so_that_another_host_can_start(open_host, hand):
+    first = await open_host(plugin())
+    await first.stop()
+    assert [status.state for status in first.statuses()] == ["stopped"]
+    second = await open_host(plugin())
+    assert [status.state for status in second.statuses()] == ["running"]
+
+
 async def test_run_does_not_start_again_what_is_configured_wrongly(open_host, hand):
     hand.fail_with = BadConfig("no such file", hint="")
     host = await open_host(plugin())

@@ -97,6 +97,8 @@ class MqttListener:
         self._sessions = Sessions(commands, self._limits)
         self._deliveries: Deliveries | None = None
         self._context: ssl.SSLContext | None = None
+        #: The connector that it listens for now.
+        self._serves = ""
         self._links: set[DeviceLink] = set()
         self._from_address: Counter[str] = Counter()
         self._buckets: dict[str, TokenBucket] = {}
@@ -111,6 +113,19 @@ class MqttListener:
 
         Settings: `rate` and `burst`, see `Bounds`.
         """
+        if self._serves:
+            raise BadConfig(
+                f"The listener serves the connector {self._serves} already",
+                hint="Put the mappings of both into one connector.",
+                where=f"connectors.{connector}",
+            )
+        self._serves = connector
+        try:
+            await self._listen(connector, inlet, settings)
+        finally:
+            self._serves = ""
+
+    async def _listen(self, connector: str, inlet: Inlet, settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         said = {name: float(settings[name]) for name in ("rate", "burst") if settings.get(name)}
         self._bounds = msgspec.structs.replace(self._bounds, **said)
