@@ -71,7 +71,8 @@ async def test_attributes_are_listed_and_described(api, problem):
         "attributeTypes": ["Property", "Relationship"],
         "typeNames": ["Bridge", "Road"],
     }
-    problem(await api.get("/attributes/colour"), 404, "ResourceNotFound")
+    for absent in ("colour", "id", "type", "scope"):
+        problem(await api.get(f"/attributes/{absent}"), 404, "ResourceNotFound")
 
 
 async def test_contexts_are_listed_and_described(api, problem):

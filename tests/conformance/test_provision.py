@@ -33,6 +33,12 @@ async def test_post_entities_takes_a_slash_in_an_id(api):
     assert (await api.get("/entities/urn:ngsi-ld:Road:a%2Fb%3Fc%3D1")).json()["id"] == identifier
 
 
+async def test_an_entity_whose_id_was_forgotten_is_bad_data(api, problem):
+    for method in ("PUT", "PATCH", "DELETE"):
+        problem(await api.request(method, "/entities/", json=LAMP), 400, "BadRequestData", "entityId")
+    assert (await api.put("/entities", json=LAMP)).status_code == 405
+
+
 async def test_put_entity_replaces_everything(api):
     await api.have(LAMP)
     reply = await api.put(f"/entities/{ID}", json={"id": ID, "type": "Streetlight", "height": 7})

@@ -16,7 +16,7 @@ import orjson
 
 from cityloom.ngsild.errors import BadRequestData, LdContextNotAvailable
 from cityloom.ngsild.model import DEFAULT_VOCABULARY
-from cityloom.ngsild.names import check_name, is_simple_name
+from cityloom.ngsild.names import check_name
 from cityloom.ngsild.term_definitions import SCHEME, TermMap, define_terms
 
 CORE_CONTEXT_URI = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.9.jsonld"
@@ -148,7 +148,7 @@ class Context:
             return found
         if iri.startswith(DEFAULT_VOCABULARY):
             rest = iri[len(DEFAULT_VOCABULARY) :]
-            if is_simple_name(rest) and rest not in self._terms.terms:
+            if rest and ":" not in rest and rest[0] != "@" and rest not in self._terms.terms:
                 return rest
         return min(self._prefixed(iri), key=lambda item: (len(item), item), default=iri)
 

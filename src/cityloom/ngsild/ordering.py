@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from operator import itemgetter
 from typing import Any, Literal
 
@@ -11,7 +12,10 @@ import msgspec
 from cityloom.ngsild.contexts import CORE, Context
 from cityloom.ngsild.errors import BadRequestData
 from cityloom.ngsild.geo_query import distance
-from cityloom.ngsild.model import Document, content, instance_of
+from cityloom.ngsild.geometry import is_geometry
+from cityloom.ngsild.model import Document
+from cityloom.ngsild.q_language import Path, parse_path
+from cityloom.ngsild.q_matching import values_at
 
 Direction = Literal["asc", "desc", "dist-asc", "dist-desc"]
 
@@ -22,9 +26,12 @@ _ABSENT = (9,)
 
 
 class OrderBy(msgspec.Struct, frozen=True):
-    """One name to sort by; `geometry` is what distances are measured from."""
+    """What to sort by: a path, an attribute's name, or a member of the entity ("id", "createdAt", …).
 
-    name: str
+    `geometry` is what distances are measured from.
+    """
+
+    path: Path | str
     direction: Direction = "asc"
     geometry: dict[str, Any] | None = None
 
@@ -53,8 +60,8 @@ def parse_order_by(
                 hint="Add orderFrom and orderGeometry.",
                 where="orderFrom",
             )
-        expanded = name if name in _MEMBERS else context.expand(name)
-        found.append(OrderBy(expanded, chosen, geometry if by_distance else None))
+        path = name if name in _MEMBERS else parse_path(name, context)
+        found.append(OrderBy(path, chosen, geometry if by_distance else None))
     return tuple(found)
 
 
@@ -73,24 +80,28 @@ def in_order(documents: Iterable[Document], orders: tuple[OrderBy, ...]) -> list
 def _key(order: OrderBy) -> Callable[[Document], Any]:
     if order.geometry is not None:
         return lambda document: _by_distance(document, order)
-    return lambda document: _by_value(document, order.name)
+    return lambda document: _by_value(document, order.path)
 
 
 def _by_distance(document: Document, order: OrderBy) -> tuple[Any, ...]:
-    item = instance_of(document, order.name)
-    if item is not None and item["type"] == "GeoProperty" and order.geometry is not None:
-        return (-1, distance(item["value"], order.geometry))
-    return _by_value(document, order.name)
+    value = next(_values(document, order.path), None)
+    if order.geometry is not None and value is not None and is_geometry(value):
+        return (-1, distance(value, order.geometry))
+    return _by_value(document, order.path)
 
 
-def _by_value(document: Document, name: str) -> tuple[Any, ...]:
+def _values(document: Document, path: Path | str) -> Iterator[Any]:
+    if isinstance(path, str) and path in _MEMBERS:
+        return iter([str(document[path])] if path in document else [])
+    return values_at(path if isinstance(path, Path) else Path((path,)), document)
+
+
+def _by_value(document: Document, path: Path | str) -> tuple[Any, ...]:
     """A key that sorts kinds of values as 4.23.2 says: numbers, texts, objects, arrays, booleans, nothing."""
-    if name in _MEMBERS:
-        return (1, str(document.get(name, "")))
-    items = document["attrs"].get(name)
-    if not items:
+    found = list(islice(_values(document, path), 1))
+    if not found:
         return _ABSENT
-    value = content(items[0])
+    value = found[0]
     if isinstance(value, bool):
         return (4, value)
     if isinstance(value, int | float):

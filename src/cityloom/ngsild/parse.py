@@ -266,7 +266,11 @@ class _Reader:
         if "entityIdSealed" in sealed:
             item["entityIdSealed"] = check_uri(sealed["entityIdSealed"], "entityIdSealed")
         if "entityTypeSealed" in sealed:
-            item["entityTypeSealed"] = self.context.expand_value(str(sealed["entityTypeSealed"]))
+            if type(sealed["entityTypeSealed"]) is not str:
+                raise _bad(
+                    "A sealed type is the name of a type", "Write a term or a URI.", "entityTypeSealed"
+                )
+            item["entityTypeSealed"] = self.expand(sealed["entityTypeSealed"])
         return item
 
     def counted(self) -> None:

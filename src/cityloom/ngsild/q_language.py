@@ -15,7 +15,7 @@ import orjson
 import re2
 
 from cityloom.ngsild.contexts import CORE, Context
-from cityloom.ngsild.errors import InvalidRequest, TooComplexQuery
+from cityloom.ngsild.errors import BadRequestData, TooComplexQuery
 from cityloom.ngsild.model import CONTENT_MEMBER
 
 MAX_QUERY = 8_000
@@ -122,7 +122,7 @@ _ORDERED: tuple[tuple[re.Pattern[str], Kind], ...] = (
 def parse_q(text: str, context: Context = CORE, *, expand_values: Collection[str] = ()) -> Term:
     """The query behind the text of `q`, its names expanded.
 
-    `expand_values` are names of attributes whose texts stand for IRIs. Raises InvalidRequest with the place
+    `expand_values` are names of attributes whose texts stand for IRIs. Raises BadRequestData with the place
     of the fault, TooComplexQuery beyond the limits.
     """
     if len(text) > MAX_QUERY:
@@ -130,6 +130,15 @@ def parse_q(text: str, context: Context = CORE, *, expand_values: Collection[str
             f"The query has more than {MAX_QUERY} characters", hint="Ask several shorter ones.", where="q"
         )
     return _Parser(text, context, frozenset(expand_values)).query()
+
+
+def parse_path(text: str, context: Context = CORE) -> Path:
+    """A path alone, such as orderBy names: name.part[member]. Raises BadRequestData."""
+    parser = _Parser(text, context, frozenset())
+    path = parser.path()
+    if parser.at < len(text) or path.hops:
+        raise parser.wrong("a path ends")
+    return path
 
 
 def names_of(term: Term) -> Iterator[str]:
@@ -329,8 +338,8 @@ class _Parser:
     def ends_at(self, place: int) -> bool:
         return place == len(self.text) or self.text[place] in ";|),}" or self.text.startswith("..", place)
 
-    def wrong(self, why: str) -> InvalidRequest:
-        return InvalidRequest(
+    def wrong(self, why: str) -> BadRequestData:
+        return BadRequestData(
             f"In q, at character {self.at + 1}, {why}: …{ascii(self.text[self.at : self.at + 30])[1:-1]}",
             hint='Write terms such as temperature>20;name=="Aarhus", joined by ; (and) or | (or).',
             where="q",
@@ -338,7 +347,7 @@ class _Parser:
 
 
 def compile_pattern(pattern: str, *, where: str) -> Any:
-    """A regular expression that takes time in proportion to the text. Raises InvalidRequest."""
+    """A regular expression that takes time in proportion to the text. Raises BadRequestData."""
     options = re2.Options()
     options.log_errors = False
     options.max_mem = 1 << 20
@@ -347,7 +356,7 @@ def compile_pattern(pattern: str, *, where: str) -> Any:
             raise re2.error("it is too long")
         return re2.compile(pattern, options)
     except (re2.error, UnicodeEncodeError) as error:
-        raise InvalidRequest(
+        raise BadRequestData(
             f"{ascii(pattern)[:60]} is not a regular expression that can be used here: {_reason(error)}",
             hint="Use RE2 syntax: no look-around and no back-references.",
             where=where,

@@ -69,6 +69,11 @@ def _any(parts: list[Predicate]) -> Predicate:
 # What a path leads to
 
 
+def values_at(path: Path, document: Document) -> Iterator[Any]:
+    """The values that a path without hops leads to in a document."""
+    return _in_document(document, path)
+
+
 def _targets(path: Path, lookup: Lookup | None) -> Callable[[Document], Iterator[Any]]:
     """The target values of a path in a document, one for each instance that is there."""
     if path.hops:

@@ -272,5 +272,6 @@ _SPECIAL: Mapping[str, Callable[[Any, Context], Any]] = {
     "vocab": _compacted,
     "objectType": _compacted,
     "valueType": _compacted,
+    "entityTypeSealed": _compacted,
     "objectList": _as_objects,
 }

@@ -46,16 +46,16 @@ def compile_types(selection: TypeSelection) -> Callable[[Document], bool]:
 
 
 def split_selection(text: str, *, what: str, hint: str) -> list[list[str]]:
-    """Alternatives joined by | or a comma, each one word or several in parentheses joined by ;."""
+    """Alternatives joined by | or a comma, each of words joined by ; with or without parentheses."""
     if len(text) > MAX_SELECTION or text.count("|") + text.count(",") >= MAX_ALTERNATIVES:
         raise TooComplexQuery(
             f"{what} has more than {MAX_ALTERNATIVES} alternatives", hint="Ask several times.", where=what
         )
     found: list[list[str]] = []
     for part in text.replace("|", ",").split(","):
-        inner = part[1:-1] if part.startswith("(") and part.endswith(")") else None
-        words = [part] if inner is None else inner.split(";")
-        if not all(words) or any(mark in word for word in words for mark in "();"):
+        inner = part[1:-1] if part.startswith("(") and part.endswith(")") else part
+        words = inner.split(";")
+        if not all(words) or any(mark in word for word in words for mark in "()"):
             raise BadRequestData(f"{text[:60]!a} cannot be read as {what}", hint=hint, where=what)
         found.append(words)
     return found

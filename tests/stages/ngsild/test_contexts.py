@@ -93,6 +93,10 @@ def test_compact_without_a_context_gives_full_names():
     assert CORE.compact("https://schema.org/name") == "https://schema.org/name"
 
 
+def test_compact_shortens_words_that_are_no_names():
+    assert CORE.compact(CORE.expand_value("non-commercial")) == "non-commercial"
+
+
 def test_compact_does_not_give_a_term_that_means_something_else():
     found = context({"temperature": "https://example.org/temperature"})
     assert found.compact("temperature") == "ngsi-ld:default-context/temperature"

@@ -388,6 +388,7 @@ def test_parse_entity_reads_a_proof_with_what_it_seals():
         "entityTypeSealed": "Lamp",
     }
     assert attribute({"value": 1, "ngsildproof": proof})[0]["attrs"]["ngsildproof"] == [proof]
+    refused({**IDENTITY, "ngsildproof": {**proof, "entityTypeSealed": 42}}, "ngsildproof.entityTypeSealed")
 
 
 def test_parse_entity_takes_ids_in_other_scripts():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cityloom.kernel.errors import BadInput
 from cityloom.ngsild.contexts import CORE, ContextResolver
-from cityloom.ngsild.errors import InvalidRequest, OperationNotSupported, TooComplexQuery
+from cityloom.ngsild.errors import BadRequestData, OperationNotSupported, TooComplexQuery
 from cityloom.ngsild.parse import parse_entity
 from cityloom.ngsild.q_language import names_of, parse_q
 from cityloom.ngsild.q_matching import compile_q
@@ -214,7 +214,7 @@ def test_parse_q_does_not_match(text):
     ],
 )
 def test_parse_q_names_the_place_at_fault(text):
-    with pytest.raises(InvalidRequest) as caught:
+    with pytest.raises(BadRequestData) as caught:
         compile_q(parse_q(text))
     assert caught.value.where == "q"
     assert caught.value.hint

@@ -5,7 +5,7 @@ import pytest
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import parse_instant
 from cityloom.ngsild.contexts import ContextResolver
-from cityloom.ngsild.errors import BadRequestData, InvalidRequest, OperationNotSupported, TooComplexQuery
+from cityloom.ngsild.errors import BadRequestData, OperationNotSupported, TooComplexQuery
 from cityloom.ngsild.geo_query import parse_geo_query
 from cityloom.ngsild.ordering import in_order, parse_order_by
 from cityloom.ngsild.parse import parse_entity
@@ -28,6 +28,8 @@ def entity(identifier="urn:x:1", types=("Home", "Vehicle"), **members):
         ("Building,Vehicle", True),
         ("(Home;Vehicle)", True),
         ("(Home;Building)", False),
+        ("Home;Vehicle", True),
+        ("Home;Building", False),
         ("(Home;Building)|Vehicle", True),
         ("Building", False),
         ("https://uri.etsi.org/ngsi-ld/default-context/Home", True),
@@ -47,7 +49,7 @@ def test_parse_type_selection_expands_types():
     assert not compile_types(parse_type_selection("Home", context))(entity())
 
 
-@pytest.mark.parametrize("text", ["", "|A", "A|", "A;B", "(A", "A)", "((A))", "(A|B)", "()", "<b>", "A B"])
+@pytest.mark.parametrize("text", ["", "|A", "A|", "A;", "(A", "A)", "((A))", "(A|B)", "()", "<b>", "A B"])
 def test_parse_type_selection_refuses_what_is_none(text):
     with pytest.raises(BadRequestData):
         parse_type_selection(text)
@@ -83,7 +85,7 @@ def test_parse_scope_query_selects(text, scope, expected):
     assert compile_scopes(parse_scope_query(text))(document) is expected
 
 
-@pytest.mark.parametrize("text", ["", "/", "/A//B", "/#/A", "/A/#/B", "/a b", "(/A", "/A;/B"])
+@pytest.mark.parametrize("text", ["", "/", "/A//B", "/#/A", "/A/#/B", "/a b", "(/A", "/A;"])
 def test_parse_scope_query_refuses_what_is_none(text):
     with pytest.raises(BadRequestData):
         parse_scope_query(text)
@@ -137,6 +139,16 @@ def test_in_order_sorts_by_values_and_kinds():
     assert ids(in_order(documents, parse_order_by("x"))) == ["b", "f", "d", "a", "e", "c"]
     assert ids(in_order(documents, parse_order_by("x;desc"))) == ["e", "a", "d", "b", "f", "c"]
     assert ids(in_order(documents, parse_order_by("x,id;desc"))) == ["f", "b", "d", "a", "e", "c"]
+
+
+def test_in_order_follows_paths():
+    documents = [
+        entity("urn:x:a", x={"value": {"n": 2}, "y": 1}),
+        entity("urn:x:b", x={"value": {"n": 1}, "y": 2}),
+        entity("urn:x:c", x=5),
+    ]
+    assert ids(in_order(documents, parse_order_by("x.y;desc"))) == ["b", "a", "c"]
+    assert ids(in_order(documents, parse_order_by("x[n]"))) == ["b", "a", "c"]
 
 
 def test_in_order_sorts_by_distance():
@@ -194,7 +206,7 @@ def test_compile_wants_every_condition(query, expected):
 
 
 def test_compile_refuses_wrong_patterns_before_any_document():
-    with pytest.raises(InvalidRequest) as caught:
+    with pytest.raises(BadRequestData) as caught:
         compile(EntityQuery(id_pattern="("))
     assert caught.value.where == "idPattern"
     with pytest.raises(OperationNotSupported):

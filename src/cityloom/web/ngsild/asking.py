@@ -15,7 +15,7 @@ from cityloom.ngsild.json_text import decode_json
 from cityloom.ngsild.languages import parse_languages
 from cityloom.ngsild.names import check_uri
 from cityloom.ngsild.ordering import parse_order_by
-from cityloom.ngsild.q_language import And, Or, Term, parse_q
+from cityloom.ngsild.q_language import MEMBERS, And, Or, Term, names_of, parse_q
 from cityloom.ngsild.query import DEFAULT_LIMIT, MAX_LIMIT, EntityQuery, EntitySelector
 from cityloom.ngsild.representation import Format, View
 from cityloom.ngsild.scope_query import parse_scope_query
@@ -55,13 +55,7 @@ class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
     order_by: str | None = None
     order_from: Any = None
     order_geometry: str | None = None
-
-    @property
-    def is_too_wide(self) -> bool:
-        """Whether nothing narrows it down (5.7.2.4); ids and patterns are taken as narrowing too."""
-        return not (
-            self.ids or self.id_pattern or self.type or self.selectors or self.attrs or self.q or self.georel
-        )
+    csf: str | None = None
 
 
 def asked_by(parameters: Parameters) -> Asked:
@@ -87,6 +81,7 @@ def asked_by(parameters: Parameters) -> Asked:
         order_by=parameters.text("orderBy"),
         order_from=parameters.text("orderFrom"),
         order_geometry=parameters.text("orderGeometry"),
+        csf=parameters.text("csf"),
     )
 
 
@@ -94,13 +89,8 @@ def entity_query(
     asked: Asked, context: Context, parameters: Parameters, *, local: bool = False
 ) -> EntityQuery:
     """The query with its names expanded. Raises BadRequestData naming the parameter, TooManyResults."""
-    if asked.is_too_wide and not local:
-        raise BadRequestData(
-            "The query is too wide",
-            hint="Give one of type, attrs, q, georel, id or idPattern; or local=true for everything.",
-        )
     limit, offset, count = page_of(parameters)
-    return EntityQuery(
+    query = EntityQuery(
         ids=tuple(check_uri(one, "id") for one in asked.ids),
         id_pattern=asked.id_pattern,
         type_expression=type_selection(asked.type, context),
@@ -108,13 +98,34 @@ def entity_query(
         q=_query_term(asked, context),
         geo=_geo_query(asked, context),
         scope_q=None if asked.scope_q is None else parse_scope_query(asked.scope_q),
-        attrs=tuple(names("attrs", asked.attrs, context)),
+        attrs=tuple(_attributes_wanted(asked, context)),
         dataset_id=tuple(datasets(asked.dataset_id)),
         limit=limit,
         offset=offset,
         count=count,
         order_by=_order(asked, context),
     )
+    if not local and _is_too_wide(asked, query):
+        raise BadRequestData(
+            "The query is too wide",
+            hint="Give one of type, attrs, q or georel; or local=true for everything that is here.",
+        )
+    return query
+
+
+def _is_too_wide(asked: Asked, query: EntityQuery) -> bool:
+    """Whether nothing narrows the query down but ids, patterns and the system's times (5.7.2.4)."""
+    by_type = asked.type is not None or bool(asked.selectors)
+    by_attribute = bool(set(asked.attrs) - MEMBERS)
+    by_value = query.q is not None and not MEMBERS.issuperset(names_of(query.q))
+    return not (by_type or by_attribute or by_value or query.geo is not None)
+
+
+def _attributes_wanted(asked: Asked, context: Context) -> list[str]:
+    """Attributes of which an entity must have one: those of attrs, or of a pick that takes nothing else."""
+    if asked.attrs or not _MEMBERS.isdisjoint(asked.pick):
+        return names("attrs", asked.attrs, context)
+    return _members("pick", asked.pick, context)
 
 
 def view_of(asked: Asked, context: Context, parameters: Parameters) -> View:
@@ -122,6 +133,7 @@ def view_of(asked: Asked, context: Context, parameters: Parameters) -> View:
     form, options = format_of(parameters, _FORMATS, "normalized")
     if asked.lang is not None:
         parse_languages(asked.lang)
+    _check_projection(asked)
     picked = frozenset(_members("pick", asked.pick, context))
     if asked.attrs:
         picked |= _MEMBERS | frozenset(names("attrs", asked.attrs, context))
@@ -223,6 +235,21 @@ def _members(parameter: str, terms: Sequence[str], context: Context) -> list[str
     return [term if term in _MEMBERS else names(parameter, [term], context)[0] for term in terms]
 
 
+def _check_projection(asked: Asked) -> None:
+    """Raises BadRequestData where pick, omit and attrs contradict each other (4.21)."""
+    if asked.attrs and (asked.pick or asked.omit):
+        raise BadRequestData(
+            "attrs stands for pick, and cannot stand beside pick or omit",
+            hint="Leave attrs out.",
+            where="attrs",
+        )
+    both = set(asked.pick) & set(asked.omit)
+    if both:
+        raise BadRequestData(
+            f"{min(both)[:60]!a} is picked and omitted", hint="Leave it out of one of them.", where="omit"
+        )
+
+
 def _selector(one: tuple[str | None, str | None, str | None], context: Context) -> EntitySelector:
     kind, identifier, pattern = one
     return EntitySelector(
@@ -233,10 +260,14 @@ def _selector(one: tuple[str | None, str | None, str | None], context: Context) 
 
 
 def _query_term(asked: Asked, context: Context) -> Term | None:
+    if asked.csf is not None:
+        # There is one source here; the filter is checked and passes over nothing.
+        _named("csf", lambda: parse_q(asked.csf or "", context))
     if asked.q is None:
         return None
     expanded = names("expandValues", asked.expand_values, context)
-    term = parse_q(asked.q, context, expand_values=expanded)
+    text = asked.q
+    term = _named("q", lambda: parse_q(text, context, expand_values=expanded))
     if _follows_links(term):
         raise BadRequestData(
             "q reaches into linked entities, and join is not asked for",

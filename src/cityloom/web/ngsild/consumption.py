@@ -39,9 +39,14 @@ async def retrieve_entity(exchange: Exchange) -> Reply:
             hint="Look at the entity without attrs.",
             where="attrs",
         )
+    shown = show(document, exchange.context, view)
+    if not shown:
+        raise ResourceNotFound(
+            f"Nothing of {entity_id} is left to show", hint="Pick more of it, or omit less.", where="pick"
+        )
     if exchange.media == GEO_JSON:
         return exchange.reply(geojson_feature(document, exchange.context, view, geometry_property=geometry))
-    return exchange.reply(show(document, exchange.context, view))
+    return exchange.reply(shown)
 
 
 async def query_entities(exchange: Exchange) -> Reply:

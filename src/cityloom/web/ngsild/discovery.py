@@ -92,7 +92,7 @@ async def retrieve_attribute(exchange: Exchange) -> Reply:
     """GET /attributes/{attrId}."""
     term = exchange.variables["attrId"]
     check_name(term, "attrId")
-    name = exchange.context.expand(term)
+    name = term if term in ("id", "type", "scope") else exchange.context.expand(term)
     query = EntityQuery(attrs=(name,), limit=_ALL)
     page = await exchange.services.broker.search(exchange.actor, query, tenant=exchange.tenant)
     found = _attributes(page.documents).get(name)

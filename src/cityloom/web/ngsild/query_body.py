@@ -9,7 +9,7 @@ from cityloom.web.ngsild.asking import Asked
 
 MAX_SELECTORS = 200
 
-_TEXTS = {"q": "q", "scopeQ": "scope_q", "lang": "lang"}
+_TEXTS = {"q": "q", "scopeQ": "scope_q", "lang": "lang", "csf": "csf"}
 _LISTS = {
     "attrs": "attrs",
     "pick": "pick",
@@ -17,7 +17,7 @@ _LISTS = {
     "datasetId": "dataset_id",
     "expandValues": "expand_values",
 }
-_PASSED_OVER = frozenset({"type", "@context", "csf", "jsonKeys", "containedBy", "splitEntities", "local"})
+_PASSED_OVER = frozenset({"type", "@context", "jsonKeys", "containedBy", "splitEntities", "local"})
 
 
 def asked_in(payload: Any) -> Asked:
@@ -81,13 +81,14 @@ def _geo_query(value: Any) -> dict[str, Any]:
 def _ordering(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or "orderBy" not in value:
         raise _bad("An ordering has orderBy", 'Write {"orderBy": ["name"]}.', "ordering")
-    names = value["orderBy"] if isinstance(value["orderBy"], list) else [value["orderBy"]]
-    found: dict[str, Any] = {"order_by": ",".join(_listed(names, "ordering.orderBy"))}
-    for member, field in (("orderFrom", "order_from"), ("orderGeometry", "order_geometry")):
-        if member in value:
-            found[field] = (
-                value[member] if member == "orderFrom" else _text(value[member], f"ordering.{member}")
-            )
+    unknown = value.keys() - {"orderBy", "coordinates", "geometry"}
+    if unknown:
+        raise _bad(f"An ordering has no {min(unknown)[:60]!a} here", "Leave it out.", "ordering")
+    found: dict[str, Any] = {"order_by": ",".join(_listed(value["orderBy"], "ordering.orderBy"))}
+    if "coordinates" in value:
+        found["order_from"] = value["coordinates"]
+    if "geometry" in value:
+        found["order_geometry"] = _text(value["geometry"], "ordering.geometry")
     return found
 
 
