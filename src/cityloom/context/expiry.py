@@ -46,24 +46,18 @@ class Expiry:
                 heapq.heappush(self._agenda, (when, tenant, entity_id))
 
     def due(self, now: datetime) -> list[Expired]:
-        """What has expired by now. What has a later time meanwhile is put off."""
+        """What has expired by now. What has a later time meanwhile was noted again when it got it."""
         found: dict[Expired, None] = {}
         while self._agenda and self._agenda[0][0] <= now:
             _, tenant, entity_id = heapq.heappop(self._agenda)
             held = self._state.find(tenant, entity_id, _EVERY_CLASS)
             if held is not None:
                 found |= dict.fromkeys(_expired(tenant, held, now))
-                self._put_off(tenant, held, now)
         return list(found)
 
     def again(self, expired: Expired, when: datetime) -> None:
         """Try once more at `when`: it could not be removed."""
         heapq.heappush(self._agenda, (when, expired.tenant, expired.entity_id))
-
-    def _put_off(self, tenant: str, held: Held, now: datetime) -> None:
-        later = (when for when, _, _ in _expiries(orjson.loads(held.document)) if when > now)
-        if (following := min(later, default=None)) is not None:
-            heapq.heappush(self._agenda, (following, tenant, held.entity_id))
 
 
 def _expired(tenant: str, held: Held, now: datetime) -> Iterator[Expired]:

@@ -63,6 +63,13 @@ async def test_due_names_single_instances_of_attributes(rig):
     assert broker._expiry.due(NOON.replace(hour=14)) == [Expired("", ROAD, "speed", "urn:b")]
 
 
+async def test_due_names_an_entity_alone_when_its_attributes_expire_too(rig):
+    broker, _ = rig
+    when = "2014-08-01T13:00:00Z"
+    await broker.create(CITY, road(when, speed=passing(1.0, when)))
+    assert broker._expiry.due(NOON.replace(hour=13)) == [Expired("", ROAD)]
+
+
 async def test_due_leaves_alone_what_got_a_later_time(rig):
     broker, _ = rig
     await broker.create(CITY, road("2014-08-01T13:00:00Z"))

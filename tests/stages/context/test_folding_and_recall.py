@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
@@ -125,7 +126,11 @@ async def test_folding_writes_the_newest_state_of_each_entity_once():
     async with Rig() as rig:
         for speed in range(20):
             await rig.broker.upsert(CITY, road(1, float(speed)))
+        written = []
+        fold = rig.table.fold
+        rig.table.fold = lambda upserts, *rest: (written.extend(upserts), fold(upserts, *rest))
         await rig.fold()
+        assert len(written) == 1
         (row,) = rig.table.load()
         assert row.sequence == 20 and b'"value":19.0' in row.document
 
@@ -157,23 +162,53 @@ async def test_folding_keeps_what_a_durable_stage_has_not_passed():
         assert rig.feed.read(0, 100) == []
 
 
+class Held:
+    """Stands before a table's fold: each waits until it is let through, with an error or without."""
+
+    def __init__(self, table, monkeypatch):
+        self._fold = table.fold
+        self.entered = threading.Semaphore(0)
+        self.leave = threading.Semaphore(0)
+        self.error: Exception | None = None
+        monkeypatch.setattr(table, "fold", self)
+
+    def __call__(self, *given):
+        self.entered.release()
+        self.leave.acquire()
+        if self.error is not None:
+            raise self.error
+        self._fold(*given)
+
+
 async def test_folding_on_a_full_disk_tries_again_with_nothing_lost(monkeypatch):
     async with Rig() as rig:
-        whole = rig.table.fold
-
-        def full(*_):
-            raise StorageFull("full", hint="make room")
-
         await rig.broker.create(CITY, road(1, 1.0))
         await rig.broker.create(CITY, road(2, 1.0))
-        monkeypatch.setattr(rig.table, "fold", full)
-        await rig.fold()
-        assert rig.table.folded_through() == 0
+        held = Held(rig.table, monkeypatch)
+        held.error = StorageFull("full", hint="make room")
+        folding = asyncio.ensure_future(rig.fold())
+        await asyncio.to_thread(held.entered.acquire)
         await rig.broker.upsert(CITY, road(1, 2.0))
-        monkeypatch.setattr(rig.table, "fold", whole)
+        held.leave.release()
+        await folding
+        assert rig.table.folded_through() == 0
+        held.error = None
+        held.leave.release(100)
         await rig.fold()
         assert [row.sequence for row in rig.table.load()] == [3, 2]
         assert rig.table.folded_through() == 3
+
+
+async def test_stop_folds_also_what_came_while_it_was_folding(monkeypatch):
+    async with Rig() as rig:
+        await rig.broker.create(CITY, road(1))
+        held = Held(rig.table, monkeypatch)
+        rig.broker._folding._enough.set()
+        await asyncio.to_thread(held.entered.acquire)
+        await rig.broker.create(CITY, road(2))
+        held.leave.release(100)
+        await rig.broker.stop()
+        assert rig.table.folded_through() == 2
 
 
 async def test_folding_ends_the_process_when_the_disk_fails(monkeypatch):

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cityloom.context.querying import TURN
+from cityloom.context.querying import TURN, _needles
 from cityloom.kernel.actor import ANONYMOUS, CITY, InformationClass
 from cityloom.ngsild.geo_query import parse_geo_query
-from cityloom.ngsild.model import entity, geo, point, prop, rel, text
+from cityloom.ngsild.model import DEFAULT_VOCABULARY, entity, geo, point, prop, rel, text
 from cityloom.ngsild.ordering import OrderBy, in_order
 from cityloom.ngsild.q_language import parse_q
 from cityloom.ngsild.query import EntityQuery, EntitySelector, compile
@@ -118,24 +118,77 @@ async def test_query_forgets_where_a_deleted_entity_was(broker, again):
     assert broker.query(CITY, here).total == (1 if again else 0)
 
 
-async def test_search_gives_others_their_turn_and_answers_from_one_moment(broker):
-    count = 3 * TURN
+async def roads(broker, count: int, speed: float):
     await broker.upsert_many(
         CITY,
-        [entity("Road", f"urn:ngsi-ld:Road:{n}", {"speed": prop(1.0)}) for n in range(count)],
+        [entity("Road", f"urn:ngsi-ld:Road:{number}", {"speed": prop(speed)}) for number in range(count)],
         update=True,
     )
-    query = EntityQuery(q=parse_q("speed==1"), limit=1, count=True)
-    searching = asyncio.ensure_future(broker.search(CITY, query))
+
+
+async def test_search_gives_others_their_turn(broker):
+    await roads(broker, 3 * TURN, 1.0)
+    searching = asyncio.ensure_future(
+        broker.search(CITY, EntityQuery(q=parse_q("speed==1"), limit=1, count=True))
+    )
     await asyncio.sleep(0)
     assert not searching.done()
-    await broker.upsert_many(
-        CITY,
-        [entity("Road", f"urn:ngsi-ld:Road:{n}", {"speed": prop(2.0)}) for n in range(count)],
-        update=True,
-    )
-    assert (await searching).total == count
+    assert (await searching).total == 3 * TURN
+
+
+async def test_a_scan_answers_from_the_moment_it_began(broker):
+    await roads(broker, 3 * TURN, 1.0)
+    query = EntityQuery(q=parse_q("speed==1"), limit=1, count=True)
+    steps = broker._answer(CITY, query, "")
+    next(steps)
+    await roads(broker, 3 * TURN + 5, 2.0)
+    with pytest.raises(StopIteration) as done:
+        while True:
+            next(steps)
+    assert done.value.value.total == 3 * TURN
     assert broker.query(CITY, query).total == 0
+
+
+async def test_query_by_ids_names_each_once_oldest_first(broker):
+    await fill(broker, 4)
+    wanted = ("urn:ngsi-ld:Thing:2", "urn:ngsi-ld:Thing:1", "urn:ngsi-ld:Thing:2")
+    page = broker.query(CITY, EntityQuery(ids=wanted, count=True))
+    assert (ids(page), page.total) == (["urn:ngsi-ld:Thing:1", "urn:ngsi-ld:Thing:2"], 2)
+
+
+async def test_query_by_types_together_wants_them_all(broker):
+    await fill(broker, 2)
+    assert broker.query(CITY, types("(Road;Gate)|(Park;Gate)")).total == 0
+
+
+async def test_query_by_a_selector_of_any_type_looks_at_every_type(broker):
+    await fill(broker, 4)
+    selectors = (
+        EntitySelector(type_expression=parse_type_selection("Road")),
+        EntitySelector(id_pattern=":2$"),
+    )
+    assert broker.query(CITY, EntityQuery(selectors=selectors, count=True)).total == 3
+
+
+@pytest.mark.parametrize(
+    ("q", "needles"),
+    [
+        ("speed>1", [b'"speed":']),
+        ("speed>1;name", [b'"speed":', b'"name":']),
+        ("speed>1|name", []),
+        ("!name", []),
+        ('name=="a"', [b'"name":', b'"a"']),
+        ('name!="a"', [b'"name":']),
+        ('name=="a","b"', [b'"name":']),
+        ('name=="a\\"b"', [b'"name":', b'"a\\"b"']),
+        (f'name=="{DEFAULT_VOCABULARY}a"', [b'"name":']),
+        ("name~=a", [b'"name":']),
+        ('gate{owner}=="x"', [b'"gate":']),
+        ("speed==1..2", [b'"speed":']),
+    ],
+)
+def test_needles_are_what_every_match_must_contain(q, needles):
+    assert _needles(EntityQuery(q=parse_q(q))) == needles
 
 
 # The indices against a look at every document
@@ -167,7 +220,7 @@ QS = [
     'name=="æ"',
     'status!="a"',
     "name~=^a",
-    'status=="https://uri.etsi.org/ngsi-ld/default-vocab/a"',
+    f'status=="{DEFAULT_VOCABULARY}a"',
     "speed==-1..1",
     "createdAt>1990-01-01T00:00:00Z",
     'name=="urn:ngsi-ld:Thing:1"',

@@ -7,11 +7,14 @@ import asyncio
 import pytest
 
 from cityloom.adapters.memory.feed import MemoryFeed
+from cityloom.adapters.memory.state_table import MemoryStateTable
 from cityloom.context import stages
+from cityloom.context.broker import Broker
 from cityloom.context.stages import Recent, Stages
 from cityloom.kernel.actor import CITY, InformationClass
 from cityloom.kernel.change import Change, ChangeKind
 from cityloom.kernel.errors import BadConfig, Conflict
+from cityloom.kernel.time import WallClock
 from cityloom.ngsild.model import entity, prop
 
 
@@ -84,16 +87,15 @@ async def test_follow_goes_on_after_a_restart_where_it_was(city):
     assert second.got == list(range(11, 16))
 
 
-async def test_follow_before_the_start_begins_with_it(city):
-    async with city() as broker:
-        await write(broker, 3)
+async def test_follow_before_the_start_begins_with_it():
+    broker = Broker(MemoryFeed(), MemoryStateTable(), WallClock())
     listener = Listener()
-    context = city()
-    broker = await context.__aenter__()
     broker.follow("a", listener, durable=True)
+    await broker.start()
+    await write(broker, 3)
     await broker.caught_up()
-    await context.__aexit__(None, None, None)
     assert listener.got == [1, 2, 3]
+    await broker.stop()
 
 
 async def test_follow_live_gets_what_comes_from_now_on(broker):
@@ -187,6 +189,8 @@ async def test_stop_lets_a_handler_finish_its_batch(city):
         await write(broker, 3)
         await entered.wait()
         stopping = asyncio.ensure_future(broker.stop())
+        while not broker._stages._stages["slow"]._stopping:
+            await asyncio.sleep(0.001)
         await asyncio.sleep(0)
         leave.set()
         await stopping
@@ -254,3 +258,12 @@ def test_recent_keeps_the_newest_changes_without_a_hole():
         assert [one.sequence for one in kept] == list(range(recent.before + 1, number + 1))
         assert len(kept) <= 10
     assert recent.before > 100
+
+
+def test_recent_keeps_no_more_than_its_bytes():
+    recent = Recent(0, keep=1000, keep_bytes=20)
+    for number in range(1, 100):
+        recent.add([change(number)])
+    kept = recent.after(recent.before, 1000)
+    assert sum(len(one.document) for one in kept) <= 40
+    assert [one.sequence for one in kept] == list(range(recent.before + 1, 100))

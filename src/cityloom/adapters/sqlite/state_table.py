@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ _ROWS_A_STATEMENT = 2500
 
 _Names = msgspec.json.Decoder(tuple[str, ...])
 _encode = msgspec.json.Encoder().encode
+_by_creation = attrgetter("created")
 _CLASSES = tuple(InformationClass)
 
 
@@ -69,7 +71,7 @@ class SqliteStateTable:
             return int(self._writer.execute("SELECT through FROM folded").get)
 
     def fold(self, upserts: Sequence[Folded], deletes: Sequence[int], through: int) -> None:
-        rows = sorted(map(_row, upserts))
+        rows = list(map(_row, sorted(upserts, key=_by_creation)))
         with self._writing, transaction(self._writer):
             for start in range(0, len(rows), _ROWS_A_STATEMENT):
                 part = rows[start : start + _ROWS_A_STATEMENT]
