@@ -8,7 +8,7 @@ CITY ?=
 HOME_DIR ?= .cityloom/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web demo test test-fast browser check fix docs lock clean
+.PHONY: help setup web demo test test-fast browser check fix translations docs lock clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ check: $(VENV)/.dev ## what pre-commit runs
 
 fix: $(VENV)/.dev ## format, and mend what can be mended
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+translations: $(VENV)/.run ## bring the catalogs of texts up to date, and name what is not translated
+	$(BIN)/python web/texts.py
 
 docs: $(VENV)/.run ## write docs/reference again from the code
 	$(BIN)/python -m cityloom.app.reference docs/reference

@@ -15,6 +15,8 @@ interface ChartData {
   zone: string;
   /** What readings are multiplied with before they are shown: 100 for shares told as percent. */
   factor: number;
+  /** Seconds between two readings beyond which something is missing; 0 where that cannot be told. */
+  gap: number;
   /** Seconds since 1970. */
   times: number[];
   measured: (number | null)[];
@@ -76,7 +78,7 @@ function draw(figure: HTMLElement, data: ChartData): void {
   };
   const columns = (): uPlot.AlignedData =>
     forecasts
-      ? [data.times, data.measured, data.forecast, data.low, data.high]
+      ? [data.times, measuredOf(data), ...[data.forecast, data.low, data.high].map((column) => connected(column))]
       : [data.times, data.measured];
   const again = (): void => {
     plot?.destroy();
@@ -98,18 +100,37 @@ function draw(figure: HTMLElement, data: ChartData): void {
   });
 }
 
-/** Puts a reading where its time belongs. Returns whether anything changed. */
+// The readings and the estimates share one axis of times. Where a column has nothing to say the line goes on
+// (undefined); where a reading is missing it breaks (null).
+
+function measuredOf(data: ChartData): (number | null | undefined)[] {
+  return data.measured.map((value, row) => (value === null && data.forecast[row] !== null ? undefined : value));
+}
+
+function connected(column: (number | null)[]): (number | undefined)[] {
+  return column.map((value) => value ?? undefined);
+}
+
+/** Puts a reading where its time belongs, and a gap before it if it comes late. Returns whether anything changed. */
 function insert(data: ChartData, at: number, value: number | null): boolean {
-  let place = data.times.length;
-  while (place > 0 && (data.times[place - 1] ?? 0) > at) place -= 1;
-  if (data.times[place - 1] === at) {
-    if (data.measured[place - 1] === value) return false;
-    data.measured[place - 1] = value;
+  let row = data.times.length - 1;
+  while (row >= 0 && (data.measured[row] ?? null) === null) row -= 1;
+  const last = data.times[row];
+  if (last !== undefined && data.gap > 0 && at - last > data.gap) place(data, at - 0.001, null);
+  return place(data, at, value);
+}
+
+function place(data: ChartData, at: number, value: number | null): boolean {
+  let row = data.times.length;
+  while (row > 0 && (data.times[row - 1] ?? 0) > at) row -= 1;
+  if (data.times[row - 1] === at) {
+    if (data.measured[row - 1] === value) return false;
+    data.measured[row - 1] = value;
     return true;
   }
-  data.times.splice(place, 0, at);
-  data.measured.splice(place, 0, value);
-  for (const column of [data.forecast, data.low, data.high]) column.splice(place, 0, null);
+  data.times.splice(row, 0, at);
+  data.measured.splice(row, 0, value);
+  for (const column of [data.forecast, data.low, data.high]) column.splice(row, 0, null);
   return true;
 }
 

@@ -21,10 +21,13 @@ from cityloom.app.configuration import (
 )
 from cityloom.app.demo import demo_of, open_demo
 from cityloom.app.folder import CityFolder
+from cityloom.app.house import models_of
 from cityloom.app.machine import HomeLock
-from cityloom.app.plugins import find_plugins
+from cityloom.app.plugins import Plugin, find_plugins
 from cityloom.app.running import Serving, run_city
-from cityloom.kernel.errors import BadConfig
+from cityloom.kernel.errors import BadConfig, BrokenPlugin
+from cityloom.sensing.kit import check_connector
+from cityloom.sensing.models import DataModels
 from cityloom.services.kit import check_folder
 
 PACKAGES = Configuration().plugins
@@ -108,16 +111,29 @@ def check(options: argparse.Namespace) -> int:
 
 
 def plugins(options: argparse.Namespace) -> int:
-    """List the plugins and check the services with their kit."""
+    """List the plugins, and check those that have a kit with it."""
     path = CityFolder(_home(options)).configuration
     packages = read_configuration(path).plugins if path.exists() else PACKAGES
+    found = find_plugins(packages)
+    models = models_of(found)
     status = 0
-    for plugin in find_plugins(packages):
-        print(f"{plugin.kind}/{plugin.id:20s} {plugin.manifest.get('title', '')}")
-        for complaint in check_folder(plugin) if plugin.kind == "services" else []:
+    for plugin in found:
+        print(f"{plugin.kind}/{plugin.id:20s} {plugin.title}")
+        for complaint in _complaints(plugin, models):
             print(f"    {complaint}")
             status = 1
     return status
+
+
+def _complaints(plugin: Plugin, models: DataModels) -> list[str]:
+    if plugin.kind == "services":
+        return check_folder(plugin)
+    if plugin.kind == "connectors":
+        try:
+            return check_connector(plugin.folder, plugin.manifest, plugin.load("connector"), models)
+        except BrokenPlugin as error:
+            return [str(error)]
+    return []
 
 
 def new(options: argparse.Namespace) -> int:

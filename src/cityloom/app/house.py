@@ -97,7 +97,7 @@ class House:
             SqliteDeviceStore(self._records), self.broker, clock, self.audit, open_access=open_access
         )
         self.parked = ParkedReadings(SqliteParkedStore(self._records))
-        self.models = _models(self.plugins)
+        self.models = models_of(self.plugins)
         self.alerts = Alerts(self.broker, clock)
         self.notices = Notices(self.broker, clock)
         self.reports = Reports(
@@ -254,7 +254,7 @@ def _figures(configuration: Configuration) -> dict[str, float]:
     return figures | configuration.figures
 
 
-def _models(plugins: list[Plugin]) -> DataModels:
+def models_of(plugins: list[Plugin]) -> DataModels:
     """The data models lie in the folder `models` of every package that has plugins."""
     roots = dict.fromkeys(plugin.folder.parent.parent / "models" for plugin in plugins)
     return read_models(root for root in roots if root.is_dir())

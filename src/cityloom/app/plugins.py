@@ -33,6 +33,12 @@ class Plugin(msgspec.Struct, frozen=True):
     package: str
     manifest: dict[str, Any]
 
+    @property
+    def title(self) -> str:
+        """Its name for people, in English where there are several languages."""
+        said = self.manifest.get("title", "")
+        return str(said.get("en", "")) if isinstance(said, dict) else str(said)
+
     def load(self, module: str) -> ModuleType:
         """Import one of the plugin's modules. Raises BrokenPlugin, naming it, when that fails."""
         try:

@@ -181,8 +181,7 @@ def _plugins() -> Iterator[str]:
             continue
         yield from (f"## {kind.capitalize()}", "", "| id | title | owner |", "| --- | --- | --- |")
         for plugin in own:
-            said = plugin.manifest
-            yield f"| `{plugin.id}` | {said.get('title', '')} | {said.get('owner', '')} |"
+            yield f"| `{plugin.id}` | {plugin.title} | {plugin.manifest.get('owner', '')} |"
         yield ""
 
 

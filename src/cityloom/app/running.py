@@ -19,6 +19,7 @@ import uvloop
 
 from cityloom.access.accounts import NewPassword
 from cityloom.access.authority import OPEN_ACCESS_WARNING, check_open_access
+from cityloom.adapters.mqtt.bridge_client import MqttClient
 from cityloom.adapters.mqtt.listener import MqttListener
 from cityloom.adapters.mqtt.tls import TlsFiles
 from cityloom.app.configuration import Configuration, Mqtt
@@ -104,6 +105,7 @@ class _Run:
         )
         self.health = ProcessHealth(self.house)
         self.mqtt = self._listener_for_devices(configuration.mqtt)
+        self.house.transports["mqtt-client"] = MqttClient(self.house.clock)
         self.site: Site = build(rooms_of(self.house, self.health, demo, self.mqtt))
         self.server = Server(self.site, before_stop=self.site.close)
 

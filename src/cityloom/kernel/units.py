@@ -55,6 +55,7 @@ UNITS: dict[str, Unit] = {
         Unit("59", "ppm", "part per million", "ppm"),
         Unit("2N", "dB", "decibel", "decibel"),
         Unit("LUX", "lx", "lux", "lux"),
+        Unit("D54", "W/m²", "watt per square metre", "watt/m**2"),
         Unit("WTT", "W", "watt", "watt"),
         Unit("KWT", "kW", "kilowatt", "kilowatt"),
         Unit("KWH", "kWh", "kilowatt hour", "kilowatt_hour"),

@@ -22,7 +22,7 @@ from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.change import Because
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.texts import check_languages, check_line, check_text
-from cityloom.kernel.time import Clock, format_instant
+from cityloom.kernel.time import Clock, format_instant, parse_instant
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document, Instance, entity, instance_of, json_value, prop, rel
 from cityloom.operations import logic
@@ -272,7 +272,7 @@ class Alerts:
         at = self._now()
         raised = Handling(at, actor.id, "raised")
         attributes = told | {
-            "status": prop(Status.OPEN.value),
+            "status": prop(Status.OPEN.value, at=parse_instant(at, where="at")),
             "dateIssued": prop(at),
             "raisedBy": prop(actor.id),
             "alertKey": prop(occasion.key),

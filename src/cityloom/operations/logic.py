@@ -8,6 +8,7 @@ import msgspec
 
 from cityloom.context.reading import language_property
 from cityloom.kernel.errors import Conflict
+from cityloom.kernel.time import parse_instant
 from cityloom.ngsild.model import Instance, json_value, prop
 from cityloom.operations.model import Alert, Comment, Handling, Status
 
@@ -97,7 +98,7 @@ def _handled(alert: Alert, handling: Handling, status: Status) -> Edits:
         raise _full(f"It has been handled {MOST_HANDLINGS} times already")
     kept = msgspec.structs.replace(handling, was=alert.status, was_assigned_to=alert.assigned_to)
     return {
-        "status": prop(status.value),
+        "status": prop(status.value, at=parse_instant(handling.at, where="at")),
         "history": json_value(msgspec.to_builtins([*alert.history, kept])),
     }
 

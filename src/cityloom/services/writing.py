@@ -104,7 +104,7 @@ class Writer:
         attributes = self._alert_attributes(fact)
         if known is None:
             attributes |= {
-                "status": prop("open"),
+                "status": prop("open", at=self._at),
                 "dateIssued": prop(format_instant(self._at)),
                 "raisedBy": prop(service_name(self._manifest.id)),
                 "alertKey": prop(fact.key),

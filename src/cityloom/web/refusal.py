@@ -7,6 +7,8 @@ from starlette.responses import Response
 from cityloom.access.errors import NotSignedIn, PasswordChangeDue, TooManyAttempts
 from cityloom.kernel.errors import CityError
 from cityloom.web.errors import problem, told
+from cityloom.web.forms import WrongForm
+from cityloom.web.languages import SOURCE
 from cityloom.web.languages import noted as n
 from cityloom.web.visit import Visit
 
@@ -39,6 +41,11 @@ def refuse(visit: Visit, error: CityError) -> Response:
     if visit.as_json:
         response = visit.json(data, status=status)
         response.headers["content-type"] = "application/problem+json"
+    elif isinstance(error, WrongForm):
+        # What is wrong with a form is said in the reader's language already.
+        response = error_page(
+            visit, status, title, said=" ".join(error.form.errors.values()), language=visit.language.code
+        )
     else:
         response = error_page(visit, status, title, said=error.message, hint=error.hint)
     if isinstance(error, TooManyAttempts):
@@ -46,7 +53,9 @@ def refuse(visit: Visit, error: CityError) -> Response:
     return response
 
 
-def error_page(visit: Visit, status: int, title: str, *, said: str = "", hint: str = "") -> Response:
+def error_page(
+    visit: Visit, status: int, title: str, *, said: str = "", hint: str = "", language: str = SOURCE
+) -> Response:
     """A page of an error. What rooms say is English; it is marked so."""
     return visit.render(
         "error.html",
@@ -54,7 +63,7 @@ def error_page(visit: Visit, status: int, title: str, *, said: str = "", hint: s
         title=visit.gettext(title),
         said=f"{said}." if said and said[-1] not in ".!?" else said,
         hint=hint,
-        said_language="en",
+        said_language=language,
         sign_in=not visit.signed_in and status in (401, 403, 404),
         request_id=visit.request.state.request_id,
     )

@@ -45,7 +45,7 @@ class Wording:
             return NOTHING if value is None else str(value)
         if value != value:
             return NOTHING
-        if abs(value) >= _BEYOND_WORDS:
+        if abs(float(value)) >= _BEYOND_WORDS:
             return str(numbers.format_scientific(float(value), "0.###E0", locale=self.language.locale))
         places = _places(value) if digits is None else digits
         pattern = "#,##0." + "0" * places if digits is not None else "#,##0." + "#" * places

@@ -9,7 +9,8 @@ from cityloom.access.errors import NotSignedIn
 from cityloom.kernel.actor import ANONYMOUS, CITY, InformationClass
 from cityloom.kernel.change import Because
 from cityloom.kernel.errors import BadInput, Conflict, NotAllowed, NotFound
-from cityloom.ngsild.model import entity, prop, rel, value_of
+from cityloom.kernel.time import format_instant
+from cityloom.ngsild.model import entity, instance_of, prop, rel, value_of
 from cityloom.operations.alerts import UNCLEARED, AlertQuery, Alerts, Occasion
 from cityloom.operations.model import SEVERITIES
 
@@ -48,6 +49,15 @@ async def test_raise_makes_an_open_internal_alert_that_says_who_and_when(living_
     assert [(item.did, item.by) for item in alert.history] == [("raised", "person:operator")]
     assert living_city.broker.class_of(operator, alert.id) is INTERNAL
     assert alerts.list(ANONYMOUS).total == 0
+
+
+async def test_status_of_an_alert_is_of_the_city_s_time(living_city, alerts, operator):
+    alert = await alerts.raise_(operator, LEAK)
+    stored = living_city.broker.retrieve(operator, alert.id)
+    assert instance_of(stored, "status")["observedAt"] == format_instant(living_city.clock.now())
+    await alerts.acknowledge(operator, alert.id)
+    stored = living_city.broker.retrieve(operator, alert.id)
+    assert instance_of(stored, "status")["observedAt"] == format_instant(living_city.clock.now())
 
 
 async def test_raise_again_brings_the_same_alert_up_to_date_and_keeps_its_handling(alerts, operator):

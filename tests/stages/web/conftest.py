@@ -78,7 +78,15 @@ def _mistakes(text: str) -> str:
 
 @pytest.fixture
 async def city():
-    """An empty city."""
+    """An empty city, without frameworks of indicators."""
+    made = await small_city.SmallCity(frameworks=()).start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+async def measured_city():
+    """A city with its indicators."""
     made = await small_city.SmallCity().start()
     yield made
     await made.stop()
@@ -97,3 +105,13 @@ def reader_of(city):
         return await Reader(city, language=language).sign_in(*roles, name=name)
 
     return make
+
+
+@pytest.fixture
+def small_city_class():
+    return small_city.SmallCity
+
+
+@pytest.fixture
+def reader_class():
+    return Reader

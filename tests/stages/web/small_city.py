@@ -118,7 +118,9 @@ class Well:
 class SmallCity:
     """Rooms, the site over them, and short ways to write into the city."""
 
-    def __init__(self, *, open_access: bool = False, demo: bool = True) -> None:
+    def __init__(
+        self, *, open_access: bool = False, demo: bool = True, frameworks: tuple[str, ...] = ("city", "u4ssc")
+    ) -> None:
         self.clock = HandClock()
         self.health = Well()
         self.broker = Broker(
@@ -146,7 +148,7 @@ class SmallCity:
             self.broker,
             history,
             self.clock,
-            [read_framework(CATALOGUE / "frameworks" / name) for name in ("city", "u4ssc")],
+            [read_framework(CATALOGUE / "frameworks" / name) for name in frameworks],
             MemoryEvidenceStore(),
             zone=ZoneInfo("Europe/Copenhagen"),
             figures={"inhabitants": 24300, "households": 11200},

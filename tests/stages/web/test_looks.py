@@ -35,9 +35,15 @@ def park(free: object, total: object = 100, *, age: int = 1):
 
 @pytest.mark.parametrize(
     ("free", "level", "state"),
-    [(60, "good", "plenty of room"), (25, "good", "plenty of room"), (12, "fair", "filling up")]
-    + [(5, "poor", "nearly full"), (0, "bad", "full"), (120, "none", "no current data")]
-    + [("many", "none", "no current data")],
+    [
+        (60, "good", "plenty of room"),
+        (25, "good", "plenty of room"),
+        (12, "fair", "filling up"),
+        (5, "poor", "nearly full"),
+        (0, "bad", "full"),
+        (120, "none", "no current data"),
+        ("many", "none", "no current data"),
+    ],
 )
 def test_share_rates_what_is_free_and_refuses_what_cannot_be(free, level, state):
     item = item_of(park(free), WORDS)

@@ -175,7 +175,8 @@ def _marks(frame: _Frame) -> list[str]:
             x = frame.x(to_millis(at))
             parts.append(f'<line class="now" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}"/>')
             if words:
-                parts.append(f'<text class="axis" x="{x + 4:.1f}" y="{_TOP + 12}">{escape(words)}</text>')
+                place = f'x="{x + 4:.1f}" y="{HEIGHT - _BOTTOM - 6}"'
+                parts.append(f'<text class="axis" {place}>{escape(words)}</text>')
     if chart.target is not None:
         y = frame.y(chart.target)
         parts.append(f'<line class="target" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')

@@ -13,7 +13,7 @@ from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import from_millis, parse_instant, to_millis
 from cityloom.ngsild.model import Document, content, instance_of
 from cityloom.web.drawing.chart import Chart, Estimated
-from cityloom.web.drawing.scale import gaps
+from cityloom.web.drawing.scale import GAP, gaps, typical_step
 from cityloom.web.labels import SHARES
 from cityloom.web.languages import noted as n
 from cityloom.web.pages.entity_values import estimates_of, sub_value
@@ -69,7 +69,8 @@ def span_of(visit: Visit, *, everything: bool = False) -> Span:
     if everything and not name:
         return Span("", None, None, live=False)
     name = name if name in RANGES else DEFAULT_RANGE
-    return Span(name, now - RANGES[name][1], now, live=True)
+    # Ranges are half-open, and the reading of this very instant belongs to it.
+    return Span(name, now - RANGES[name][1], now + timedelta(milliseconds=1), live=True)
 
 
 def _instant(visit: Visit, text: str, where: str) -> datetime:
@@ -154,6 +155,7 @@ def script_data(visit: Visit, entity_id: str, attribute: str, chart: Chart) -> d
         "attribute": attribute,
         "label": chart.title,
         "unit": chart.unit,
+        "gap": GAP * typical_step(chart.times) / 1000,
         "factor": 100 if attribute in SHARES else 1,
         "zone": visit.city.zone.key,
         "times": [at / 1000 for at in times],

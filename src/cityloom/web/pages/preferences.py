@@ -45,23 +45,26 @@ async def set_pace(visit: Visit) -> Response:
     pace = visit.rooms.pace
     if pace is None:
         raise NotReady("This city lives in the present", hint="Its clock is nobody's to turn.")
-    act = form.choice("act", ["pause", "resume", "speed"])
+    acts = ["pause", "resume", "speed"]
+    act = form.choice("act", acts, required=visit.gettext("Choose what to do."))
+    form.raise_if_wrong()
     if act == "pause":
         pace.pause()
     elif act == "resume":
         pace.resume()
-    elif (speed := _speed(form)) is not None:
-        pace.set_speed(speed)
+    else:
+        pace.set_speed(_speed(visit, form))
     await visit.rooms.audit.record(
         visit.actor, "clock.set", "city", {"paused": pace.paused, "speed": pace.speed}
     )
     return visit.redirect(_came_from(visit))
 
 
-def _speed(form: Form) -> float | None:
-    speed = form.number("speed", least=0.1, most=3600)
+def _speed(visit: Visit, form: Form) -> float:
+    """Whether the city can keep it is the clock's to say."""
+    speed = form.number("speed", required=visit.gettext("Enter a number."))
     form.raise_if_wrong()
-    return speed
+    return speed or 0.0
 
 
 async def clock(visit: Visit) -> Response:

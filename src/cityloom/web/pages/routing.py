@@ -63,6 +63,7 @@ class Pages:
                     500,
                     n("Something went wrong here"),
                     said=visit.gettext("The fault is ours, and it is written down."),
+                    language=visit.language.code,
                 )
 
         return endpoint

@@ -1,0 +1,127 @@
+"""The HTTP server against strangers who hold on to connections. Real sockets on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from cityloom.web import server as server_module
+from cityloom.web.server import ConnectionLimits, Server
+
+
+async def hello(scope, receive, send):
+    if scope["path"] == "/never":
+        await asyncio.Event().wait()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"hi"})
+
+
+class Served:
+    """A server on a port of the machine's choice."""
+
+    def __init__(self, limits: ConnectionLimits, app=hello, **more) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener.setblocking(False)
+        self.server = Server(app, limits=limits, **more)
+
+    async def __aenter__(self) -> Served:
+        self.task = asyncio.create_task(self.server.serve([self.listener]))
+        while not self.server.started:
+            await asyncio.sleep(0.005)
+        return self
+
+    async def __aexit__(self, *_) -> None:
+        self.server.stop()
+        async with asyncio.timeout(10):
+            await self.task
+
+    async def talk(self, *pieces: bytes) -> bytes:
+        """Everything that comes back until the server closes."""
+        reader, writer = await asyncio.open_connection(*self.listener.getsockname())
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+        writer.close()
+        return answer
+
+
+WHOLE = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+
+
+async def test_a_whole_request_is_answered():
+    async with Served(ConnectionLimits()) as served:
+        assert (await served.talk(WHOLE)).endswith(b"hi")
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nhost: x\r\nx-slow: "])
+async def test_a_head_that_does_not_come_ends_the_connection(begun):
+    async with Served(ConnectionLimits(head_seconds=0.05)) as served:
+        assert (await served.talk(begun)).startswith(b"HTTP/1.1 408 ")
+
+
+async def test_a_head_that_stops_after_an_answer_ends_the_connection_too():
+    async with Served(ConnectionLimits(head_seconds=0.05)) as served:
+        first = WHOLE.replace(b"connection: close\r\n", b"")
+        reader, writer = await asyncio.open_connection(*served.listener.getsockname())
+        writer.write(first)
+        assert b"hi" in await reader.readuntil(b"hi")
+        writer.write(b"GET /again HTT")
+        async with asyncio.timeout(10):
+            assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+        writer.close()
+
+
+async def test_a_head_that_does_not_end_is_refused_by_its_size():
+    async with Served(ConnectionLimits(head_bytes=2_000)) as served:
+        line = b"x-long: " + b"a" * 900 + b"\r\n"
+        answer = await served.talk(b"GET / HTTP/1.1\r\n", line, line, line)
+        assert answer.startswith(b"HTTP/1.1 431 ")
+
+
+async def test_connections_of_one_address_are_counted(monkeypatch):
+    monkeypatch.setattr(server_module, "_LOOPBACK", ("unix",))
+    async with Served(ConnectionLimits(per_address=2)) as served:
+        held = [await asyncio.open_connection(*served.listener.getsockname()) for _ in range(2)]
+        assert (await served.talk(WHOLE)).startswith(b"HTTP/1.1 429 ")
+        for _, writer in held:
+            writer.close()
+            await writer.wait_closed()
+        async with asyncio.timeout(10):
+            while not (await served.talk(WHOLE)).endswith(b"hi"):
+                await asyncio.sleep(0.01)
+
+
+async def test_connections_from_this_machine_are_not_counted():
+    async with Served(ConnectionLimits(per_address=1)) as served:
+        held = [await asyncio.open_connection(*served.listener.getsockname()) for _ in range(4)]
+        assert (await served.talk(WHOLE)).endswith(b"hi")
+        for _, writer in held:
+            writer.close()
+
+
+async def test_stop_ends_what_never_ends_by_itself():
+    asked = []
+    limits = ConnectionLimits(stop_seconds=1)
+    async with Served(limits, before_stop=lambda: asked.append(True)) as served:
+        _, writer = await asyncio.open_connection(*served.listener.getsockname())
+        writer.write(b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n")
+        await writer.drain()
+        while not served.server.server_state.tasks:
+            await asyncio.sleep(0.005)
+    assert asked
+    writer.close()
+
+
+async def test_the_city_s_stream_ends_when_the_server_stops(city):
+    async with Served(ConnectionLimits(), app=city.site, before_stop=city.site.close) as served:
+        reader, writer = await asyncio.open_connection(*served.listener.getsockname())
+        writer.write(b"GET /live HTTP/1.1\r\nhost: x\r\n\r\n")
+        async with asyncio.timeout(10):
+            await reader.readuntil(b"event: clock")
+    async with asyncio.timeout(10):
+        await reader.read()
+    writer.close()
