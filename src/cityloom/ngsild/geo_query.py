@@ -12,13 +12,12 @@ from math import asin, cos, isfinite, radians, sin, sqrt
 from typing import Any, Literal, cast, get_args
 
 import msgspec
-import numpy as np
 import shapely
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from cityloom.ngsild.contexts import CORE, Context
-from cityloom.ngsild.errors import BadRequestData, TooComplexQuery
+from cityloom.ngsild.errors import BadRequestData
 from cityloom.ngsild.geometry import GEOMETRY_TYPES, check_geometry
 from cityloom.ngsild.json_text import decode_json
 from cityloom.ngsild.model import Document
@@ -28,14 +27,6 @@ EARTH_RADIUS = 6_371_008.8
 _METRES_PER_DEGREE = EARTH_RADIUS * radians(1)
 #: Half the way around the earth: nothing is further away.
 _FARTHEST = 20_100_000.0
-
-#: Positions of a reference geometry. Everybody may ask, and to compare two drawings can cost as many steps as
-#: the numbers of their positions multiplied.
-MAX_REFERENCE_POSITIONS = 1_000
-#: How often the lines of one geometry may cross each other before it is not resolved: a star of a hundred
-#: positions crosses itself 5,000 times and takes a minute.
-MAX_CROSSINGS = 1_000
-_SEGMENTS_AT_ONCE = 64
 
 Relation = Literal["near", "within", "contains", "overlaps", "intersects", "equals", "disjoint"]
 #: West, south, east, north in degrees.
@@ -81,7 +72,7 @@ def parse_geo_query(
 ) -> GeoQuery:
     """The geoquery behind its parameters; `coordinates` is JSON text or what it decodes to.
 
-    Raises BadRequestData, TooComplexQuery.
+    Raises BadRequestData.
     """
     if geometry not in GEOMETRY_TYPES:
         raise _bad(
@@ -91,7 +82,7 @@ def parse_geo_query(
         )
     if isinstance(coordinates, str):
         coordinates = decode_json(coordinates, where="coordinates")
-    reference = _bounded(check_geometry({"type": geometry, "coordinates": coordinates}))
+    reference = check_geometry({"type": geometry, "coordinates": coordinates})
     relation, longest, shortest = _relation(georel)
     name = context.expand(geoproperty) if geoproperty else "location"
     return GeoQuery(relation, reference, name, longest, shortest)
@@ -121,23 +112,6 @@ def great_circle(longitude: float, latitude: float, other_longitude: float, othe
     east = sin(radians(other_longitude - longitude) / 2)
     chord = north * north + cos(radians(latitude)) * cos(radians(other_latitude)) * east * east
     return 2 * EARTH_RADIUS * asin(min(1.0, sqrt(chord)))
-
-
-def _bounded(reference: dict[str, Any]) -> dict[str, Any]:
-    drawn = shape(reference)
-    if shapely.get_num_coordinates(drawn) > MAX_REFERENCE_POSITIONS:
-        raise TooComplexQuery(
-            f"The geometry has more than {MAX_REFERENCE_POSITIONS} positions",
-            hint="Simplify it: ask with its outline, then look closer at what was found.",
-            where="coordinates",
-        )
-    if _is_tangled(drawn):
-        raise TooComplexQuery(
-            f"The geometry crosses itself more than {MAX_CROSSINGS} times",
-            hint="Draw its outline.",
-            where="coordinates",
-        )
-    return reference
 
 
 def _relation(georel: str) -> tuple[Relation, float | None, float | None]:
@@ -206,14 +180,13 @@ def _topological(query: GeoQuery) -> _Test:
     reference = _valid(query.geometry)
     shapely.prepare(reference)
     general = _GENERAL[query.relation]
-    drawn = _outline_for(reference) if query.relation == "overlaps" else _valid
     of_point = _OF_POINT.get(query.relation)
 
     def test(geometry: dict[str, Any]) -> bool:
         if of_point is not None and geometry["type"] == "Point":
             position = geometry["coordinates"]
             return bool(of_point(reference, position[0], position[1]))
-        return bool(general(reference, drawn(geometry)))
+        return bool(general(reference, _valid(geometry)))
 
     return test
 
@@ -234,54 +207,9 @@ _OF_POINT: dict[str, Callable[[BaseGeometry, float, float], Any]] = {
 
 
 def _valid(geometry: dict[str, Any]) -> BaseGeometry:
-    """The geometry for computing; a polygon that crosses itself counts as the area it covers, and one that
-    crosses itself beyond measure as the hull around it."""
+    """The geometry for computing; a polygon that crosses itself counts as the area it covers."""
     made = shape(geometry)
-    if made.is_valid:
-        return made
-    return made.convex_hull if _is_tangled(made) else shapely.make_valid(made, method="structure")
-
-
-def _outline_for(reference: BaseGeometry) -> Callable[[dict[str, Any]], BaseGeometry]:
-    """As `_valid`, for "overlaps", which looks at every crossing of lines too: what crosses itself or the
-    reference beyond measure counts as the hull around it."""
-    lines = shapely.STRtree(_segments(reference))
-
-    def drawn(geometry: dict[str, Any]) -> BaseGeometry:
-        made = _valid(geometry)
-        often = _is_tangled(made) or _meet(lines, _segments(made), more_than=MAX_CROSSINGS)
-        return made.convex_hull if often else made
-
-    return drawn
-
-
-def _is_tangled(drawn: BaseGeometry) -> bool:
-    """Whether its lines cross each other more than MAX_CROSSINGS times."""
-    segments = _segments(drawn)
-    if len(segments) ** 2 <= 2 * MAX_CROSSINGS:
-        return False
-    # Each segment meets itself and its two neighbours, and every crossing is met from both sides.
-    return _meet(shapely.STRtree(segments), segments, more_than=3 * len(segments) + 2 * MAX_CROSSINGS)
-
-
-def _meet(lines: shapely.STRtree, segments: Any, *, more_than: int) -> bool:
-    """Whether segments meet those in the tree so often; what is beyond is not counted."""
-    found = 0
-    for start in range(0, len(segments), _SEGMENTS_AT_ONCE):
-        some = segments[start : start + _SEGMENTS_AT_ONCE]
-        found += lines.query(some, predicate="intersects").shape[1]
-        if found > more_than:
-            return True
-    return False
-
-
-def _segments(drawn: BaseGeometry) -> Any:
-    """Every two neighbouring positions as a line: an array of geometries."""
-    parts = shapely.get_parts(drawn)
-    rings = shapely.get_rings(parts)
-    positions, line = shapely.get_coordinates(rings if len(rings) else parts, return_index=True)
-    pairs = np.stack((positions[:-1], positions[1:]), axis=1)
-    return shapely.linestrings(pairs[line[:-1] == line[1:]])
+    return made if made.is_valid else shapely.make_valid(made)
 
 
 def _bad(message: str, hint: str, where: str) -> BadRequestData:

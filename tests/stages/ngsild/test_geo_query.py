@@ -9,7 +9,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cityloom.ngsild.errors import BadRequestData, TooComplexQuery
+from cityloom.ngsild.errors import BadRequestData
 from cityloom.ngsild.geo_query import (
     EARTH_RADIUS,
     GeoQuery,
@@ -124,59 +124,6 @@ def test_compile_geo_takes_a_polygon_that_crosses_itself_as_its_area():
     bow = [[[10, 56], [11, 57], [11, 56], [10, 57], [10, 56]]]
     assert matches(point([10.1, 56.5]), "within", "Polygon", bow)
     assert not matches(point([10.5, 56.9]), "within", "Polygon", bow)
-
-
-def star(points):
-    """Positions of a star each of whose lines crosses nearly all others; `points` is odd."""
-    turns = (2 * math.pi * number * (points // 2) / points for number in range(points + 1))
-    return [[10 + math.cos(turn), 56 + math.sin(turn)] for turn in turns]
-
-
-def comb(teeth, *, upright=False):
-    """Positions of a line that goes to and fro."""
-    line = [[10 + number / teeth, 56 + number % 2] for number in range(teeth)]
-    return [[y - 46, x + 46] for x, y in line] if upright else line
-
-
-RELATIONS = ("within", "contains", "overlaps", "intersects", "equals", "disjoint", "near;maxDistance==10")
-
-
-@pytest.mark.parametrize("georel", RELATIONS)
-@pytest.mark.parametrize("kind", ["Polygon", "LineString"])
-def test_parse_geo_query_refuses_what_crosses_itself_very_often(georel, kind):
-    drawn = star(101)
-    with no_hang(), pytest.raises(TooComplexQuery) as caught:
-        parse_geo_query(georel, kind, [drawn] if kind == "Polygon" else drawn)
-    assert caught.value.where == "coordinates"
-    assert parse_geo_query(georel, kind, [star(41)] if kind == "Polygon" else star(41))
-
-
-def test_parse_geo_query_refuses_a_reference_with_very_many_positions():
-    with pytest.raises(TooComplexQuery):
-        parse_geo_query("intersects", "LineString", comb(1_001))
-
-
-@pytest.mark.parametrize("georel", RELATIONS)
-def test_compile_geo_is_quick_whatever_is_stored(georel):
-    """One Entity's hostile outline must not stop the queries of everybody."""
-    stored = (
-        {"type": "Polygon", "coordinates": [star(401)]},
-        {"type": "LineString", "coordinates": star(401)},
-        {"type": "LineString", "coordinates": comb(9_000, upright=True)},
-        {"type": "MultiPolygon", "coordinates": [SQUARE] * 500},
-        {"type": "Polygon", "coordinates": [[[10, 56]] * 4]},
-    )
-    with no_hang():
-        for geometry in stored:
-            for kind, reference in (("LineString", comb(900)), ("Polygon", [[*comb(900), comb(900)[0]]])):
-                assert matches(geometry, georel, kind, reference) in (True, False)
-
-
-def test_compile_geo_takes_what_crosses_itself_very_often_as_the_hull_around_it():
-    drawn = {"type": "Polygon", "coordinates": [star(401)]}
-    with no_hang():
-        assert matches(drawn, "intersects", "Point", [10, 56])
-        assert not matches(drawn, "intersects", "Point", [10.9, 56.9])
 
 
 def test_compile_geo_looks_at_the_geoproperty_asked_for():
