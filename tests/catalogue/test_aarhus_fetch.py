@@ -133,7 +133,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(body, packed=self.server.gzip)
 
     def answer(self, body, *, packed=False, size=None):
-        body = gzip.compress(body) if packed else body
+        body = gzip.compress(body, mtime=0) if packed else body
         self.send_response(200)
         if packed:
             self.send_header("Content-Encoding", "gzip")
@@ -391,20 +391,20 @@ def test_originals_lists_every_link_once_with_its_checksum():
         (layout.EVENTS, b"title,starts_local\nX,soon\n", "soon|place", 2),
         (
             layout.PARKING,
-            gzip.compress(b"garage,observed_utc,vehicle_count\nSALLING,2014-09-01T00:00:00,3\n"),
+            gzip.compress(b"garage,observed_utc,vehicle_count\nSALLING,2014-09-01T00:00:00,3\n", mtime=0),
             "time zone",
             2,
         ),
         (
             layout.PARKING,
-            gzip.compress(b"garage,observed_utc,vehicle_count\nNOWHERE,2014-09-01T00:00:00Z,3\n"),
+            gzip.compress(b"garage,observed_utc,vehicle_count\nNOWHERE,2014-09-01T00:00:00Z,3\n", mtime=0),
             "NOWHERE",
             None,
         ),
         (layout.PARKING, b"not packed", "gzip", 2),
         (
             layout.WEATHER,
-            gzip.compress(b"observed_local,temperature_c\n2014-08-01T00:00:00,warm\n"),
+            gzip.compress(b"observed_local,temperature_c\n2014-08-01T00:00:00,warm\n", mtime=0),
             "warm|wind",
             2,
         ),
