@@ -19,6 +19,8 @@ USUAL_MQTT_PORT = 1883
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 the city refused, 2 the words were wrong."""
     options = build_parser().parse_args(arguments)
+    # A city's files hold password hashes and secret readings: they are their owner's alone.
+    os.umask(0o077)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         return run(options)

@@ -1,7 +1,10 @@
 """city.toml: every fault names its place and the cure."""
 
+import os
+
 import pytest
 
+from cityloom.app.command_line import main
 from cityloom.app.configuration import parse_configuration, read_configuration, write_first
 from cityloom.kernel.errors import BadConfig
 
@@ -51,3 +54,15 @@ def test_write_first_never_overwrites_a_city(tmp_path):
     with pytest.raises(BadConfig, match="already"):
         write_first(path, name="New", time_zone="UTC", longitude=0, latitude=0, language="en")
     assert path.read_text() == "name = 'Old'"
+
+
+def test_init_makes_a_city_that_other_users_of_the_machine_cannot_read(tmp_path):
+    home = tmp_path / "town"
+    words = ["--name", "T", "--time-zone", "UTC", "--place", "1,2", "--language", "en"]
+    before = os.umask(0o022)
+    try:
+        assert main(["init", "--home", str(home), *words]) == 0
+    finally:
+        os.umask(before)
+    assert home.stat().st_mode & 0o077 == 0
+    assert (home / "city.toml").stat().st_mode & 0o077 == 0
