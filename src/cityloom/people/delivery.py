@@ -239,7 +239,7 @@ def _command(command_id: str, alarm: Alarm, channel: Channel, at: datetime, told
     attributes: dict[str, Instance] = {
         "command": prop(WARN),
         "refDevice": rel(channel.device),
-        "value": prop({**told, "severity": alarm.severity}),
+        "commandValue": prop({**told, "severity": alarm.severity}),
         "status": prop("wished", at=at),
         "dateIssued": prop(format_instant(at)),
         "basedOn": rel(alarm.id),

@@ -1,7 +1,7 @@
 """Wishes to the world: Commands that wait for their device, and what became of them.
 
-A Command is an Entity (type `Command`: refDevice, command, value, status, dateIssued, validTo), written by
-whoever may write. Its status goes from "wished" to "delivered" when the device has acknowledged it, to
+A Command is an Entity (type `Command`: refDevice, command, commandValue, status, dateIssued, validTo), written
+by whoever may write. Its status goes from "wished" to "delivered" when the device has acknowledged it, to
 "refused" when it cannot take it, or to "lapsed" when its time has passed. Delivered is not done: that the
 world has changed is believed when a reading says so.
 """
@@ -136,7 +136,7 @@ def read_wish(document: Document) -> Wish | None:
         id=document["id"],
         device_id=device.removeprefix(_DEVICE),
         command=command,
-        value=value_of(document, "value"),
+        value=value_of(document, "commandValue"),
         issued=str(value_of(document, "dateIssued", "")),
         valid_to=_instant(value_of(document, "validTo")),
     )

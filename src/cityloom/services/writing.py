@@ -175,7 +175,7 @@ class Writer:
             "because": json_value(self._reasons(fact.because, fact.device)),
         }
         if fact.value is not None:
-            attributes["value"] = prop(fact.value)
+            attributes["commandValue"] = prop(fact.value)
         if fact.until is not None:
             attributes["validTo"] = prop(format_instant(fact.until))
         self._documents[command_id] = entity("Command", command_id, attributes)

@@ -210,7 +210,7 @@ def command(number=1, device="farm-7", **more):
         f"urn:ngsi-ld:Command:{number}",
         {
             "command": prop("vent"),
-            "value": prop(number),
+            "commandValue": prop(number),
             "refDevice": rel(f"urn:ngsi-ld:Device:{device}"),
             "status": prop("wished"),
             **more,

@@ -108,7 +108,7 @@ async def raise_frost(broker, secrecy=InformationClass.INTERNAL, **changes):
 
 def code_to_device(broker) -> str:
     (command,) = [item for item in broker.of_type(CITY, "Command") if value_of(item, "refDevice") == DEVICE]
-    return value_of(command, "value")["confirm"]
+    return value_of(command, "commandValue")["confirm"]
 
 
 async def test_an_alert_is_delivered_by_each_channel_in_the_recipients_language(broker, deliveries):
@@ -121,7 +121,7 @@ async def test_an_alert_is_delivered_by_each_channel_in_the_recipients_language(
     assert value_of(broker.retrieve(CITY, page.id), "leadTime") == 3.0
     command = broker.retrieve(CITY, sent["device:siren-7"].command)
     assert value_of(command, "command") == "warn"
-    assert value_of(command, "value")["text"] == "Frost i nat"
+    assert value_of(command, "commandValue")["text"] == "Frost i nat"
     assert value_of(command, "validTo") == "2026-04-13T06:00:00Z"
 
 

@@ -23,7 +23,7 @@ def command(number=1, status="wished", **more):
             "command": prop("switch"),
             "refDevice": rel(DEVICE),
             "status": prop(status),
-            "value": prop("on"),
+            "commandValue": prop("on"),
             "dateIssued": prop("2014-08-01T12:00:00Z"),
             **more,
         },
