@@ -1,7 +1,7 @@
 """Wishes to the world: Commands that wait for their device, and what became of them.
 
-A Command is an Entity (type `Command`: refDevice, command, commandValue, status, dateIssued, validTo), written
-by whoever may write. Its status goes from "wished" to "delivered" when the device has acknowledged it, to
+A Command is an Entity (type `Command`: refDevice, command, commandValue, status, dateIssued, validTo), which
+whoever may write writes. Its status goes from "wished" to "delivered" when the device has acknowledged it, to
 "refused" when it cannot take it, or to "lapsed" when its time has passed. Delivered is not done: that the
 world has changed is believed when a reading says so.
 """
