@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cityloom.access.errors import NotSignedIn, PasswordChangeDue
 from cityloom.access.roles import PASSWORD_CHANGE_DUE, PERMISSIONS, roles_with
-from cityloom.kernel.actor import Actor, InformationClass
+from cityloom.kernel.actor import AS_A_ROOM, AS_THE_PLATFORM, Actor, InformationClass
 from cityloom.kernel.errors import BadConfig, NotAllowed
 
 #: Everybody, while authentication is off. Never the actor of a request from another machine.
@@ -12,7 +12,7 @@ OPEN_ACCESS = Actor(
     id="open-access",
     name="Open access",
     roles=frozenset({"open_access"}),
-    permissions=frozenset(PERMISSIONS),
+    permissions=frozenset(PERMISSIONS) | {AS_A_ROOM, AS_THE_PLATFORM},
     clearance=frozenset(InformationClass),
 )
 
@@ -57,7 +57,9 @@ def may_write(actor: Actor, *, classify: bool = False) -> Actor:
 
     The clearance stays what it is, so nobody reaches an entity that they may not see.
     """
-    more = {"entities:write", "entities:classify"} if classify else {"entities:write"}
+    more = {"entities:write", AS_A_ROOM, AS_THE_PLATFORM}
+    if classify:
+        more.add("entities:classify")
     return Actor(actor.id, actor.name, actor.roles, actor.permissions | more, actor.clearance)
 
 

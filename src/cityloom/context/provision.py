@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from cityloom.access.ownership import check_write
 from cityloom.context.classes import ClassPolicy
 from cityloom.context.revision import Revision, revise
 from cityloom.context.state import CurrentState
@@ -79,6 +80,7 @@ class Provision:
             raise AlreadyExists(
                 f"{entity_id} exists already", hint="Choose another id, or update it.", where="id"
             )
+        check_write(request.actor, None, document)
         chosen = self._class_of_new(request.actor, document, information_class)
         millis, now = _instant()
         created = merge.stamp(document, now)
@@ -157,6 +159,7 @@ class Provision:
         """An Entity gone. Raises ResourceNotFound."""
         standing = self._writable(request, entity_id)
         old = orjson.loads(standing.document)
+        check_write(request.actor, old, None)
         return self._revise(
             request,
             ChangeKind.DELETED,
@@ -200,7 +203,9 @@ class Provision:
     ) -> Revision:
         standing = self._writable(request, entity_id)
         millis, now = _instant()
-        new, names = merging(orjson.loads(standing.document), now)
+        old = orjson.loads(standing.document)
+        new, names = merging(old, now)
+        check_write(request.actor, old, new)
         information_class = self._class_of_changed(request.actor, standing, new)
         return self._revise(request, ChangeKind.UPDATED, new, names, information_class, standing, millis)
 

@@ -42,6 +42,11 @@ class Actor(msgspec.Struct, frozen=True):
         return information_class in self.clearance
 
 
+#: Held by no role. The rooms have them while they write, everybody has them under open access:
+#: to write what belongs to a room (`access.ownership`), and to say where things come from.
+AS_A_ROOM = "entities:as-a-room"
+AS_THE_PLATFORM = "entities:as-the-platform"
+
 #: A visitor who has not signed in: sees what is open, writes nothing but what a form lets in.
 ANONYMOUS = Actor(id="anonymous", name="Visitor", roles=frozenset({"anonymous"}))
 
@@ -50,6 +55,8 @@ CITY = Actor(
     id="city",
     name="City",
     roles=frozenset({"city"}),
-    permissions=frozenset({"entities:read", "entities:write", "entities:classify"}),
+    permissions=frozenset(
+        {"entities:read", "entities:write", "entities:classify", AS_A_ROOM, AS_THE_PLATFORM}
+    ),
     clearance=frozenset(InformationClass),
 )

@@ -13,6 +13,7 @@ import msgspec
 
 from cityloom.access.audit import AuditLog
 from cityloom.access.authority import require
+from cityloom.access.ownership import OWNED_TYPES, PROVENANCE
 from cityloom.context.broker import Broker
 from cityloom.kernel.actor import CITY, Actor
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
@@ -295,8 +296,14 @@ def _check_profile(profile: Profile) -> None:
             hint=f"Write a URN such as urn:ngsi-ld:{profile.entity_type}:farm-7.",
             where="profile.entity_id",
         )
+    if profile.entity_type != "Device" and profile.entity_type in OWNED_TYPES:
+        raise BadInput(
+            f"A device does not report on the type {profile.entity_type}",
+            hint="Such entities belong to a room of the city; choose a type that is measured.",
+            where="profile.entity_type",
+        )
     for field, measure in profile.measures.items():
-        if not _TYPE.fullmatch(measure.attribute):
+        if not _TYPE.fullmatch(measure.attribute) or measure.attribute in PROVENANCE:
             raise BadInput(
                 f"{measure.attribute[:70]!r} cannot be an attribute",
                 hint="Use the name in the data model, such as temperature.",

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from cityloom.access.ownership import PROVENANCE
 from cityloom.kernel.errors import BadConfig, BadInput
 from cityloom.kernel.time import format_instant, from_millis, parse_instant
 from cityloom.ngsild.model import Document, Instance
@@ -28,7 +29,7 @@ _LONGEST_TEXT = 2_000
 #: Numbers from here on are milliseconds, smaller ones seconds: 1e11 s is the year 5138.
 _MILLISECONDS_FROM = 1e11
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
-_ALWAYS_LEFT_OUT = frozenset({"id", "type"})
+_ALWAYS_LEFT_OUT = frozenset({"id", "type", "refDevice"}) | PROVENANCE
 
 #: A path into nested JSON; most have one step.
 Path = tuple[str, ...]
@@ -90,7 +91,7 @@ def read_measure(meaning: object, where: str) -> Measure:
         measure = msgspec.convert(said, Measure)
     except msgspec.ValidationError as error:
         raise BadConfig(str(error), hint=hint, where=where) from None
-    if not _NAME.fullmatch(measure.attribute):
+    if not _NAME.fullmatch(measure.attribute) or measure.attribute in _ALWAYS_LEFT_OUT:
         raise BadConfig(f"{measure.attribute!r} cannot be an attribute", hint=hint, where=where)
     return measure
 
@@ -218,6 +219,12 @@ def _check_value(value: Any, where: str) -> None:
 def _instant(data: dict[str, Any], path: Path, place: str) -> datetime:
     value = dig(data, path)
     where = place + ".".join(path)
+    if value is None:
+        raise BadInput(
+            "The reading does not say when it was taken",
+            hint="Send the field with the time, or name none: then the time of receipt counts.",
+            where=where,
+        )
     if isinstance(value, bool) or not isinstance(value, int | float):
         return parse_instant(value, where=where)
     return epoch_instant(value, where=where)

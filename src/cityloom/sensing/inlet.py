@@ -12,7 +12,7 @@ import msgspec
 import orjson
 
 from cityloom.context.broker import Broker
-from cityloom.kernel.actor import Actor, InformationClass
+from cityloom.kernel.actor import AS_THE_PLATFORM, Actor, InformationClass
 from cityloom.kernel.errors import BrokenPlugin, CityError, NotAllowed, NotReady
 from cityloom.kernel.time import Clock
 from cityloom.ngsild.model import Document
@@ -67,7 +67,8 @@ class CityInlet:
             id=f"connector:{connector_id}",
             name=connector_id,
             roles=frozenset({"connector"}),
-            permissions=frozenset({"entities:write", "entities:classify"}),
+            # It says where readings come from. Of what belongs to rooms it writes devices alone.
+            permissions=frozenset({"entities:write", "entities:classify", "devices:admit", AS_THE_PLATFORM}),
             clearance=frozenset(InformationClass),
         )
 

@@ -4,6 +4,7 @@ import pytest
 
 from cityloom.access.authority import OPEN_ACCESS, check_open_access, may_write, require
 from cityloom.access.errors import NotSignedIn
+from cityloom.access.ownership import OWNED_TYPES
 from cityloom.access.roles import (
     PERMISSIONS,
     ROLES,
@@ -13,7 +14,7 @@ from cityloom.access.roles import (
     permissions_of,
     roles_with,
 )
-from cityloom.kernel.actor import ANONYMOUS, Actor, InformationClass
+from cityloom.kernel.actor import ANONYMOUS, AS_A_ROOM, AS_THE_PLATFORM, Actor, InformationClass
 from cityloom.kernel.errors import BadConfig, BadInput, NotAllowed
 
 OPEN, INTERNAL, SECURITY = InformationClass
@@ -88,13 +89,13 @@ def test_may_write_adds_writing_and_no_clearance():
     operator = Actor(id="person:1", permissions=frozenset({"alerts:handle"}))
     writing = may_write(operator)
     assert writing.id == "person:1"
-    assert writing.permissions == {"alerts:handle", "entities:write"}
+    assert writing.permissions == {"alerts:handle", "entities:write", AS_A_ROOM, AS_THE_PLATFORM}
     assert writing.clearance == operator.clearance
     assert may_write(operator, classify=True).may("entities:classify")
 
 
 def test_open_access_may_do_everything():
-    assert OPEN_ACCESS.permissions == PERMISSIONS.keys()
+    assert OPEN_ACCESS.permissions == PERMISSIONS.keys() | {AS_A_ROOM, AS_THE_PLATFORM}
     assert OPEN_ACCESS.clearance == frozenset(InformationClass)
 
 
@@ -104,6 +105,15 @@ def test_open_access_is_served_on_loopback_alone():
     for host in ("0.0.0.0", "::", "192.0.2.1", ""):
         with pytest.raises(BadConfig, match="not served"):
             check_open_access(host)
+
+
+def test_no_role_may_write_as_a_room_or_as_the_platform():
+    assert not {AS_A_ROOM, AS_THE_PLATFORM} & permissions_of(ROLES)
+    assert not {AS_A_ROOM, AS_THE_PLATFORM} & PERMISSIONS.keys()
+
+
+def test_what_belongs_to_rooms_takes_permissions_that_exist():
+    assert all(set(needed) <= PERMISSIONS.keys() and needed for needed in OWNED_TYPES.values())
 
 
 def test_session_only_permissions_exist():

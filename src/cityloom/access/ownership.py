@@ -1,0 +1,110 @@
+"""What belongs to the rooms of the city: who else may write it, and what nobody else may say.
+
+The permission `entities:write` is for facts about the world. An alert's status, a verified indicator or the
+evidence of a decision are not facts about the world but acts of the city: they are written by the room that
+checks them, or over NGSI-LD by somebody who has that room's permission as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from cityloom.kernel.actor import AS_A_ROOM, AS_THE_PLATFORM, Actor
+from cityloom.kernel.errors import NotAllowed
+
+#: By type: all the permissions that writing such Entities takes, beside `entities:write`.
+OWNED_TYPES: Mapping[str, tuple[str, ...]] = {
+    "Alert": ("alerts:handle",),
+    "WarningDelivery": ("alerts:handle",),
+    "WarningRecipient": ("alerts:handle",),
+    "Notice": ("notices:publish",),
+    "CitizenReport": ("reports:answer",),
+    "CitizenReply": ("reports:answer",),
+    "Initiative": ("initiatives:edit",),
+    # To enter a value and to verify it are two people's work: who writes it whole must be let do both.
+    "KeyPerformanceIndicator": ("indicators:enter", "indicators:verify"),
+    "Device": ("devices:admit",),
+    "Command": ("connectors:manage",),
+}
+
+#: Says how a value came about; given when an Entity is created, and the platform's from then on.
+ORIGIN = "dataOrigin"
+#: What a decision or a number rests on: the platform's alone.
+EVIDENCE = frozenset({"because", "outcomeBecause"})
+#: All of that.
+PROVENANCE = EVIDENCE | {ORIGIN}
+#: Datasets that only the platform fills: what its services estimate, and why.
+PLATFORM_DATASETS = ("urn:ngsi-ld:Dataset:forecast:", "urn:ngsi-ld:Dataset:service:")
+
+_Document = Mapping[str, Any]
+
+
+def check_write(actor: Actor, old: _Document | None, new: _Document | None) -> None:
+    """Raise NotAllowed when an Entity may not become `new` by this actor's hand.
+
+    `old` is None for one that is created, `new` for one that is deleted.
+    """
+    if not actor.may(AS_A_ROOM):
+        for document in (old, new):
+            if document is not None:
+                _check_types(actor, document["type"])
+    if new is not None and not actor.may(AS_THE_PLATFORM):
+        _check_provenance(actor, old, new)
+
+
+def _check_types(actor: Actor, types: Iterable[str]) -> None:
+    for name in types:
+        for permission in OWNED_TYPES.get(name, ()):
+            if not actor.may(permission):
+                raise NotAllowed(
+                    f"{actor.name or actor.id} may not write entities of the type {name}",
+                    hint=f"They belong to a room of the city; it takes the permission {permission}.",
+                    where="type",
+                )
+
+
+def _check_provenance(actor: Actor, old: _Document | None, new: _Document) -> None:
+    before: Mapping[str, Any] = {} if old is None else old["attrs"]
+    after: Mapping[str, Any] = new["attrs"]
+    if old is not None and _said(before.get(ORIGIN, ())) != _said(after.get(ORIGIN, ())):
+        raise _refusal(actor, ORIGIN, "an entity keeps the origin that it was created with")
+    for name in EVIDENCE:
+        if _said(before.get(name, ())) != _said(after.get(name, ())):
+            raise _refusal(actor, name, "evidence is written by whoever decided")
+    standing, said = _kept(before), _kept(after)
+    for kept in standing:
+        if kept not in said:
+            raise _refusal(actor, kept[0], "what the platform has estimated or marked stays so")
+    for kept in said:
+        # A new value may come with a badge of its own; it may not come as the platform's.
+        if kept[2] is not None and kept not in standing:
+            raise _refusal(actor, kept[0], "only the platform writes this dataset")
+
+
+def _kept(attributes: Mapping[str, Any]) -> list[tuple[str, str | None, Any, Any]]:
+    """What others must leave: name, dataset, the platform's whole instance or None, and its badge."""
+    found = []
+    for name, items in attributes.items():
+        for item in items:
+            dataset = item.get("datasetId")
+            ours = dataset is not None and str(dataset).startswith(PLATFORM_DATASETS)
+            badge = item["attrs"].get(ORIGIN) if "attrs" in item else None
+            if ours or badge:
+                found.append((name, dataset, _said(item) if ours else None, _said(badge)))
+    return found
+
+
+def _said(part: Any) -> Any:
+    """A part of a document without the system's times."""
+    if isinstance(part, Mapping):
+        return {name: _said(one) for name, one in part.items() if name not in ("createdAt", "modifiedAt")}
+    return [_said(one) for one in part] if isinstance(part, list | tuple) else part
+
+
+def _refusal(actor: Actor, name: str, reason: str) -> NotAllowed:
+    return NotAllowed(
+        f"{actor.name or actor.id} may not write {name} here: {reason}",
+        hint="Leave it as it stands; the platform keeps where things come from.",
+        where=name,
+    )
