@@ -11,6 +11,7 @@ import textwrap
 from pathlib import Path
 
 import duckdb
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -284,7 +285,7 @@ def test_raw_takes_half_open_intervals_by_either_time(store):
 
 
 def test_raw_takes_only_what_was_observed_where_asked(store):
-    unobserved = number(2, START + 1)._replace(observed=False)
+    unobserved = msgspec.structs.replace(number(2, START + 1), observed=False)
     store.record([news(1, number(1)), news(2, unobserved)], through=2)
     assert everything(store).observed.tolist() == [True, False]
     assert values(everything(store, observed=True)) == [1]
@@ -397,7 +398,7 @@ def test_aggregate_leaves_corrected_readings_out(store):
 
 
 def test_statistics_tell_count_first_and_last(store):
-    unobserved = number(9, START + MINUTE)._replace(observed=False)
+    unobserved = msgspec.structs.replace(number(9, START + MINUTE), observed=False)
     store.record([news(1, number(1)), news(2, unobserved), news(3, number(3, START + 2 * MINUTE))], through=3)
     (found,) = store.statistics(np.array([1]))
     assert (found.series, found.count, found.observed) == (1, 3, 2)

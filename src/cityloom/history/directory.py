@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
 
 import msgspec
 
@@ -25,7 +24,7 @@ from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import ChangeKind
 
 
-class Row(NamedTuple):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """A reading as the store keeps it."""
 
     series: int
@@ -40,6 +39,8 @@ class Row(NamedTuple):
 
 #: The newest value of a series: at, kind, number, text.
 Newest = tuple[int, ValueKind, float | None, str | None]
+#: The parts of a SeriesKey, which it costs a third to put together plain.
+_Key = tuple[str, str, str, str, str, str]
 #: What the series of an Entity follow: its types and its class.
 Standing = tuple[tuple[str, ...], InformationClass]
 
@@ -66,10 +67,12 @@ class SeriesDirectory:
         self._newest_of = newest_of
         self._newest: dict[int, Newest | None] = {}
         self._by_id: dict[int, Series] = {}
-        self._live: dict[SeriesKey, int] = {}
+        self._live: dict[_Key, int] = {}
         self._by_entity: dict[tuple[str, str], list[int]] = {}
         #: Series of one attribute instance: more than one where its unit or its type changed.
         self._by_instance: dict[tuple[str, ...], list[int]] = {}
+        #: Those of them that share their attribute instance with another.
+        self._siblings: dict[int, list[int]] = {}
         #: Types and class of Entities as their live series have them.
         self._standing: dict[tuple[str, str], Standing] = {}
         self._by_type: dict[tuple[str, str], set[int]] = {}
@@ -142,6 +145,7 @@ class SeriesDirectory:
                     del self._live[gone.key]
                 self._by_entity[gone.key.tenant, gone.key.entity_id].remove(number)
                 self._by_instance[gone.key[:4]].remove(number)
+                self._siblings.pop(number, None)
                 for name in gone.types:
                     self._by_type[gone.key.tenant, name].discard(number)
 
@@ -153,15 +157,19 @@ class SeriesDirectory:
         """Ids of the series of an Entity, retired ones too."""
         return self._by_entity.get((tenant, entity_id), [])
 
-    def of_instance(self, key: SeriesKey) -> list[int]:
+    def of_instance(self, key: _Key) -> list[int]:
         """Ids of the series of the same attribute instance in any unit."""
         return self._by_instance.get(key[:4], [])
+
+    def siblings(self, number: int) -> Sequence[int]:
+        """Ids of all series of the same attribute instance; none for a series that is alone, as most are."""
+        return self._siblings.get(number, ())
 
     def standing(self, tenant: str, entity_id: str) -> Standing | None:
         """What an Entity's series were last told of its types and class."""
         return self._standing.get((tenant, entity_id))
 
-    def live(self, key: SeriesKey) -> int | None:
+    def live(self, key: _Key) -> int | None:
         """The id of the series that takes readings of this key now."""
         return self._live.get(key)
 
@@ -204,7 +212,10 @@ class SeriesDirectory:
         tenant = one.key.tenant
         if known is None:
             self._by_entity.setdefault((tenant, one.key.entity_id), []).append(one.id)
-            self._by_instance.setdefault(one.key[:4], []).append(one.id)
+            together = self._by_instance.setdefault(one.key[:4], [])
+            together.append(one.id)
+            if len(together) > 1:
+                self._siblings.update(dict.fromkeys(together, together))
         elif known.types != one.types:
             for name in known.types:
                 self._by_type[tenant, name].discard(one.id)
@@ -225,7 +236,7 @@ class _Planner:
         self.plan = Plan()
         self._directory = directory
         self._next_id = directory.next_id
-        self._live: dict[SeriesKey, int | None] = {}
+        self._live: dict[_Key, int | None] = {}
         self._added: dict[tuple[str, str], list[int]] = {}
         self._instances: dict[tuple[str, ...], list[int]] = {}
 
@@ -276,11 +287,13 @@ class _Planner:
         target[one.id] = one
         self._live[one.key] = None if one.retired else one.id
 
-    def _live_id(self, key: SeriesKey) -> int | None:
-        return self._live[key] if key in self._live else self._directory.live(key)
+    def _live_id(self, key: _Key) -> int | None:
+        if self._live and key in self._live:
+            return self._live[key]
+        return self._directory.live(key)
 
     def _place(self, news: EntityNews, reading: NewReading) -> None:
-        key = SeriesKey(
+        key = (
             news.tenant,
             news.entity_id,
             reading.attribute,
@@ -288,21 +301,23 @@ class _Planner:
             reading.attribute_type,
             reading.unit_code,
         )
+        plan, at = self.plan, reading.at
         number = self._live_id(key) or self._create(news, key)
-        newest = self.plan.newest.get(number) or self._directory.newest(number)
-        said: Newest = reading[4:8]
+        newest = plan.newest.get(number) or self._directory.newest(number)
+        said: Newest = (at, reading.kind, reading.number, reading.text)
         if newest == said:
             return  # told again, unchanged
-        self.plan.rows.append(Row(number, *said, news.sequence, news.recorded_at, reading.observed))
-        if newest is None or reading.at > newest[0]:
-            self.plan.newest[number] = said
+        plan.rows.append(Row(number, *said, news.sequence, news.recorded_at, reading.observed))
+        if newest is None or at > newest[0]:
+            plan.newest[number] = said
         else:
-            self.plan.late.append((number, reading.at, news.sequence))
-            if reading.at == newest[0]:
-                self.plan.newest[number] = said
-        self._supersede_other_units(news, key, number, reading.at)
+            plan.late.append((number, at, news.sequence))
+            if at == newest[0]:
+                plan.newest[number] = said
+        if self._instances or self._directory.siblings(number):
+            self._supersede_other_units(news, key, number, at)
 
-    def _supersede_other_units(self, news: EntityNews, key: SeriesKey, number: int, at: int) -> None:
+    def _supersede_other_units(self, news: EntityNews, key: _Key, number: int, at: int) -> None:
         """A reading sent again in another unit replaces the one in the wrong unit."""
         siblings = (*self._directory.of_instance(key), *self._instances.get(key[:4], ()))
         for other in siblings:
@@ -310,7 +325,8 @@ class _Planner:
             if other != number and newest is not None and at <= newest[0]:
                 self.plan.late.append((other, at, news.sequence))
 
-    def _create(self, news: EntityNews, key: SeriesKey) -> int:
+    def _create(self, news: EntityNews, parts: _Key) -> int:
+        key = SeriesKey(*parts)
         number = self._next_id
         self._next_id += 1
         self.plan.created[number] = Series(number, key, news.types, news.information_class)

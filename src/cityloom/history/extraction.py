@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -11,90 +11,104 @@ from cityloom.history.model import EntityNews, NewReading, ValueKind
 from cityloom.kernel.change import Change, ChangeKind
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import parse_instant, to_millis
-from cityloom.ngsild.model import Instance, content
 
 #: A value longer than this as text is a document, not a reading; it stays in the feed's state alone.
 LONGEST_TEXT = 4096
 #: Whole numbers up to here are exact as floating point numbers.
 _EXACT = 2**53
 
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_NUMBER, _INTEGER, _BOOLEAN, _TEXT, _JSON = ValueKind
+
+
+class _Instance(msgspec.Struct, rename="camel", gc=False):
+    """What history reads of an attribute instance; the other members are not even taken apart."""
+
+    type: str
+    value: Any = None
+    object: Any = None
+    observed_at: Any = None
+    modified_at: Any = None
+    unit_code: Any = None
+    dataset_id: Any = None
+
+
+class _Document(msgspec.Struct, gc=False):
+    attrs: dict[str, list[_Instance]]
+
+
+_decode = msgspec.json.Decoder(_Document).decode
 
 
 def news_of(change: Change) -> EntityNews:
     """What a change means to history. Only attributes that the change names become readings."""
-    readings: tuple[NewReading, ...] = ()
+    readings: list[NewReading] = []
     if change.kind is not ChangeKind.DELETED and change.attributes:
-        attributes = _decode(change.document).get("attrs", {})
-        readings = tuple(
-            reading
-            for name in change.attributes
-            for instance in attributes.get(name, ())
-            for reading in _readings_of(name, instance, change.at_millis)
-        )
+        attributes = _decode(change.document).attrs
+        for name in change.attributes:
+            for instance in attributes.get(name, ()):
+                reading = _reading_of(name, instance, change.at_millis)
+                if reading is not None:
+                    readings.append(reading)
     return EntityNews(
-        sequence=change.sequence,
-        tenant=change.tenant,
-        entity_id=change.entity_id,
-        types=change.types,
-        kind=change.kind,
-        information_class=change.information_class,
-        recorded_at=change.at_millis,
-        readings=readings,
+        change.sequence,
+        change.tenant,
+        change.entity_id,
+        change.types,
+        change.kind,
+        change.information_class,
+        change.at_millis,
+        tuple(readings),
     )
 
 
-def _readings_of(name: str, instance: Instance, at_millis: int) -> Iterator[NewReading]:
-    kept = _kept(instance)
+def _reading_of(name: str, instance: _Instance, at_millis: int) -> NewReading | None:
+    """The instance as a reading; None for what is not kept."""
+    kind = instance.type
+    value = instance.object if kind == "Relationship" else instance.value
+    if kind not in ("Property", "Relationship") and not _is_point(kind, value):
+        return None
+    kept = stored_form(value)
     if kept is None:
-        return
-    kind, number, text = kept
-    yield NewReading(
-        attribute=name,
-        dataset=instance.get("datasetId", ""),
-        attribute_type=instance["type"],
-        unit_code=instance.get("unitCode", ""),
-        at=_instant_of(instance, at_millis),
-        observed="observedAt" in instance,
-        kind=kind,
-        number=number,
-        text=text,
+        return None
+    # observedAt; else when the instance was written, which an instance left as it was keeps.
+    observed = instance.observed_at is not None
+    said = instance.observed_at if observed else instance.modified_at
+    at = _millis_of(said) if isinstance(said, str) else None
+    return NewReading(
+        name,
+        instance.dataset_id or "",
+        kind,
+        instance.unit_code or "",
+        at_millis if at is None else at,
+        *kept,
+        observed,
     )
 
 
-def _kept(instance: Instance) -> tuple[ValueKind, float | None, str | None] | None:
-    """The value in its stored form; None for what is not kept."""
-    kind = instance["type"]
-    if kind not in ("Property", "Relationship", "GeoProperty"):
-        return None
-    value = content(instance)
-    if kind == "GeoProperty" and (not isinstance(value, dict) or value.get("type") != "Point"):
-        return None
-    return stored_form(value)
+def _is_point(kind: str, value: Any) -> bool:
+    return kind == "GeoProperty" and isinstance(value, dict) and value.get("type") == "Point"
 
 
 def stored_form(value: Any) -> tuple[ValueKind, float | None, str | None] | None:
     """Kind, number and text of a JSON value; None for null and for what is too long."""
-    if isinstance(value, bool):
-        return ValueKind.BOOLEAN, float(value), None
-    if isinstance(value, int) and -_EXACT <= value <= _EXACT:
-        return ValueKind.INTEGER, float(value), None
     if isinstance(value, float):
-        return ValueKind.NUMBER, value, None
+        return _NUMBER, value, None
+    if isinstance(value, bool):
+        return _BOOLEAN, float(value), None
+    if isinstance(value, int) and -_EXACT <= value <= _EXACT:
+        return _INTEGER, float(value), None
     if isinstance(value, str):
-        return (ValueKind.TEXT, None, value) if len(value) <= LONGEST_TEXT else None
+        return (_TEXT, None, value) if len(value) <= LONGEST_TEXT else None
     if value is None:
         return None
     text = msgspec.json.encode(value).decode()
-    return (ValueKind.JSON, None, text) if len(text) <= LONGEST_TEXT else None
+    return (_JSON, None, text) if len(text) <= LONGEST_TEXT else None
 
 
-def _instant_of(instance: Instance, at_millis: int) -> int:
-    """observedAt; else when the instance was written, which an instance left as it was keeps."""
-    for member in ("observedAt", "modifiedAt"):
-        if member in instance:
-            try:
-                return to_millis(parse_instant(instance[member], where=member))
-            except BadInput:  # an instant of the calendar's edge; the change's own is as good
-                break
-    return at_millis
+@lru_cache(maxsize=4096)
+def _millis_of(instant: str) -> int | None:
+    """An instant in milliseconds; readings that come together often share theirs."""
+    try:
+        return to_millis(parse_instant(instant, where="observedAt"))
+    except BadInput:  # an instant of the calendar's edge; the change's own is as good
+        return None

@@ -40,7 +40,7 @@ class SeriesKey(NamedTuple):
     unit_code: str
 
 
-class Series(msgspec.Struct, frozen=True):
+class Series(msgspec.Struct, frozen=True, gc=False):
     """One remembered series. `retired` means that its Entity was deleted."""
 
     id: int
@@ -50,7 +50,7 @@ class Series(msgspec.Struct, frozen=True):
     retired: bool = False
 
 
-class NewReading(NamedTuple):
+class NewReading(msgspec.Struct, frozen=True, gc=False):
     """One attribute instance as a change brought it."""
 
     attribute: str
@@ -66,7 +66,7 @@ class NewReading(NamedTuple):
     observed: bool = True
 
 
-class EntityNews(msgspec.Struct, frozen=True):
+class EntityNews(msgspec.Struct, frozen=True, gc=False):
     """What one change of the feed means to history."""
 
     sequence: int

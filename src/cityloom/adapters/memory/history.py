@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -165,7 +166,9 @@ def _time(row: Row, window: Window) -> int:
 def _columns(rows: list[Row]) -> Readings:
     if not rows:
         return no_readings()
-    series, at, kind, number, text, sequence, recorded_at, observed = zip(*rows, strict=True)
+    series, at, kind, number, text, sequence, recorded_at, observed = zip(
+        *map(msgspec.structs.astuple, rows), strict=True
+    )
     texts = np.empty(len(rows), object)
     texts[:] = text
     return Readings(
