@@ -21,6 +21,7 @@ from cityloom.web.identity import Identify
 from cityloom.web.languages import noted as n
 from cityloom.web.limits import BodyLimits, LimitBodies
 from cityloom.web.live import Live
+from cityloom.web.loopback import LoopbackNamesAlone
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
 from cityloom.web.ngsild.routes import routes as api_routes
 from cityloom.web.pages.every import every_page
@@ -53,6 +54,7 @@ class Site:
             ],
             middleware=[
                 Middleware(SecureHeaders, tiles=rooms.city.tiles),
+                *([Middleware(LoopbackNamesAlone)] if rooms.access.open_access else []),
                 Middleware(GZipMiddleware, minimum_size=_WORTH_PACKING, compresslevel=5),
                 Middleware(LimitBodies, limits=limits or BodyLimits()),
                 Middleware(Identify, access=rooms.access),

@@ -212,8 +212,8 @@ async def test_cookies_are_out_of_reach_of_scripts_and_other_sites(visitor):
 async def test_open_access_says_so_loudly_on_every_page(small_city_class, reader_class):
     city = await small_city_class(open_access=True, frameworks=()).start()
     try:
-        from_anywhere = await reader_class(city).text("/about")
-        assert "Open access: authentication is off" in from_anywhere
+        shown = await reader_class(city).get("/about", host="localhost")
+        assert "Open access: authentication is off" in shown.text
     finally:
         await city.stop()
 
