@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 CITY ?=
 HOME_DIR ?= .cityloom/demo
+PREFIX ?= /opt/cityloom
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web demo test test-fast browser check fix translations docs lock clean
+.PHONY: help setup web demo install test test-fast browser check fix translations docs lock clean
 
 help: ## what can be made
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "CityLoom needs Python 3.11 or newer: make PYTHON=python3.11 …")'
@@ -37,6 +38,9 @@ web: src/cityloom/web/static/built/.done ## the map, the charts and the live til
 
 demo: $(VENV)/.run web ## a living demo city: make demo [CITY=aarhus|loomby] [HOME_DIR=…]
 	@$(BIN)/cityloom demo $(CITY) --home $(HOME_DIR)
+
+install: $(VENV)/.run web ## CityLoom alone, for a machine that runs a city: make install PREFIX=/opt/cityloom
+	UV_PROJECT_ENVIRONMENT=$(abspath $(PREFIX)) $(UV) sync --quiet --frozen --no-editable --reinstall-package cityloom --python $(PYTHON)
 
 browser: $(VENV)/.dev ## Chromium for the browser tests, where it is missing
 	@$(BIN)/python tests/browser/install_chromium.py

@@ -155,7 +155,7 @@ def _follow(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _new(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser("new", help="write a plugin that already passes its tests")
-    parser.add_argument("kind", choices=("service", "connector", "framework"))
+    parser.add_argument("kind", choices=("service", "connector", "framework"), help="what to write")
     parser.add_argument("name", help="its id: lower case letters, digits, underscores")
     parser.add_argument("--into", type=Path, default=Path.cwd(), metavar="DIR", help="folder to write it in")
     parser.set_defaults(run=commands.new)
@@ -171,7 +171,7 @@ def _account(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser = verbs.add_parser(
         "account", help="accounts of a city that is not running: create, or reset a password"
     )
-    parser.add_argument("action", choices=("create", "reset", "list"))
+    parser.add_argument("action", choices=("create", "reset", "list"), help="what to do")
     parser.add_argument("name", nargs="?", default="", help="sign-in name")
     parser.add_argument("--role", action="append", default=[], help="a role; may be given several times")
     _home(parser)

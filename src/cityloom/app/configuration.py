@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ LANGUAGES = ("en", "da")
 class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the city lies: a centre and bounds in WGS 84 decimal degrees."""
 
+    #: East is positive, -180 to 180.
     longitude: float = 0.0
+    #: North is positive, -90 to 90.
     latitude: float = 0.0
     #: west, south, east, north; reports from outside are refused. Empty: anywhere.
     bounds: tuple[float, ...] = ()
@@ -28,16 +31,22 @@ class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Figures that indicators divide by, with where they come from."""
 
+    #: How many people live here. Indicators for each inhabitant wait until it is told.
     inhabitants: int | None = None
+    #: How many households there are.
     households: int | None = None
+    #: Where the figures come from, and of which year they are.
     source: str = ""
 
 
 class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """The platform's own MQTT listener."""
 
+    #: Whether the city listens at all.
     enabled: bool = True
+    #: The listener's certificate with its chain, a PEM file; empty: no TLS.
     tls_certificate: str = ""
+    #: The certificate's private key, a PEM file.
     tls_key: str = ""
     #: Certificate authority of the devices' certificates; empty: tokens alone.
     client_authority: str = ""
@@ -46,37 +55,54 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="keba
 class Classes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which information class a new Entity gets: by its type, else the default."""
 
+    #: open (everybody), internal (staff) or security (command and control).
     default: str = "open"
+    #: The class by the Entity's type: { Device = "internal" }.
     types: dict[str, str] = {}
 
 
 class Contexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """From where user @contexts may be fetched: prefixes of https URLs."""
 
+    #: An address is fetched when it begins with one of these. Empty: none is fetched.
     allow: tuple[str, ...] = ()
 
 
 class Map(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The background of the map. Without `tiles` the roads of the data itself are drawn."""
 
+    #: Template of raster tiles, such as https://tiles.example/{z}/{x}/{y}.png.
     tiles: str = ""
+    #: Whom to thank for the tiles; stands on the map.
     attribution: str = ""
 
 
 class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """A whole `city.toml`. Every member has a default, so an empty file is a valid city."""
 
+    #: Stands on every page.
     name: str = "My city"
+    #: A name of the time zone database: days and hours on pages, and the city's calendar, are in it.
     time_zone: str = "UTC"
+    #: Languages of the pages, the first for whoever asks for none of them.
     languages: tuple[str, ...] = ("en",)
+    #: Where the city lies.
     place: Place = Place()
+    #: How many people live in it.
     population: Population = Population()
     #: Other figures that indicators divide by, such as major_streets_km.
     figures: dict[str, float] = {}
+    #: Who may see what is new.
     classes: Classes = Classes()
+    #: From where @contexts may be fetched.
     contexts: Contexts = Contexts()
+    #: The listener for devices.
     mqtt: Mqtt = Mqtt()
+    #: The background of the map.
     map: Map = Map()
+    #: Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. One on
+    #: this machine (127.0.0.1) always is.
+    proxies: tuple[str, ...] = ()
     #: Connectors by the plugin's id, each with its settings.
     connectors: dict[str, dict[str, Any]] = {}
     #: City services by the plugin's id, each with its settings.
@@ -154,6 +180,11 @@ def _check_meaning(configuration: Configuration, where: str) -> None:
             raise wrong(
                 "languages", f"{language!r} is not translated yet", f"Choose of {', '.join(LANGUAGES)}."
             )
+    for proxy in configuration.proxies:
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError as error:
+            raise wrong("proxies", str(error), "Write 192.0.2.7, or a network such as 10.0.0.0/8.") from None
     for key, label in {"default": configuration.classes.default, **configuration.classes.types}.items():
         class_of(label, where=f"{where}: classes.{key}")
     _check_place(configuration.place, wrong)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
+from starlette.routing import Route
 
 from cityloom.access.roles import PERMISSIONS, ROLES
 from cityloom.app import configuration
 from cityloom.app.command_line import build_parser
-from cityloom.app.plugins import KINDS, find_plugins
+from cityloom.app.plugins import KINDS, Plugin, find_plugins
 from cityloom.kernel import errors
-from cityloom.web.errors import told
+from cityloom.web.desk import Desk
+from cityloom.web.errors import INTERNAL, TABLE, told
 from cityloom.web.ngsild.routes import OPERATIONS
+from cityloom.web.pages.every import every_page
 
 _WRITTEN = "<!-- Written from the code by `make docs`. -->\n\n"
 
@@ -76,23 +81,15 @@ def _option(item: argparse.Action) -> str:
 def _configuration() -> Iterator[str]:
     yield from ("# city.toml", "", "Every member has a default, so an empty file is a valid city.", "")
     yield from _members(configuration.Configuration, "")
-    tables = ("place", "population", "classes", "contexts", "mqtt", "map")
-    kinds: tuple[type[msgspec.Struct], ...] = (
-        configuration.Place,
-        configuration.Population,
-        configuration.Classes,
-        configuration.Contexts,
-        configuration.Mqtt,
-        configuration.Map,
-    )
-    for name, kind in zip(tables, kinds, strict=True):
-        yield from (f"## [{name}]", "", inspect.getdoc(kind) or "", "")
-        yield from _members(kind, f"{name}.")
+    for field in msgspec.structs.fields(configuration.Configuration):
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            yield from (f"## [{field.encode_name}]", "", inspect.getdoc(field.type) or "", "")
+            yield from _members(field.type, f"{field.encode_name}.")
     yield from (
         "## [connectors.NAME] and [services.NAME]",
         "",
-        "One table for each plugin that is to run, with its settings. A connector may run twice under two "
-        'names: `[connectors.north]` with `plugin = "mqtt_bridge"`.',
+        "One table for each plugin that is to run, with [its settings](plugins.md). A connector may run "
+        'twice under two names: `[connectors.north]` with `plugin = "mqtt_bridge"`.',
         "",
     )
 
@@ -102,7 +99,7 @@ def _members(kind: type[msgspec.Struct], prefix: str) -> Iterator[str]:
     yield from ("| key | default | meaning |", "| --- | --- | --- |")
     for field in msgspec.structs.fields(kind):
         default = field.default_factory() if callable(field.default_factory) else field.default
-        shown = "a table" if isinstance(default, msgspec.Struct | dict) else f"`{_toml(default)}`"
+        shown = _toml(default)
         yield f"| `{prefix}{field.encode_name}` | {shown} | {comments.get(field.name, '')} |"
     yield ""
 
@@ -110,14 +107,15 @@ def _members(kind: type[msgspec.Struct], prefix: str) -> Iterator[str]:
 def _toml(value: object) -> str:
     match value:
         case bool():
-            return str(value).lower()
+            return f"`{str(value).lower()}`"
         case None:
-            return ""
-        case str():
-            return f'"{value}"'
-        case tuple():
-            return "[" + ", ".join(_toml(item) for item in value) + "]"
-    return str(value)
+            return "not told"
+        case msgspec.Struct() | dict():
+            return "a table"
+        case float() | int():
+            return f"`{value}`"
+    # Strings and lists of strings are written alike in TOML and in JSON.
+    return f"`{json.dumps(value, ensure_ascii=False)}`"
 
 
 def _comments(kind: type) -> dict[str, str]:
@@ -156,20 +154,72 @@ def _errors() -> Iterator[str]:
     for name, kind in inspect.getmembers(errors, inspect.isclass):
         if issubclass(kind, errors.CityError) and kind is not errors.CityError:
             yield f"| {name} | {told(kind('', hint='')).status} | {inspect.getdoc(kind)} |"
+    yield from (
+        "",
+        "Over HTTP an error is a problem detail (RFC 7807): `type`, `title`, `status`, `detail`, `hint`, and "
+        "`where` for the field, parameter or place. These are the statuses, the more special first; the "
+        "types are those of ETSI GS CIM 009, 5.5.2.",
+        "",
+        "| status | title | type |",
+        "| --- | --- | --- |",
+    )
+    for how in dict.fromkeys(how for _, how in TABLE):
+        yield f"| {how.status} | {how.title} | `{how.type}` |"
+    yield f"| {INTERNAL.status} | {INTERNAL.title} | `{INTERNAL.type}` |"
 
 
 def _http() -> Iterator[str]:
     yield from (
-        "# HTTP operations of NGSI-LD",
+        "# HTTP addresses",
+        "",
+        "## Health",
+        "",
+        "Open to everybody, never cached, and quick: for a supervisor, a proxy or a container.",
+        "",
+        "| address | answer |",
+        "| --- | --- |",
+        '| `/healthz` | 200 `{"status": "alive"}` as soon as the process listens |',
+        '| `/readyz` | 200 `{"status": "ready", "troubles": []}` once the city answers; before that '
+        '503 with `"status": "waiting"` and the reasons in words |',
+        "",
+        "What the process measures of itself (memory, disk, how far each stage lies behind the feed) stands "
+        "on the page `/system`, for staff, and as JSON at `/system.json`.",
+        "",
+        "## NGSI-LD",
         "",
         "Below `/ngsi-ld/v1`; the clause is that of ETSI GS CIM 009 v1.9.1. The same as OpenAPI: "
-        "`/openapi.json`. Beside them `/healthz` (the process lives) and `/readyz` (the city answers).",
+        "`/openapi.json`. What is not offered, and what was chosen where the standard leaves a choice: "
+        "[NGSI-LD](ngsi-ld.md).",
         "",
         "| method | path | clause | what it does |",
         "| --- | --- | --- | --- |",
     )
     for item in OPERATIONS:
         yield f"| {item.method} | `{item.path}` | {item.clause} | {item.summary} |"
+    yield from (
+        "",
+        "## Pages",
+        "",
+        "A page whose address ends in `.json` too gives what it shows as data. Forms are sent by POST with a "
+        "token that the page carries; other programs use the API.",
+        "",
+        "| method | path | what it does |",
+        "| --- | --- | --- |",
+    )
+    # Routes are made over a desk and do not look at it before somebody asks.
+    routes = [cast(Route, route) for route in every_page(cast(Desk, None))]
+    paths = {route.path for route in routes}
+    for route in routes:
+        if route.path.removesuffix(".json") not in paths - {route.path}:
+            yield _address(route, as_data=f"{route.path}.json" in paths)
+
+
+def _address(route: Route, *, as_data: bool) -> str:
+    path = route.path.replace(":path}", "}")
+    methods = ", ".join(sorted((route.methods or set()) - {"HEAD"}))
+    shown = f"`{path}`, `{path}.json`" if as_data and "GET" in methods else f"`{path}`"
+    said = (inspect.getdoc(route.endpoint) or "").partition("\n\n")[0]
+    return f"| {methods} | {shown} | {' '.join(said.split())} |"
 
 
 def _plugins() -> Iterator[str]:
@@ -183,6 +233,28 @@ def _plugins() -> Iterator[str]:
         for plugin in own:
             yield f"| `{plugin.id}` | {plugin.title} | {plugin.manifest.get('owner', '')} |"
         yield ""
+        for plugin in own:
+            yield from _settings(plugin)
+
+
+def _settings(plugin: Plugin) -> Iterator[str]:
+    settings: dict[str, dict[str, Any]] = plugin.manifest.get("settings", {})
+    if not settings:
+        return
+    yield from (
+        f"### [{plugin.kind}.{plugin.id}]",
+        "",
+        "| setting | default | meaning |",
+        "| --- | --- | --- |",
+    )
+    for name, one in settings.items():
+        dated = one.get("values")
+        default = _toml(dated[-1]["value"] if dated else one.get("default"))
+        if one.get("required"):
+            default = "must be given"
+        unit = f" (unit code {one['unit']})" if "unit" in one else ""
+        yield f"| `{name}` | {default} | {one['help']['en']}{unit} |"
+    yield ""
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ class _Run:
         self.mqtt = self._listener_for_devices(configuration.mqtt)
         self.house.transports["mqtt-client"] = MqttClient(self.house.clock)
         self.site: Site = build(rooms_of(self.house, self.health, demo, self.mqtt))
-        self.server = Server(self.site, before_stop=self.site.close)
+        self.server = Server(self.site, before_stop=self.site.close, proxies=configuration.proxies)
 
     async def whole(self) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):

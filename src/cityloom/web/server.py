@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -15,10 +16,12 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _LOOPBACK = ("127.", "::1", "unix")
+#: A proxy on this machine is believed.
+_THIS_MACHINE = "127.0.0.1"
 
 
 class ConnectionLimits(msgspec.Struct, frozen=True):
-    """Limits of connections. Those from this machine (a proxy, a load test) are not counted by address."""
+    """Limits of connections. Those from proxies and from this machine are not counted by address."""
 
     per_address: int = 64
     in_all: int = 2_000
@@ -36,6 +39,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     limits: ClassVar[ConnectionLimits] = ConnectionLimits()
     open_by_address: ClassVar[Counter[str]] = Counter()
+    #: Networks of proxies: many people come by the same address.
+    proxies: ClassVar[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]] = ()
 
     _address = ""
     _deadline: asyncio.TimerHandle | None = None
@@ -45,7 +50,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         address = self.client[0] if self.client else "unix"
-        if not address.startswith(_LOOPBACK):
+        if not self._speaks_for_many(address):
             self._address = address
             self.open_by_address[address] += 1
             if self.open_by_address[address] > self.limits.per_address:
@@ -78,6 +83,11 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_is_here()
         super().on_headers_complete()
 
+    def _speaks_for_many(self, address: str) -> bool:
+        if address.startswith(_LOOPBACK):
+            return True
+        return bool(self.proxies) and any(ipaddress.ip_address(address) in one for one in self.proxies)
+
     def _await_head(self) -> None:
         self._head_bytes = 0
         self._in_head = True
@@ -103,13 +113,14 @@ class GuardedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def guarded(limits: ConnectionLimits) -> type[GuardedProtocol]:
-    """The protocol with these limits and a count of its own."""
+def guarded(limits: ConnectionLimits, proxies: Sequence[str] = ()) -> type[GuardedProtocol]:
+    """The protocol with these limits, these proxies' addresses or networks, and a count of its own."""
 
     class Guarded(GuardedProtocol):
         pass
 
     Guarded.limits = limits
+    Guarded.proxies = tuple(map(ipaddress.ip_network, proxies))
     Guarded.open_by_address = Counter()
     return Guarded
 
@@ -126,15 +137,15 @@ class Server(uvicorn.Server):
         *,
         limits: ConnectionLimits | None = None,
         before_stop: Callable[[], None] = lambda: None,
-        trusted_proxies: str = "127.0.0.1",
+        proxies: Sequence[str] = (),
     ) -> None:
-        """`before_stop` ends what never ends by itself (streams). `trusted_proxies` are the addresses
-        whose X-Forwarded-For is believed."""
+        """`before_stop` ends what never ends by itself (streams). `proxies` are addresses or networks, beside
+        this machine, whose X-Forwarded-For and X-Forwarded-Proto are believed."""
         limits = limits or ConnectionLimits()
         super().__init__(
             uvicorn.Config(
                 app,
-                http=guarded(limits),
+                http=guarded(limits, proxies),
                 ws="none",
                 lifespan="off",
                 loop="none",
@@ -144,7 +155,7 @@ class Server(uvicorn.Server):
                 limit_concurrency=limits.in_all,
                 timeout_keep_alive=limits.idle_seconds,
                 timeout_graceful_shutdown=limits.stop_seconds,
-                forwarded_allow_ips=trusted_proxies,
+                forwarded_allow_ips=[_THIS_MACHINE, *proxies],
             )
         )
         self._before_stop = before_stop

@@ -25,6 +25,8 @@ from cityloom.kernel.errors import BadConfig
         ("[place]\nlongitude = 200.0", "city.toml: place", "in degrees"),
         ("[place]\nbounds = [1.0, 2.0]", "city.toml: place.bounds", "west, south, east, north"),
         ("[place]\nbounds = [3.0, 2.0, 1.0, 4.0]", "city.toml: place.bounds", "Swap"),
+        ('proxies = ["10.0.0.1/8"]', "city.toml: proxies", "10.0.0.0/8"),
+        ('proxies = ["*"]', "city.toml: proxies", "192.0.2.7"),
         ("[mqtt]\nport = 1", "city.toml: mqtt", "Correct the value"),
     ],
 )

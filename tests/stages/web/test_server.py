@@ -103,6 +103,34 @@ async def test_connections_from_this_machine_are_not_counted():
             writer.close()
 
 
+async def test_connections_of_a_proxy_are_not_counted(monkeypatch):
+    monkeypatch.setattr(server_module, "_LOOPBACK", ("unix",))
+    async with Served(ConnectionLimits(per_address=1), proxies=["127.0.0.0/8"]) as served:
+        held = [await asyncio.open_connection(*served.listener.getsockname()) for _ in range(4)]
+        assert (await served.talk(WHOLE)).endswith(b"hi")
+        for _, writer in held:
+            writer.close()
+
+
+async def tell_scheme(scope, receive, send):
+    body = scope["scheme"].encode() + b" for " + scope["client"][0].encode()
+    head = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": head})
+    await send({"type": "http.response.body", "body": body})
+
+
+@pytest.mark.parametrize(
+    ("this_machine", "proxies", "believed"),
+    [("127.0.0.1", [], True), ("192.0.2.1", ["127.0.0.0/8"], True), ("192.0.2.1", ["10.0.0.0/8"], False)],
+)
+async def test_what_is_forwarded_is_believed_of_proxies_alone(monkeypatch, this_machine, proxies, believed):
+    monkeypatch.setattr(server_module, "_THIS_MACHINE", this_machine)
+    forwarded = b"x-forwarded-proto: https\r\nx-forwarded-for: 198.51.100.7\r\nconnection:"
+    async with Served(ConnectionLimits(), app=tell_scheme, proxies=proxies) as served:
+        answer = await served.talk(WHOLE.replace(b"connection:", forwarded))
+    assert answer.endswith(b"https for 198.51.100.7" if believed else b"http for 127.0.0.1")
+
+
 async def test_stop_ends_what_never_ends_by_itself():
     asked = []
     limits = ConnectionLimits(stop_seconds=1)

@@ -14,6 +14,7 @@ def add(pages: Pages) -> None:
 
 
 async def show(visit: Visit) -> Response:
+    """What this is, and which city it runs."""
     data = {
         "city": visit.city.name,
         "demo": visit.city.demo,

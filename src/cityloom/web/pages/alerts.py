@@ -187,6 +187,7 @@ def _done(visit: Visit, act: str) -> str:
 
 
 async def show_new(visit: Visit) -> Response:
+    """The form for an alert raised by hand."""
     visit.require(HANDLE)
     form = Form.filled(
         visit.language, {"severity": "medium", "about": visit.query("about"), "category": "other"}

@@ -61,6 +61,7 @@ def _row(visit: Visit, record: DeviceRecord) -> dict[str, Any]:
 
 
 async def show_new(visit: Visit) -> Response:
+    """The form to admit a device."""
     visit.require(ADMIT)
     form = Form.filled(visit.language, {"id": visit.query("id"), "measures": ""})
     return _form_page(visit, form)

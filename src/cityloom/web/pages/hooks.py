@@ -15,6 +15,7 @@ def hook_route(desk: Desk) -> Route:
     """The route. It answers when the readings are durable."""
 
     async def deliver(request: Request) -> Response:
+        """Readings for a connector, by a device's token."""
         try:
             outcome = await desk.rooms.connectors.push(
                 request.path_params["connector"],

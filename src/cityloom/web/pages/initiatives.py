@@ -147,12 +147,14 @@ def _draw(visit: Visit, initiative: Initiative, course: Course) -> Any:
 
 
 async def show_new(visit: Visit) -> Response:
+    """The form for a new initiative."""
     visit.require(EDIT)
     values = {"target_0_indicator": visit.query("indicator"), "currency": "DKK"}
     return form_page(visit, Form.filled(visit.language, values), "")
 
 
 async def write_new(visit: Visit) -> Response:
+    """Write a new initiative."""
     form = await visit.form()
     visit.require(EDIT)
     try:
@@ -167,12 +169,14 @@ async def write_new(visit: Visit) -> Response:
 
 
 async def show_edit(visit: Visit) -> Response:
+    """The form to change an initiative."""
     visit.require(EDIT)
     initiative = visit.rooms.initiatives.get(visit.actor, visit.part("id"))
     return form_page(visit, filled(visit, initiative), initiative.id)
 
 
 async def edit(visit: Visit) -> Response:
+    """Change an initiative."""
     form = await visit.form()
     visit.require(EDIT)
     initiatives = visit.rooms.initiatives

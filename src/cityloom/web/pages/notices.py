@@ -115,6 +115,7 @@ def _place(visit: Visit, notice: Notice) -> Markup | None:
 
 
 async def show_new(visit: Visit) -> Response:
+    """The form for a new notice."""
     visit.require(PUBLISH)
     values: dict[str, object] = {"severity": "informational", "basedOn": visit.query("basedOn")}
     if alert := _basis(visit, visit.query("basedOn")):
@@ -124,6 +125,7 @@ async def show_new(visit: Visit) -> Response:
 
 
 async def write_new(visit: Visit) -> Response:
+    """Write a notice; it is a draft until it is published."""
     form = await visit.form()
     visit.require(PUBLISH)
     try:
@@ -138,6 +140,7 @@ async def write_new(visit: Visit) -> Response:
 
 
 async def show_edit(visit: Visit) -> Response:
+    """The form to change a notice."""
     visit.require(PUBLISH)
     notice = _seen(visit)
     values: dict[str, object] = {
@@ -154,6 +157,7 @@ async def show_edit(visit: Visit) -> Response:
 
 
 async def edit(visit: Visit) -> Response:
+    """Change a notice."""
     form = await visit.form()
     visit.require(PUBLISH)
     notice = _seen(visit)

@@ -23,10 +23,12 @@ def add(pages: Pages) -> None:
 
 
 async def show_languages(visit: Visit) -> Response:
+    """Choose the language without JavaScript."""
     return visit.render("language.html", {"languages": visit.desk.languages})
 
 
 async def choose_language(visit: Visit) -> Response:
+    """Keep the language chosen, for a year."""
     form = await visit.form()
     if chosen := form.choice("language", visit.desk.languages):
         visit.keep(LANGUAGE_COOKIE, chosen)
@@ -34,12 +36,14 @@ async def choose_language(visit: Visit) -> Response:
 
 
 async def choose_theme(visit: Visit) -> Response:
+    """Keep light, dark, or as the system has it, for a year."""
     form = await visit.form()
     visit.keep(THEME_COOKIE, form.choice("theme", list(THEMES)))
     return visit.redirect(_came_from(visit))
 
 
 async def set_pace(visit: Visit) -> Response:
+    """Stop, go on, or change the speed of a demo city's time."""
     form = await visit.form()
     visit.require(*PACE_PERMISSIONS)
     pace = visit.rooms.pace

@@ -41,6 +41,7 @@ def add(pages: Pages) -> None:
 
 
 async def show_form(visit: Visit) -> Response:
+    """The form for a report, open to everybody."""
     values = {name: visit.query(name) for name in ("category", "latitude", "longitude", "placeName")}
     return await _form_page(visit, Form.filled(visit.language, values))
 
@@ -176,6 +177,7 @@ async def _form_page(
 
 
 async def open_by_code(visit: Visit) -> Response:
+    """From the code that an author kept to the report."""
     form = await visit.form()
     code = form.text("code", longest=60)
     if not _CODE.fullmatch(code):

@@ -124,6 +124,7 @@ def _who(visit: Visit, by: str) -> str:
 
 
 async def photo(visit: Visit) -> Response:
+    """The photo of a report that the reader may see."""
     content, media_type = await visit.rooms.reports.photo(visit.actor, visit.part("id"))
     return Response(content, media_type=media_type, headers={"cache-control": "private, max-age=300"})
 

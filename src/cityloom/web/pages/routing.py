@@ -66,4 +66,5 @@ class Pages:
                     language=visit.language.code,
                 )
 
+        endpoint.__doc__ = handler.__doc__
         return endpoint

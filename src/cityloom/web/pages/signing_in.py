@@ -22,10 +22,12 @@ def add(pages: Pages) -> None:
 
 
 async def show_sign_in(visit: Visit) -> Response:
+    """The form to sign in."""
     return _sign_in_page(visit, Form.filled(visit.language, {"name": visit.query("name")}))
 
 
 async def sign_in(visit: Visit) -> Response:
+    """Begin a session."""
     form = await visit.form()
     name = form.text("name", required=visit.gettext("Enter your user name."), longest=64)
     password = form.value("password")
@@ -47,6 +49,7 @@ async def sign_in(visit: Visit) -> Response:
 
 
 async def sign_out(visit: Visit) -> Response:
+    """End the session."""
     await visit.form()
     if visit.request.state.session:
         await visit.rooms.access.accounts.sessions.sign_out(visit.request.state.session)
@@ -55,11 +58,13 @@ async def sign_out(visit: Visit) -> Response:
 
 
 async def show_password(visit: Visit) -> Response:
+    """The form to change one's password."""
     visit.require("password:change")
     return _password_page(visit, Form(visit.language))
 
 
 async def change_password(visit: Visit) -> Response:
+    """Another password; every other session of the account ends."""
     form = await visit.form()
     visit.require("password:change")
     current, wanted = form.value("current"), form.value("password")
