@@ -25,11 +25,11 @@ COMMAND = [sys.executable, "-m", "cityloom.app.command_line"]
 
 
 def test_the_commands_of_the_guide_write_a_connector_that_passes(tmp_path, monkeypatch):
-    (tmp_path / "mycity").mkdir()
+    (tmp_path / "city" / "mycity").mkdir(parents=True)
     (command,) = re.findall(r"^\$ cityloom (new .*)$", GUIDE, re.M)
     made = subprocess.run([*COMMAND, *command.split()], cwd=tmp_path, capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
-    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.syspath_prepend(str(tmp_path / "city"))
     (plugin,) = find_plugins(["mycity"])
     models = read_models([Path(cityloom_catalogue.__path__[0]) / "models"])
     assert check_connector(plugin.folder, plugin.manifest, plugin.load("connector"), models) == []

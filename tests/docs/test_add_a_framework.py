@@ -13,20 +13,19 @@ from cityloom.indicators.measures import AnyMeasure
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/guides/add_a_framework.md").read_text(encoding="utf-8")
-COMMAND = [sys.executable, "-m", "cityloom.app.command_line"]
+COMMAND = [str(Path(sys.executable).with_name("cityloom"))]
 
 
 def test_the_commands_of_the_guide_write_a_framework_that_can_be_read(tmp_path):
-    (tmp_path / "mycity").mkdir()
-    (tmp_path / "city.toml").write_text('plugins = ["cityloom_catalogue", "mycity"]\n')
+    (tmp_path / "city" / "mycity").mkdir(parents=True)
+    (tmp_path / "city" / "city.toml").write_text('plugins = ["cityloom_catalogue", "mycity"]\n')
     (command, *_) = re.findall(r"^\$ cityloom (new .*)$", GUIDE, re.M)
     made = subprocess.run([*COMMAND, *command.split()], cwd=tmp_path, capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
-    framework = read_framework(tmp_path / "mycity" / "frameworks" / "district")
+    framework = read_framework(tmp_path / "city" / "mycity" / "frameworks" / "district")
     assert framework.points()
-    listed = subprocess.run(
-        [*COMMAND, "plugins", "--home", str(tmp_path)], cwd=tmp_path, capture_output=True, text=True
-    )
+    listed = subprocess.run([*COMMAND, "plugins"], cwd=tmp_path, capture_output=True, text=True)
+    assert listed.returncode == 0, listed.stdout + listed.stderr
     assert "frameworks/district" in listed.stdout
 
 

@@ -25,6 +25,7 @@ from cityloom.app.house import models_of
 from cityloom.app.machine import HomeLock
 from cityloom.app.plugins import Plugin, find_plugins
 from cityloom.app.running import Serving, run_city
+from cityloom.indicators.framework import read_framework
 from cityloom.kernel.errors import BadConfig, BrokenPlugin
 from cityloom.sensing.kit import check_connector
 from cityloom.sensing.models import DataModels
@@ -95,7 +96,7 @@ def check(options: argparse.Namespace) -> int:
     """Read the configuration and every plugin it names; say what is wrong."""
     path = CityFolder(_home(options)).configuration
     configuration = read_configuration(path)
-    plugins = find_plugins(configuration.plugins)
+    plugins = find_plugins(configuration.plugins, beside=path.parent)
     there = {(plugin.kind, plugin.id) for plugin in plugins}
     wanted = [("connectors", str(own.get("plugin", name))) for name, own in configuration.connectors.items()]
     wanted += [("services", name) for name in configuration.services]
@@ -114,7 +115,7 @@ def plugins(options: argparse.Namespace) -> int:
     """List the plugins, and check those that have a kit with it."""
     path = CityFolder(_home(options)).configuration
     packages = read_configuration(path).plugins if path.exists() else PACKAGES
-    found = find_plugins(packages)
+    found = find_plugins(packages, beside=path.parent)
     models = models_of(found)
     status = 0
     for plugin in found:
@@ -128,11 +129,13 @@ def plugins(options: argparse.Namespace) -> int:
 def _complaints(plugin: Plugin, models: DataModels) -> list[str]:
     if plugin.kind == "services":
         return check_folder(plugin)
-    if plugin.kind == "connectors":
-        try:
+    try:
+        if plugin.kind == "connectors":
             return check_connector(plugin.folder, plugin.manifest, plugin.load("connector"), models)
-        except BrokenPlugin as error:
-            return [str(error)]
+        if plugin.kind == "frameworks":
+            read_framework(plugin.folder)
+    except BrokenPlugin as error:
+        return [str(error)]
     return []
 
 

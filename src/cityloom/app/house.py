@@ -79,7 +79,7 @@ class House:
         self.configuration = configuration
         self.clock = clock
         self.zone = ZoneInfo(configuration.time_zone)
-        self.plugins = find_plugins(configuration.plugins)
+        self.plugins = find_plugins(configuration.plugins, beside=folder.home)
         self._feed = SqliteFeed(folder.feed)
         self._table = SqliteStateTable(folder.state)
         self._records = Records(folder.records)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 import tomllib
 from collections.abc import Iterable
 from importlib.metadata import entry_points
@@ -51,8 +52,14 @@ class Plugin(msgspec.Struct, frozen=True):
             ) from error
 
 
-def find_plugins(packages: Iterable[str]) -> list[Plugin]:
-    """Every plugin of the named packages and of registered ones, ordered by kind and id."""
+def find_plugins(packages: Iterable[str], beside: Path | None = None) -> list[Plugin]:
+    """Every plugin of the named packages and of registered ones, ordered by kind and id.
+
+    `beside` is the folder of a city: packages that lie in it are found too, after those installed.
+    """
+    if beside is not None and str(beside.resolve()) not in sys.path:
+        sys.path.append(str(beside.resolve()))
+        importlib.invalidate_caches()
     names = dict.fromkeys([*packages, *(entry.value for entry in entry_points(group=GROUP))])
     found: dict[tuple[str, str], Plugin] = {}
     for name in names:
@@ -75,7 +82,9 @@ def _in_package(name: str) -> Iterable[Plugin]:
         spec = None
     if spec is None or not spec.submodule_search_locations:
         raise BadConfig(
-            f"There is no package {name!r}", hint="Install it, or take it out of `plugins`.", where="plugins"
+            f"There is no package {name!r}",
+            hint="Put it beside city.toml, install it, or take it out of `plugins`.",
+            where="city.toml: plugins",
         )
     for root in map(Path, spec.submodule_search_locations):
         for path in sorted(root.glob("*/*/manifest.toml")):
