@@ -98,7 +98,7 @@ class House:
         )
         self.parked = ParkedReadings(SqliteParkedStore(self._records))
         self.models = models_of(self.plugins)
-        self.alerts = Alerts(self.broker, clock)
+        self.alerts = Alerts(self.broker, clock, self.audit)
         self.notices = Notices(self.broker, clock)
         self.reports = Reports(
             self.broker,

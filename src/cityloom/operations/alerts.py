@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from cityloom.access.audit import AuditLog
 from cityloom.access.authority import may_write, require
 from cityloom.access.credentials import new_id
 from cityloom.context.broker import Broker
@@ -24,7 +25,7 @@ from cityloom.kernel.errors import BadInput
 from cityloom.kernel.texts import check_languages, check_line, check_text
 from cityloom.kernel.time import Clock, format_instant, parse_instant
 from cityloom.ngsild.errors import ResourceNotFound
-from cityloom.ngsild.model import Document, Instance, entity, instance_of, json_value, prop, rel
+from cityloom.ngsild.model import Document, Instance, entity, json_value, prop, rel
 from cityloom.operations import logic
 from cityloom.operations.model import (
     DECIDED_ON,
@@ -101,10 +102,14 @@ UNCLEARED = frozenset(status.value for status in Status) - {Status.CLEARED.value
 
 
 class Alerts:
-    """Raises, lists and handles alerts. `clock` is the city's, so that a replayed city tells one time."""
+    """Raises, lists and handles alerts. `clock` is the city's, so that a replayed city tells one time.
 
-    def __init__(self, broker: Broker, clock: Clock) -> None:
+    Who raised one by hand, and each step of handling it, is written to the audit log where there is one.
+    """
+
+    def __init__(self, broker: Broker, clock: Clock, audit: AuditLog | None = None) -> None:
         self._broker = broker
+        self._audit = audit
         self._clock = clock
         self._editing = Editing(broker)
         self._rows = Summaries(broker, TYPE, row_of)
@@ -215,17 +220,6 @@ class Alerts:
             for status in Status
         }
 
-    def location_of(self, actor: Actor, alert: Alert) -> Instance | None:
-        """Where it is: its own place, or that of the first Entity it is about that has one."""
-        own = instance_of(alert.document, "location")
-        if own is not None:
-            return own
-        for source in alert.about:
-            document = self._broker.find(actor, source)
-            if document is not None and (there := instance_of(document, "location")) is not None:
-                return there
-        return None
-
     # -- inside ------------------------------------------------------------------------------------------
 
     def _fits(self, actor: Actor, row: Row, asked: AlertQuery) -> bool:
@@ -256,7 +250,13 @@ class Alerts:
             check_version(version, document, DECIDED_ON)
             return decide(alert_of(document))
 
+        edits(self._broker.retrieve(actor, alert_id))  # what will be refused is not written down as done
+        await self._record(actor, did, alert_id)
         return await self._edit(actor, alert_id, edits, trace=f"operations:{did}")
+
+    async def _record(self, actor: Actor, did: str, alert_id: str) -> None:
+        if self._audit is not None:
+            await self._audit.record(actor, f"alert.{did}", alert_id)
 
     async def _edit(self, actor: Actor, alert_id: str, edits: _Edit, *, trace: str) -> Alert:
         return alert_of(await self._editing.edit(may_write(actor), alert_id, edits, trace=trace))
@@ -281,6 +281,7 @@ class Alerts:
         }
         document = entity(TYPE, new_id(f"urn:ngsi-ld:{TYPE}:"), attributes)
         writer = may_write(actor, classify=True)
+        await self._record(actor, "raise", document["id"])
         await self._broker.create(writer, document, information_class=secrecy, trace=trace)
         return self.get(actor, document["id"])
 

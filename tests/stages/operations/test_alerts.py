@@ -5,7 +5,9 @@ import asyncio
 import msgspec
 import pytest
 
+from cityloom.access.audit import AuditLog
 from cityloom.access.errors import NotSignedIn
+from cityloom.adapters.memory.accounts import MemoryAuditStore
 from cityloom.kernel.actor import ANONYMOUS, CITY, InformationClass
 from cityloom.kernel.change import Because
 from cityloom.kernel.errors import BadInput, Conflict, NotAllowed, NotFound
@@ -49,6 +51,24 @@ async def test_raise_makes_an_open_internal_alert_that_says_who_and_when(living_
     assert [(item.did, item.by) for item in alert.history] == [("raised", "person:operator")]
     assert living_city.broker.class_of(operator, alert.id) is INTERNAL
     assert alerts.list(ANONYMOUS).total == 0
+
+
+async def test_each_step_is_written_to_the_audit_log_and_a_refused_one_is_not(living_city, operator):
+    audit = AuditLog(MemoryAuditStore(), living_city.clock)
+    alerts = Alerts(living_city.broker, living_city.clock, audit)
+    alert = await alerts.raise_(operator, LEAK)
+    await alerts.acknowledge(operator, alert.id)
+    with pytest.raises(Conflict):
+        await alerts.acknowledge(operator, alert.id)
+    await alerts.assign(operator, alert.id, "the water works")
+    await alerts.comment(operator, alert.id, "They are on their way.")
+    await alerts.clear(operator, alert.id, "It is closed.")
+    await alerts.reopen(operator, alert.id, "It is not.")
+    told = await audit.read(living_city.person("auditor"))
+    acts = ("raise", "acknowledge", "assign", "comment", "clear", "reopen")
+    assert [(one.action, one.actor_id, one.subject) for one in told] == [
+        (f"alert.{act}", "person:operator", alert.id) for act in acts
+    ]
 
 
 async def test_status_of_an_alert_is_of_the_city_s_time(living_city, alerts, operator):

@@ -16,7 +16,7 @@ from cityloom.adapters.memory.reporters import MemoryPhotoStore, MemoryReporterS
 from cityloom.kernel.actor import ANONYMOUS, CITY, InformationClass
 from cityloom.kernel.errors import BadInput, Conflict, NotAllowed, NotFound, NotReady
 from cityloom.ngsild.model import value_of
-from cityloom.operations.alerts import Alerts, Occasion
+from cityloom.operations.alerts import AlertQuery, Alerts, Occasion
 from cityloom.people.intake import Limits
 from cityloom.people.report import NewReport
 from cityloom.people.reports import ReportQuery, Reports
@@ -531,7 +531,9 @@ async def test_alert_can_be_raised_on_a_report(living_city, desk):
         key=report.id, category="road", severity="medium", description={"en": "Hole"}, about=(report.id,)
     )
     alert = await alerts.raise_(desk.operator, occasion)
-    assert alerts.location_of(desk.operator, alert)["value"] == report.location
+    longitude, latitude = report.location["coordinates"]
+    here = AlertQuery(within=(longitude - 0.01, latitude - 0.01, longitude + 0.01, latitude + 0.01))
+    assert [one.id for one in alerts.list(desk.operator, here).alerts] == [alert.id]
     assert living_city.broker.referrers(desk.operator, report.id) == [alert.id]
 
 
