@@ -14,7 +14,7 @@ from cityloom.kernel.change import Change
 Bounds = tuple[float, float, float, float]
 
 
-class Folded(msgspec.Struct, frozen=True):
+class Folded(msgspec.Struct, frozen=True, gc=False):
     """An Entity's current state as the table keeps it."""
 
     #: The sequence number of the change that created the Entity: its key, and its place in every list.

@@ -17,7 +17,7 @@ EVIDENCE = "because"
 INDEXED_GEOMETRY = "location"
 
 
-class Revision(msgspec.Struct, frozen=True):
+class Revision(msgspec.Struct, frozen=True, gc=False):
     """One change on its way: into the feed, the current state and the table."""
 
     change: Change

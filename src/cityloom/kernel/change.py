@@ -20,7 +20,7 @@ class ChangeKind(IntEnum):
     DELETED = 2
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """One change of one Entity, as it stands in the feed.
 
     The feed is ordered by `sequence` (from 1, without holes in one tenant's order); a stage that sees a
