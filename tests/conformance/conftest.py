@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from cityloom.access.authority import OPEN_ACCESS
+from cityloom.access.errors import NotSignedIn
 from cityloom.adapters.memory.feed import MemoryFeed
 from cityloom.adapters.memory.history import MemoryHistory
 from cityloom.adapters.memory.state_table import MemoryStateTable
@@ -31,6 +32,8 @@ from cityloom.web.ngsild.contexts_in_use import ContextsInUse
 from cityloom.web.ngsild.routes import routes
 
 READER = Actor(id="reader", name="Reader", roles=frozenset({"reader"}))
+#: What identification refuses before anything is done.
+REFUSALS = {"dead token": NotSignedIn("The token opens nothing here", hint="Make a new one.")}
 ACTORS = {"": OPEN_ACCESS, "anonymous": ANONYMOUS, "reader": READER}
 
 #: What the loader of @contexts may load in these tests.
@@ -50,7 +53,9 @@ class ActAs:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         wanted = dict(scope["headers"]).get(b"x-test-actor", b"").decode()
-        scope.setdefault("state", {}).update(actor=ACTORS[wanted], request_id="test-request")
+        refusal = REFUSALS.get(wanted)
+        actor = ACTORS.get(wanted, ANONYMOUS)
+        scope.setdefault("state", {}).update(actor=actor, refusal=refusal, request_id="test-request")
         await self._app(scope, receive, send)
 
 

@@ -2,8 +2,16 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+
+from cityloom.access.authority import OPEN_ACCESS
+from cityloom.history.temporal import TemporalHistory
+from cityloom.kernel.time import WallClock
+from cityloom.web.ngsild.application import NgsiLd
+from cityloom.web.ngsild.routes import OPERATIONS
+from cityloom.web.ngsild.services import Services
 
 LAMP = {"id": "urn:ngsi-ld:Streetlight:1", "type": "Streetlight", "powerState": {"value": "on"}}
 JSON = {"content-type": "application/json"}
@@ -11,6 +19,18 @@ JSON = {"content-type": "application/json"}
 
 async def post(api, content, **headers):
     return await api.post("/entities", content=content, headers={**JSON, **headers})
+
+
+def services_of(api):
+    """The rooms behind the API, for a call without HTTP."""
+    history: Any = None
+    return Services(
+        broker=api.broker,
+        temporal=TemporalHistory(history, api.broker),
+        clock=WallClock(),
+        alias="test",
+        started=datetime.now(UTC),
+    )
 
 
 async def is_empty(api):
@@ -104,6 +124,30 @@ async def test_bodies_have_a_limit(api, problem):
 
     reply = await api.post("/entities", content=drip(), headers=JSON)
     assert (reply.status_code, reply.content) == (411, b"")
+
+
+async def test_a_body_longer_than_announced_is_cut_short(api):
+    """A server in front may be wrong about the length; this counts for itself."""
+    pieces = iter([{"type": "http.request", "body": b"x" * 600_000, "more_body": True}] * 10)
+    sent = []
+
+    async def receive():
+        return next(pieces)
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/ngsi-ld/v1/entities",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json"), (b"content-length", b"10")],
+        "state": {"actor": OPEN_ACCESS},
+    }
+    await NgsiLd(OPERATIONS, services_of(api))(scope, receive, send)
+    assert sent[0]["status"] == 413
+    assert len(list(pieces)) == 8
 
 
 async def test_a_body_needs_its_length(api):

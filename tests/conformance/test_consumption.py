@@ -457,6 +457,17 @@ async def test_writing_needs_leave(api, problem, method, path):
     assert await ids(api, local="true") == []
 
 
+async def test_a_token_that_opens_nothing_is_refused_before_anything_is_done(api, problem):
+    dead = {"x-test-actor": "dead token"}
+    for reply in (
+        await api.get("/entities?local=true", headers=dead),
+        await api.post("/entities", json=ROADS[0], headers=dead),
+    ):
+        problem(reply, 401, "")
+        assert reply.headers["www-authenticate"].startswith("Bearer")
+    assert await ids(api, local="true") == []
+
+
 async def test_visitors_see_what_is_open_alone(api, problem):
     await api.have(ROADS[0], {"id": "urn:x:cam", "type": "Camera", "refRoad": {"object": ROADS[0]["id"]}})
     visitor = {"x-test-actor": "anonymous"}

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +25,6 @@ def _small_city() -> Any:
         module = sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     return sys.modules[name].SmallCity()
-
-
-@contextmanager
-def no_hang(seconds: float = 20) -> Iterator[None]:
-    """A guard, no measurement: what is begun here must end before minutes have passed."""
-
-    def stop(*_: Any) -> None:
-        raise AssertionError("it hangs")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture
@@ -92,7 +74,7 @@ async def test_form_refuses_what_cannot_be_read(web: httpx2.AsyncClient, path: s
 @pytest.mark.parametrize(
     "said", ["punycode", '"punycode"', 'punycode; x="; charset=utf-8"', "utf-8; charset=punycode"]
 )
-async def test_form_is_not_decoded_as_its_sender_says(web: httpx2.AsyncClient, said: str):
+async def test_form_is_not_decoded_as_its_sender_says(web: httpx2.AsyncClient, said: str, no_hang):
     body = _part(("name", b"a" * 900_000))
     with no_hang():
         reply = await web.post(

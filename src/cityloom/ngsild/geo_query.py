@@ -13,20 +13,24 @@ from typing import Any, Literal, cast, get_args
 
 import msgspec
 import shapely
-from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from cityloom.ngsild.contexts import CORE, Context
-from cityloom.ngsild.errors import BadRequestData
+from cityloom.ngsild.errors import BadRequestData, TooComplexQuery
 from cityloom.ngsild.geometry import GEOMETRY_TYPES, check_geometry
 from cityloom.ngsild.json_text import decode_json
 from cityloom.ngsild.model import Document
+from cityloom.ngsild.outlines import Beside, drawing, is_tangled, outline
 
 #: The earth's mean radius in metres (IUGG).
 EARTH_RADIUS = 6_371_008.8
 _METRES_PER_DEGREE = EARTH_RADIUS * radians(1)
 #: Half the way around the earth: nothing is further away.
 _FARTHEST = 20_100_000.0
+
+#: Positions of a reference geometry. Everybody may ask, and to compare two drawings can cost as many steps as
+#: the numbers of their positions multiplied.
+MAX_REFERENCE_POSITIONS = 1_000
 
 Relation = Literal["near", "within", "contains", "overlaps", "intersects", "equals", "disjoint"]
 #: West, south, east, north in degrees.
@@ -53,7 +57,7 @@ class GeoQuery(msgspec.Struct, frozen=True):
         """A box that the geometry of every match touches; None when there is no such box."""
         if self.relation == "disjoint" or self.min_distance is not None:
             return None
-        west, south, east, north = shape(self.geometry).bounds
+        west, south, east, north = drawing(self.geometry).bounds
         if self.max_distance is None:
             return (west, south, east, north)
         # A little more than needed, for the rounding on the way.
@@ -72,7 +76,7 @@ def parse_geo_query(
 ) -> GeoQuery:
     """The geoquery behind its parameters; `coordinates` is JSON text or what it decodes to.
 
-    Raises BadRequestData.
+    Raises BadRequestData, TooComplexQuery.
     """
     if geometry not in GEOMETRY_TYPES:
         raise _bad(
@@ -82,7 +86,7 @@ def parse_geo_query(
         )
     if isinstance(coordinates, str):
         coordinates = decode_json(coordinates, where="coordinates")
-    reference = check_geometry({"type": geometry, "coordinates": coordinates})
+    reference = check_reference({"type": geometry, "coordinates": coordinates})
     relation, longest, shortest = _relation(georel)
     name = context.expand(geoproperty) if geoproperty else "location"
     return GeoQuery(relation, reference, name, longest, shortest)
@@ -101,9 +105,39 @@ def compile_geo(query: GeoQuery) -> Callable[[Document], bool]:
     return matches
 
 
-def distance(first: dict[str, Any], second: dict[str, Any]) -> float:
-    """Metres between two GeoJSON geometries, 0 when they touch."""
-    return _distance_to(second)(first)
+def check_reference(geometry: Any) -> dict[str, Any]:
+    """A geometry that anybody may have others compared with. Raises BadRequestData, TooComplexQuery."""
+    reference = check_geometry(geometry)
+    drawn = drawing(reference)
+    if shapely.get_num_coordinates(drawn) > MAX_REFERENCE_POSITIONS:
+        raise TooComplexQuery(
+            f"The geometry has more than {MAX_REFERENCE_POSITIONS} positions",
+            hint="Simplify it: ask with its outline, then look closer at what was found.",
+            where="coordinates",
+        )
+    if is_tangled(drawn):
+        raise TooComplexQuery(
+            "The lines of the geometry cross each other too often",
+            hint="Ask with the outline around them.",
+            where="coordinates",
+        )
+    return reference
+
+
+def distance_to(reference: dict[str, Any]) -> Callable[[dict[str, Any]], float]:
+    """Measures metres from GeoJSON geometries to the reference, 0 when they touch."""
+    general = _general_distance_to(reference)
+    if reference["type"] != "Point":
+        return general
+    longitude, latitude = reference["coordinates"][:2]
+
+    def measure(geometry: dict[str, Any]) -> float:
+        if geometry["type"] == "Point":
+            position = geometry["coordinates"]
+            return great_circle(longitude, latitude, position[0], position[1])
+        return general(geometry)
+
+    return measure
 
 
 def great_circle(longitude: float, latitude: float, other_longitude: float, other_latitude: float) -> float:
@@ -132,7 +166,7 @@ def _relation(georel: str) -> tuple[Relation, float | None, float | None]:
 
 
 def _near(query: GeoQuery) -> _Test:
-    measure = _distance_to(query.geometry)
+    measure = distance_to(query.geometry)
     if query.max_distance is not None:
         longest = query.max_distance
         return lambda geometry: measure(geometry) <= longest
@@ -140,23 +174,8 @@ def _near(query: GeoQuery) -> _Test:
     return lambda geometry: measure(geometry) > shortest
 
 
-def _distance_to(reference: dict[str, Any]) -> Callable[[dict[str, Any]], float]:
-    general = _general_distance_to(reference)
-    if reference["type"] != "Point":
-        return general
-    longitude, latitude = reference["coordinates"][:2]
-
-    def measure(geometry: dict[str, Any]) -> float:
-        if geometry["type"] == "Point":
-            position = geometry["coordinates"]
-            return great_circle(longitude, latitude, position[0], position[1])
-        return general(geometry)
-
-    return measure
-
-
 def _general_distance_to(reference: dict[str, Any]) -> Callable[[dict[str, Any]], float]:
-    base = _valid(reference)
+    base = outline(reference)
     middle = base.centroid
     scale = max(cos(radians(middle.y)), 1e-6)
 
@@ -167,9 +186,10 @@ def _general_distance_to(reference: dict[str, Any]) -> Callable[[dict[str, Any]]
         return positions
 
     drawn = shapely.transform(base, flat)
+    shapely.prepare(drawn)
 
     def measure(geometry: dict[str, Any]) -> float:
-        line = shapely.shortest_line(drawn, shapely.transform(_valid(geometry), flat))
+        line = shapely.shortest_line(drawn, shapely.transform(outline(geometry), flat))
         (x1, y1), (x2, y2) = shapely.get_coordinates(line).tolist()
         return great_circle(x1 / scale, y1, x2 / scale, y2)
 
@@ -177,16 +197,17 @@ def _general_distance_to(reference: dict[str, Any]) -> Callable[[dict[str, Any]]
 
 
 def _topological(query: GeoQuery) -> _Test:
-    reference = _valid(query.geometry)
+    reference = outline(query.geometry)
     shapely.prepare(reference)
     general = _GENERAL[query.relation]
+    beside = Beside(reference)
     of_point = _OF_POINT.get(query.relation)
 
     def test(geometry: dict[str, Any]) -> bool:
         if of_point is not None and geometry["type"] == "Point":
             position = geometry["coordinates"]
             return bool(of_point(reference, position[0], position[1]))
-        return bool(general(reference, _valid(geometry)))
+        return bool(general(reference, beside.outline(geometry)))
 
     return test
 
@@ -204,12 +225,6 @@ _OF_POINT: dict[str, Callable[[BaseGeometry, float, float], Any]] = {
     "within": shapely.contains_xy,
     "intersects": shapely.intersects_xy,
 }
-
-
-def _valid(geometry: dict[str, Any]) -> BaseGeometry:
-    """The geometry for computing; a polygon that crosses itself counts as the area it covers."""
-    made = shape(geometry)
-    return made if made.is_valid else shapely.make_valid(made)
 
 
 def _bad(message: str, hint: str, where: str) -> BadRequestData:

@@ -174,15 +174,16 @@ class _Change:
         return None
 
     def put(self, name: str, item: Instance) -> None:
-        dataset = item.get("datasetId")
-        items = self.document["attrs"].get(name, [])
-        before = self.existing(name, dataset)
-        created = self.now if before is None else before.get("createdAt", self.now)
-        fresh = _stamped(item, created, self.now)
-        if before is None:
-            self.document["attrs"][name] = [*items, fresh]
+        attributes, dataset = self.document["attrs"], item.get("datasetId")
+        items = attributes.get(name, ())
+        fresh = _stamped(item, self.now, self.now)
+        for place, one in enumerate(items):
+            if one.get("datasetId") == dataset:
+                fresh["createdAt"] = one.get("createdAt", self.now)
+                attributes[name] = [*items[:place], fresh, *items[place + 1 :]]
+                break
         else:
-            self.document["attrs"][name] = [fresh if one is before else one for one in items]
+            attributes[name] = [*items, fresh]
         self.changed[name] = None
 
     def remove(self, name: str, dataset: str | None) -> None:

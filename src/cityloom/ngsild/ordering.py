@@ -11,8 +11,8 @@ import msgspec
 
 from cityloom.ngsild.contexts import CORE, Context
 from cityloom.ngsild.errors import BadRequestData
-from cityloom.ngsild.geo_query import distance
-from cityloom.ngsild.geometry import is_geometry
+from cityloom.ngsild.geo_query import distance_to
+from cityloom.ngsild.geometry import check_geometry, is_geometry
 from cityloom.ngsild.model import Document
 from cityloom.ngsild.q_language import Path, parse_path
 from cityloom.ngsild.q_matching import values_at
@@ -78,16 +78,24 @@ def in_order(documents: Iterable[Document], orders: tuple[OrderBy, ...]) -> list
 
 
 def _key(order: OrderBy) -> Callable[[Document], Any]:
-    if order.geometry is not None:
-        return lambda document: _by_distance(document, order)
-    return lambda document: _by_value(document, order.path)
+    path = order.path
+    if order.geometry is None:
+        return lambda document: _by_value(document, path)
+    measure = distance_to(order.geometry)
+
+    def by_distance(document: Document) -> tuple[Any, ...]:
+        geometry = _geometry(next(_values(document, path), None))
+        return _by_value(document, path) if geometry is None else (-1, measure(geometry))
+
+    return by_distance
 
 
-def _by_distance(document: Document, order: OrderBy) -> tuple[Any, ...]:
-    value = next(_values(document, order.path), None)
-    if order.geometry is not None and value is not None and is_geometry(value):
-        return (-1, distance(value, order.geometry))
-    return _by_value(document, order.path)
+def _geometry(value: Any) -> dict[str, Any] | None:
+    """The geometry that a value is; values of Properties may look like one and be none."""
+    try:
+        return check_geometry(value) if is_geometry(value) else None
+    except BadRequestData:
+        return None
 
 
 def _values(document: Document, path: Path | str) -> Iterator[Any]:

@@ -35,6 +35,7 @@ _WITH_UNIT = frozenset({"Property", "ListProperty"})
 _GEO_PROPERTIES = frozenset({"location", "observationSpace", "operationSpace"})
 _PROOF = "ngsildproof"
 _SEALED = ("entityIdSealed", "entityTypeSealed")
+_NAMES_WITH_RULES = _GEO_PROPERTIES | {_PROOF}
 _OTHER_NULLS = ([NULL], {"@none": NULL})
 
 
@@ -133,7 +134,10 @@ class _Reader:
                 name = self.expand(key)
                 if name in attributes:
                     raise _bad(f"The attribute {name} is given twice", "Keep one of the two spellings.")
-                attributes[name] = _checked(name, self.named(name, raw, 0))
+                if name in _NAMES_WITH_RULES:
+                    attributes[name] = _checked(name, self.named(name, raw, 0))
+                else:
+                    attributes[name] = self.instances(raw, 0)
             except BadRequestData as error:
                 error.where = joined(key, error.where)
                 raise
@@ -184,7 +188,9 @@ class _Reader:
 
     def members(self, out: Instance, raw: dict[str, Any], depth: int) -> Instance:
         """Read an instance's members into `out`, which holds its type already where that is known."""
-        self.counted()
+        self.count += 1
+        if self.count > MAX_ATTRIBUTES:
+            raise _too_many()
         kind = out.get("type")
         content = CONTENT_MEMBER[kind] if kind else None
         gone = False
@@ -276,9 +282,7 @@ class _Reader:
     def counted(self) -> None:
         self.count += 1
         if self.count > MAX_ATTRIBUTES:
-            raise _bad(
-                f"The entity has more than {MAX_ATTRIBUTES} attributes", "Split it into several entities."
-            )
+            raise _too_many()
 
     def deletion(self, dataset: str | None) -> Instance:
         if not self.mode.nulls:
@@ -288,6 +292,10 @@ class _Reader:
         if dataset is not None:
             gone["datasetId"] = dataset
         return gone
+
+
+def _too_many() -> BadRequestData:
+    return _bad(f"The entity has more than {MAX_ATTRIBUTES} attributes", "Split it into several entities.")
 
 
 def _checked(name: str, instances: list[Instance]) -> list[Instance]:

@@ -9,12 +9,12 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cityloom.ngsild.errors import BadRequestData
+from cityloom.ngsild.errors import BadRequestData, TooComplexQuery
 from cityloom.ngsild.geo_query import (
     EARTH_RADIUS,
     GeoQuery,
     compile_geo,
-    distance,
+    distance_to,
     great_circle,
     parse_geo_query,
 )
@@ -126,6 +126,89 @@ def test_compile_geo_takes_a_polygon_that_crosses_itself_as_its_area():
     assert not matches(point([10.5, 56.9]), "within", "Polygon", bow)
 
 
+def star(points):
+    """Positions of a star each of whose lines crosses nearly all others; `points` is odd."""
+    turns = [2 * math.pi * number * (points // 2) / points for number in (*range(points), 0)]
+    return [[10 + math.cos(turn), 56 + math.sin(turn)] for turn in turns]
+
+
+def comb(teeth, *, upright=False):
+    """Positions of a line that goes to and fro."""
+    line = [[10 + number / teeth, 56 + number % 2] for number in range(teeth)]
+    return [[y - 46, x + 46] for x, y in line] if upright else line
+
+
+def hatching(strokes):
+    """Positions of a line that goes to and fro aslant: the boxes around its strokes all meet."""
+    return [[10 + number / strokes + number % 2 * 5, 50 + number % 2 * 5] for number in range(strokes)]
+
+
+def ring(positions):
+    return [[*positions, positions[0]]]
+
+
+RELATIONS = ("within", "contains", "overlaps", "intersects", "equals", "disjoint", "near;maxDistance==10")
+
+
+@pytest.mark.parametrize("drawn", [star(999), hatching(900)], ids=["star", "hatching"])
+@pytest.mark.parametrize("kind", ["Polygon", "LineString"])
+@pytest.mark.parametrize("georel", RELATIONS)
+def test_parse_geo_query_refuses_what_crosses_itself_very_often(georel, kind, drawn, no_hang):
+    with no_hang(), pytest.raises(TooComplexQuery) as caught:
+        parse_geo_query(georel, kind, ring(drawn) if kind == "Polygon" else drawn)
+    assert caught.value.where == "coordinates"
+    assert parse_geo_query(georel, kind, ring(drawn[:50]) if kind == "Polygon" else drawn[:50])
+
+
+def test_parse_geo_query_refuses_a_reference_with_very_many_positions():
+    with pytest.raises(TooComplexQuery):
+        parse_geo_query("intersects", "LineString", comb(1_001))
+
+
+#: What the hostile may store, for they may not ask with it.
+STORED = {
+    "small star": {"type": "Polygon", "coordinates": [star(101)]},
+    "star": {"type": "Polygon", "coordinates": [star(9_999)]},
+    "star of lines": {"type": "LineString", "coordinates": star(9_999)},
+    "comb": {"type": "LineString", "coordinates": comb(9_000, upright=True)},
+    "hatching": {"type": "LineString", "coordinates": hatching(9_000)},
+    "hatched area": {"type": "Polygon", "coordinates": ring(hatching(9_000))},
+    "one line": {"type": "LineString", "coordinates": [[10, 56], [11, 57]] * 5_000},
+    "one square": {"type": "MultiPolygon", "coordinates": [SQUARE] * 2_000},
+    "one point": {"type": "Polygon", "coordinates": [[[10, 56]] * 4]},
+    "one point often": {"type": "MultiPoint", "coordinates": [[10, 56]] * 10_000},
+}
+REFERENCES = {
+    "Point": [10.5, 56.5],
+    "LineString": comb(900),
+    "Polygon": ring(comb(900)),
+    "MultiPoint": comb(900),
+}
+
+
+@pytest.mark.parametrize("stored", STORED.values(), ids=STORED)
+@pytest.mark.parametrize("georel", RELATIONS)
+def test_compile_geo_is_quick_whatever_is_stored(georel, stored, no_hang):
+    """One Entity's hostile outline must not stop the queries of everybody."""
+    with no_hang():
+        for kind, reference in REFERENCES.items():
+            assert matches(stored, georel, kind, reference) in (True, False)
+
+
+def test_compile_geo_takes_what_crosses_itself_very_often_as_the_box_around_it():
+    drawn = STORED["star"]
+    assert matches(drawn, "intersects", "Point", [10.9, 56.9])
+    assert not matches(drawn, "intersects", "Point", [11.1, 56.9])
+    # A star that can be resolved counts as what it covers.
+    assert not matches(STORED["small star"], "intersects", "Point", [10.9, 56.9])
+
+
+def test_compile_geo_takes_altitudes_on_some_positions_alone():
+    line = {"type": "LineString", "coordinates": [[10, 56, 3], [11, 57]]}
+    assert matches(line, "intersects", "Point", [10.5, 56.5, 1e308])
+    assert matches(point([10.5, 56.5]), "near;maxDistance==1000", "LineString", line["coordinates"])
+
+
 def test_compile_geo_looks_at_the_geoproperty_asked_for():
     document = entity(point(AARHUS), "place")
     assert not compile_geo(parse_geo_query("equals", "Point", AARHUS))(document)
@@ -135,7 +218,7 @@ def test_compile_geo_looks_at_the_geoproperty_asked_for():
 
 @given(st.lists(city, min_size=2, max_size=4), city)
 def test_distance_agrees_with_sampling_the_line(line, at):
-    found = distance(point(list(at)), {"type": "LineString", "coordinates": [list(one) for one in line]})
+    found = distance_to({"type": "LineString", "coordinates": [list(one) for one in line]})(point(list(at)))
     sampled = min(
         great_circle(*at, a[0] + (b[0] - a[0]) * t / 500, a[1] + (b[1] - a[1]) * t / 500)
         for a, b in pairwise(line)

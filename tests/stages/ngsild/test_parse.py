@@ -400,6 +400,12 @@ def test_parse_attribute_refuses_null_inside_a_value():
         parse_attribute({"value": {"a": NULL}}, partial=True)
 
 
+@pytest.mark.parametrize("value", [[1, NULL], {"a": [NULL]}, {"a": [{"b": NULL}]}])
+def test_parse_entity_fragment_deletes_members_of_objects_and_not_items_of_arrays(value):
+    with pytest.raises(BadRequestData):
+        parse_entity_fragment({"x": {"value": value}}, purpose="merge")
+
+
 def test_parse_attribute_reads_one_instance():
     assert parse_attribute({"value": 7, "unitCode": "P1"}) == {
         "type": "Property",

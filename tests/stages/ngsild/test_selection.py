@@ -169,6 +169,17 @@ def test_in_order_sorts_by_distance():
     ]
 
 
+def test_in_order_takes_what_only_looks_like_a_geometry_as_a_value():
+    home = {"type": "Point", "coordinates": [10, 56]}
+    plain = {"type": "Point", "coordinates": "somewhere"}
+    documents = [
+        {"id": "plain", "attrs": {"place": [{"type": "JsonProperty", "json": plain}]}},
+        {"id": "home", "attrs": {"place": [{"type": "GeoProperty", "value": home}]}},
+    ]
+    found = in_order(documents, parse_order_by("place;dist-asc", geometry=home))
+    assert [document["id"] for document in found] == ["home", "plain"]
+
+
 @pytest.mark.parametrize("text", ["x;up", "location;dist-asc", "a b", "", ",".join(["x"] * 11)])
 def test_parse_order_by_refuses_what_is_none(text):
     with pytest.raises(BadInput):

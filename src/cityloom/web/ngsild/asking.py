@@ -9,8 +9,7 @@ import msgspec
 
 from cityloom.ngsild.contexts import Context
 from cityloom.ngsild.errors import BadRequestData, InvalidRequest, OperationNotSupported, TooManyResults
-from cityloom.ngsild.geo_query import GeoQuery, parse_geo_query
-from cityloom.ngsild.geometry import check_geometry
+from cityloom.ngsild.geo_query import GeoQuery, check_reference, parse_geo_query
 from cityloom.ngsild.json_text import decode_json
 from cityloom.ngsild.languages import parse_languages
 from cityloom.ngsild.names import check_uri
@@ -305,7 +304,7 @@ def _order(asked: Asked, context: Context) -> tuple[Any, ...]:
         position = asked.order_from
         coordinates = decode_json(position, where="orderFrom") if isinstance(position, str) else position
         kind = asked.order_geometry or "Point"
-        place = _named("orderFrom", lambda: check_geometry({"type": kind, "coordinates": coordinates}))
+        place = _named("orderFrom", lambda: check_reference({"type": kind, "coordinates": coordinates}))
     text = asked.order_by
     return _named("orderBy", lambda: parse_order_by(text, context, place))
 

@@ -1,0 +1,30 @@
+"""What tests of several rooms share."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def no_hang() -> Callable[[], AbstractContextManager[None]]:
+    """A guard, no measurement: what is done within must end long before a minute has passed."""
+    return _no_hang
+
+
+@contextmanager
+def _no_hang() -> Iterator[None]:
+    def stop(*_: Any) -> None:
+        raise AssertionError("it hangs")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, 20)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
