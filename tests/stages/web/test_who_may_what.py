@@ -1,0 +1,317 @@
+"""The table of rights: every address of the city, and who may do what it does.
+
+An address that is new fails until it stands here. "Refused" is 401, 403, being sent to sign in, and 404 for
+what one may not see.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from starlette.routing import Mount
+
+from cityloom.access.authority import TERMINAL
+from cityloom.kernel.actor import InformationClass
+from cityloom.ngsild.model import entity, point, prop
+from cityloom.sensing.model import Device, Profile
+from cityloom.web.ngsild.routes import OPERATIONS
+
+#: In the order of the table's letters. `device` shows a device's token, all others sign in.
+WHO = (
+    "visitor",
+    "citizen",
+    "engineer",
+    "operator",
+    "planner",
+    "auditor",
+    "security_operator",
+    "administrator",
+    "device",
+)
+LETTERS = "vceopasmd"
+ALL = LETTERS
+#: Everybody whose token is one of people: a device's token opens no page.
+PEOPLE = "vceopasm"
+SIGNED_IN = "ceopasm"
+STAFF = "eopasm"
+
+THING, SECRET = "urn:ngsi-ld:Thing:open", "urn:ngsi-ld:Thing:secret"
+INSIDE = "urn:ngsi-ld:Thing:internal"
+ALERT, NOTICE, REPORT = "urn:ngsi-ld:Alert:1", "urn:ngsi-ld:Notice:1", "urn:ngsi-ld:CitizenReport:1"
+INITIATIVE = "urn:ngsi-ld:Initiative:1"
+DEVICE, OTHER_DEVICE = "d1", "d2"
+#: An indicator that is entered by hand.
+CODE = "EC:ICT:ICT:1C"
+POINT = f"urn:ngsi-ld:KeyPerformanceIndicator:u4ssc:{CODE}"
+
+#: Method and route, the address tried where it differs, what a form sends; then who may.
+PAGES: dict[str, str] = {
+    "GET /healthz": ALL,
+    "GET /readyz": ALL,
+    "GET /static/{name:path}": ALL,
+    "GET /openapi.json": ALL,
+    "POST /hooks/{connector}": "d",
+    "GET /language": PEOPLE,
+    "POST /language": PEOPLE,
+    "POST /theme": PEOPLE,
+    "POST /pace": "eosm",
+    "GET /clock.json": PEOPLE,
+    "GET /sign-in": PEOPLE,
+    "POST /sign-in": PEOPLE,
+    "POST /sign-out": PEOPLE,
+    "GET /password": SIGNED_IN,
+    "POST /password": SIGNED_IN,
+    "GET /live": PEOPLE,
+    "GET /": PEOPLE,
+    "GET /home.json": PEOPLE,
+    "GET /map.json": PEOPLE,
+    "GET /map": PEOPLE,
+    "GET /map/roads.json": PEOPLE,
+    "GET /entities.json": PEOPLE,
+    "GET /entities": PEOPLE,
+    f"GET /entities/{THING}.csv": PEOPLE,
+    f"GET /entities/{THING}.geojson": PEOPLE,
+    f"GET /entities/{THING}.json": PEOPLE,
+    f"GET /entities/{THING}": PEOPLE,
+    f"GET /entities/{INSIDE}.csv": STAFF,
+    f"GET /entities/{INSIDE}.geojson": STAFF,
+    f"GET /entities/{INSIDE}.json": STAFF,
+    f"GET /entities/{INSIDE}": STAFF,
+    f"GET /entities/{SECRET}.csv": "sm",
+    f"GET /entities/{SECRET}.geojson": "sm",
+    f"GET /entities/{SECRET}.json": "sm",
+    f"GET /entities/{SECRET}": "sm",
+    f"GET /follow/{THING}.json": PEOPLE,
+    f"GET /follow/{THING}": PEOPLE,
+    f"GET /follow/{SECRET}.json": "sm",
+    f"GET /follow/{SECRET}": "sm",
+    "GET /alerts.json": PEOPLE,
+    "GET /alerts": PEOPLE,
+    "GET /alerts/new": "osm",
+    "POST /alerts/new": "osm",
+    f"GET /alerts/{ALERT}.json": PEOPLE,
+    f"GET /alerts/{ALERT}": PEOPLE,
+    f"POST /alerts/{ALERT}": "osm",
+    "GET /warnings.json": PEOPLE,
+    "GET /warnings": PEOPLE,
+    "POST /warnings/code": PEOPLE,
+    # Nobody here is the recipient; those who handle alerts are told that there is no such delivery.
+    f"POST /warnings/{THING}": "",
+    "GET /notices.json": PEOPLE,
+    "GET /notices": PEOPLE,
+    "GET /notices/new": "om",
+    "POST /notices/new": "om",
+    f"GET /notices/{NOTICE}/edit": "om",
+    f"POST /notices/{NOTICE}/edit": "om",
+    f"GET /notices/{NOTICE}.json": PEOPLE,
+    f"GET /notices/{NOTICE}": PEOPLE,
+    f"POST /notices/{NOTICE}": "om",
+    "GET /report": PEOPLE,
+    "POST /report": PEOPLE,
+    "GET /report/map.svg": PEOPLE,
+    "POST /report/code": PEOPLE,
+    # Whoever has the code is the author; nobody here has one.
+    "GET /report/wrong-code-1/photo": "",
+    "GET /report/wrong-code-1.json": "",
+    "GET /report/wrong-code-1": "",
+    "POST /report/wrong-code-1": "",
+    "GET /reports.json": PEOPLE,
+    "GET /reports": PEOPLE,
+    f"GET /reports/{REPORT}/photo": STAFF,
+    f"GET /reports/{REPORT}.json": STAFF,
+    f"GET /reports/{REPORT}": STAFF,
+    f"POST /reports/{REPORT}": "om",
+    "GET /indicators.json": PEOPLE,
+    "GET /indicators": PEOPLE,
+    "GET /indicators/u4ssc/CODE.json": PEOPLE,
+    "GET /indicators/u4ssc/CODE": PEOPLE,
+    "GET /indicators/u4ssc.json": PEOPLE,
+    "GET /indicators/u4ssc": PEOPLE,
+    "GET /indicators/u4ssc/CODE/evidence/0000": "",
+    "POST /indicators/u4ssc/CODE act=enter": "pm",
+    "POST /indicators/u4ssc/CODE act=verify": "am",
+    "POST /indicators/u4ssc/CODE act=withdraw": "pm",
+    "GET /initiatives.json": PEOPLE,
+    "GET /initiatives": PEOPLE,
+    "GET /initiatives/new": "pm",
+    "POST /initiatives/new": "pm",
+    f"GET /initiatives/{INITIATIVE}/edit": "pm",
+    f"POST /initiatives/{INITIATIVE}/edit": "pm",
+    f"GET /initiatives/{INITIATIVE}.json": PEOPLE,
+    f"GET /initiatives/{INITIATIVE}": PEOPLE,
+    f"POST /initiatives/{INITIATIVE}": "pm",
+    "GET /devices.json": "em",
+    "GET /devices": "em",
+    "GET /devices/new": "em",
+    "POST /devices/new": "em",
+    f"GET /devices/{OTHER_DEVICE}/arrived.json": "em",
+    f"GET /devices/{OTHER_DEVICE}.json": "em",
+    f"GET /devices/{OTHER_DEVICE}": "em",
+    f"POST /devices/{OTHER_DEVICE} act=renew": "em",
+    "GET /parked.json": "eoam",
+    "GET /parked": "eoam",
+    "POST /parked act=discard": "eoam",
+    "GET /services.json": "eopasm",
+    "GET /services": "eopasm",
+    "POST /services/nothing act=run": "em",
+    "POST /services/nothing act=resume": "em",
+    "POST /connectors/http_push act=restart": "em",
+    "GET /system.json": "eam",
+    "GET /system": "eam",
+    "POST /system/verify": "am",
+    "GET /account.json": SIGNED_IN,
+    "GET /account": SIGNED_IN,
+    "POST /account/tokens": SIGNED_IN,
+    "POST /account/revoke": SIGNED_IN,
+    "GET /accounts.json": "m",
+    "GET /accounts": "m",
+    "POST /accounts": "m",
+    "POST /accounts/nobody act=reset": "m",
+    "GET /open-data.json": PEOPLE,
+    "GET /open-data": PEOPLE,
+    "GET /open-data/Thing.csv": PEOPLE,
+    "GET /about.json": PEOPLE,
+    "GET /about": PEOPLE,
+}
+
+WRITERS = "esm"
+
+
+def _routes(city) -> list[tuple[str, re.Pattern[str], str]]:
+    found = []
+    for route in city.site._app.routes:
+        if not isinstance(route, Mount):
+            found += [(method, route.path_regex, route.path) for method in route.methods - {"HEAD"}]
+    return found
+
+
+def _split(line: str) -> tuple[str, str, dict[str, str]]:
+    method, path, *fields = line.split(" ")
+    return method, path, dict(field.split("=") for field in fields)
+
+
+async def test_every_page_s_address_stands_in_the_table(city):
+    routes = _routes(city)
+    listed = set()
+    for line in PAGES:
+        method, path, _ = _split(line)
+        # As the application does: the first that matches.
+        listed.add(next(((of, name) for of, fits, name in routes if of == method and fits.match(path)), line))
+    assert {(of, name) for of, _, name in routes} == listed
+
+
+@pytest.fixture
+async def filled(measured_city):
+    """A city in which there is one of everything."""
+    city = measured_city
+    at = {"location": point(8.95, 56.05), "name": prop("One")}
+    for entity_id, secrecy in zip((THING, INSIDE, SECRET), InformationClass, strict=True):
+        await city.write(
+            entity("Thing", entity_id, {**at, "level": prop(1.0, at=city.clock.now())}), secrecy=secrecy
+        )
+    for entity_id in (ALERT, NOTICE, INITIATIVE):
+        kind = entity_id.split(":")[2]
+        more = {"status": prop("open" if kind == "Alert" else "published"), "phase": prop("running")}
+        await city.write(entity(kind, entity_id, {**at, **more}), secrecy=InformationClass.OPEN)
+    photo = city.rooms.reports._photos.put(b"a picture", "png")
+    said = {**at, "status": prop("received"), "category": prop("road"), "photo": prop(photo)}
+    await city.write(entity("CitizenReport", REPORT, said), secrecy=InformationClass.INTERNAL)
+    await city.devices.admit(TERMINAL, Device(OTHER_DEVICE))
+    return city
+
+
+class Readers:
+    """Everybody of `WHO`, each with what they show."""
+
+    def __init__(self, city, reader_class) -> None:
+        self._city = city
+        self._reader_class = reader_class
+
+    async def one(self, who: str):
+        reader = self._reader_class(self._city)
+        if who == "device":
+            reader.client.headers["authorization"] = f"Bearer {await self._device_token()}"
+        elif who != "visitor":
+            await reader.sign_in(who)
+        return reader
+
+    async def _device_token(self) -> str:
+        return await self._city.devices.admit(TERMINAL, Device(DEVICE, profile=Profile("Thing", THING)))
+
+
+async def _ask(reader, line: str):
+    method, path, fields = _split(line)
+    path = path.replace("{name:path}", "city.css").replace("{connector}", "http_push").replace("CODE", CODE)
+    if path == "/live":
+        # A stream has no end: the tests of the stream read it.
+        return None
+    if method == "GET":
+        return await reader.get(path)
+    if path.startswith("/hooks/"):
+        return await reader.client.post(path, json={"level": 2})
+    if "point" not in fields and path.startswith("/indicators/"):
+        fields["point"] = POINT
+    if "authorization" in reader.client.headers:
+        return await reader.client.post(path, data=fields)
+    return await reader.send(path, fields)
+
+
+def _is_refused(line: str, answer) -> bool:
+    to = answer.headers.get("location", "")
+    hidden = answer.status_code == 404 and (line.startswith("GET ") or not PAGES[line])
+    return hidden or answer.status_code in (401, 403) or to.startswith("/sign-in")
+
+
+async def test_everybody_may_do_what_the_table_says_and_nothing_else(filled, reader_class):
+    readers = Readers(filled, reader_class)
+    found: dict[str, str] = dict.fromkeys(PAGES, "")
+    for who, letter in zip(WHO, LETTERS, strict=True):
+        reader = await readers.one(who)
+        # Signing out and choosing a password end what the others need.
+        for line in sorted(PAGES, key=lambda one: one == "POST /sign-out"):
+            answer = await _ask(reader, line)
+            if answer is None:
+                found[line] = PAGES[line]
+                continue
+            assert answer.status_code < 500, (who, line, answer.status_code)
+            if not _is_refused(line, answer):
+                found[line] += letter
+    wrong = {line: (found[line], may) for line, may in PAGES.items() if set(found[line]) != set(may)}
+    assert not wrong, "\n".join(
+        f"{line}: {did!r}, the table says {may!r}" for line, (did, may) in wrong.items()
+    )
+
+
+async def test_a_program_may_write_over_ngsi_ld_when_its_account_may(filled, reader_class):
+    readers = Readers(filled, reader_class)
+    allowed: dict[str, str] = {}
+    for who, letter in zip(WHO, LETTERS, strict=True):
+        reader = await readers.one(who)
+        for operation in OPERATIONS:
+            line = f"{operation.method} {operation.path}"
+            path = re.sub(r"{\w+}", "urn:ngsi-ld:Nothing:1", operation.path)
+            answer = await reader.client.request(operation.method, f"/ngsi-ld/v1{path}", json={"a": 1})
+            assert answer.status_code < 500, (who, line, answer.text)
+            if answer.status_code not in (401, 403):
+                allowed[line] = allowed.get(line, "") + letter
+    expected = {f"{one.method} {one.path}": WRITERS if one.writes else PEOPLE for one in OPERATIONS}
+    assert allowed == expected
+    assert {f"{one.method} {one.path}" for one in OPERATIONS if not one.writes} == READING
+
+
+#: What needs no leave to write; everything else of the API does.
+READING = {
+    "GET /entities",
+    "GET /entities/{entityId}",
+    "POST /entityOperations/query",
+    "GET /temporal/entities",
+    "GET /temporal/entities/{entityId}",
+    "GET /types",
+    "GET /types/{type}",
+    "GET /attributes",
+    "GET /attributes/{attrId}",
+    "GET /jsonldContexts",
+    "GET /jsonldContexts/{contextId}",
+    "GET /info/sourceIdentity",
+}
