@@ -95,9 +95,9 @@ class Accounts:
         await self._renew_hash(account, password)
         return await self.sessions.open(account, address=address, browser=browser)
 
-    async def actor_for_session(self, token: str) -> Actor | None:
+    async def actor_for_session(self, token: str, *, seen: bool = True) -> Actor | None:
         """Who holds a session's token; None when it has expired, was revoked, or never was."""
-        session = await self.sessions.find(token)
+        session = await self.sessions.find(token, seen=seen)
         account = self._store.account(session.account_id) if session else None
         if account is None or account.disabled:
             return None

@@ -39,3 +39,17 @@ class Access:
         if session is not None and (holder := await self.accounts.actor_for_session(session)):
             return holder
         return OPEN_ACCESS if self.open_access else ANONYMOUS
+
+    async def is_still(self, actor: Actor, *, session: str | None = None, bearer: str | None = None) -> bool:
+        """Whether what was shown when something long began still makes the same Actor with the same rights.
+
+        Asking is no sign of life: a page that is left open keeps no session from ending by rest.
+        """
+        if bearer is not None:
+            try:
+                return await self.actor_for(bearer=bearer) == actor
+            except NotSignedIn:
+                return False
+        if session and (holder := await self.accounts.actor_for_session(session, seen=False)):
+            return holder == actor
+        return actor == (OPEN_ACCESS if self.open_access else ANONYMOUS)

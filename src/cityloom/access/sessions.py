@@ -78,15 +78,15 @@ class Sessions:
             must_change_password=account.must_change_password,
         )
 
-    async def find(self, token: str) -> Session | None:
-        """The live session of a token. Being asked for keeps it from ending by rest."""
+    async def find(self, token: str, *, seen: bool = True) -> Session | None:
+        """The live session of a token. Being `seen` keeps it from ending by rest."""
         if not 0 < len(token) <= _LONGEST_TOKEN:
             return None
         session = self._store.session(digest(token))
         now = self._clock.now()
         if session is None or not self._alive(session, now):
             return None
-        if now - session.seen_at >= self._rules.seen_every:
+        if seen and now - session.seen_at >= self._rules.seen_every:
             await asyncio.to_thread(self._store.touch_session, session.digest, now)
         return session
 

@@ -38,7 +38,7 @@ class Identify:
     async def _identify(self, scope: Scope) -> None:
         state = scope["state"]
         headers = Headers(scope=scope)
-        session, bearer = _session(headers), _bearer(headers)
+        session, bearer = _session(headers), bearer_of(headers)
         state["session"] = "" if bearer is not None else session or ""
         state["bearer"] = bearer is not None
         try:
@@ -59,7 +59,8 @@ def _session(headers: Headers) -> str | None:
     return cookie_parser(headers.get("cookie", "")).get(SESSION_COOKIE)
 
 
-def _bearer(headers: Headers) -> str | None:
+def bearer_of(headers: Headers) -> str | None:
+    """The token that a program shows, or None."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 

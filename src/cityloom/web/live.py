@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -31,6 +31,8 @@ STAGE = "live"
 STEP = 0.5
 #: Seconds after which a silent stream says that it is still there, and what the city's time is.
 HEARTBEAT = 5.0
+#: Seconds after which it is asked whether the reader still has the rights that the stream was opened with.
+ASKED_EVERY = 5.0
 #: Entities that wait for one reader at most; one that has more is told to fetch everything again.
 MOST_WAITING = 5_000
 #: Changes of each information class that are remembered for readers that were cut off.
@@ -41,6 +43,13 @@ KNOWN_CLASSES = 100_000
 MOST_READERS = 500
 #: Seconds a reader may take to accept one telling before the stream is cut.
 PATIENCE = 20.0
+
+
+StillThere = Callable[[], Awaitable[bool]]
+
+
+async def _always() -> bool:
+    return True
 
 
 class Note(msgspec.Struct, frozen=True, gc=False):
@@ -177,18 +186,27 @@ class Live:
             note = notes[order]
             reader.hear(note.entity_id, note.types, placed=note.placed)
 
-    async def events(self, reader: Reader, tell: Callable[[Document, bool], Item]) -> AsyncIterator[bytes]:
-        """The stream's bytes. `tell` makes an Item of an Entity, with its place when that may be new."""
+    async def events(
+        self, reader: Reader, tell: Callable[[Document, bool], Item], is_still: StillThere = _always
+    ) -> AsyncIterator[bytes]:
+        """The stream's bytes. `tell` makes an Item of an Entity, with its place when that may be new.
+
+        The stream ends when `is_still` says that the reader is no longer who opened it.
+        """
         yield b"retry: 2000\n\n"
         yield self._event("clock", self._clock_face())
         loop = asyncio.get_running_loop()
-        clock_told = loop.time()
+        clock_told = asked = loop.time()
         while not self._closed.is_set():
             try:
                 async with asyncio.timeout(HEARTBEAT):
                     await reader.wake.wait()
             except TimeoutError:
                 pass
+            if loop.time() - asked >= ASKED_EVERY:
+                asked = loop.time()
+                if not await is_still():
+                    return
             waiting, missed = reader.take()
             position = self.position(reader.actor.clearance)
             if missed:
@@ -249,10 +267,11 @@ def stream(
     actor: Actor,
     wanted: Wanted,
     tell: Callable[[Document, bool], Item],
+    is_still: StillThere = _always,
 ) -> Response:
     """Answer with a stream; a browser that comes again says where it was (Last-Event-ID)."""
     reader = live.open(actor, wanted, request.headers.get("last-event-id", ""))
-    return EventStream(live.events(reader, tell), live, reader)
+    return EventStream(live.events(reader, tell, is_still), live, reader)
 
 
 def wanted_of(ids: Sequence[str], types: Sequence[str]) -> Wanted:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 
+import msgspec
 import pytest
 
-from cityloom.kernel.actor import CITY, Actor, InformationClass
+from cityloom.access.accounts import actor_of
+from cityloom.access.authority import TERMINAL
+from cityloom.kernel.actor import ANONYMOUS, CITY, Actor, InformationClass
 from cityloom.kernel.errors import NotReady
 from cityloom.ngsild.model import entity, point, prop
 from cityloom.web import live as live_module
@@ -218,3 +222,68 @@ async def test_close_ends_every_stream(hub):
     hub.close()
     with pytest.raises(AssertionError, match="the stream ended"):
         await listener.next()
+
+
+@pytest.mark.parametrize("end", ["sign out", "close the account", "take the role away"])
+async def test_a_stream_ends_with_the_rights_it_was_opened_with(city, reader_of, hub, monkeypatch, end):
+    monkeypatch.setattr(live_module, "ASKED_EVERY", 0.0)
+    monkeypatch.setattr(live_module, "HEARTBEAT", 0.01)
+    operator = await reader_of("operator")
+    token = operator.client.cookies["cityloom_session"]
+    account = await city.accounts.named(TERMINAL, "operator")
+    began, hung_up = asyncio.Event(), asyncio.Event()
+
+    async def receive():
+        await hung_up.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        if message.get("body"):
+            began.set()
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/live",
+        "query_string": b"",
+        "headers": [(b"cookie", f"cityloom_session={token}".encode())],
+        "client": ("192.0.2.1", 50_000),
+    }
+    stream = asyncio.create_task(city.site(scope, receive, send))
+    async with asyncio.timeout(10):
+        await began.wait()
+        (reader,) = hub._readers
+        assert reader.actor.sees(INTERNAL) and not stream.done()
+        if end == "sign out":
+            await city.accounts.sessions.sign_out(token)
+        elif end == "close the account":
+            await city.accounts.disable(TERMINAL, account.id)
+        else:
+            await city.accounts.change_roles(TERMINAL, account.id, ["citizen"])
+        await stream
+    assert hub.readers == 0
+
+
+async def test_a_stream_that_is_left_open_keeps_no_session_from_ending(city, reader_of):
+    operator = await reader_of("operator")
+    token = operator.client.cookies["cityloom_session"]
+    actor = await city.accounts.actor_for_session(token)
+    touched = []
+    monkey = city.accounts.sessions._store.touch_session
+    city.accounts.sessions._store.touch_session = lambda *given: touched.append(given) or monkey(*given)
+    city.accounts.sessions._rules = msgspec.structs.replace(
+        city.accounts.sessions._rules, seen_every=timedelta(0)
+    )
+    assert await city.rooms.access.is_still(actor, session=token)
+    assert not touched
+    assert await city.accounts.actor_for_session(token)
+    assert touched
+
+
+async def test_is_still_knows_dead_keys_and_visitors(city, reader_of):
+    access, visitor = city.rooms.access, ANONYMOUS
+    assert await access.is_still(visitor)
+    assert await access.is_still(visitor, session="gone")
+    assert not await access.is_still(visitor, bearer="cityloom_dead")
+    await city.person("clerk", "operator")
+    assert not await access.is_still(actor_of(await city.accounts.named(TERMINAL, "clerk")), session="gone")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from cityloom.ngsild.model import Document
+from cityloom.web.identity import bearer_of
 from cityloom.web.live import stream, wanted_of
 from cityloom.web.looks import Item, item_of
 from cityloom.web.pages.routing import Pages
@@ -24,5 +25,10 @@ async def live(visit: Visit) -> Response:
     def tell(document: Document, placed: bool) -> Item:
         return item_of(document, visit.wording, geometry=placed, values=with_values)
 
+    session, bearer = visit.request.state.session, bearer_of(visit.request.headers)
+
+    async def is_still() -> bool:
+        return await visit.rooms.access.is_still(visit.actor, session=session, bearer=bearer)
+
     wanted = wanted_of(query.getlist("id"), query.getlist("type"))
-    return stream(visit.request, visit.desk.live, visit.actor, wanted, tell)
+    return stream(visit.request, visit.desk.live, visit.actor, wanted, tell, is_still)
