@@ -115,6 +115,12 @@ class Page:
         bare = re.sub(r"<(script|style)\b.*?</\1>", " ", self.html, flags=re.S)
         return _plain(html.unescape(re.sub(r"<[^>]+>", " ", bare)))
 
+    @property
+    def mistakes(self) -> str:
+        """What the page says is wrong with its form."""
+        found = re.search(r'<div class="errors".*?</div>', self.html, flags=re.S)
+        return _plain(html.unescape(re.sub(r"<[^>]+>", " ", found[0]))) if found else ""
+
     def part(self, element_id: str) -> str:
         """The words of the element with this id, which has no elements inside."""
         found = re.search(rf'id="{element_id}"[^>]*>([^<]*)<', self.html)

@@ -13,6 +13,13 @@ import httpx2
 COMMAND = (sys.executable, "-m", "cityloom.app.command_line")
 
 
+def ask(*words: object, status: int = 0) -> str:
+    """What `cityloom <words>` says in a terminal, on both its streams, before it ends with this status."""
+    done = subprocess.run([*COMMAND, *map(str, words)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == status, (done.returncode, done.stdout + done.stderr)
+    return done.stdout + done.stderr
+
+
 class RunningCity:
     """`cityloom <words>` on a folder, until `stop`. Addresses are those it wrote down itself."""
 

@@ -46,21 +46,48 @@ def ask_running_city(folder: CityFolder, path: str) -> dict[str, Any]:
 
 def written_way(found: Mapping[str, Any]) -> str:
     """The way back and forward as an indented list."""
-    lines = [str(found.get("label") or found.get("id") or "")]
+    back = found.get("back") or {}
+    lines = [f"{back.get('label') or found.get('id')} ({found.get('id')})"]
     for direction, title in (("back", "How do we know?"), ("forward", "What rests on it?")):
-        tree = found.get(direction)
+        tree = found.get(direction) or {}
         lines += ["", title]
-        lines += list(_branches(tree, 1)) if tree else ["  nothing"]
+        own = [f"  {line}" for line in _kept(tree)] if direction == "back" else []
+        lines += own + list(_branches(tree, 1)) or ["  nothing"]
     return "\n".join(lines)
 
 
 def _branches(node: Mapping[str, Any], depth: int) -> Iterator[str]:
+    indent = "  " * depth
     for child in node.get("children", ()):
-        yield "  " * depth + " · ".join(_words(child))
+        origin = f" [{child['origin']}]" if child.get("origin") else ""
+        again = " (as above)" if child.get("again") else "" if child.get("known", True) else " (not there)"
+        yield f"{indent}{child.get('kind')}: {child.get('label')}{origin}{again}"
+        if child.get("label") != child.get("entity_id"):
+            yield f"{indent}    {child.get('entity_id')}"
+        yield from (f"{indent}    {line}" for line in (*_looked_at(child), *_kept(child)))
         yield from _branches(child, depth + 1)
+    if node.get("more"):
+        yield f"{indent}and {node['more']} more"
 
 
-def _words(node: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("kind", "label", "entityId", "note"):
-        if said := node.get(name):
-            yield str(said)
+def _looked_at(node: Mapping[str, Any]) -> Iterator[str]:
+    """The pieces of evidence, each as a line: what was read, from when to when, how often."""
+    for one in node.get("because", ()):
+        said = [str(one[name]) for name in ("attribute", "value", "unitCode") if one.get(name) is not None]
+        if one.get("count"):
+            said.append(f"{one['count']} readings")
+        if one.get("missing"):
+            said.append(f"{one['missing']} missing")
+        if one.get("since"):
+            said.append(f"{one['since']} to {one.get('until', '')}")
+        if one.get("note"):
+            said.append(str(one["note"]))
+        yield "looked at " + ", ".join(said)
+
+
+def _kept(node: Mapping[str, Any]) -> Iterator[str]:
+    """What history holds, a line for each attribute."""
+    for one in node.get("readings", ()):
+        things = f" of {one['series']} things" if one["series"] > 1 else ""
+        gaps = f", {one['gaps']} gaps" if one["gaps"] else ""
+        yield f"{one['attribute']}: {one['count']} readings{things}, {one['first']} to {one['last']}{gaps}"

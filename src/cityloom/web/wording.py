@@ -150,8 +150,10 @@ class Wording:
         """The city's time as the banner shows it."""
         return self._told("yMMMEd", "Hm", self._clock.now())
 
-    def tick(self, at: datetime, *, day: bool) -> str:
-        """An instant below a chart: its day, or its time of day."""
+    def tick(self, at: datetime, *, day: bool, year: bool = False) -> str:
+        """An instant below a chart: its month with the year, its day, or its time of day."""
+        if year:
+            return self._told("yMMM", "", at)
         return self._told("MMMd" if day else "", "" if day else "Hm", at)
 
     def _told(self, day: str, time: str, at: datetime) -> str:

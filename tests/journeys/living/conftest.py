@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from plain_browser import Browser, Page
-from running_city import COMMAND, RunningCity
+from running_city import RunningCity, ask
 
 #: Longest wait for what happens behind a page, in seconds; far more than a slow machine needs.
 PATIENCE = 60
 #: Of everybody: what they call themselves is in none.
 OWN_PASSWORD = "seven quiet lanterns"
 ANSWERS = ("--name", "Testby", "--time-zone", "Europe/Copenhagen", "--place", "9.0,56.0", "--language", "en")
+
+
+def give_it_a_service(home: Path) -> None:
+    """A service of the town's own, as `cityloom new` writes it; it looks whenever a reading comes."""
+    ask("new", "service", "heat_watch", "--into", home / "own")
+    manifest = home / "own/services/heat_watch/manifest.toml"
+    manifest.write_text(
+        manifest.read_text().replace('every = "PT10M"\ndelay = "PT1M"', 'changes = ["WeatherObserved"]')
+    )
+    city = home / "city.toml"
+    listed = 'plugins = ["cityloom_catalogue", "own"]\n' + city.read_text() + "[services.heat_watch]\n"
+    city.write_text(listed)
+    assert "nothing is wrong" in ask("check", "--home", home)
 
 
 class Town:
@@ -71,7 +84,8 @@ class Town:
 def town(tmp_path_factory) -> Iterator[Town]:
     """One town for all journeys of a worker: each brings its own devices, reports and people."""
     home = tmp_path_factory.mktemp("journeys") / "town"
-    subprocess.run([*COMMAND, "init", "--home", home, *ANSWERS], check=True, capture_output=True)
+    ask("init", "--home", home, *ANSWERS)
+    give_it_a_service(home)
     running = RunningCity(home, "up")
     try:
         town = Town(running)
@@ -82,7 +96,7 @@ def town(tmp_path_factory) -> Iterator[Town]:
     assert status == 0, running.said
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def until(town) -> Callable:
     """Look again until something holds; what does not come about fails, with what the city said."""
 

@@ -77,6 +77,16 @@ def test_gaps_are_pauses_much_longer_than_usual():
     assert gaps([0, 5, 10, 15]) == [] and gaps([7]) == []
 
 
+def test_draw_chart_of_years_tells_the_years():
+    begin = datetime(2022, 10, 11, tzinfo=UTC)
+    years = [to_millis(begin + timedelta(days=365 * n)) for n in range(4)]
+    odd = chart([1, 2, 3, 4])
+    told = {name: getattr(odd, name) for name in odd.__struct_fields__}
+    told |= {"since": begin, "until": begin + timedelta(days=1100), "times": years}
+    drawn = str(draw_chart(Chart(**told), WORDS))
+    assert ">Oct 2023<" in drawn and ">11 Oct<" not in drawn
+
+
 def test_draw_chart_breaks_the_line_at_a_gap():
     whole = str(draw_chart(chart([1, 2, 3, 4, 5, 6, 7, 8]), WORDS))
     broken = str(draw_chart(chart([1, 2, 3, None, None, None, None, 4, 5, 6]), WORDS))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 from markupsafe import Markup, escape
@@ -14,6 +14,8 @@ from cityloom.web.wording import Wording
 
 WIDTH, HEIGHT = 760, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 28
+#: In a longer range a day without its year could be of several years.
+_LONG = timedelta(days=330)
 
 
 class Estimated(msgspec.Struct, frozen=True):
@@ -157,10 +159,11 @@ def _value_axis(frame: _Frame, wording: Wording) -> list[str]:
 
 def _time_axis(frame: _Frame, wording: Wording) -> list[str]:
     ticks, days = time_ticks(frame.chart.since, frame.chart.until, wording.zone)
+    years = frame.chart.until - frame.chart.since > _LONG
     parts = []
     for tick in ticks:
         x = frame.x(to_millis(tick))
-        words = wording.tick(tick, day=days or (tick.hour == 0 and tick.minute == 0))
+        words = wording.tick(tick, day=days or (tick.hour == 0 and tick.minute == 0), year=years)
         parts.append(
             f'<text class="axis" x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{escape(words)}</text>'
         )
