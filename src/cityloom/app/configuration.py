@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ class Mqtt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="keba
 
     #: Whether the city listens at all.
     enabled: bool = True
+    #: Address to listen on, such as 0.0.0.0 for devices elsewhere. Empty: where the pages are.
+    host: str = ""
     #: The listener's certificate with its chain, a PEM file; empty: no TLS.
     tls_certificate: str = ""
     #: The certificate's private key, a PEM file.
@@ -62,10 +65,13 @@ class Classes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Contexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """From where user @contexts may be fetched: prefixes of https URLs."""
+    """From where @contexts that requests name may be fetched; each is kept until the city stops."""
 
-    #: An address is fetched when it begins with one of these. Empty: none is fetched.
+    #: An address is fetched when it begins with one of these URLs, such as https://example.org/ld/. Empty:
+    #: none is fetched.
     allow: tuple[str, ...] = ()
+    #: Whether the names of those hosts may lead to this machine and the networks around it.
+    inside: bool = False
 
 
 class Map(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -185,6 +191,7 @@ def _check_meaning(configuration: Configuration, where: str) -> None:
             ipaddress.ip_network(proxy)
         except ValueError as error:
             raise wrong("proxies", str(error), "Write 192.0.2.7, or a network such as 10.0.0.0/8.") from None
+    _check_contexts(configuration.contexts, wrong)
     for key, label in {"default": configuration.classes.default, **configuration.classes.types}.items():
         class_of(label, where=f"{where}: classes.{key}")
     _check_place(configuration.place, wrong)
@@ -197,6 +204,16 @@ def _check_place(place: Place, wrong: Any) -> None:
         raise wrong("place.bounds", "Bounds have four numbers", "Write [west, south, east, north].")
     if place.bounds and not (place.bounds[0] < place.bounds[2] and place.bounds[1] < place.bounds[3]):
         raise wrong("place.bounds", "West must be below east and south below north", "Swap them.")
+
+
+def _check_contexts(contexts: Contexts, wrong: Any) -> None:
+    for prefix in contexts.allow:
+        if not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", prefix):
+            raise wrong(
+                "contexts.allow",
+                f"{prefix!r} is not the beginning of a URL",
+                "Write scheme, host and path, such as https://example.org/ld/.",
+            )
 
 
 def class_of(label: str, *, where: str) -> InformationClass:

@@ -19,6 +19,7 @@ import uvloop
 
 from cityloom.access.accounts import NewPassword
 from cityloom.access.authority import OPEN_ACCESS_WARNING, check_open_access
+from cityloom.adapters.http.context_documents import ContextDocuments
 from cityloom.adapters.mqtt.bridge_client import MqttClient
 from cityloom.adapters.mqtt.listener import MqttListener
 from cityloom.adapters.mqtt.tls import TlsFiles
@@ -29,12 +30,15 @@ from cityloom.app.house import House
 from cityloom.app.machine import HomeLock, listening_socket
 from cityloom.kernel.time import Clock, WallClock
 from cityloom.sensing.host import ConnectorPlugin
+from cityloom.web.ngsild.contexts_in_use import ContextsInUse
 from cityloom.web.rooms import City, MqttAddress, Pace, Rooms
 from cityloom.web.server import Server
 from cityloom.web.site import Site, build
 
 USUAL_PORT = 8080
 USUAL_MQTT_PORT = 1883
+#: The transport of connectors that hear what devices publish to the city itself.
+MQTT_LISTENER = "mqtt-listener"
 
 
 class Serving(msgspec.Struct, frozen=True):
@@ -65,7 +69,8 @@ class Demo(msgspec.Struct, frozen=True):
 def run_city(home: Path, configuration: Configuration, serving: Serving, demo: Demo | None = None) -> int:
     """Serve a city's folder until SIGINT or SIGTERM; returns the exit status. Raises BadConfig."""
     if serving.open_access:
-        check_open_access(serving.host)
+        for host in (serving.host, configuration.mqtt.host or serving.host):
+            check_open_access(host)
     folder = CityFolder(home)
     folder.make()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -106,7 +111,10 @@ class _Run:
         self.health = ProcessHealth(self.house)
         self.mqtt = self._listener_for_devices(configuration.mqtt)
         self.house.transports["mqtt-client"] = MqttClient(self.house.clock)
-        self.site: Site = build(rooms_of(self.house, self.health, demo, self.mqtt))
+        load = ContextDocuments(configuration.contexts.allow, inside=configuration.contexts.inside)
+        self.site: Site = build(
+            rooms_of(self.house, self.health, demo, self.mqtt), contexts=ContextsInUse(load=load)
+        )
         self.server = Server(self.site, before_stop=self.site.close, proxies=configuration.proxies)
 
     async def whole(self) -> int:
@@ -147,22 +155,33 @@ class _Run:
         self._announce(password)
 
     def _listener_for_devices(self, settings: Mqtt) -> MqttAddress | None:
-        if not settings.enabled:
+        if not settings.enabled or not self._devices_are_heard():
             return None
         tls = _tls_files(settings)
         # The listener binds by itself; what is looked for here is a port that is free.
-        with listening_socket(self.serving.host, self.serving.mqtt_port, USUAL_MQTT_PORT) as probe:
+        host = settings.host or self.serving.host
+        with listening_socket(host, self.serving.mqtt_port, USUAL_MQTT_PORT) as probe:
             port = int(probe.getsockname()[1])
-        self.house.transports["mqtt-listener"] = MqttListener(
+        self.house.transports[MQTT_LISTENER] = MqttListener(
             self.house.devices,
             self.house.commands,
             self.house.presence,
             self.house.clock,
-            host=self.serving.host,
+            host=host,
             port=port,
             tls=tls,
         )
         return MqttAddress(port=port, tls=tls is not None)
+
+    def _devices_are_heard(self) -> bool:
+        """Whether a connector in city.toml takes what devices publish to the city's own listener."""
+        wanted = {str(own.get("plugin", name)) for name, own in self.house.configuration.connectors.items()}
+        return any(
+            plugin.kind == "connectors"
+            and plugin.id in wanted
+            and plugin.manifest.get("transport") == MQTT_LISTENER
+            for plugin in self.house.plugins
+        )
 
     def _address(self) -> str:
         host, port = self.listener.getsockname()[:2]
@@ -175,9 +194,8 @@ class _Run:
             lines[0] = f"{self.house.configuration.name} is running: {self.demo.badge['en']}."
         lines.append(f"  Pages and API   {self._address()}")
         if self.mqtt is not None:
-            lines.append(
-                f"  MQTT            {self.serving.host}:{self.mqtt.port}{' (TLS)' if self.mqtt.tls else ''}"
-            )
+            host = self.house.configuration.mqtt.host or self.serving.host
+            lines.append(f"  MQTT            {host}:{self.mqtt.port}{' (TLS)' if self.mqtt.tls else ''}")
         if password is not None:
             lines.append(f"  Sign in         {password.name}   password {password.password}")
             lines.append("                  (shown this once; you will be asked for one of your own)")
