@@ -30,6 +30,8 @@ class ConnectionLimits(msgspec.Struct, frozen=True):
     head_bytes: int = 32_768
     #: An idle connection that has been used.
     idle_seconds: int = 30
+    #: For a reader to take a part of an answer that does not fit into its line.
+    answer_seconds: float = 20.0
     #: For requests under way when the city stops.
     stop_seconds: int = 5
 
@@ -44,6 +46,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     _address = ""
     _deadline: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _in_head = False
 
@@ -60,6 +63,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_is_here()
+        self._takes_answers()
         if self._address:
             self.open_by_address[self._address] -= 1
             if not self.open_by_address[self._address]:
@@ -82,6 +86,25 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._head_is_here()
         super().on_headers_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(self.limits.answer_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._takes_answers()
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        # Closing waits for what is still to be sent, and for ever when nobody takes it.
+        self._takes_answers()
+        self._stalled = self.loop.call_later(self.limits.answer_seconds, self.transport.abort)
+
+    def _takes_answers(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def _speaks_for_many(self, address: str) -> bool:
         if address.startswith(_LOOPBACK):

@@ -82,6 +82,33 @@ async def test_a_head_that_does_not_end_is_refused_by_its_size():
         assert answer.startswith(b"HTTP/1.1 431 ")
 
 
+async def long_answer(scope, receive, send):
+    """More than fits into a line that nobody reads from."""
+    size = int(scope["path"][1:])
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
+    for _ in range(0, size, 65_536):
+        await send({"type": "http.response.body", "body": b"x" * 65_536, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def test_who_does_not_take_the_answer_is_cut_off():
+    size = 100 * 65_536
+    limits = ConnectionLimits(answer_seconds=0.05, idle_seconds=0.05)
+    async with Served(limits, app=long_answer) as served:
+        line = socket.socket()
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        line.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(line, served.listener.getsockname())
+        await loop.sock_sendall(line, b"GET /%d HTTP/1.1\r\nhost: x\r\n\r\n" % size)
+        async with asyncio.timeout(10):
+            while not served.server.server_state.connections:
+                await asyncio.sleep(0.001)
+            while served.server.server_state.connections:
+                await asyncio.sleep(0.01)
+        line.close()
+
+
 async def test_connections_of_one_address_are_counted(monkeypatch):
     monkeypatch.setattr(server_module, "_LOOPBACK", ("unix",))
     async with Served(ConnectionLimits(per_address=2)) as served:
