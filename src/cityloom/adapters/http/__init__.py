@@ -1,0 +1,1 @@
+"""What the city fetches from the web."""

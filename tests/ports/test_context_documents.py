@@ -1,0 +1,168 @@
+"""Loading @contexts from the web, against servers on the loopback that behave and that do not."""
+
+import asyncio
+import gzip
+import socket
+from contextlib import asynccontextmanager
+
+import pytest
+
+from cityloom.adapters.http import context_documents
+from cityloom.adapters.http.context_documents import ContextDocuments
+from cityloom.ngsild.errors import BadRequestData, LdContextNotAvailable
+
+DOCUMENT = b'{"@context": {"speed": "https://traffic.example/speed"}}'
+
+
+@asynccontextmanager
+async def answering(answer):
+    """A server that leaves the answer to `answer(path, writer)`; yields its address and what was asked."""
+    asked = []
+
+    async def serve(reader, writer):
+        try:
+            path = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
+            asked.append(path)
+            await answer(path, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = await asyncio.start_server(serve, sock=listening)
+        async with server:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}", asked
+
+
+def plain(status: str, body: bytes, *headers: str):
+    async def answer(_path, writer):
+        head = [f"HTTP/1.1 {status}", f"content-length: {len(body)}", "connection: close", *headers, "", ""]
+        writer.write("\r\n".join(head).encode() + body)
+        await writer.drain()
+
+    return answer
+
+
+async def test_context_documents_loads_what_is_allowed():
+    async with answering(plain("200 OK", DOCUMENT)) as (address, asked):
+        loaded = await ContextDocuments([f"{address}/ld/"])(f"{address}/ld/traffic.jsonld")
+    assert loaded == {"@context": {"speed": "https://traffic.example/speed"}}
+    assert asked == ["/ld/traffic.jsonld"]
+
+
+async def test_context_documents_asks_nobody_else():
+    async with answering(plain("200 OK", DOCUMENT)) as (address, asked):
+        load = ContextDocuments([f"{address}/ld/"])
+        for uri in (
+            f"{address}/secret",
+            f"{address}/ld",
+            f"{address}/ld/../secret",
+            f"{address}/ld/%2e%2e/secret",
+            f"{address}/ld/..%2Fsecret",
+            f"{address}/ld/ x",
+            f"{address}/ld/x?next=http://elsewhere.example",
+            f"http://user@{address.removeprefix('http://')}/ld/x",
+            "file:///etc/passwd",
+            "http://169.254.169.254/latest",
+            "",
+        ):
+            with pytest.raises(LdContextNotAvailable, match="not among"):
+                await load(uri)
+        with pytest.raises(LdContextNotAvailable, match="not among"):
+            await ContextDocuments([])(f"{address}/ld/x")
+    assert asked == []
+
+
+def test_context_documents_takes_a_host_for_that_host():
+    load = ContextDocuments(["https://city.example"])
+    assert load.allows("https://city.example/x")
+    assert not load.allows("https://city.example.evil.example/x")
+    assert not load.allows("http://city.example/x")
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (plain("404 Not Found", b""), "404"),
+        (plain("302 Found", b"", "location: http://127.0.0.1:1/"), "302"),
+        (plain("500 Oh", b""), "500"),
+        (plain("200 OK", b"x" * 1_000_001), "larger"),
+        (plain("200 OK", gzip.compress(b" " * 50_000_000), "content-encoding: gzip"), "larger"),
+    ],
+)
+async def test_context_documents_takes_good_answers_alone(answer, why):
+    async with answering(answer) as (address, asked):
+        load = ContextDocuments([address + "/"])
+        with pytest.raises(LdContextNotAvailable, match=why):
+            await load(f"{address}/x")
+        with pytest.raises(LdContextNotAvailable, match="a moment ago"):
+            await load(f"{address}/x")
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"speed": "https://x.example"}'])
+async def test_context_documents_says_that_what_is_no_context_is_bad_data(body):
+    async with answering(plain("200 OK", body)) as (address, asked):
+        load = ContextDocuments([address + "/"])
+        with pytest.raises(BadRequestData) as caught:
+            await load(f"{address}/x")
+        with pytest.raises(LdContextNotAvailable, match="a moment ago"):
+            await load(f"{address}/x")
+    assert caught.value.where == f"{address}/x"
+    assert len(asked) == 1
+
+
+async def test_context_documents_follows_names_inside_when_it_may_alone():
+    async with answering(plain("200 OK", DOCUMENT)) as (address, asked):
+        named = address.replace("127.0.0.1", "localhost")
+        with pytest.raises(LdContextNotAvailable, match="inside"):
+            await ContextDocuments([named])(f"{named}/x")
+        assert asked == []
+        assert await ContextDocuments([named], inside=True)(f"{named}/x")
+    assert asked == ["/x"]
+
+
+async def test_context_documents_tells_the_server_the_name_it_was_asked_by():
+    heads = []
+
+    async def serve(reader, writer):
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        await plain("200 OK", DOCUMENT)("", writer)
+        writer.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        async with await asyncio.start_server(serve, sock=listening):
+            named = f"localhost:{listening.getsockname()[1]}"
+            await ContextDocuments([f"http://{named}"], inside=True)(f"http://{named}/x")
+    assert f"host: {named}".encode() in heads[0].lower()
+
+
+async def test_context_documents_asks_once_for_all_who_wait():
+    async with answering(plain("200 OK", DOCUMENT)) as (address, asked):
+        load = ContextDocuments([address])
+        found = await asyncio.gather(*(load(f"{address}/x") for _ in range(20)))
+    assert len(found) == 20
+    assert asked == ["/x"]
+
+
+async def test_context_documents_waits_for_no_server_that_drips(monkeypatch):
+    monkeypatch.setattr(context_documents, "DEADLINE", 0.3)
+
+    async def drip(_path, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+        while True:
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    async with answering(drip) as (address, _):
+        with pytest.raises(LdContextNotAvailable, match="in time"):
+            await ContextDocuments([address + "/"])(f"{address}/x")
+
+
+async def test_context_documents_survives_a_server_that_is_gone():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    with pytest.raises(LdContextNotAvailable, match="cannot be loaded"):
+        await ContextDocuments([address + "/"])(f"{address}/x")
