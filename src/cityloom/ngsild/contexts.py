@@ -27,8 +27,11 @@ _KEYWORDS = frozenset({"id", "type"})
 
 #: @contexts that one @context may draw in, itself included.
 MAX_INCLUDED = 32
-#: Contexts kept resolved, and names kept translated in each.
+#: Contexts kept resolved, what all of them may weigh, and names kept translated in each. Senders choose how
+#: large an @context is, so that a number of them alone bounds nothing.
 _KEPT_CONTEXTS = 500
+_KEPT_WEIGHT = 10_000_000
+_TERM_WEIGHS = 40
 _KEPT_NAMES = 20_000
 
 #: The core @context as published.
@@ -103,6 +106,11 @@ class Context:
         self.compact = _Kept(self._term).__getitem__
 
     @property
+    def size(self) -> int:
+        """How many terms it defines, those of the core among them."""
+        return len(self._terms.terms)
+
+    @property
     def is_core_only(self) -> bool:
         return self.source is None
 
@@ -174,6 +182,7 @@ class ContextResolver:
     def __init__(self, documents: Mapping[str, Any] | None = None) -> None:
         self._documents: dict[str, Any] = {}
         self._resolved: dict[bytes, Context] = {}
+        self._weight = 0
         for uri, document in (documents or {}).items():
             self.add(uri, document)
 
@@ -186,7 +195,7 @@ class ContextResolver:
                 where=uri,
             )
         self._documents[uri] = document
-        self._resolved.clear()
+        self._forget()
 
     def document(self, uri: str) -> Any | None:
         """The loaded document behind a URI, the bundled core @context included; None when unknown."""
@@ -213,10 +222,16 @@ class ContextResolver:
         found = self._resolved.get(key)
         if found is None:
             found = self._build(source)
-            if len(self._resolved) >= _KEPT_CONTEXTS:
-                self._resolved.clear()
+            weight = len(key) + _TERM_WEIGHS * found.size
+            if len(self._resolved) >= _KEPT_CONTEXTS or self._weight + weight > _KEPT_WEIGHT:
+                self._forget()
             self._resolved[key] = found
+            self._weight += weight
         return found
+
+    def _forget(self) -> None:
+        self._resolved.clear()
+        self._weight = 0
 
     def _build(self, source: Any) -> Context:
         inclusion = _Inclusion(self._documents)

@@ -14,9 +14,12 @@ from cityloom.ngsild.model import Document
 from cityloom.ngsild.names import is_uri
 from cityloom.ngsild.parse import parse_entity, parse_entity_fragment
 from cityloom.web.errors import problem
+from cityloom.web.limits import TooLarge
 from cityloom.web.ngsild.exchange import Exchange, Reply, plain_reply, refuse_own_context
 from cityloom.web.ngsild.provision import check_times, option, trace
 
+#: Entities of one batch. A megabyte holds hundreds of thousands of brackets, each with its own answer.
+MAX_BATCH = 10_000
 #: Entities that are parsed before others get their turn on the event loop.
 _TURN = 100
 
@@ -142,6 +145,10 @@ def _check_array(payload: Any, what: str) -> None:
     if not isinstance(payload, list) or not payload or None in payload:
         raise BadRequestData(
             f"The body is not an array of {what}, or an empty one", hint=f"Send [ … ] with the {what}."
+        )
+    if len(payload) > MAX_BATCH:
+        raise TooLarge(
+            f"The batch has more than {MAX_BATCH} {what}", hint="Send them in several batches, one by one."
         )
 
 

@@ -15,8 +15,9 @@ from cityloom.ngsild.errors import LdContextNotAvailable
 #: BadRequestData for one that is no JSON.
 Loader = Callable[[str], Awaitable[Any]]
 
-#: @contexts from bodies that are kept so that answers can refer to them.
+#: @contexts from bodies that are kept so that answers can refer to them, and the bytes of all of them.
 MAX_KEPT = 500
+MAX_KEPT_BYTES = 8_000_000
 
 
 class ContextsInUse:
@@ -26,6 +27,7 @@ class ContextsInUse:
         self.resolver = resolver or ContextResolver()
         self._load = load
         self._kept: dict[str, Any] = {}
+        self._sizes: dict[str, int] = {}
 
     async def use(self, source: Any) -> Context:
         """The Context of a request. Raises BadRequestData, LdContextNotAvailable."""
@@ -67,9 +69,12 @@ class ContextsInUse:
         return list(self._kept)
 
     def _keep(self, source: Any) -> str:
-        local_id = sha256(orjson.dumps(source, option=orjson.OPT_SORT_KEYS)).hexdigest()[:24]
+        written = orjson.dumps(source, option=orjson.OPT_SORT_KEYS)
+        local_id = sha256(written).hexdigest()[:24]
         if local_id not in self._kept:
-            if len(self._kept) >= MAX_KEPT:
-                del self._kept[next(iter(self._kept))]
+            self._sizes[local_id] = len(written)
+            while self._kept and (len(self._kept) >= MAX_KEPT or sum(self._sizes.values()) > MAX_KEPT_BYTES):
+                oldest = next(iter(self._kept))
+                del self._kept[oldest], self._sizes[oldest]
             self._kept[local_id] = {"@context": source}
         return local_id

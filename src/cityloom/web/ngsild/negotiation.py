@@ -14,7 +14,7 @@ MERGE_PATCH = "application/merge-patch+json"
 
 CONTEXT_RELATION = "http://www.w3.org/ns/json-ld#context"
 
-_LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[^;,=\s]+\s*(?:=\s*(?:"[^"]*"|[^;,"\s]*))?)*)')
+_LINK = re.compile(r'<([^<>]*)>((?:\s*;\s*[^;,=\s]+\s*(?:=\s*(?:"[^"]*"|[^;,"\s]*))?)*)')
 _RELATION = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^;,"\s]*))', re.IGNORECASE)
 MAX_HEADER = 8_000
 
