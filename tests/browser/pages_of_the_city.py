@@ -1,0 +1,76 @@
+"""Which pages there are, and how one is looked at: by axe-core, and for what stands out at its side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+#: WCAG 2.2 at levels A and AA, and what axe-core calls best practice.
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+STATION = "urn:ngsi-ld:WeatherObserved:loomby:merino"
+ALERT = "urn:ngsi-ld:Alert:test"
+INITIATIVE = "urn:ngsi-ld:Initiative:loomby-clean-air-on-ring-1"
+#: An indicator that is entered by hand.
+BY_HAND = "/indicators/u4ssc/EC:ICT:ICT:1C"
+
+FOR_EVERYBODY = (
+    "/",
+    "/?view=operator",
+    "/?view=planner",
+    "/map",
+    "/entities",
+    "/entities?type=WeatherObserved",
+    f"/entities/{STATION}",
+    f"/follow/{STATION}",
+    "/alerts",
+    f"/alerts/{ALERT}",
+    "/warnings",
+    "/indicators",
+    "/indicators/u4ssc?q=water",
+    "/indicators/city/S2",
+    "/initiatives",
+    f"/initiatives/{INITIATIVE}",
+    "/notices",
+    "/report",
+    "/reports",
+    "/open-data",
+    "/sign-in",
+    "/language",
+    "/about",
+    "/nowhere",
+)
+#: What somebody sees besides, or sees otherwise.
+BY_ROLE = {
+    "citizen": ("/", "/warnings", "/account", "/password"),
+    "engineer": ("/", "/devices", "/devices/new", "/parked"),
+    "operator": ("/", "/map?q=merino", "/alerts/new", f"/alerts/{ALERT}", "/notices/new", "/reports"),
+    "planner": (
+        "/",
+        "/initiatives/new",
+        f"/initiatives/{INITIATIVE}/edit",
+        "/indicators/u4ssc/EC:ICT:ICT:1C",
+    ),
+    "auditor": ("/", "/indicators/city/S2", "/system"),
+    "security_operator": ("/", "/warnings"),
+    "administrator": ("/", "/accounts", "/services", f"/initiatives/{INITIATIVE}"),
+}
+#: Rules that can find something else in a narrow window, other colours or another language.
+LAYOUT_RULES = ["color-contrast", "target-size", "scrollable-region-focusable"]
+
+
+def violations(page, *, rules: list[str] | None = None) -> list[str]:
+    """What axe-core finds wrong with the page as it stands."""
+    if not page.evaluate("'axe' in window"):
+        page.add_script_tag(path=AXE)
+    chosen = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": RULES}
+    options = {"runOnly": chosen, "resultTypes": ["violations"]}
+    found = page.evaluate("options => axe.run(document, options)", options)
+    assert found["passes"], "axe-core looked at nothing"
+    return [f"{one['id']}: {one['nodes'][0]['html'][:160]}" for one in found["violations"]]
+
+
+def overflow(page) -> int:
+    """Pixels by which the page is wider than its window; right-to-left pages overflow to the left."""
+    return page.evaluate(
+        "(() => { const d = document.documentElement; return d.scrollWidth - d.clientWidth; })()"
+    )
