@@ -306,6 +306,22 @@ def test_raw_takes_the_last_of_each_series(store):
     assert values(everything(store, last_n=9)) == [0, 1, 2, 3, 4] * 2
 
 
+def test_raw_takes_the_very_last_of_each_series(store):
+    at = START + MINUTE
+    store.record([news(1, number(1), number(2, attribute="humidity"))], through=1)
+    store.record([news(2, number(3, at)), news(3, number(4, at)), news(4, number(5, START))], through=4)
+    unobserved = msgspec.structs.replace(number(6, at + MINUTE), observed=False)
+    store.record([news(5, unobserved)], through=5)
+    assert values(everything(store, last_n=1)) == [6, 2]
+    assert values(everything(store, last_n=1, observed=True)) == [4, 2]
+    assert values(everything(store, last_n=1, until=at + MINUTE)) == [4, 2]
+    assert values(everything(store, last_n=1, until=at + MINUTE, corrected=True)) == [4, 2]
+    assert values(everything(store, last_n=1, until=at)) == [5, 2]
+    # Two readings of one change: the one that is newer in no other way is not both.
+    store.record([news(6, number(7, at + 2 * MINUTE), number(8, at + 3 * MINUTE))], through=6)
+    assert len(everything(store, last_n=1, by_recorded=True).at) == 2
+
+
 def test_raw_orders_by_time_over_all_series_where_asked(store):
     store.record(
         [

@@ -171,6 +171,8 @@ class House:
         await self.indicators.stop()
         await self.services.stop()
         await self.deliveries.stop()
+        # A training may read weeks of history for many seconds; the last readings would wait behind it.
+        self.store.interrupt_reading()
         await self.broker.stop()
         for store in (self.store, self._table, self._feed, self._records):
             store.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -11,8 +12,22 @@ from types import TracebackType
 
 from cityloom.kernel.errors import BadConfig
 
+#: Parameters of mallopt(3), and what they are set to.
+_MALLOC = {"M_TRIM_THRESHOLD": (-1, 131_072), "M_MMAP_THRESHOLD": (-3, 262_144), "M_ARENA_MAX": (-8, 2)}
 #: How many ports after the usual one are tried before the system chooses.
 NEIGHBOURS = 20
+
+
+def give_memory_back() -> None:
+    """Have the C library return what is freed to the system; does nothing where that is not glibc.
+
+    Learning and history take large arrays for a moment, each in a thread of its own. Left to itself, glibc
+    keeps a heap for every thread, and in it most of what was freed. To be called before threads begin.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for parameter, value in _MALLOC.values():
+            mallopt(parameter, value)
 
 
 def listening_socket(host: str, port: int | None, usual: int) -> socket.socket:

@@ -27,7 +27,7 @@ from cityloom.app.configuration import Configuration, Mqtt
 from cityloom.app.folder import CityFolder, write_private_json
 from cityloom.app.health import ProcessHealth
 from cityloom.app.house import House
-from cityloom.app.machine import HomeLock, listening_socket
+from cityloom.app.machine import HomeLock, give_memory_back, listening_socket
 from cityloom.kernel.time import Clock, WallClock
 from cityloom.sensing.host import ConnectorPlugin
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
@@ -69,8 +69,13 @@ class Demo(msgspec.Struct, frozen=True):
 def run_city(home: Path, configuration: Configuration, serving: Serving, demo: Demo | None = None) -> int:
     """Serve a city's folder until SIGINT or SIGTERM; returns the exit status. Raises BadConfig."""
     if serving.open_access:
+<<<<<<< ours
         for host in (serving.host, configuration.mqtt.host or serving.host):
             check_open_access(host)
+=======
+        check_open_access(serving.host)
+    give_memory_back()
+>>>>>>> theirs
     folder = CityFolder(home)
     folder.make()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

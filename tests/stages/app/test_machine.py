@@ -1,4 +1,7 @@
-"""A busy port and a folder in use: told plainly, or gone round."""
+"""A busy port and a folder in use: told plainly, or gone round. Memory that is freed goes back."""
+
+import subprocess
+import sys
 
 import pytest
 
@@ -33,3 +36,32 @@ def test_home_lock_keeps_a_second_process_out_and_lets_the_next_one_in(tmp_path)
         pass
     with HomeLock(tmp_path):
         pass
+
+
+#: Takes 120 MB in pieces with something small kept after each, frees them, and prints what is still held.
+FREEING = """
+import sys
+from pathlib import Path
+from cityloom.app.machine import give_memory_back
+
+if sys.argv[1] == "with":
+    give_memory_back()
+# A large piece that comes and goes teaches glibc to keep what is freed.
+del (bytearray(30_000_000))[:1]
+pieces, kept = [], []
+for _ in range(120):
+    pieces.append(bytearray(1_000_000))
+    kept.append([bytes(600)] * 50 + [bytes(700 + n) for n in range(50)])
+pieces.clear()
+print(int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 1_000_000)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mallopt is glibc's")
+def test_give_memory_back_leaves_little_of_what_was_freed():
+    left = {
+        how: int(subprocess.run([sys.executable, "-c", FREEING, how], check=True, capture_output=True).stdout)
+        for how in ("with", "without")
+    }
+    assert left["with"] < 70
+    assert left["without"] > left["with"] + 50

@@ -108,11 +108,11 @@ def cells(found: Columns) -> tuple[Integers, Integers]:
 
 def numbers(column: Any) -> Floats:
     """NULL as NaN."""
-    return np.ma.filled(np.ma.asarray(column).astype(np.float64), np.nan)
+    return np.ma.filled(np.ma.asarray(column).astype(np.float64, copy=False), np.nan)
 
 
 def _whole(column: Any) -> Integers:
-    return np.asarray(column).astype(np.int64)
+    return np.asarray(column).astype(np.int64, copy=False)
 
 
 def _texts(column: Any) -> np.ndarray[Any, np.dtype[np.object_]]:

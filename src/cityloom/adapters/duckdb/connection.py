@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -26,15 +26,37 @@ class DuckFile:
         self._config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": memory_limit,
             "threads": threads,
+            # DuckDB's allocator keeps what was freed until it works again; its thread gives it back.
+            "allocator_background_threads": True,
         }
         self._opening = threading.RLock()
         self._broken = False
         self._opened: Callable[[], None] = lambda: None
+        self._reading: set[duckdb.DuckDBPyConnection] = set()
         self._connection = self._open()
 
     def when_opened_again(self, opened: Callable[[], None]) -> None:
         """Call this after the file was opened again."""
         self._opened = opened
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor for a question that `interrupt_reading` may end. Raises StorageFull, NotReady."""
+        with self.cursor() as cursor:
+            self._reading.add(cursor)
+            try:
+                yield cursor
+            except duckdb.InterruptException as error:
+                raise NotReady("The city is stopping", hint="Ask again when it runs.") from error
+            finally:
+                self._reading.discard(cursor)
+
+    def interrupt_reading(self) -> None:
+        """End what is being read now."""
+        for cursor in list(self._reading):
+            # One that has ended in this moment is not there to be interrupted.
+            with suppress(duckdb.Error):
+                cursor.interrupt()
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:

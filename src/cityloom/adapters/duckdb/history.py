@@ -96,10 +96,8 @@ class DuckHistory:
         )
 
     def raw(self, window: Window) -> Readings:
-        with self._file.cursor() as cursor:
-            cursor.register("wanted", {"series": window.series})
-            found = cursor.execute(statements.raw(window), statements.bounds(window)).fetchnumpy()
-        return columns.readings(found)
+        with self._file.reading() as cursor:
+            return _raw(cursor, window)
 
     def aggregate(
         self, window: Window, edges: Integers, methods: Sequence[str], *, pooled: bool = False
@@ -107,7 +105,7 @@ class DuckHistory:
         rows = np.zeros(len(window.series), np.int64) if pooled else np.arange(len(window.series))
         shape = (1 if pooled else len(rows), len(edges) - 1)
         result = {name: np.full(shape, 0.0 if name in COUNTS else np.nan) for name in methods}
-        with self._file.cursor() as cursor:
+        with self._file.reading() as cursor:
             cursor.register("wanted", {"series": window.series, "row": rows})
             cursor.register("edges", {"edge": edges[:-1], "bucket": np.arange(len(edges) - 1)})
             found = cursor.execute(
@@ -119,7 +117,7 @@ class DuckHistory:
         return result
 
     def statistics(self, series: Integers) -> list[Statistics]:
-        with self._file.cursor() as cursor:
+        with self._file.reading() as cursor:
             cursor.register("wanted", {"series": series})
             return [Statistics(*map(int, row)) for row in cursor.execute(statements.STATISTICS).fetchall()]
 
@@ -130,7 +128,7 @@ class DuckHistory:
             )
         path = self._exports / f"{uuid.uuid4().hex}.{format_name}"
         try:
-            with self._file.cursor() as cursor:
+            with self._file.reading() as cursor:
                 cursor.register("wanted", {"series": window.series})
                 cursor.execute(statements.export(window, path, format_name), statements.bounds(window))
         except BaseException:
@@ -145,6 +143,10 @@ class DuckHistory:
             cursor.execute("DELETE FROM series WHERE id IN (SELECT series FROM wanted)")
         self._directory.forget(int(number) for number in series)
         return int(gone[0])
+
+    def interrupt_reading(self) -> None:
+        """End the queries that run: nobody waits for them any more, and writing waits behind them."""
+        self._file.interrupt_reading()
 
     def close(self) -> None:
         with self._writing:
@@ -181,8 +183,9 @@ class DuckHistory:
     # Reading
 
     def _newest_of(self, series: list[int]) -> dict[int, Newest | None]:
-        window = Window(np.array(series, np.int64), last_n=1)
-        found = self.raw(window)
+        # A part of writing, which goes on to its end.
+        with self._file.cursor() as cursor:
+            found = _raw(cursor, Window(np.array(series, np.int64), last_n=1))
         newest: dict[int, Newest | None] = {}
         for row, number in enumerate(found.series.tolist()):
             text = found.text[row]
@@ -223,6 +226,11 @@ class DuckHistory:
         for path in self._exports.iterdir():
             if path.is_file() and path.suffix in (".csv", ".parquet"):
                 path.unlink()
+
+
+def _raw(cursor: duckdb.DuckDBPyConnection, window: Window) -> Readings:
+    cursor.register("wanted", {"series": window.series})
+    return columns.readings(cursor.execute(statements.raw(window), statements.bounds(window)).fetchnumpy())
 
 
 def _one(result: duckdb.DuckDBPyConnection) -> tuple[Any, ...]:

