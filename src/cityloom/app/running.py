@@ -69,13 +69,9 @@ class Demo(msgspec.Struct, frozen=True):
 def run_city(home: Path, configuration: Configuration, serving: Serving, demo: Demo | None = None) -> int:
     """Serve a city's folder until SIGINT or SIGTERM; returns the exit status. Raises BadConfig."""
     if serving.open_access:
-<<<<<<< ours
         for host in (serving.host, configuration.mqtt.host or serving.host):
             check_open_access(host)
-=======
-        check_open_access(serving.host)
     give_memory_back()
->>>>>>> theirs
     folder = CityFolder(home)
     folder.make()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
