@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 CITY ?=
-HOME_DIR ?= .cityloom/demo
+HOME_DIR ?=
+DATA ?=
 PREFIX ?= /opt/cityloom
 
 .DEFAULT_GOAL := help
@@ -36,8 +37,8 @@ src/cityloom/web/static/built/.done: $(VENV)/.run $(WEB_SOURCES)
 
 web: src/cityloom/web/static/built/.done ## the map, the charts and the live tiles
 
-demo: $(VENV)/.run web ## a living demo city: make demo [CITY=aarhus|loomby] [HOME_DIR=…]
-	@$(BIN)/cityloom demo $(CITY) --home $(HOME_DIR)
+demo: $(VENV)/.run web ## a living demo city: make demo [CITY=aarhus|loomby] [DATA=folder] [HOME_DIR=…]
+	@$(BIN)/cityloom demo $(CITY) $(if $(HOME_DIR),--home $(HOME_DIR)) $(if $(DATA),--data $(DATA))
 
 install: $(VENV)/.run web ## CityLoom alone, for a machine that runs a city: make install PREFIX=/opt/cityloom
 	UV_PROJECT_ENVIRONMENT=$(abspath $(PREFIX)) $(UV) sync --quiet --frozen --no-editable --reinstall-package cityloom --python $(PYTHON)
