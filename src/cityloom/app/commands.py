@@ -25,6 +25,7 @@ from cityloom.app.house import models_of
 from cityloom.app.machine import HomeLock
 from cityloom.app.plugins import Plugin, find_plugins
 from cityloom.app.running import Serving, run_city
+from cityloom.app.turned_on import faults
 from cityloom.indicators.framework import read_framework
 from cityloom.kernel.errors import BadConfig, BrokenPlugin
 from cityloom.sensing.kit import check_connector
@@ -94,20 +95,17 @@ def init(options: argparse.Namespace) -> int:
 
 def check(options: argparse.Namespace) -> int:
     """Read the configuration and every plugin it names; say what is wrong."""
-    path = CityFolder(_home(options)).configuration
-    configuration = read_configuration(path)
-    plugins = find_plugins(configuration.plugins, beside=path.parent)
-    there = {(plugin.kind, plugin.id) for plugin in plugins}
-    wanted = [("connectors", str(own.get("plugin", name))) for name, own in configuration.connectors.items()]
-    wanted += [("services", name) for name in configuration.services]
-    wanted += [("frameworks", name) for name in configuration.frameworks]
-    for kind, name in wanted:
-        if (kind, name) not in there:
-            known = ", ".join(sorted(found for of, found in there if of == kind)) or "none"
-            raise BadConfig(
-                f"There is no plugin {kind}/{name}", hint=f"There are: {known}.", where=f"{path.name}: {kind}"
-            )
-    print(f"{path}: nothing is wrong. {len(wanted)} plugins are used, {len(plugins)} are there.")
+    folder = CityFolder(_home(options))
+    configuration = read_configuration(folder.configuration)
+    found = find_plugins(configuration.plugins, beside=folder.home)
+    wrong = list(faults(configuration, found, folder))
+    for error in wrong:
+        print(f"{error.message}" + (f" ({error.where})" if error.where else ""), file=sys.stderr)
+        print(f"  {error.hint}", file=sys.stderr)
+    if wrong:
+        return 1
+    used = len(configuration.connectors) + len(configuration.services) + len(configuration.frameworks)
+    print(f"{folder.configuration}: nothing is wrong. {used} plugins are used, {len(found)} are there.")
     return 0
 
 
@@ -158,6 +156,7 @@ def follow(options: argparse.Namespace) -> int:
 def account(options: argparse.Namespace) -> int:
     """Accounts of a city that is not running."""
     folder = CityFolder(_home(options))
+    read_configuration(folder.configuration)
     with HomeLock(folder.home):
         return asyncio.run(keep_accounts(folder, options.action, options.name, options.role))
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from cityloom.access.accounts import Accounts
@@ -25,6 +26,7 @@ from cityloom.adapters.sqlite.parked_readings import SqliteParkedStore
 from cityloom.adapters.sqlite.records import Records
 from cityloom.adapters.sqlite.reporters import SqliteReporterStore
 from cityloom.adapters.sqlite.state_table import SqliteStateTable
+from cityloom.app import turned_on
 from cityloom.app.configuration import Configuration, class_of
 from cityloom.app.folder import CityFolder
 from cityloom.app.plugins import Plugin, find_plugins
@@ -34,9 +36,9 @@ from cityloom.history.follow import Lineage
 from cityloom.history.queries import History
 from cityloom.history.stage import HistoryStage
 from cityloom.history.temporal import TemporalHistory
-from cityloom.indicators.framework import Framework, read_framework
+from cityloom.indicators.framework import Framework
 from cityloom.indicators.indicators import Indicators
-from cityloom.kernel.errors import BadConfig, BrokenPlugin, CityError
+from cityloom.kernel.errors import BrokenPlugin, CityError
 from cityloom.kernel.time import Clock
 from cityloom.operations.alerts import Alerts
 from cityloom.people.deliveries import Deliveries
@@ -51,9 +53,10 @@ from cityloom.sensing.models import DataModels, read_models
 from cityloom.sensing.parked import ParkedReadings
 from cityloom.sensing.presence import Presence
 from cityloom.services.host import ServiceHost
-from cityloom.services.plugin import CityService, load_service
+from cityloom.services.plugin import CityService
 
 _log = logging.getLogger(__name__)
+_Read = TypeVar("_Read")
 #: The stage that feeds history; its cursor lies in history's own store.
 HISTORY_STAGE = "history"
 #: How long after a report was closed its author can still be reached; then how to reach them is forgotten.
@@ -81,6 +84,8 @@ class House:
         self.zone = ZoneInfo(configuration.time_zone)
         self.plugins = find_plugins(configuration.plugins, beside=folder.home)
         self._feed = SqliteFeed(folder.feed)
+        if self._feed.last_sequence() > 0:
+            folder.check_whole()
         self._table = SqliteStateTable(folder.state)
         self._records = Records(folder.records)
         self.store = DuckHistory(folder.history, folder.exports, memory_limit="96MB")
@@ -150,7 +155,9 @@ class House:
     async def begin(self) -> None:
         """Start the state and what remembers it: the city can be asked."""
         await self.broker.start()
-        self.broker.follow(HISTORY_STAGE, self._remembering.handle, durable=True)
+        self.broker.follow(
+            HISTORY_STAGE, self._remembering.handle, durable=True, after=self._remembering.through
+        )
         await self.devices.start()
 
     async def live(self) -> None:
@@ -191,49 +198,30 @@ class House:
         await self._remembering.reached(self.broker.last_sequence)
 
     def _city_services(self) -> list[CityService]:
-        found = []
-        for name, overrides in self.configuration.services.items():
-            try:
-                found.append(load_service(self._plugin("services", name), overrides))
-            except BrokenPlugin as error:
-                self._is_broken(error)
-        return found
+        wanted = self.configuration.services.items()
+        return self._unbroken(partial(turned_on.city_service, self.plugins, *one) for one in wanted)
 
     def _frameworks(self) -> list[Framework]:
-        found = []
-        for name in self.configuration.frameworks:
-            try:
-                own = self.folder.benchmarks / f"{name}.csv"
-                folder = self._plugin("frameworks", name).folder
-                found.append(read_framework(folder, benchmarks=own if own.exists() else None))
-            except BrokenPlugin as error:
-                self._is_broken(error)
-        return found
+        wanted = self.configuration.frameworks
+        return self._unbroken(partial(turned_on.framework, self.plugins, one, self.folder) for one in wanted)
 
     def _connector_plugins(self) -> list[ConnectorPlugin]:
-        found = []
-        for name, settings in self.configuration.connectors.items():
-            # One connector may run twice under two names: [connectors.north] plugin = "mqtt_bridge".
-            own: dict[str, Any] = dict(settings)
-            plugin = self._plugin("connectors", str(own.pop("plugin", name)))
-            try:
-                module, failure = plugin.load("connector"), ""
-            except BrokenPlugin as error:
-                self._is_broken(error)
-                module, failure = None, str(error)
-            found.append(ConnectorPlugin(plugin.manifest, module, own, name=name, failure=failure))
+        wanted = self.configuration.connectors.items()
+        found = self._unbroken(partial(turned_on.connector, self.plugins, *one) for one in wanted)
+        for one in found:
+            if one.failure:
+                self._is_broken(BrokenPlugin(one.failure))
         return found
 
-    def _plugin(self, kind: str, name: str) -> Plugin:
-        for plugin in self.plugins:
-            if (plugin.kind, plugin.id) == (kind, name):
-                return plugin
-        there = ", ".join(plugin.id for plugin in self.plugins if plugin.kind == kind) or "none"
-        raise BadConfig(
-            f"There is no plugin {kind}/{name}",
-            hint=f"There are: {there}.",
-            where=f"city.toml: {kind}.{name}",
-        )
+    def _unbroken(self, readings: Iterable[Callable[[], _Read]]) -> list[_Read]:
+        """What could be read; the city starts without the others."""
+        found = []
+        for read in readings:
+            try:
+                found.append(read())
+            except BrokenPlugin as error:
+                self._is_broken(error)
+        return found
 
     def _is_broken(self, error: BrokenPlugin) -> None:
         self.broken.append(error)

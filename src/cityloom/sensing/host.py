@@ -223,9 +223,7 @@ class ConnectorHost:
     def _begin(self, name: str) -> None:
         plugin = self._plugins[name]
         try:
-            manifest = read_manifest(plugin.manifest, where=name)
-            settings = read_settings(manifest, plugin.settings, where=f"connectors.{name}")
-            connector = _make(plugin, settings)
+            manifest, settings, connector = make_connector(plugin)
         except CityError as error:
             self._broken(name, plugin, error)
             return
@@ -342,6 +340,14 @@ class _Nothing:
         raise BrokenPlugin(
             f"The connector {message.connector} does not run", hint="See why in the list of connectors."
         )
+
+
+def make_connector(plugin: ConnectorPlugin) -> tuple[ConnectorManifest, Settings, Connector]:
+    """A connector with its settings, read and not yet started. Raises BadConfig, BrokenPlugin."""
+    name = _name(plugin)
+    manifest = read_manifest(plugin.manifest, where=name)
+    settings = read_settings(manifest, plugin.settings, where=f"connectors.{name}")
+    return manifest, settings, _make(plugin, settings)
 
 
 def _make(plugin: ConnectorPlugin, settings: Settings) -> Connector:
