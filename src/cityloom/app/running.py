@@ -27,7 +27,7 @@ from cityloom.app.configuration import Configuration, Mqtt
 from cityloom.app.folder import CityFolder, write_private_json
 from cityloom.app.health import ProcessHealth
 from cityloom.app.house import House
-from cityloom.app.machine import HomeLock, give_memory_back, listening_socket
+from cityloom.app.machine import HomeLock, give_memory_back, listening_socket, spare_collector
 from cityloom.kernel.time import Clock, WallClock
 from cityloom.sensing.host import ConnectorPlugin
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
@@ -149,6 +149,7 @@ class _Run:
         if self.demo:
             await self.demo.prepare(self.house)
         await self.house.live()
+        spare_collector()
         self.health.starting = ""
         write_private_json(
             self.folder.running, {"address": self._address(), "process": os.getpid(), "key": self.key}

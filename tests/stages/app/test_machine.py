@@ -1,11 +1,12 @@
 """A busy port and a folder in use: told plainly, or gone round. Memory that is freed goes back."""
 
+import gc
 import subprocess
 import sys
 
 import pytest
 
-from cityloom.app.machine import HomeLock, listening_socket
+from cityloom.app.machine import GARBAGE_AFTER, HomeLock, listening_socket, spare_collector
 from cityloom.kernel.errors import BadConfig
 
 
@@ -65,3 +66,16 @@ def test_give_memory_back_leaves_little_of_what_was_freed():
     }
     assert left["with"] < 70
     assert left["without"] > left["with"] + 50
+
+
+def test_spare_collector_leaves_out_what_stays_and_goes_on_looking_for_garbage():
+    before = gc.get_threshold()
+    stays = [[] for _ in range(100)]
+    try:
+        spare_collector()
+        assert not any(found is stays[0] for found in gc.get_objects())
+        assert gc.isenabled()
+        assert gc.get_threshold()[0] == GARBAGE_AFTER
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
