@@ -66,6 +66,7 @@ async def test_malformed_json_is_an_invalid_request(api, problem, content):
         (b'{"id": "urn:x:1", "type": "A", "x": {"value": ' + b"[" * 300 + b"]" * 300 + b"}}", "body"),
         (b'{"id": "urn:x:1", "type": "A", "x": {"value": ' + b"[" * 40 + b"]" * 40 + b"}}", None),
         (b'{"id": "urn:x:1", "type": "A", "x": 9223372036854775808}', "x"),
+        (b'{"id": "urn:x:1", "type": "A", "x": 18446744073709551616}', "body"),
         (b'{"id": "urn:x:1", "type": "A", "x": "nul \\u0000"}', "x"),
         (b'{"id": "urn:x:1", "type": "A", "' + b"k" * 900_000 + b'": 1}', None),
         (b'{"id": "no uri", "type": "A"}', "id"),
@@ -212,3 +213,64 @@ async def test_defects_are_told_without_their_words(api, problem, monkeypatch, c
     assert "secret" not in reply.text
     assert said["instance"] == "urn:request:test-request"
     assert "the secret of the house" in caplog.text
+
+
+@pytest.mark.parametrize("item", [[], {}, {"id": "urn:x:1", "type": "A"}])
+async def test_a_batch_of_very_many_entities_is_refused_whole(api, problem, item):
+    for operation in ("create", "upsert", "update", "merge"):
+        reply = await api.post(f"/entityOperations/{operation}", json=[item] * 10_001)
+        assert "several batches" in problem(reply, 413, "")["hint"]
+    problem(await api.post("/entityOperations/delete", json=["urn:x:1"] * 10_001), 413, "")
+    assert await is_empty(api)
+
+
+@pytest.mark.parametrize("name", ["attrs", "pick", "omit", "id", "datasetId", "expandValues"])
+async def test_lists_of_very_many_names_are_refused(api, problem, name):
+    said = ",".join(["urn:x:1"] * 1_001)
+    reply = await api.get("/entities", params={"type": "A", name: said})
+    assert "more than 1000" in problem(reply, 400, "BadRequestData", name)["detail"]
+
+
+@pytest.mark.parametrize("name", ["attrs", "pick", "omit", "datasetId", "expandValues"])
+async def test_lists_of_very_many_names_in_a_query_body_are_refused(api, problem, name):
+    body = {"type": "Query", "entities": [{"type": "A"}], name: ["urn:x:1"] * 50_000}
+    problem(await api.post("/entityOperations/query", json=body), 400, "BadRequestData", name)
+
+
+@pytest.mark.parametrize(
+    ("selectors", "status", "name"),
+    [
+        ([{"type": "A", "id": ["urn:x:1"] * 150}] * 2, 400, "BadRequestData"),
+        ([{"type": ",".join("ABC")}] * 100, 403, "TooComplexQuery"),
+        ([{"type": "A"}] * 201, 400, "BadRequestData"),
+    ],
+)
+async def test_very_many_selectors_are_refused(api, problem, selectors, status, name):
+    body = {"type": "Query", "entities": selectors}
+    said = problem(await api.post("/entityOperations/query", json=body), status, name)
+    assert said["where"].startswith("entities")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status", "where"),
+    [
+        ({"q": "x>1e999"}, 400, "q"),
+        ({"q": "x==" + "9" * 400}, 400, "q"),
+        ({"q": "(" * 30 + "x" + ")" * 30}, 403, "q"),
+        ({"q": "x~=(.)\\1"}, 400, "q"),
+        ({"q": "x~=" + "a" * 1_001}, 400, "q"),
+        ({"q": ";".join(["x"] * 201)}, 403, "q"),
+        ({"idPattern": "(?=a)"}, 400, "idPattern"),
+        ({"idPattern": "((a{1,1000}){1,1000}){1,1000}"}, 400, "idPattern"),
+        ({"type": ",".join(["A"] * 201)}, 403, "type"),
+        ({"type": "((((A))))"}, 400, "type"),
+        ({"scopeQ": "((/A))"}, 400, "scopeQ"),
+        ({"scopeQ": ",".join(["/A"] * 201)}, 403, "scopeQ"),
+        ({"orderBy": "x" + ".x" * 5_000}, 403, "orderBy"),
+        ({"orderBy": "x;dist-asc", "orderGeometry": "Point", "orderFrom": "[[10]]"}, 400, "orderFrom"),
+        ({"lang": "x" * 9_000}, 400, "lang"),
+    ],
+)
+async def test_queries_beyond_measure_are_refused(api, problem, parameters, status, where):
+    reply = await api.get("/entities", params={"type": "A", **parameters})
+    problem(reply, status, "TooComplexQuery" if status == 403 else "BadRequestData", where)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import islice
+from time import perf_counter
 
 import msgspec
 import orjson
@@ -21,10 +22,10 @@ from cityloom.ngsild.q_language import And, Compare, Exists, Or, Path, Term
 from cityloom.ngsild.q_matching import Lookup
 from cityloom.ngsild.query import EntityQuery, Predicate, compile
 
-#: Documents looked at before others get their turn on the event loop: some milliseconds' worth.
+#: Documents looked at before others get their turn on the event loop, and seconds spent with them at most:
+#: one document may cost as much as a thousand others.
 TURN = 1000
-#: The same where outlines are compared.
-GEO_TURN = 50
+TURN_SECONDS = 0.01
 
 
 class QueryPage(msgspec.Struct):
@@ -46,8 +47,7 @@ def answer(
     if _is_answered_by_index(query):
         return _page_of_all(state, tenant, clearance, query, candidates)
     snapshot = [held.document for held in candidates]
-    turn = TURN if query.geo is None else GEO_TURN
-    matches = _matches(snapshot, compiled, _needles(query), turn)
+    matches = _matches(snapshot, compiled, _needles(query))
     if query.order_by:
         return (yield from _sorted_page(matches, query))
     return (yield from _page(matches, query))
@@ -111,12 +111,14 @@ def _count_of_all(state: CurrentState, tenant: str, clearance: Clearance, query:
 
 
 def _matches(
-    snapshot: Sequence[bytes], compiled: Predicate, needles: Sequence[bytes], turn: int
+    snapshot: Sequence[bytes], compiled: Predicate, needles: Sequence[bytes]
 ) -> Iterator[Document | None]:
     """The documents that match; None once in a while, when it is others' turn."""
+    until = perf_counter() + TURN_SECONDS
     for number, text in enumerate(snapshot, 1):
-        if number % turn == 0:
+        if number % TURN == 0 or perf_counter() > until:
             yield None
+            until = perf_counter() + TURN_SECONDS
         if all(needle in text for needle in needles):
             document = orjson.loads(text)
             if compiled(document):

@@ -30,6 +30,7 @@ MAX_INCLUDED = 32
 #: Contexts kept resolved, what all of them may weigh, and names kept translated in each. Senders choose how
 #: large an @context is, so that a number of them alone bounds nothing.
 _KEPT_CONTEXTS = 500
+_KEPT_DOCUMENTS = 64
 _KEPT_WEIGHT = 10_000_000
 _TERM_WEIGHS = 40
 _KEPT_NAMES = 20_000
@@ -194,6 +195,8 @@ class ContextResolver:
                 hint="It must be a JSON object with the member @context.",
                 where=uri,
             )
+        while len(self._documents) >= _KEPT_DOCUMENTS:
+            del self._documents[next(iter(self._documents))]
         self._documents[uri] = document
         self._forget()
 

@@ -12,13 +12,16 @@ from cityloom.ngsild.errors import BadRequestData, InvalidRequest
 
 _KEY_END = b'":'
 _SPACED_KEY_END = re.compile(rb'"[ \t\r\n]+:')
+_MANY_DIGITS = re.compile(rb"[0-9]{20}")
+_LARGEST_INTEGER = 2**64 - 1
 
 
 def decode_json(body: bytes | bytearray | memoryview | str, *, where: str = "body") -> Any:
     """The value of a JSON text in UTF-8.
 
     Raises InvalidRequest for what is no JSON (NaN, numbers beyond a double, lone surrogates and a byte order
-    mark among it), BadRequestData for a name given twice in an object and for more than 250 levels.
+    mark among it), BadRequestData for a name given twice in an object, for an integer that would lose digits
+    and for more than 250 levels.
     """
     try:
         value = orjson.loads(body)
@@ -30,12 +33,15 @@ def decode_json(body: bytes | bytearray | memoryview | str, *, where: str = "bod
         ) from None
     if isinstance(value, dict | list):
         text = body if isinstance(body, bytes) else _as_bytes(body)
-        _refuse_duplicates(text, value, where)
+        _refuse_silent_loss(text, value, where)
+    elif isinstance(value, float):
+        _refuse_long_integers(_as_bytes(body), where)
     return value
 
 
-def _refuse_duplicates(text: bytes, value: Any, where: str) -> None:
-    """Parsers keep the last of two members with one name in silence; the sender meant both."""
+def _refuse_silent_loss(text: bytes, value: Any, where: str) -> None:
+    """Parsers keep the last of two members with one name, and of a long integer the first digits, in silence;
+    the sender meant all."""
     try:
         canonical = orjson.dumps(value)
     except (TypeError, orjson.JSONEncodeError):
@@ -44,6 +50,7 @@ def _refuse_duplicates(text: bytes, value: Any, where: str) -> None:
         ) from None
     if canonical == text:
         return
+    _refuse_long_integers(text, where)
     # Each member ends its name with `":`. Where no white space or escape blurs that, counting finds a member
     # that was lost; else the slow way looks at every object.
     same = text.count(_KEY_END) == canonical.count(_KEY_END)
@@ -52,7 +59,21 @@ def _refuse_duplicates(text: bytes, value: Any, where: str) -> None:
     json.loads(text, object_pairs_hook=lambda pairs: _checked_pairs(pairs, where))
 
 
-def _as_bytes(body: bytearray | memoryview | str) -> bytes:
+def _refuse_long_integers(text: bytes, where: str) -> None:
+    if _MANY_DIGITS.search(text):
+        json.loads(text, parse_int=lambda digits: _checked_integer(digits, where))
+
+
+def _checked_integer(digits: str, where: str) -> None:
+    if abs(int(digits)) > _LARGEST_INTEGER:
+        raise BadRequestData(
+            f"The integer {digits[:30]}… has too many digits",
+            hint="Send it as text, or as a decimal number such as 1e30.",
+            where=where,
+        )
+
+
+def _as_bytes(body: bytes | bytearray | memoryview | str) -> bytes:
     return body.encode() if isinstance(body, str) else bytes(body)
 
 

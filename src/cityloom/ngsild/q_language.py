@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from math import isfinite
 from typing import Any, Literal
 
 import msgspec
@@ -125,20 +126,25 @@ def parse_q(text: str, context: Context = CORE, *, expand_values: Collection[str
     `expand_values` are names of attributes whose texts stand for IRIs. Raises BadRequestData with the place
     of the fault, TooComplexQuery beyond the limits.
     """
-    if len(text) > MAX_QUERY:
-        raise TooComplexQuery(
-            f"The query has more than {MAX_QUERY} characters", hint="Ask several shorter ones.", where="q"
-        )
+    _check_length(text)
     return _Parser(text, context, frozenset(expand_values)).query()
 
 
 def parse_path(text: str, context: Context = CORE) -> Path:
-    """A path alone, such as orderBy names: name.part[member]. Raises BadRequestData."""
+    """A path alone, such as orderBy names: name.part[member]. Raises BadRequestData, TooComplexQuery."""
+    _check_length(text)
     parser = _Parser(text, context, frozenset())
     path = parser.path()
     if parser.at < len(text) or path.hops:
         raise parser.wrong("a path ends")
     return path
+
+
+def _check_length(text: str) -> None:
+    if len(text) > MAX_QUERY:
+        raise TooComplexQuery(
+            f"The query has more than {MAX_QUERY} characters", hint="Ask several shorter ones.", where="q"
+        )
 
 
 def names_of(term: Term) -> Iterator[str]:
@@ -288,7 +294,7 @@ class _Parser:
             if found is not None and self.ends_at(found.end()):
                 self.at = found.end()
                 said = found.group()
-                return Value(kind, float(said) if kind == "number" else said.replace(",", "."))
+                return Value(kind, self.number(said) if kind == "number" else said.replace(",", "."))
         found = _BARE.match(self.text, self.at)
         if found is None:
             raise self.wrong("a value is missing")
@@ -297,6 +303,12 @@ class _Parser:
         if word in ("true", "false"):
             return Value("boolean", word == "true")
         return self.text_value(word, path, "uri")
+
+    def number(self, said: str) -> float:
+        number = float(said)
+        if not isfinite(number):
+            raise self.wrong("a number is too large")
+        return number
 
     def text_value(self, text: str, path: Path, kind: Kind) -> Value:
         if path.names[-1] not in self.expanded:

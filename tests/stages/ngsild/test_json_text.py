@@ -79,3 +79,16 @@ def test_decode_json_finds_a_name_given_twice_among_very_many(no_hang):
     text = b"{%s}" % b",".join(b'"k%d":1' % number for number in (*range(200_000), 199_999))
     with no_hang(), pytest.raises(BadRequestData, match="k199999"):
         decode_json(text)
+
+
+@pytest.mark.parametrize("body", ['{"x": %s}', "[1, %s]", "%s", '{"x":{"value":-%s}}'])
+@pytest.mark.parametrize("digits", ["18446744073709551616", "9" * 300])
+def test_decode_json_refuses_integers_that_would_lose_digits(body, digits):
+    with pytest.raises(BadRequestData, match="too many digits"):
+        decode_json(body % digits)
+
+
+@pytest.mark.parametrize("body", ['{"x": "18446744073709551616"}', '{"x": 0.1844674407370955161600001}'])
+def test_decode_json_takes_many_digits_that_are_no_integer(body):
+    assert decode_json(body) == json.loads(body)
+    assert decode_json("[18446744073709551615, 1e300]") == [2**64 - 1, 1e300]

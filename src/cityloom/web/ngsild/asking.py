@@ -8,7 +8,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from cityloom.ngsild.contexts import Context
-from cityloom.ngsild.errors import BadRequestData, InvalidRequest, OperationNotSupported, TooManyResults
+from cityloom.ngsild.errors import (
+    BadRequestData,
+    InvalidRequest,
+    OperationNotSupported,
+    TooComplexQuery,
+    TooManyResults,
+)
 from cityloom.ngsild.geo_query import GeoQuery, check_reference, parse_geo_query
 from cityloom.ngsild.json_text import decode_json
 from cityloom.ngsild.languages import parse_languages
@@ -18,7 +24,7 @@ from cityloom.ngsild.q_language import MEMBERS, And, Or, Term, names_of, parse_q
 from cityloom.ngsild.query import DEFAULT_LIMIT, MAX_LIMIT, EntityQuery, EntitySelector
 from cityloom.ngsild.representation import Format, View
 from cityloom.ngsild.scope_query import parse_scope_query
-from cityloom.ngsild.type_selection import TypeSelection, parse_type_selection
+from cityloom.ngsild.type_selection import MAX_ALTERNATIVES, TypeSelection, parse_type_selection
 from cityloom.web.ngsild.parameters import Parameters
 
 T = TypeVar("T")
@@ -93,7 +99,7 @@ def entity_query(
         ids=tuple(check_uri(one, "id") for one in asked.ids),
         id_pattern=asked.id_pattern,
         type_expression=type_selection(asked.type, context),
-        selectors=tuple(_selector(one, context) for one in asked.selectors),
+        selectors=_selectors(asked, context),
         q=_query_term(asked, context),
         geo=_geo_query(asked, context),
         scope_q=None if asked.scope_q is None else parse_scope_query(asked.scope_q),
@@ -249,13 +255,22 @@ def _check_projection(asked: Asked) -> None:
         )
 
 
-def _selector(one: tuple[str | None, str | None, str | None], context: Context) -> EntitySelector:
-    kind, identifier, pattern = one
-    return EntitySelector(
-        type_expression=type_selection(kind, context),
-        id=None if identifier is None else check_uri(identifier, "entities.id"),
-        id_pattern=pattern,
+def _selectors(asked: Asked, context: Context) -> tuple[EntitySelector, ...]:
+    found = tuple(
+        EntitySelector(
+            type_expression=type_selection(kind, context),
+            id=None if identifier is None else check_uri(identifier, "entities.id"),
+            id_pattern=pattern,
+        )
+        for kind, identifier, pattern in asked.selectors
     )
+    if sum(len(one.type_expression.alternatives) for one in found if one.type_expression) > MAX_ALTERNATIVES:
+        raise TooComplexQuery(
+            f"entities has more than {MAX_ALTERNATIVES} types in all",
+            hint="Ask several times.",
+            where="entities",
+        )
+    return found
 
 
 def _query_term(asked: Asked, context: Context) -> Term | None:
@@ -313,6 +328,6 @@ def _named(parameter: str, read: Callable[[], T]) -> T:
     """What `read` gives; its errors name the parameter."""
     try:
         return read()
-    except BadRequestData as error:
+    except (BadRequestData, TooComplexQuery) as error:
         error.where = parameter
         raise

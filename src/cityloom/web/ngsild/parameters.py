@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sized
+from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from cityloom.ngsild.errors import BadRequestData, InvalidRequest
 
+ListedItems = TypeVar("ListedItems", bound=Sized)
+
 MAX_PARAMETERS = 60
+#: Names or ids in one list.
+MAX_LISTED = 1_000
 
 
 class Parameters:
@@ -64,7 +69,7 @@ class Parameters:
         return value
 
     def listed(self, name: str, separators: str = ",") -> tuple[str, ...]:
-        """The values between commas. Raises BadRequestData for an empty one."""
+        """The values between commas. Raises BadRequestData for an empty one and for too many."""
         value = self.text(name)
         if value is None:
             return ()
@@ -73,7 +78,7 @@ class Parameters:
         found = tuple(part.strip() for part in value.split(","))
         if not all(found):
             raise BadRequestData(f"{name} has an empty item", hint="Remove the comma too much.", where=name)
-        return found
+        return few(found, name)
 
     def flag(self, name: str) -> bool:
         """true or false; false when it is not given. Raises BadRequestData."""
@@ -96,3 +101,12 @@ class Parameters:
                 where=name,
             )
         return int(value)
+
+
+def few(items: ListedItems, where: str) -> ListedItems:
+    """The items, when there are not too many. Raises BadRequestData."""
+    if len(items) > MAX_LISTED:
+        raise BadRequestData(
+            f"{where} has more than {MAX_LISTED} items", hint="Ask several times.", where=where
+        )
+    return items

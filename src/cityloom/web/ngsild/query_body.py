@@ -6,6 +6,7 @@ from typing import Any
 
 from cityloom.ngsild.errors import BadRequestData
 from cityloom.web.ngsild.asking import Asked
+from cityloom.web.ngsild.parameters import few
 
 MAX_SELECTORS = 200
 
@@ -63,6 +64,8 @@ def _selectors(value: Any) -> tuple[tuple[str | None, str | None, str | None], .
             if identifier is not None:
                 _text(identifier, f"{where}.id")
             found.append((None if kind == "*" else kind, identifier, pattern))
+        if len(found) > MAX_SELECTORS:
+            raise _bad(f"entities selects more than {MAX_SELECTORS} times", "Ask several times.", where)
     return tuple(found)
 
 
@@ -101,7 +104,7 @@ def _text(value: Any, where: str) -> str:
 def _listed(value: Any, where: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         raise _bad(f"{where} is an array with one string or more", "Leave it out when it is empty.", where)
-    return tuple(_text(item, f"{where}[{place}]") for place, item in enumerate(value))
+    return tuple(_text(item, f"{where}[{place}]") for place, item in enumerate(few(value, where)))
 
 
 def _bad(message: str, hint: str, where: str | None) -> BadRequestData:
