@@ -116,6 +116,10 @@ class Stage:
         """Start following, from the cursor, the feed's cursor or (a live stage) from now on."""
         if self.durable:
             self.saved = feed.cursor(self.name)
+            if self.cursor is not None and self.cursor < self.saved:
+                # Its own store is older than the feed: it is told again, and nothing of that is trimmed.
+                self._check_told_again(feed, self.cursor)
+                self.saved = self.cursor
         if self.cursor is None:
             self.cursor = self.saved if self.durable else recent.last
         if self.cursor > recent.last:
@@ -125,6 +129,16 @@ class Stage:
                 where="feed.db",
             )
         self._task = asyncio.create_task(self._follow(feed, recent), name=f"stage {self.name}")
+
+    def _check_told_again(self, feed: Feed, cursor: int) -> None:
+        """Who begins anew takes what there is; who goes on must miss nothing."""
+        told = feed.read(cursor, 1)
+        if cursor and told and told[0].sequence > cursor + 1:
+            raise BadConfig(
+                f"What {self.name!r} keeps ends at change {cursor}; the feed begins at {told[0].sequence}",
+                hint="Restore all files of this city from one and the same backup.",
+                where="feed.db",
+            )
 
     def wake(self) -> None:
         self._wake.set()

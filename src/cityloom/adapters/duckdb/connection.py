@@ -107,13 +107,10 @@ class DuckFile:
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         try:
+            _make_room_for_a_new_one(self._file)
             connection = duckdb.connect(str(self._file), config=self._config)
-        except duckdb.Error as error:
-            raise BadConfig(
-                f"The history cannot be opened: {error}",
-                hint="Is another CityLoom running on this folder? Only one may write to a city.",
-                where=str(self._file),
-            ) from error
+        except (duckdb.Error, OSError) as error:
+            raise self._cannot_be_opened(error) from error
         folder = str(self._folder).replace("'", "''")
         for setting in (
             f"allowed_directories = ['{folder}']",
@@ -126,12 +123,34 @@ class DuckFile:
             connection.execute(f"SET {setting}")
         return connection
 
+    def _cannot_be_opened(self, error: Exception) -> BadConfig:
+        said = str(error).splitlines()[0]
+        if "Could not set lock" in said:
+            hint = "Stop the other program that uses this city's folder; only one may write to a city."
+        elif isinstance(error, duckdb.IOException | duckdb.FatalException | duckdb.SerializationException):
+            hint = (
+                "Check the disk and the file's rights. When the file is damaged, restore the city's whole "
+                "folder from its backup. Nothing was changed."
+            )
+        else:
+            hint = "Look at the disk, and whether a newer CityLoom wrote the file."
+        return BadConfig(f"{self._file.name} cannot be opened: {said}", hint=hint, where=str(self._file))
+
+
+def _make_room_for_a_new_one(file: Path) -> None:
+    """An empty file is what somebody put there who wants to begin a new history."""
+    if file.exists() and file.stat().st_size == 0:
+        file.unlink()
+
 
 def _as_city_error(error: duckdb.Error) -> NotReady | StorageFull:
     text = str(error)
     if "No space left" in text:
         return StorageFull("The disk is full: no history was stored", hint="Make room; it goes on by itself.")
-    return NotReady(f"History did not answer: {text.splitlines()[0]}", hint="It is tried again.")
+    return NotReady(
+        f"History did not answer: {text.splitlines()[0]}",
+        hint="It is tried again. If it stays so, history.duckdb is damaged: restore it with all the folder.",
+    )
 
 
 def _roll_back(cursor: duckdb.DuckDBPyConnection) -> None:

@@ -41,6 +41,8 @@ def open_writer(path: Path, migrations: Sequence[str]) -> apsw.Connection:
             hint="Restore the city's folder from its backup, or name another folder.",
             where=str(path),
         ) from None
+    except apsw.CorruptError as error:
+        raise _damaged(path, error) from error
     except apsw.CantOpenError:
         raise BadConfig(
             f"{path.name} cannot be opened",
@@ -65,6 +67,15 @@ def open_reader(path: Path) -> apsw.Connection:
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     connection.set_busy_timeout(LOCK_PATIENCE)
     return connection
+
+
+@contextmanager
+def sound(path: Path) -> Iterator[None]:
+    """Tell a damaged file, wherever that comes to light. Raises BadConfig naming it."""
+    try:
+        yield
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        raise _damaged(path, error) from error
 
 
 @contextmanager
@@ -101,6 +112,14 @@ def transaction(connection: apsw.Connection) -> Iterator[None]:
             connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
+
+
+def _damaged(path: Path, error: apsw.Error) -> BadConfig:
+    return BadConfig(
+        f"{path.name} is damaged ({error})",
+        hint="Check the disk, then restore the city's whole folder from its backup. Nothing was changed.",
+        where=str(path),
+    )
 
 
 def _full() -> StorageFull:

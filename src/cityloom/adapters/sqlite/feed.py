@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from cityloom.adapters.sqlite.connection import open_reader, open_writer, storing, transaction
+from cityloom.adapters.sqlite.connection import open_reader, open_writer, sound, storing, transaction
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import Change, ChangeKind
 
@@ -51,13 +51,15 @@ class SqliteFeed:
     """A `Feed` in one SQLite file."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._writer = open_writer(path, MIGRATIONS)
         self._writing = threading.Lock()
         self._reader = open_reader(path)
         self._reading = threading.Lock()
-        newest = self._writer.execute(
-            "SELECT max(through, (SELECT ifnull(max(sequence), 0) FROM change)) FROM trimmed"
-        ).get
+        with sound(path):
+            newest = self._writer.execute(
+                "SELECT max(through, (SELECT ifnull(max(sequence), 0) FROM change)) FROM trimmed"
+            ).get
         self._last = int(newest)
 
     def append(self, changes: Sequence[Change]) -> None:
@@ -80,7 +82,7 @@ class SqliteFeed:
         self._writer.execute(statement, tuple(chain.from_iterable(map(_row, changes))))
 
     def read(self, after: int, limit: int) -> list[Change]:
-        with self._reading:
+        with self._reading, sound(self._path):
             rows = self._reader.execute(
                 "SELECT * FROM change WHERE sequence > ? ORDER BY sequence LIMIT ?", (after, limit)
             ).fetchall()
@@ -106,7 +108,7 @@ class SqliteFeed:
                 return gone
 
     def cursor(self, stage: str) -> int:
-        with self._reading:
+        with self._reading, sound(self._path):
             found = self._reader.execute("SELECT cursor FROM stage WHERE name = ?", (stage,)).get
         return int(found or 0)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import apsw
 
-from cityloom.adapters.sqlite.connection import open_reader, open_writer, transaction
+from cityloom.adapters.sqlite.connection import open_reader, open_writer, sound, transaction
 from cityloom.kernel.errors import BadConfig
 
 _MIGRATIONS = ("CREATE TABLE part (name TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT, WITHOUT ROWID",)
@@ -52,12 +52,12 @@ class Records:
     @contextmanager
     def write(self) -> Iterator[apsw.Connection]:
         """One durable transaction, whole or not at all. Raises StorageFull and NotReady like the feed."""
-        with self._writing, transaction(self._writer):
+        with self._writing, sound(self._path), transaction(self._writer):
             yield self._writer
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows of a query, as of the newest commit."""
-        with self._reading:
+        with self._reading, sound(self._path):
             return list(self._reader.execute(statement, values))
 
     def row(self, statement: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:

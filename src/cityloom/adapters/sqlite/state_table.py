@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from cityloom.adapters.sqlite.connection import open_reader, open_writer, transaction
+from cityloom.adapters.sqlite.connection import open_reader, open_writer, sound, transaction
 from cityloom.context.ports import Folded
 from cityloom.kernel.actor import InformationClass
 
@@ -61,8 +61,9 @@ class SqliteStateTable:
         try:
             # Most Entities share their types, and many point at nothing: decode each text once.
             known: dict[str, tuple[str, ...]] = {"[]": ()}
-            for row in reader.execute("SELECT * FROM entity ORDER BY created"):
-                yield _folded(row, known)
+            with sound(self._path):
+                for row in reader.execute("SELECT * FROM entity ORDER BY created"):
+                    yield _folded(row, known)
         finally:
             reader.close()
 
