@@ -37,7 +37,7 @@ class Request(msgspec.Struct, frozen=True):
     trace: str
 
 
-class Standing(msgspec.Struct, frozen=True):
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """An Entity as the next command finds it, committed or not."""
 
     types: tuple[str, ...]
@@ -148,12 +148,13 @@ class Provision:
         information_class: InformationClass | None = None,
     ) -> Revision:
         """Created, with this class, when it is not there; else appended to (`update`) or replaced."""
-        entity_id = document["id"]
-        if self._standing(request.tenant, entity_id) is None:
+        _check_may_write(request.actor)
+        standing = self._standing(request.tenant, document["id"])
+        if standing is None:
             return self.create(request, document, information_class)
-        if update:
-            return self.append(request, entity_id, document)
-        return self.replace(request, entity_id, document)
+        _check_sees(request.actor, document["id"], standing)
+        merging = merge.append_attributes if update else merge.replace
+        return self._merge_into(request, standing, lambda old, now: merging(old, document, now))
 
     def delete(self, request: Request, entity_id: str) -> Revision:
         """An Entity gone. Raises ResourceNotFound."""
@@ -194,19 +195,26 @@ class Provision:
     def _writable(self, request: Request, entity_id: str) -> Standing:
         _check_may_write(request.actor)
         standing = self._standing(request.tenant, entity_id)
-        if standing is None or not request.actor.sees(standing.information_class):
+        if standing is None:
             raise not_found(entity_id)
+        _check_sees(request.actor, entity_id, standing)
         return standing
 
     def _change(
         self, request: Request, entity_id: str, merging: Callable[[Document, str], Merged]
     ) -> Revision:
-        standing = self._writable(request, entity_id)
+        return self._merge_into(request, self._writable(request, entity_id), merging)
+
+    def _merge_into(
+        self, request: Request, standing: Standing, merging: Callable[[Document, str], Merged]
+    ) -> Revision:
         millis, now = _instant()
         old = orjson.loads(standing.document)
         new, names = merging(old, now)
         check_write(request.actor, old, new)
-        information_class = self._class_of_changed(request.actor, standing, new)
+        information_class = standing.information_class
+        if "type" in names:
+            information_class = self._class_of_changed(request.actor, standing, new)
         return self._revise(request, ChangeKind.UPDATED, new, names, information_class, standing, millis)
 
     def _class_of_new(
@@ -239,17 +247,17 @@ class Provision:
     ) -> Revision:
         sequence = self._sequence + 1
         change = Change(
-            sequence=sequence,
-            tenant=request.tenant,
-            entity_id=document["id"],
-            types=tuple(document["type"]),
-            kind=kind,
-            information_class=information_class,
-            document=orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY),
-            attributes=attributes,
-            at_millis=millis,
-            by=request.actor.id,
-            trace=request.trace,
+            sequence,
+            request.tenant,
+            document["id"],
+            tuple(document["type"]) if standing is None or "type" in attributes else standing.types,
+            kind,
+            information_class,
+            orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY),
+            attributes,
+            millis,
+            request.actor.id,
+            request.trace,
         )
         revision = revise(change, sequence if standing is None else standing.created, document)
         self._sequence = sequence
@@ -281,6 +289,11 @@ def _check_may_write(actor: Actor) -> None:
             f"{actor.name or actor.id} may not write entities",
             hint="Sign in with an account whose role may write, or ask the administrator for one.",
         )
+
+
+def _check_sees(actor: Actor, entity_id: str, standing: Standing) -> None:
+    if not actor.sees(standing.information_class):
+        raise not_found(entity_id)
 
 
 def _check_cleared(actor: Actor, information_class: InformationClass) -> None:

@@ -92,7 +92,9 @@ def _collect(attributes: dict[str, list[Instance]], found: dict[str, None]) -> N
     for name, instances in attributes.items():
         for item in instances:
             kind = item["type"]
-            if kind == "Relationship":
+            if kind == "Property":
+                pass  # most are, and they point at nothing but by what they carry
+            elif kind == "Relationship":
                 _add(item.get("object"), found)
             elif kind == "ListRelationship":
                 _add(item.get("objectList"), found)

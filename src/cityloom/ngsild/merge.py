@@ -209,9 +209,12 @@ class _Change:
 
     def add_types(self, fragment: Document) -> None:
         """Types are only ever added (5.5.8)."""
-        new = [name for name in fragment.get("type", ()) if name not in self.document["type"]]
+        given, present = fragment.get("type", ()), self.document["type"]
+        if given == present:
+            return
+        new = [name for name in given if name not in present]
         if new:
-            self.document["type"] = [*self.document["type"], *new]
+            self.document["type"] = [*present, *new]
             self.changed["type"] = None
 
     def set_scope(self, fragment: Document, how: Literal["replace", "replace if there", "add"]) -> None:

@@ -127,10 +127,11 @@ class DataModels:
         others: list[dict[str, Any]] = []
         for name, instances in document["attrs"].items():
             for item in instances:
+                said = item["value"] if "value" in item else content(item)
                 if "datasetId" in item:
-                    others.append({**base, name: content(item)})
+                    others.append({**base, name: said})
                 else:
-                    simple[name] = content(item)
+                    simple[name] = said
         for form in (simple, *others):
             if not validator.is_valid(form):
                 raise self._misfit(kind, validator, form)

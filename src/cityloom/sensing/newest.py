@@ -47,8 +47,7 @@ class Newest:
             if at is None or len(instances) > 1 or "datasetId" in item:
                 continue
             there = standing.get(name)
-            # Without its Z, a shorter fraction of a second sorts before a longer one.
-            if there is None or there["observedAt"][:-1] <= at[:-1]:
+            if there is None or not _later(there["observedAt"], at):
                 standing[name] = item
             else:
                 newer = newer or {}
@@ -74,6 +73,13 @@ class Newest:
                     standing[name] = item
         self._known[entity_id] = standing
         return standing
+
+
+def _later(instant: str, other: str) -> bool:
+    if len(instant) == len(other):
+        return instant > other
+    # Without its Z, a shorter fraction of a second sorts before a longer one.
+    return instant[:-1] > other[:-1]
 
 
 def _spare(attributes: dict[str, list[Instance]], standing: _Standing) -> None:
