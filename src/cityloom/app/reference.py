@@ -52,7 +52,7 @@ def _commands() -> Iterator[str]:
     parser = build_parser()
     yield from ("# Commands", "", parser.description or "", "", parser.epilog or "", "")
     for action in parser._subparsers._group_actions if parser._subparsers else ():
-        for name, verb in (action.choices or {}).items():  # type: ignore[attr-defined]
+        for name, verb in (action.choices or {}).items():  # type: ignore[attr-defined]  # argparse tells it in no other way
             yield from (f"## cityloom {name}", "", verb.description or _help_of(action, name), "")
             yield from ("| option | meaning |", "| --- | --- |")
             yield from (_option(item) for item in verb._actions if item.dest != "help")
@@ -60,7 +60,7 @@ def _commands() -> Iterator[str]:
 
 
 def _help_of(action: argparse.Action, name: str) -> str:
-    for choice in action._choices_actions:  # type: ignore[attr-defined]
+    for choice in action._choices_actions:  # type: ignore[attr-defined]  # as above
         if choice.dest == name:
             said = str(choice.help)
             return said[0].upper() + said[1:] + "."

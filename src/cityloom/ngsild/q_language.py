@@ -111,7 +111,7 @@ _RAW_PATTERN = re.compile(r"[^;|()\s]+")
 _NAME = re.compile(r"[^\W\d_]\w*(?::(?!//)[^\W\d_]\w*)?")
 _TYPES = re.compile(r"([^\W\d_]\w*(?:,[^\W\d_]\w*)*):(?=[^\W\d_])")
 _MEMBER = re.compile(r"[^\[\].]+")
-_OPERATORS: tuple[str, ...] = ("==", "!~=", "!=", "~=", ">=", "<=", ">", "<")
+_OPERATORS: tuple[Operator | Literal["~=", "!~="], ...] = ("==", "!~=", "!=", "~=", ">=", "<=", ">", "<")
 _ORDERED: tuple[tuple[re.Pattern[str], Kind], ...] = (
     (_DATE_TIME, "datetime"),
     (_DATE, "date"),
@@ -213,10 +213,10 @@ class _Parser:
             return Pattern(path, self.pattern(), negated=operator == "!~=")
         first = self.value(path)
         if operator in ("==", "!="):
-            return Compare(path, operator, self.equality(path, first))  # type: ignore[arg-type]
+            return Compare(path, operator, self.equality(path, first))
         if first.kind in ("boolean", "uri"):
             raise self.wrong(f"{operator} wants a number, a text or a time")
-        return Compare(path, operator, (first,))  # type: ignore[arg-type]
+        return Compare(path, operator, (first,))
 
     def equality(self, path: Path, first: Value) -> tuple[Value, ...] | Range:
         if self.take(".."):

@@ -33,7 +33,7 @@ async def in_thread(work: Callable[[], T], *, name: str, deadline_s: float) -> T
         with contextlib.suppress(RuntimeError):
             try:
                 result = work()
-            except BaseException as error:  # noqa: BLE001 it is raised again where the work is awaited
+            except BaseException as error:  # noqa: BLE001 - it is raised again where the work is awaited
                 loop.call_soon_threadsafe(fail, _carried(error))
             else:
                 loop.call_soon_threadsafe(succeed, result)

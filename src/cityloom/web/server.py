@@ -50,7 +50,9 @@ class GuardedProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _in_head = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(  # type: ignore[override]  # uvicorn's own signature, narrower than asyncio's
+        self, transport: asyncio.Transport
+    ) -> None:
         super().connection_made(transport)
         address = self.client[0] if self.client else "unix"
         if not self._speaks_for_many(address):

@@ -79,7 +79,7 @@ def test_last_time_of_day_follows_the_clocks_of_the_city(at, local, expected):
     assert last_time_of_day(at, local, COPENHAGEN) == expected
 
 
-@given(st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)), st.times())  # noqa: DTZ001
+@given(st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)), st.times())  # noqa: DTZ001 - a wall clock
 def test_next_time_of_day_is_later_and_within_two_days(at, local):
     instant = at.replace(tzinfo=UTC)
     local = local.replace(second=0, microsecond=0)

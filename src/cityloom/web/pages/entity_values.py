@@ -157,7 +157,7 @@ def about_rows(document: Document, wording: Wording) -> list[tuple[str, Markup]]
             continue
         if isinstance(said, str) and said.startswith(("https://", "http://")):
             shown = Markup('<a href="{0}" rel="noopener noreferrer">{0}</a>').format(said)
-        elif isinstance(said, dict) and instance_of(document, name)["type"] == "LanguageProperty":  # type: ignore[index]
+        elif isinstance(said, dict) and _is_in_languages(document, name):
             shown = wording.words(said)
         else:
             shown = Markup("{}").format(_address(said) if name == "address" else wording.plain(said))
@@ -214,3 +214,8 @@ def newest_rows(chart: Chart, count: int) -> list[tuple[Any, float | None]]:
     """The newest readings of a chart for the table below it, the newest first."""
     pairs = list(zip(chart.times, chart.values, strict=True))[-count:]
     return [(from_millis(at), value) for at, value in reversed(pairs)]
+
+
+def _is_in_languages(document: Document, name: str) -> bool:
+    item = instance_of(document, name)
+    return item is not None and item["type"] == "LanguageProperty"

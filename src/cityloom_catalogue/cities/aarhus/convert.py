@@ -115,7 +115,7 @@ def parking(raw: bytes, where: str) -> list[Row]:
 
 def _with_true_time(records: list[Row]) -> Iterator[Row]:
     """Records of one garage after the other, each in the order in which they were made."""
-    garage, latest = "", datetime.min  # noqa: DTZ901 (local time, compared with local time)
+    garage, latest = "", datetime.min  # noqa: DTZ901 - local time, compared with local time
     for record in records:
         local: datetime = record["local"]
         if record["garage"] != garage:
@@ -198,7 +198,7 @@ def _each(records: Any, make: Callable[[Any], Made], where: str, *, first: int =
     made: list[Made] = []
     try:
         for record in records:
-            made.append(make(record))  # noqa: PERF401 (how many were made tells the row at fault)
+            made.append(make(record))  # noqa: PERF401 - how many were made tells the row at fault
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise _wrong(where, first + len(made), error) from None
     return made

@@ -243,11 +243,11 @@ class _Different(Exception):
 
 def _download(address: str, size: int, timeout: float) -> bytes:
     """At most `size` bytes, packed or not; one byte more is enough to know that it is another file."""
-    request = urllib.request.Request(  # noqa: S310 (the address comes from the list in this folder)
+    request = urllib.request.Request(  # noqa: S310 - the address comes from the list in this folder
         address, headers={"Accept-Encoding": "gzip", "User-Agent": "cityloom"}
     )
     body = bytearray()
-    with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310 (as above)
+    with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310 - as above
         unpack = _unpacker(answer.headers.get("Content-Encoding", ""))
         while len(body) <= size and (block := answer.read(_BLOCK)):
             body += unpack(block, size + 1 - len(body))

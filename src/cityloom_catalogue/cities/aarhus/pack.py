@@ -268,7 +268,7 @@ def _read_rows(path: Path, make: Callable[[dict[str, Any]], Row]) -> list[Row]:
     made: list[Row] = []
     try:
         for row in _rows(path):
-            made.append(make(row))  # noqa: PERF401 (the number of the row at fault is wanted)
+            made.append(make(row))  # noqa: PERF401 - the number of the row at fault is wanted
     except (OSError, EOFError, ValueError, KeyError, TypeError, csv.Error, BadInput) as error:
         raise _damaged(path, error, row=len(made) + 2) from None
     return made

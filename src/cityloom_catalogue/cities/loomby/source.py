@@ -55,8 +55,8 @@ class LoombySource:
 
 
 def open_city(
-    folder: Path | None,  # noqa: ARG001 (the town needs no data)
-    progress: Progress,  # noqa: ARG001 (nothing takes long)
+    folder: Path | None,  # noqa: ARG001 - the town needs no data
+    progress: Progress,  # noqa: ARG001 - nothing takes long
     *,
     begins: datetime | None = None,
     season: str = "",

@@ -59,10 +59,10 @@ def main() -> int:
     """Print the tables; returns the exit status."""
     arguments = [item for item in sys.argv[1:] if item != "--write"]
     if len(arguments) != 1 or not Path(arguments[0]).is_file():
-        print(__doc__, file=sys.stderr)  # noqa: T201
+        print(__doc__, file=sys.stderr)
         return 2
     nights = read(Path(arguments[0]))
-    print("\n".join(report(nights)))  # noqa: T201
+    print("\n".join(report(nights)))
     if "--write" in sys.argv:
         PARAMETERS.write_text(shipped(nights, arguments[0]), encoding="utf-8")
     return 0
@@ -70,7 +70,7 @@ def main() -> int:
 
 def read(path: Path) -> Nights:
     """The nights in a file."""
-    import pyarrow.parquet  # type: ignore[import-untyped]
+    import pyarrow.parquet  # type: ignore[import-untyped]  # for developers alone, without types
 
     table = pyarrow.parquet.read_table(path)
     column = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}

@@ -25,7 +25,7 @@ Values = NDArray[np.float64]
 
 #: A Monday before the first record, by the clocks of Aarhus.
 BEGIN = datetime(2014, 5, 19)  # noqa: DTZ001 - the wall's clock, as people park by it
-TESTED_FROM = datetime(2014, 10, 15)  # noqa: DTZ001
+TESTED_FROM = datetime(2014, 10, 15)  # noqa: DTZ001 - local time, as in the data
 LEARNED_STEPS = 12 * 7 * A_DAY
 #: Half hours of a day in Birmingham's file, 08:00 to 16:30.
 BIRMINGHAM_DAY = 18
@@ -34,7 +34,7 @@ BIRMINGHAM_DAY = 18
 def main() -> int:
     """Print the tables; returns the exit status."""
     if len(sys.argv) != 2 or not (Path(sys.argv[1]) / "aarhus").is_dir():
-        print(__doc__, file=sys.stderr)  # noqa: T201
+        print(__doc__, file=sys.stderr)
         return 2
     names, shares = read_aarhus(Path(sys.argv[1]) / "aarhus")
     cut = (TESTED_FROM - BEGIN) // (BEGIN.replace(minute=30) - BEGIN)
@@ -129,7 +129,7 @@ def report_birmingham(path: Path) -> None:
 
 
 def _print(line: str) -> None:
-    print(line)  # noqa: T201
+    print(line)
 
 
 if __name__ == "__main__":

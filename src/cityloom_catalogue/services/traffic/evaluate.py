@@ -44,7 +44,7 @@ class Scores(NamedTuple):
 def main() -> int:
     """Print the tables; returns the exit status."""
     if len(sys.argv) != 2 or not (path := Path(sys.argv[1]) / "traffic_2014-08_09.npz").exists():
-        print(__doc__, file=sys.stderr)  # noqa: T201
+        print(__doc__, file=sys.stderr)
         return 2
     counts, speeds = read(path)
     for name, values, shape in (("count", counts, COUNTS), ("speed", speeds, SPEEDS)):
@@ -194,7 +194,7 @@ def _print_scores(rows: list[Scores]) -> None:
 
 
 def _print(line: str) -> None:
-    print(line)  # noqa: T201
+    print(line)
 
 
 if __name__ == "__main__":
