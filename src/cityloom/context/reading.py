@@ -62,7 +62,7 @@ def geometry(document: Document, name: str) -> Mapping[str, Any] | None:
 def items(document: Document, name: str, kind: type[_Item]) -> tuple[_Item, ...]:
     """A list of records of one kind; nothing when one of them is of another."""
     try:
-        return tuple(msgspec.convert(value_of(document, name, []), list[kind]))  # type: ignore[valid-type]
+        return tuple(msgspec.convert(value_of(document, name, []), list[kind]))  # type: ignore[valid-type]  # made at run time
     except msgspec.ValidationError:
         return ()
 

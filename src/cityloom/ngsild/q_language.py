@@ -209,7 +209,7 @@ class _Parser:
         operator = next((one for one in _OPERATORS if self.take(one)), None)
         if operator is None:
             return Exists(path)
-        if operator in ("~=", "!~="):
+        if operator == "~=" or operator == "!~=":
             return Pattern(path, self.pattern(), negated=operator == "!~=")
         first = self.value(path)
         if operator in ("==", "!="):

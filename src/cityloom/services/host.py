@@ -216,7 +216,7 @@ class ServiceHost:
             try:
                 written = await self._think(running, at, woken_by, changed)
                 refused = await self._recorder.record(running.service.manifest, written, at)
-            except Exception as error:  # noqa: BLE001 a plugin may raise anything, and the city goes on
+            except Exception as error:  # noqa: BLE001 - a plugin may raise anything, and the city goes on
                 self._failed(running, error)
                 if isinstance(error, NotReady):
                     return False
@@ -305,7 +305,7 @@ class ServiceHost:
             if trained is not None:
                 await asyncio.to_thread(self._store.save, service.id, trained)
                 running.trained = trained
-        except Exception as error:  # noqa: BLE001 a plugin may raise anything, and the city goes on
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything, and the city goes on
             running.error = f"Training: {_told(error, running.plan.deadline_s)}"
 
     # Status
