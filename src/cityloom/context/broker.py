@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
@@ -11,7 +10,7 @@ from cityloom.context.batch import BatchOutcome, Step, run_batch
 from cityloom.context.classes import ClassPolicy
 from cityloom.context.commit import Committer, end_process
 from cityloom.context.consumption import Consumption
-from cityloom.context.expiry import Expired, Expiry
+from cityloom.context.expiry import Expired, Expiry, Sweeper
 from cityloom.context.folding import INTERVAL, RETENTION, Folding
 from cityloom.context.ports import Feed, StateTable
 from cityloom.context.provision import Provision, Request
@@ -21,12 +20,9 @@ from cityloom.context.stages import Handler, Stages, StageStatus
 from cityloom.context.state import CurrentState
 from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT, Change
-from cityloom.kernel.errors import CityError, NotReady
+from cityloom.kernel.errors import NotReady
 from cityloom.kernel.time import Clock
-from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document, Instance
-
-_log = logging.getLogger(__name__)
 
 
 class Broker(Consumption):
@@ -63,6 +59,7 @@ class Broker(Consumption):
         self._committer: Committer | None = None
         self._folding: Folding | None = None
         self._expiry: Expiry | None = None
+        self._sweeper: Sweeper | None = None
         self._expiring: asyncio.Task[None] | None = None
         self._last = 0
 
@@ -95,7 +92,8 @@ class Broker(Consumption):
         )
         self._stages.start(self._last)
         self._expiry = await asyncio.to_thread(Expiry, self._state)
-        self._expiring = asyncio.create_task(self._expire(), name="expiry")
+        self._sweeper = Sweeper(self._expiry, self._clock, self._remove)
+        self._expiring = asyncio.create_task(self._sweeper.run(), name="expiry")
 
     async def stop(self) -> None:
         """Commit what waits, let the stages finish their batches, fold the rest. The stores stay open."""
@@ -107,6 +105,12 @@ class Broker(Consumption):
         await committer.stop()
         await self._stages.stop()
         await self._folding.stop()
+
+    async def sweep(self) -> None:
+        """Remove what has expired by now. Whoever asks on behalf of somebody outside calls this first: it is
+        done once a second besides, and in that second nothing expired may be seen."""
+        if self._sweeper is not None:
+            await self._sweeper.sweep()
 
     @property
     def last_sequence(self) -> int:
@@ -375,22 +379,8 @@ class Broker(Consumption):
         self._last = revisions[-1].change.sequence
         self._stages.committed([revision.change for revision in revisions])
 
-    async def _expire(self) -> None:
-        """Remove, once a second, what has expired by the city's clock."""
-        assert self._expiry is not None, "expiry runs while the city runs"
-        while True:
-            now = self._clock.now()
-            for expired in self._expiry.due(now):
-                try:
-                    await self._remove(expired)
-                except ResourceNotFound:
-                    continue  # somebody was quicker
-                except CityError as refused:
-                    _log.warning("%s has expired and stays for now: %s", expired.entity_id, refused)
-                    self._expiry.again(expired, now)
-            await asyncio.sleep(1)
-
     async def _remove(self, expired: Expired) -> None:
+        """Remove what has expired. Raises ResourceNotFound when somebody was quicker."""
         trace = "expiry:expiresAt"
         if not expired.name:
             await self.delete(CITY, expired.entity_id, trace=trace, tenant=expired.tenant)

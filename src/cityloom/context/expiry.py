@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
-from collections.abc import Iterator
-from datetime import datetime
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime, timedelta
 
 import msgspec
 import orjson
 
 from cityloom.context.state import CurrentState, Held
 from cityloom.kernel.actor import InformationClass
-from cityloom.kernel.time import parse_instant
+from cityloom.kernel.errors import CityError
+from cityloom.kernel.time import Clock, parse_instant
+from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document
 
 #: Stands in every document that has something to expire, so that the others need not be parsed.
 _MARK = b'"expiresAt":'
 _EVERY_CLASS = tuple(InformationClass)
+#: Removals that share commits.
+_REMOVED_AT_ONCE = 1_000
+#: How long what cannot be removed is left alone.
+_REST = timedelta(seconds=10)
+
+_log = logging.getLogger(__name__)
 
 
 class Expired(msgspec.Struct, frozen=True):
@@ -45,6 +55,10 @@ class Expiry:
             if when is not None:
                 heapq.heappush(self._agenda, (when, tenant, entity_id))
 
+    def is_due(self, now: datetime) -> bool:
+        """Whether something may have expired by now."""
+        return bool(self._agenda) and self._agenda[0][0] <= now
+
     def due(self, now: datetime) -> list[Expired]:
         """What has expired by now. What has a later time meanwhile was noted again when it got it."""
         found: dict[Expired, None] = {}
@@ -58,6 +72,40 @@ class Expiry:
     def again(self, expired: Expired, when: datetime) -> None:
         """Try once more at `when`: it could not be removed."""
         heapq.heappush(self._agenda, (when, expired.tenant, expired.entity_id))
+
+
+class Sweeper:
+    """Removes what has expired by the city's clock."""
+
+    def __init__(self, expiry: Expiry, clock: Clock, remove: Callable[[Expired], Awaitable[None]]) -> None:
+        self._expiry = expiry
+        self._clock = clock
+        self._remove = remove
+        self._sweeping = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Sweep once a second, for ever."""
+        while True:
+            await self.sweep()
+            await asyncio.sleep(1)
+
+    async def sweep(self) -> None:
+        """Remove what has expired by now; waits for a sweep that is under way."""
+        if not self._expiry.is_due(self._clock.now()) and not self._sweeping.locked():
+            return
+        async with self._sweeping:
+            due = self._expiry.due(self._clock.now())
+            for start in range(0, len(due), _REMOVED_AT_ONCE):
+                await asyncio.gather(*map(self._removed, due[start : start + _REMOVED_AT_ONCE]))
+
+    async def _removed(self, expired: Expired) -> None:
+        try:
+            await self._remove(expired)
+        except ResourceNotFound:
+            pass  # somebody was quicker
+        except CityError as refused:
+            _log.warning("%s has expired and stays for now: %s", expired.entity_id, refused)
+            self._expiry.again(expired, self._clock.now() + _REST)
 
 
 def _expired(tenant: str, held: Held, now: datetime) -> Iterator[Expired]:

@@ -71,6 +71,7 @@ class Site:
         self.live.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.rooms.broker.sweep()
         await self._app(scope, receive, send)
 
     def _clock_face(self) -> dict[str, Any]:

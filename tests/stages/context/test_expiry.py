@@ -10,10 +10,12 @@ import pytest
 from cityloom.adapters.memory.feed import MemoryFeed
 from cityloom.adapters.memory.state_table import MemoryStateTable
 from cityloom.context.broker import Broker
-from cityloom.context.expiry import Expired, Expiry
+from cityloom.context.expiry import Expired, Expiry, Sweeper
+from cityloom.context.state import CurrentState
 from cityloom.kernel.actor import CITY
 from cityloom.kernel.change import ChangeKind
-from cityloom.ngsild.model import entity, prop
+from cityloom.kernel.errors import StorageFull
+from cityloom.ngsild.model import entity, prop, rel
 
 NOON = datetime(2014, 8, 1, 12, tzinfo=UTC)
 ROAD = "urn:ngsi-ld:Road:1"
@@ -113,12 +115,48 @@ async def test_an_expired_entity_is_deleted_and_the_change_says_why(rig):
     assert broker.find(CITY, ROAD) is None
 
 
+async def test_sweep_leaves_nothing_that_has_expired(rig):
+    broker, clock = rig
+    when = "2014-08-01T13:00:00Z"
+    for number in range(20):
+        document = entity("Road", f"urn:ngsi-ld:Road:{number}", {"name": prop("a"), "refDevice": rel(ROAD)})
+        await broker.create(CITY, document | {"expiresAt": when} if number else document)
+    clock.time = NOON.replace(hour=13)
+    # A second asker waits for the sweep that the first began.
+    await asyncio.gather(broker.sweep(), one := asyncio.ensure_future(broker.sweep()))
+    assert one.done()
+    assert broker.types(CITY) == {"Road": 1}
+    assert [document["id"] for document in broker.of_type(CITY, "Road")] == ["urn:ngsi-ld:Road:0"]
+    assert broker.referrers(CITY, ROAD) == ["urn:ngsi-ld:Road:0"]
+
+
+async def test_sweep_keeps_what_cannot_be_removed_for_later(caplog):
+    clock, tried = StoppedClock(), []
+
+    async def refuse(expired):
+        tried.append(expired)
+        raise StorageFull("The disk is full", hint="Make room.")
+
+    state = CurrentState()
+    expiry = Expiry(state)
+    expiry.due = lambda now: [expiry_of_road] if expiry.is_due(now) and expiry._agenda.pop() else []
+    expiry_of_road = Expired("", ROAD)
+    expiry.again(expiry_of_road, NOON)
+    sweeper = Sweeper(expiry, clock, refuse)
+    await sweeper.sweep()
+    await sweeper.sweep()
+    assert tried == [expiry_of_road]
+    clock.time = NOON.replace(minute=1)
+    await sweeper.sweep()
+    assert tried == [expiry_of_road] * 2
+    assert "stays for now" in caplog.text
+
+
 async def test_an_expired_attribute_is_deleted_alone(rig):
     broker, clock = rig
     await broker.create(CITY, road(speed=passing(1.0, "2014-08-01T13:00:00Z"), name=prop("a")))
     clock.time = NOON.replace(hour=14)
-    for expired in broker._expiry.due(clock.time):
-        await broker._remove(expired)
+    await broker.sweep()
     assert set(broker.retrieve(CITY, ROAD)["attrs"]) == {"name"}
 
 

@@ -7,7 +7,8 @@ import asyncio
 import httpx2
 import pytest
 
-from cityloom.kernel.actor import ANONYMOUS
+from cityloom.kernel.actor import ANONYMOUS, CITY
+from cityloom.ngsild.model import entity, point
 from cityloom.web.headers import SecureHeaders, content_security_policy
 from cityloom.web.identity import Identify
 from cityloom.web.limits import BodyLimits, LimitBodies, TooLarge, TooSlow
@@ -28,6 +29,26 @@ def test_content_security_policy_lets_in_the_one_tile_server_that_is_named():
     policy = content_security_policy("https://tiles.city.test/{z}/{x}/{y}.png")
     assert "img-src 'self' data: blob: https://tiles.city.test;" in policy
     assert "https:" not in content_security_policy("")
+
+
+async def test_what_has_expired_is_shown_nowhere(city, visitor):
+    expiring = entity("Streetlight", "urn:ngsi-ld:Streetlight:99", {"location": point(8.95, 56.05)})
+    expiring["expiresAt"] = "2026-04-10T11:00:00Z"
+    await city.broker.create(CITY, expiring)
+    places = (
+        "/ngsi-ld/v1/entities?type=Streetlight",
+        "/ngsi-ld/v1/entities/urn:ngsi-ld:Streetlight:99",
+        "/map.json",
+        "/entities?type=Streetlight",
+    )
+    for path in places:
+        assert "Streetlight:99" in (await visitor.get(path)).text, path
+    for path in places:
+        city.clock.pass_by(hours=2)
+        answer = await visitor.get(path)
+        assert answer.status_code == 404 or "Streetlight:99" not in answer.text, path
+        city.clock.pass_by(hours=-2)
+        await city.broker.create(CITY, expiring)
 
 
 async def test_request_id_is_kept_when_it_is_one_and_made_otherwise(visitor):
