@@ -132,7 +132,10 @@ async def lived(openly, secretly, probing, interleaving) -> tuple[bytes, list[st
     interleaving=st.lists(st.integers(0, 3), min_size=1, max_size=4),
 )
 def test_secrets_change_nothing_that_others_are_shown_or_told(openly, secrets, others, probing, interleaving):
-    stopped = lambda: (0, "2026-01-01T00:00:00Z")  # noqa: E731
+
+    def stopped():
+        return 0, "2026-01-01T00:00:00Z"
+
     running, provision._instant = provision._instant, stopped
     try:
         with asyncio.Runner() as runner:
