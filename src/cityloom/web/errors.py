@@ -33,40 +33,47 @@ from cityloom.ngsild.errors import (
     TooComplexQuery,
     TooManyResults,
 )
+from cityloom.web.languages import noted as n
 from cityloom.web.limits import TooLarge, TooSlow
 
 
 class Told(msgspec.Struct, frozen=True):
-    """How a kind of error is told: HTTP status, the URI of its type, and a title."""
+    """How a kind of error is told: HTTP status, the URI of its type, a title, and the heading of a page."""
 
     status: int
     type: str
     title: str
+    heading: str
 
 
-def _standard(status: int, name: str, title: str) -> Told:
-    return Told(status, ERROR_TYPES + name, title)
+_WRONG = n("Something in the request is not right")
+_ABSENT = n("This is not here")
+_CONFLICT = n("Somebody was here before you")
 
 
-def _plain(status: int, title: str) -> Told:
-    return Told(status, "about:blank", title)
+def _standard(status: int, name: str, title: str, heading: str = _WRONG) -> Told:
+    return Told(status, ERROR_TYPES + name, title, heading)
+
+
+def _plain(status: int, title: str, heading: str) -> Told:
+    return Told(status, "about:blank", title, heading)
 
 
 #: Most special first.
 TABLE: tuple[tuple[type[CityError], Told], ...] = (
-    (TooLarge, _plain(413, "Request too large")),
-    (TooSlow, _plain(408, "Request timeout")),
-    (NotSignedIn, _plain(401, "Not signed in")),
-    (NotAllowed, _plain(403, "Not allowed")),
-    (TooManyAttempts, _plain(429, "Too many attempts")),
-    (StorageFull, _plain(507, "Disk full")),
+    (TooLarge, _plain(413, "Request too large", n("That is too large"))),
+    (TooSlow, _plain(408, "Request timeout", n("That took too long"))),
+    (NotSignedIn, _plain(401, "Not signed in", n("Please sign in"))),
+    (NotAllowed, _plain(403, "Not allowed", n("This is not yours to do"))),
+    (TooManyAttempts, _plain(429, "Too many attempts", n("Too many attempts"))),
+    (StorageFull, _plain(507, "Disk full", n("The city's disk is full"))),
     (LdContextNotAvailable, _standard(504, "LdContextNotAvailable", "@context not available")),
-    (NotReady, _plain(503, "Not ready")),
-    (NonexistentTenant, _standard(404, "NonexistentTenant", "No such tenant")),
-    (ResourceNotFound, _standard(404, "ResourceNotFound", "Not found")),
-    (NotFound, _standard(404, "ResourceNotFound", "Not found")),
-    (AlreadyExists, _standard(409, "AlreadyExists", "Already exists")),
-    (Conflict, _standard(409, "Conflict", "Conflict")),
+    (NotReady, _plain(503, "Not ready", n("Please try again in a moment"))),
+    (NonexistentTenant, _standard(404, "NonexistentTenant", "No such tenant", _ABSENT)),
+    (ResourceNotFound, _standard(404, "ResourceNotFound", "Not found", _ABSENT)),
+    (NotFound, _standard(404, "ResourceNotFound", "Not found", _ABSENT)),
+    (AlreadyExists, _standard(409, "AlreadyExists", "Already exists", _CONFLICT)),
+    (Conflict, _standard(409, "Conflict", "Conflict", _CONFLICT)),
     (InvalidRequest, _standard(400, "InvalidRequest", "Invalid request")),
     (OperationNotSupported, _standard(422, "OperationNotSupported", "Operation not supported")),
     (TooComplexQuery, _standard(403, "TooComplexQuery", "Query too complex")),
@@ -77,7 +84,7 @@ TABLE: tuple[tuple[type[CityError], Told], ...] = (
 )
 
 #: What is told of a defect.
-INTERNAL = _standard(500, "InternalError", "Internal error")
+INTERNAL = _standard(500, "InternalError", "Internal error", n("Something went wrong here"))
 
 
 def told(error: Exception) -> Told:

@@ -9,29 +9,12 @@ from cityloom.kernel.errors import CityError
 from cityloom.web.errors import problem, told
 from cityloom.web.forms import WrongForm
 from cityloom.web.languages import SOURCE
-from cityloom.web.languages import noted as n
 from cityloom.web.visit import Visit
-
-#: What the page of a status is headed with.
-_TITLES: dict[int, str] = {
-    400: n("Something in the request is not right"),
-    401: n("Please sign in"),
-    403: n("This is not yours to do"),
-    404: n("This is not here"),
-    408: n("That took too long"),
-    409: n("Somebody was here before you"),
-    413: n("That is too large"),
-    429: n("Too many attempts"),
-    500: n("Something went wrong here"),
-    503: n("Please try again in a moment"),
-    507: n("The city's disk is full"),
-}
 
 
 def refuse(visit: Visit, error: CityError) -> Response:
     """Answer with an error. A visitor who must sign in first is brought to the sign-in page."""
-    status = told(error).status
-    title = _TITLES.get(status, _TITLES[400 if status < 500 else 500])
+    how = told(error)
     if not visit.as_json and visit.request.method == "GET":
         if isinstance(error, PasswordChangeDue):
             return visit.redirect("/password")
@@ -39,15 +22,19 @@ def refuse(visit: Visit, error: CityError) -> Response:
             return visit.to_sign_in()
     data = problem(error, instance=visit.request.state.request_id)
     if visit.as_json:
-        response = visit.json(data, status=status)
+        response = visit.json(data, status=how.status)
         response.headers["content-type"] = "application/problem+json"
     elif isinstance(error, WrongForm):
         # What is wrong with a form is said in the reader's language already.
         response = error_page(
-            visit, status, title, said=" ".join(error.form.errors.values()), language=visit.language.code
+            visit,
+            how.status,
+            how.heading,
+            said=" ".join(error.form.errors.values()),
+            language=visit.language.code,
         )
     else:
-        response = error_page(visit, status, title, said=error.message, hint=error.hint)
+        response = error_page(visit, how.status, how.heading, said=error.message, hint=error.hint)
     if isinstance(error, TooManyAttempts):
         response.headers["retry-after"] = str(error.retry_after)
     return response
