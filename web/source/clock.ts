@@ -43,16 +43,25 @@ export function age(instant: number): string {
   return relative.format(Math.round(amount), "year");
 }
 
-const exactFormat = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium", timeZone: zone });
-const bannerFormat = new Intl.DateTimeFormat(language, {
+const exactFormat = new Intl.DateTimeFormat(language, {
+  year: "numeric",
+  month: "short",
+  day: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  timeZoneName: "short",
+  timeZone: zone,
+});
+// Day and time apart, as the server writes them: languages join the two in ways of their own.
+const dayFormat = new Intl.DateTimeFormat(language, {
   weekday: "short",
   day: "numeric",
   month: "short",
   year: "numeric",
-  hour: "2-digit",
-  minute: "2-digit",
   timeZone: zone,
 });
+const timeFormat = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", timeZone: zone });
 
 /** The instant in the city's time zone. */
 export function exact(instant: number): string {
@@ -78,7 +87,7 @@ export function run(): void {
   const banner = document.querySelector<HTMLTimeElement>("[data-city-clock]");
   const tick = (): void => {
     if (banner) {
-      const words = bannerFormat.format(now());
+      const words = `${dayFormat.format(now())} ${timeFormat.format(now())}`;
       if (banner.textContent !== words) banner.textContent = words;
       banner.dateTime = new Date(now()).toISOString();
     }

@@ -65,9 +65,12 @@ class CityMap {
     await this.readIcons();
     this.map.addSource("city", { type: "geojson", data: { type: "FeatureCollection", features: [] } });
     this.addLayers();
+    // The drawing by the server stays until the same is drawn here, so that the map is never empty.
+    this.map.once("idle", () => {
+      this.host.classList.add("ready");
+      this.host.querySelector("svg.plain")?.remove();
+    });
     await this.load();
-    this.host.classList.add("ready");
-    this.host.querySelector("svg.plain")?.remove();
   }
 
   private async readIcons(): Promise<void> {

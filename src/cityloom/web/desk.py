@@ -14,6 +14,7 @@ from cityloom.web import navigation
 from cityloom.web.addresses import address, entity_path
 from cityloom.web.languages import Language, available, said
 from cityloom.web.live import Live
+from cityloom.web.reasons import note_words
 from cityloom.web.rooms import Rooms
 from cityloom.web.static import FOLDER, StaticFiles
 
@@ -68,6 +69,7 @@ class Desk:
             entity_path=entity_path,
             quoted=lambda text: quote(str(text), safe=""),
             offered_languages=self.languages,
+            note_words=note_words,
             version=__version__,
         )
         return environment

@@ -49,6 +49,12 @@ ATTRIBUTES: dict[str, str] = {
     "confirmedAt": n("Confirmed"),
     "endedAt": n("Over since"),
     "kpiValue": n("Value"),
+    "numerator": n("Numerator"),
+    "denominator": n("Denominator"),
+    "rowsUsed": n("Readings used"),
+    "entitiesUsed": n("Things counted"),
+    "coverage": n("Coverage"),
+    "escalatedAt": n("Others alerted"),
     "leadTime": n("Time ahead"),
     "outcome": n("Outcome"),
     "provisionalValue": n("Value so far"),
@@ -269,3 +275,15 @@ COUNTED: dict[str, tuple[str, str]] = {
 
 #: Attributes that are shares of one and are told as percent.
 SHARES = frozenset({"fillingLevel", "occupancy", "illuminanceLevel", "batteryLevel", "reliability"})
+
+#: Roles: what they are called, and what for.
+ROLES: dict[str, tuple[str, str]] = {
+    "citizen": (n("Citizen"), n("follows reports and notices under an account of their own")),
+    "device": (n("Device"), n("a gateway or another system that delivers readings")),
+    "engineer": (n("Engineer"), n("connects devices and data, and keeps the city's models right")),
+    "operator": (n("Operator"), n("watches the city, handles alerts, answers citizens")),
+    "planner": (n("Planner"), n("plans initiatives and enters indicators")),
+    "auditor": (n("Auditor"), n("verifies indicators and reads who did what")),
+    "security_operator": (n("Security operator"), n("works with information of the security class")),
+    "administrator": (n("Administrator"), n("gives accounts and roles, and may do everything")),
+}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
@@ -40,6 +40,14 @@ TOLD_COOKIE = "cityloom_told"
 THEMES = ("light", "dark")
 #: One of these lets somebody pause the city's clock and set its speed.
 PACE_PERMISSIONS = ("alerts:handle", "connectors:manage", "services:manage")
+#: One of these lets somebody see how services and connectors are doing.
+SEE_SERVICES = (
+    "services:manage",
+    "connectors:manage",
+    "alerts:handle",
+    "indicators:enter",
+    "audit:read",
+)
 #: Seconds of the city's time in one second.
 SPEEDS = (1.0, 10.0, 60.0, 300.0, 900.0)
 _YEAR = 31_536_000
@@ -156,7 +164,9 @@ class Visit:
         return language(code).name.capitalize()
 
     def person(self, actor_id: str) -> str:
-        """The name of an account; the id itself for others. For pages of the staff."""
+        """The name of an account, the title of a city service; the id itself for others. For the staff."""
+        if actor_id.startswith("service:"):
+            return self.service_title(actor_id.removeprefix("service:"))
         return self.rooms.access.accounts.display_name(actor_id)
 
     def seconds(self, length: float) -> str:
@@ -173,10 +183,29 @@ class Visit:
             name = about.removeprefix("type:")
             link = Markup('<a href="/entities?type={}">{}</a>')
             return link.format(quote(name, safe=""), self.wording.type_name(name, plural=True))
+        if about.startswith("service:"):
+            return self._service_link(about.removeprefix("service:"))
         document = self.rooms.broker.find(self.actor, about)
         if document is None:
             return Markup("<code>{}</code>").format(about)
         return Markup('<a href="{}">{}</a>').format(entity_path(about), name_of(document, self.wording))
+
+    def _service_link(self, service: str) -> Markup:
+        """A city service by its title, linked for those who may see how it is doing."""
+        title = self.service_title(service)
+        if not any(self.actor.may(permission) for permission in SEE_SERVICES):
+            return escape(title)
+        return Markup('<a href="/services#service-{}">{}</a>').format(service, title)
+
+    def service_title(self, service: str) -> str:
+        """A city service's name in the reader's language; its id when it is switched off."""
+        titles = (one.title for one in self.rooms.services.status() if one.id == service)
+        return self.wording.said(next(titles, {})) or service
+
+    def origin(self, said: object) -> str:
+        """Where data come from, as a page tells it. What a demo city's own rooms count is no measurement."""
+        text = str(said or "")
+        return self.city.demo if self.city.demo and text == "measured" else text
 
     # The city's clock
 

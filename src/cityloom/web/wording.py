@@ -88,6 +88,15 @@ class Wording:
         pattern = "#,##0" + ("." + "0" * digits if digits else "") + "\u00a0%"
         return str(numbers.format_percent(share, pattern, locale=self.language.locale))
 
+    def size(self, count: int) -> str:
+        """Bytes in a unit that leaves a number one can read: "528 MB"."""
+        size, unit = float(count), "B"
+        for larger in ("kB", "MB", "GB", "TB"):
+            if size < 1000:
+                break
+            size, unit = size / 1000, larger
+        return f"{self.number(round(size, 0 if size >= 10 else 1))}{NARROW}{unit}"
+
     def money(self, amount: Any, currency: str) -> str:
         """An amount with its currency, without hundredths when there are none."""
         try:
@@ -126,6 +135,18 @@ class Wording:
         if at is None:
             return NOTHING
         return self._told("yMMMd", "Hms" if seconds else "Hm", at)
+
+    def at(self, value: object, *, seconds: bool = False) -> Markup:
+        """An element with the exact time; behind it the zone, and the instant as the machine reads it."""
+        at = self.instant(value)
+        if at is None:
+            return Markup('<span class="soft">–</span>')
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(
+            format_instant(at.astimezone(UTC)), self._zone_of(at), self.exact(at, seconds=seconds)
+        )
+
+    def _zone_of(self, at: datetime) -> str:
+        return f"{self.zone.key} ({at.tzname()})"
 
     def local_field(self, value: object) -> str:
         """The instant as a date-and-time field of a form wants it, in the city's zone."""
@@ -183,6 +204,17 @@ class Wording:
             )
         )
 
+    def every(self, seconds: float) -> str:
+        """How often: "every 15 minutes"."""
+        single = {
+            1: self.language.gettext("every second"),
+            60: self.language.gettext("every minute"),
+            3600: self.language.gettext("every hour"),
+            86_400: self.language.gettext("every day"),
+        }
+        length = self.span(timedelta(seconds=seconds))
+        return single.get(round(seconds)) or self.language.gettext("every %(span)s") % {"span": length}
+
     def when(self, value: object, part: str = "") -> Markup:
         """An element with the age in words and the exact time behind it; JavaScript lets it tick."""
         at = self.instant(value)
@@ -190,7 +222,10 @@ class Wording:
             return Markup('<span class="soft">–</span>')
         named = Markup(' data-part="{}"').format(part) if part else ""
         return Markup('<time data-age datetime="{}" title="{}"{}>{}</time>').format(
-            format_instant(at.astimezone(UTC)), self.exact(at, seconds=True), named, self.age(at)
+            format_instant(at.astimezone(UTC)),
+            f"{self.exact(at, seconds=True)} {at.tzname()}",
+            named,
+            self.age(at),
         )
 
     # Words of the data

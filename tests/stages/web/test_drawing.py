@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from cityloom.kernel.time import to_millis
-from cityloom.web.drawing.chart import Chart, Estimated, draw_chart, spark, summary
+from cityloom.web.drawing.chart import Chart, Estimated, draw_chart, summary
 from cityloom.web.drawing.map import bounds_around, draw_map, draw_plain_map, place_at, touches
 from cityloom.web.drawing.scale import gaps, time_ticks, value_ticks
 from cityloom.web.languages import language
@@ -120,10 +120,6 @@ def test_summary_says_the_range_and_the_last_reading():
     said = summary(chart([3, 9, 5]), WORDS)
     assert "from 3 °C to 9 °C, last 5 °C" in said
     assert "no readings" in summary(chart([]), WORDS)
-
-
-def test_spark_needs_two_values():
-    assert str(spark([1, None], "x")) == "" and "<path" in str(spark([1, 2, None, 4], "x"))
 
 
 def _measured(drawing: str) -> str:

@@ -106,24 +106,6 @@ def summary(chart: Chart, wording: Wording) -> str:
     return said
 
 
-def spark(values: Sequence[float | None], words: str) -> Markup:
-    """A small line without axes, its meaning in `words`."""
-    found = [value for value in values if value is not None]
-    if len(found) < 2:
-        return Markup("")
-    least, most = min(found), max(found)
-    span = (most - least) or 1.0
-    points = [
-        f"{index * 120 / (len(values) - 1):.1f} {22 - (value - least) * 20 / span:.1f}"
-        for index, value in enumerate(values)
-        if value is not None
-    ]
-    drawing = Markup(
-        '<svg class="spark" viewBox="0 0 120 24" role="img" aria-label="{}"><path d="M{}"/></svg>'
-    )
-    return drawing.format(words, "L".join(points))
-
-
 class _Frame:
     """From values and instants to places on the drawing."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from cityloom.access.roles import PERMISSIONS, ROLES, SESSION_ONLY
+from cityloom.access.roles import PERMISSIONS, SESSION_ONLY
 from cityloom.access.tokens import LONGEST_DAYS, NewToken
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadInput, Conflict, NotAllowed
 from cityloom.web.forms import Form, WrongForm
+from cityloom.web.labels import ROLES
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
 
@@ -56,7 +57,7 @@ async def _page(visit: Visit, form: Form, *, made: NewToken | None = None, statu
         status=status,
         form=form,
         made=made,
-        titles=[ROLES[name].title for name in sorted(visit.actor.roles) if name in ROLES],
+        titles=[visit.gettext(ROLES[name][0]) for name in sorted(visit.actor.roles) if name in ROLES],
         permissions=[(name, PERMISSIONS[name]) for name in own],
         classes=visit.choices(one.label for one in sorted(visit.actor.clearance)),
         reports=await visit.rooms.reports.following.by_account(visit.actor),

@@ -9,6 +9,7 @@ from cityloom.access.model import Account
 from cityloom.access.roles import ROLES
 from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.web.forms import Form, WrongForm
+from cityloom.web.labels import ROLES as ROLE_WORDS
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
 
@@ -29,15 +30,17 @@ async def browse(visit: Visit) -> Response:
 
 async def _page(visit: Visit, form: Form, *, made: NewPassword | None = None, status: int = 200) -> Response:
     found = await visit.rooms.access.accounts.all(visit.actor)
-    roles = [role for role in ROLES.values() if role.assignable]
+    roles = [role.name for role in ROLES.values() if role.assignable]
+    titles = {name: visit.gettext(ROLE_WORDS[name][0]) for name in roles}
+    purposes = {name: visit.gettext(ROLE_WORDS[name][1]) for name in roles}
     return visit.render(
         "accounts.html",
         {"accounts": [_row(one) for one in found]},
         status=status,
         form=form,
         made=made,
-        roles=[(role.name, f"{role.title}: {role.purpose}") for role in roles],
-        titles={role.name: role.title for role in roles},
+        roles=[(name, f"{titles[name]}: {purpose}") for name, purpose in purposes.items()],
+        titles=titles,
     )
 
 

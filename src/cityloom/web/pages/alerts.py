@@ -76,7 +76,7 @@ def alert_row(visit: Visit, alert: Alert) -> dict[str, Any]:
         "description": visit.wording.said(alert.description),
         "issuedAt": alert.issued_at,
         "about": [link for one in alert.about if (link := _about(visit, one))],
-        "origin": alert.origin,
+        "origin": visit.origin(alert.origin),
     }
 
 
@@ -125,11 +125,9 @@ def _page(visit: Visit, alert: Alert, form: Form, *, status: int = 200) -> Respo
 
 
 def _who(visit: Visit, actor_id: str) -> str:
-    """The name of somebody of the staff, told to the staff alone."""
-    if actor_id.startswith("service:"):
-        return actor_id
-    if visit.actor.may(HANDLE):
-        return visit.rooms.access.accounts.display_name(actor_id)
+    """The name of somebody of the staff, told to the staff alone; that of a city service to everybody."""
+    if actor_id.startswith("service:") or visit.actor.may(HANDLE):
+        return visit.person(actor_id)
     return visit.gettext("the city")
 
 

@@ -103,7 +103,7 @@ async def show(visit: Visit) -> Response:
     data: dict[str, Any] = {
         "entity": document,
         "informationClass": broker.class_of(visit.actor, entity_id).label,
-        "origin": value_of(document, "dataOrigin", ""),
+        "origin": visit.origin(value_of(document, "dataOrigin")),
         "item": item,
         "values": rows,
         "estimates": values.estimate_rows(document, wording),

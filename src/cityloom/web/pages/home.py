@@ -18,7 +18,7 @@ from cityloom.web.pages.initiatives import initiative_row
 from cityloom.web.pages.map_page import ASKED_FOR, background, counts_by_level, drawing, located, map_types
 from cityloom.web.pages.notices import notice_row
 from cityloom.web.pages.routing import Pages
-from cityloom.web.pages.warnings import delivery_row
+from cityloom.web.pages.warnings import count_unconfirmed, delivery_row
 from cityloom.web.visit import Visit
 
 VIEWS = {"citizen": n("For everybody"), "operator": n("For operators"), "planner": n("For planners")}
@@ -121,6 +121,7 @@ async def _waiting(visit: Visit) -> dict[str, int | None]:
     actor, rooms = visit.actor, visit.rooms
     reports = rooms.reports.counts(actor) if actor.may("reports:answer") else None
     return {
+        "warningsUnconfirmed": count_unconfirmed(visit) if actor.may("alerts:handle") else None,
         "reportsWaiting": reports["received"] + reports["reopened"] if reports is not None else None,
         "devicesWaiting": len(rooms.devices.waiting(actor)) if actor.may("devices:admit") else None,
         "parked": await rooms.parked.count() if actor.may("parked:read") else None,

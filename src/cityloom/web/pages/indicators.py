@@ -101,7 +101,7 @@ def indicator_row(visit: Visit, one: IndicatorSummary) -> dict[str, Any]:
         "state": one.state.value,
         "level": LEVEL_OF_POINTS.get(one.points or 0, "none"),
         "points": one.points,
-        "origin": one.origin,
+        "origin": visit.origin(one.origin),
         "verified": one.verified,
         "coreLevel": one.level,
         "isBound": one.is_bound,

@@ -55,7 +55,7 @@ def initiative_row(visit: Visit, initiative: Initiative) -> dict[str, Any]:
         "phase": initiative.phase,
         "isDraft": initiative.is_draft,
         "owner": plan.owner,
-        "origin": value_of(initiative.document, "dataOrigin", ""),
+        "origin": visit.origin(value_of(initiative.document, "dataOrigin")),
         "budget": plan.budget,
         "spent": plan.spent,
         "shareSpent": float(share) if (share := initiative.share_spent) is not None else None,

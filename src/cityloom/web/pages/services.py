@@ -5,9 +5,8 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from cityloom.web.pages.routing import Pages
-from cityloom.web.visit import Visit
-
-SEE = ("services:manage", "connectors:manage", "alerts:handle", "indicators:enter", "audit:read")
+from cityloom.web.reasons import provenance_rows
+from cityloom.web.visit import SEE_SERVICES, Visit
 
 
 def add(pages: Pages) -> None:
@@ -18,7 +17,7 @@ def add(pages: Pages) -> None:
 
 async def browse(visit: Visit) -> Response:
     """Services, connectors, and the stages that follow the feed."""
-    visit.require(*SEE)
+    visit.require(*SEE_SERVICES)
     data = {
         "services": visit.rooms.services.status(),
         "connectors": visit.rooms.connectors.statuses(),
@@ -27,6 +26,7 @@ async def browse(visit: Visit) -> Response:
         "services.html",
         data,
         may_manage=visit.actor.may("services:manage"),
+        provenance=lambda one: provenance_rows(one.provenance, visit.wording),
         may_connect=visit.actor.may("connectors:manage"),
     )
 

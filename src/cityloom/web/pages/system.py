@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.responses import Response
 
 from cityloom import __version__
+from cityloom.web.languages import noted as n
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
 
 SEE = ("connectors:manage", "services:manage", "audit:read")
 ENTRIES = 30
+#: The figures of the process that are told, and what they are.
+FIGURES = {
+    "folder": n("Folder of the city"),
+    "uptime_s": n("Runs for"),
+    "memory_bytes": n("Memory in use"),
+    "folder_bytes": n("Size of the folder"),
+    "disk_free_bytes": n("Free on the disk"),
+    "disk_total_bytes": n("Size of the disk"),
+}
+#: Who follows the feed, in words.
+STAGES = {
+    "history": n("History"),
+    "services": n("City services"),
+    "live": n("Live pages"),
+    "deliveries": n("Warnings to people"),
+    "sensing": n("Devices and their commands"),
+}
 
 
 def add(pages: Pages) -> None:
@@ -23,10 +43,11 @@ async def show(visit: Visit) -> Response:
     audit = []
     if visit.actor.may("audit:read"):
         audit = await visit.rooms.audit.newest(visit.actor, limit=ENTRIES)
+    figures = visit.rooms.health.figures()
     data = {
         "version": __version__,
         "troubles": visit.rooms.health.troubles(),
-        "figures": dict(visit.rooms.health.figures()),
+        "figures": dict(figures),
         "stages": visit.rooms.broker.stages(),
         "lastSequence": visit.rooms.broker.last_sequence,
         "backlog": visit.rooms.broker.backlog,
@@ -34,7 +55,22 @@ async def show(visit: Visit) -> Response:
         "types": visit.rooms.broker.types(visit.actor),
         "audit": audit,
     }
-    return visit.render("system.html", data)
+    return visit.render("system.html", data, rows=_rows(visit, figures), names=STAGES)
+
+
+def _rows(visit: Visit, figures: Mapping[str, str | int | float]) -> list[tuple[str, str]]:
+    """The figures of the process in words, with units that can be read."""
+    return [
+        (visit.gettext(title), _told(visit, name, figures[name]))
+        for name, title in FIGURES.items()
+        if name in figures
+    ]
+
+
+def _told(visit: Visit, name: str, figure: str | int | float) -> str:
+    if isinstance(figure, str):
+        return figure
+    return visit.wording.size(int(figure)) if name.endswith("_bytes") else visit.seconds(figure)
 
 
 async def verify(visit: Visit) -> Response:

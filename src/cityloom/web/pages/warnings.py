@@ -53,22 +53,36 @@ def _seen(visit: Visit) -> list[Delivery]:
 def delivery_row(visit: Visit, delivery: Delivery) -> dict[str, Any]:
     """A delivery as it is listed."""
     status = Status(delivery.status) if delivery.status in list(Status) else Status.SENT
+    ledger = visit.rooms.deliveries.ledger
+    alarm, recipient = ledger.alarm(delivery.alert), ledger.recipient(delivery.recipient)
+    is_over = alarm is None or alarm.is_over
     return {
         "id": delivery.id,
         "href": address("warnings", delivery.id),
         "alert": delivery.alert,
         "recipient": delivery.recipient,
-        "recipientName": visit.rooms.deliveries.ledger.recipient(delivery.recipient).name,
+        "recipientName": recipient.name,
+        "phone": recipient.phone if visit.actor.may(HANDLE) else "",
+        "alertHref": address("alerts", delivery.alert) if delivery.alert else "",
         "channel": delivery.channel,
         "severity": delivery.severity,
         "text": visit.wording.said(delivery.text),
         "status": status.value,
-        "level": _LEVELS.get(status, "none"),
-        "awaited": status in AWAITED or status is Status.UNCONFIRMED,
+        "level": "none" if is_over and status is not Status.CONFIRMED else _LEVELS.get(status, "none"),
+        "isOver": is_over,
+        "awaited": not is_over and (status in AWAITED or status is Status.UNCONFIRMED),
         "sentAt": delivery.sent_at,
         "confirmUntil": delivery.confirm_until,
         "confirmedAt": delivery.confirmed_at,
+        "escalatedAt": delivery.escalated_at,
     }
+
+
+def count_unconfirmed(visit: Visit) -> int:
+    """Warnings that nobody confirmed in time and that are not over."""
+    ledger = visit.rooms.deliveries.ledger
+    late = (one for one in ledger.deliveries(visit.actor) if one.status == Status.UNCONFIRMED)
+    return sum((alarm := ledger.alarm(one.alert)) is not None and not alarm.is_over for one in late)
 
 
 def deliveries_of(visit: Visit, alert_id: str) -> list[dict[str, Any]]:

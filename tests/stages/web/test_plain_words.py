@@ -1,0 +1,162 @@
+"""Pages speak the reader's language: no machine's figures, no terms of the platform, nothing called measured
+that is not."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from cityloom.access.roles import ROLES
+from cityloom.ngsild.model import entity, json_value, prop, rel, text
+from cityloom.web.labels import ROLES as ROLE_WORDS
+from cityloom.web.languages import language
+from cityloom.web.reasons import note_words, provenance_rows
+from cityloom.web.wording import Wording
+
+STATION = "urn:ngsi-ld:WeatherObserved:merino"
+ALERT = "urn:ngsi-ld:Alert:frost"
+
+
+class Noon:
+    def now(self) -> datetime:
+        return datetime(2026, 4, 10, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def in_words():
+    return lambda code: Wording(language(code), ZoneInfo("Europe/Copenhagen"), Noon())
+
+
+@pytest.mark.parametrize(
+    ("note", "english", "danish"),
+    [
+        ("steps of PT15M", "every 15 minutes", "for hver 15 minutter"),
+        ("steps of PT1H", "every hour", "hver time"),
+        ("steps of P1D", "every day", "hver dag"),
+        ("steps of PT5M; urn:ngsi-ld:Dataset:forecast:30", "every 5 minutes; forecast", None),
+        ("no receipt", "no receipt", "ingen kvittering"),
+        ("readings: 817908", "Readings used: 817,908", "Brugte målinger: 817.908"),
+        (
+            "source: this city's history; trainedAt: 2026-04-10T10:00:00Z",
+            "Learned from: this city's history; Learned at: 10 Apr 2026 12:00",
+            None,
+        ),
+        ("history:acknowledged", "until it is: acknowledged", "indtil den er: kvitteret"),
+        ("counted by hand", "counted by hand", "counted by hand"),
+        ("", "", ""),
+    ],
+)
+def test_note_words_tell_what_a_service_noted(in_words, note, english, danish):
+    assert note_words(note, in_words("en")) == english
+    if danish is not None:
+        assert note_words(note, in_words("da")) == danish
+
+
+def test_provenance_rows_keep_what_they_do_not_know(in_words):
+    told = provenance_rows({"since": "2026-04-01T00:00:00Z", "firstGuess": "an hour"}, in_words("en"))
+    assert told == [("From readings since", "1 Apr 2026 02:00"), ("First guess", "an hour")]
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [(0, "0 B"), (999, "999 B"), (1_500, "1.5 kB"), (528_445_440, "528 MB"), (270_553_174_016, "271 GB")],
+)
+def test_size_leaves_a_number_that_can_be_read(in_words, count, told):
+    assert in_words("en").size(count).replace("\u202f", " ") == told
+
+
+def test_at_names_the_zone_and_the_instant(in_words):
+    shown = str(in_words("en").at("2026-04-10T10:00:00Z"))
+    assert 'datetime="2026-04-10T10:00:00Z"' in shown and "Europe/Copenhagen (CEST)" in shown
+    assert "<time" not in str(in_words("en").at(None))
+
+
+def test_every_role_has_its_words():
+    wanted = {role.name: (role.title, role.purpose) for role in ROLES.values() if role.assignable}
+    assert wanted == ROLE_WORDS
+    danish = language("da")
+    assert danish.gettext("Auditor") == "Revisor"
+
+
+async def test_system_page_tells_sizes_and_times_in_units(city, reader_of):
+    city.health.figures = lambda: {"folder": "/srv/town", "uptime_s": 7200, "memory_bytes": 528_445_440}
+    page = await (await reader_of("administrator")).text("/system")
+    assert "528\u202fMB" in page and "2 hours" in page and "/srv/town" in page
+    assert "528,445,440" not in page and "memory" not in page.replace("Memory in use", "")
+
+
+async def test_follow_names_a_service_and_links_it_for_staff(city, visitor, reader_of):
+    because = [{"about": "service:frost", "attribute": "parameters", "note": "readings: 817908"}]
+    frost = {"severity": prop("high"), "description": text(en="Frost"), "because": json_value(because)}
+    frost["raisedBy"] = prop("service:frost")
+    await city.write(entity("Alert", ALERT, frost))
+    city.rooms.services.status = lambda: [_Status("frost", {"en": "Frost warning"})]
+    page = await visitor.text(f"/follow/{ALERT}")
+    assert "Frost warning" in page and "not there for you" not in page
+    assert "Readings used: 817,908" in page and "/services#" not in page
+    staff = await (await reader_of("operator")).text(f"/follow/{ALERT}")
+    assert '<a href="/services#service-frost">Frost warning</a>' in staff
+    assert "service:frost" not in await visitor.text(f"/alerts/{ALERT}")
+    assert '<a href="/services#service-frost">' in await (await reader_of("planner")).text(f"/alerts/{ALERT}")
+
+
+class _Status:
+    def __init__(self, name, title):
+        self.id, self.title = name, title
+
+
+@pytest.mark.parametrize("path", [f"/alerts/{ALERT}", f"/follow/{ALERT}", f"/entities/{ALERT}"])
+async def test_demo_cities_call_nothing_measured(city, visitor, path):
+    await city.write(entity("Alert", ALERT, {"description": text(en="Late"), "dataOrigin": prop("measured")}))
+    page = await visitor.text(path)
+    assert ">simulated</span>" in page and ">measured</span>" not in page
+
+
+async def test_cities_of_their_own_may_say_measured(small_city_class, reader_class):
+    city = await small_city_class(frameworks=(), demo=False).start()
+    await city.write(entity("Alert", ALERT, {"description": text(en="Late"), "dataOrigin": prop("measured")}))
+    assert ">measured</span>" in await reader_class(city).text(f"/alerts/{ALERT}")
+    await city.stop()
+
+
+async def _warned(city, status: str):
+    """A warning to one grower that was not confirmed in time."""
+    await city.write(
+        entity(
+            "WarningRecipient",
+            "urn:ngsi-ld:WarningRecipient:grower",
+            {"name": prop("Merino farm"), "phone": prop("+45 12 34 56 78"), "audience": prop(["growers"])},
+        ),
+        entity("Alert", ALERT, {"description": text(en="Frost tonight"), "status": prop(status)}),
+        entity(
+            "WarningDelivery",
+            "urn:ngsi-ld:WarningDelivery:1",
+            {
+                "basedOn": rel(ALERT),
+                "recipient": rel("urn:ngsi-ld:WarningRecipient:grower"),
+                "text": text(en="Frost tonight"),
+                "channel": prop("page"),
+                "status": prop("unconfirmed"),
+                "escalatedAt": prop("2026-04-10T09:00:00Z"),
+                "sentAt": prop("2026-04-10T08:00:00Z"),
+            },
+        ),
+    )
+
+
+async def test_operators_see_who_has_not_confirmed_and_how_to_reach_them(city, reader_of):
+    operator = await reader_of("operator")
+    await _warned(city, "open")
+    page = await operator.text("/warnings")
+    assert "Nobody confirmed it in time: staff were alerted." in page and "I reached them" in page
+    assert 'href="tel:+4512345678"' in page and f'href="/alerts/{ALERT}"' in page
+    assert (await operator.data("/home.json"))["warningsUnconfirmed"] == 1
+    assert "Warnings not confirmed" in await operator.text("/")
+
+
+async def test_warnings_that_are_over_want_nobody_s_receipt(city, reader_of):
+    operator = await reader_of("operator")
+    await _warned(city, "cleared")
+    page = await operator.text("/warnings")
+    assert "the warning is over" in page and "I reached them" not in page
+    assert (await operator.data("/home.json"))["warningsUnconfirmed"] == 0
