@@ -2,8 +2,10 @@
 
 For each horizon one linear regression is fitted over all series together (ridge; Hoerl and Kennard 1970) of
 the deviation from the normal week on recent deviations: of the series itself with memories of several
-lengths, of the same hours yesterday, and of all series together. Intervals are split-conformal (Vovk et al.
-2005; Lei et al. 2018): quantiles of the errors on days that were not fitted, by classes of the level.
+lengths, of the same hours yesterday, and of all series together. Where wanted, the value of a week ago has a
+share in the forecast, as large as served best on days that were not fitted: it knows of a season that the
+normal week has not caught up with. Intervals are split-conformal (Vovk et al. 2005; Lei et al. 2018):
+quantiles of the errors on the same days, by classes of the level.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ LEVELS = 4
 SERIES_AT_ONCE = 64
 #: Regressors: the memories, yesterday, the network by two memories, the noise.
 FEATURES = len(MEMORIES) + 4
+#: Shares of the value of a week ago that are tried.
+WEEK_SHARES = np.linspace(0.0, 1.0, 21)
 #: A class of the level has quantiles of its own from this many errors on.
 FEWEST_ERRORS = 200
 
@@ -53,6 +57,8 @@ class PanelShape(NamedTuple):
     coverage: float = 0.9
     profile: ProfileShape = ProfileShape()
     ridge: float = 1e-3
+    #: Whether the value of a week ago may have a share in the forecast.
+    last_week: bool = False
 
     @property
     def steps_a_week(self) -> int:
@@ -60,8 +66,9 @@ class PanelShape(NamedTuple):
 
     @property
     def history(self) -> int:
-        """Steps of recent values that a forecast wants: a day, and the furthest horizon's reach."""
-        return self.steps_a_day + max(self.horizons)
+        """Steps of recent values that a forecast wants: a day and the furthest horizon, or a week."""
+        steps = self.steps_a_day + max(self.horizons)
+        return max(steps, self.steps_a_week) if self.last_week else steps
 
 
 class PanelModel(NamedTuple):
@@ -69,6 +76,8 @@ class PanelModel(NamedTuple):
 
     profile: Values
     coefficients: Values
+    #: The share of the value of a week ago, (horizons,).
+    week_shares: Values
     #: Upper bounds of the level classes, (LEVELS - 1,).
     level_edges: Values
     #: Lower and upper error quantiles in units of the noise, (horizons, LEVELS, 2).
@@ -114,9 +123,10 @@ def fit(values: Values, first_slot: int, shape: PanelShape) -> PanelModel | None
     begin = min(shape.steps_a_week, cut // 3)
     coefficients = _regress(portions(), shape, begin, cut)
     edges = np.nanquantile(early, np.linspace(0, 1, LEVELS + 1)[1:-1])
-    quantiles = _error_quantiles(portions(), shape, coefficients, edges, cut)
+    shares = _week_shares(portions(), shape, coefficients, cut)
+    quantiles = _error_quantiles(portions(), shape, coefficients, shares, edges, cut)
     whole = weekly_profile(values, first_slot, shape.steps_a_week, shape.profile)
-    return PanelModel(whole, coefficients, edges, quantiles)
+    return PanelModel(whole, coefficients, shares, edges, quantiles)
 
 
 def forecast(model: PanelModel, recent: Values, slot: int, shape: PanelShape) -> Sequence[Forecast]:
@@ -131,7 +141,7 @@ def forecast(model: PanelModel, recent: Values, slot: int, shape: PanelShape) ->
     now = np.array([recent.shape[1]])
     return [
         _interval(
-            deviations.predict(now, horizon, model.coefficients[index])[0],
+            deviations.predict(now, horizon, model.coefficients[index], model.week_shares[index])[0],
             deviations.expected(now, horizon)[0],
             model.level_edges,
             model.error_quantiles[index],
@@ -225,17 +235,25 @@ class _Deviations:
         columns = np.stack([item[usable] / scale for item in self.features(now, horizon)], axis=1)
         return columns, gap[usable] / scale
 
+    def week_ago(self, now: NDArray[np.int_], horizon: int) -> Values:
+        """The target of a week before, which is known by now; (len(now), series)."""
+        return self.truth(now - self.shape.steps_a_week, horizon)
+
     def noise(self, expected: Values) -> Values:
         """The size of chance deviations at this level."""
         if self.shape.noise == "level":
             return np.ones_like(expected)
         return np.sqrt(np.maximum(expected, 0.0) + 0.3)
 
-    def predict(self, now: NDArray[np.int_], horizon: int, coefficients: Values) -> Values:
+    def predict(
+        self, now: NDArray[np.int_], horizon: int, coefficients: Values, week_share: float = 0.0
+    ) -> Values:
         """The forecast of the target, (len(now), series)."""
         value = self.expected(now, horizon).copy()
         for coefficient, feature in zip(coefficients.tolist(), self.features(now, horizon), strict=True):
             value += coefficient * feature
+        if week_share > 0:
+            value += week_share * np.nan_to_num(self.week_ago(now, horizon) - value)
         return np.clip(value, self.shape.lowest, self.shape.highest)
 
 
@@ -278,8 +296,36 @@ def _solve(square: Values, right: Values, ridge: float) -> Values:
     return result
 
 
+def _week_shares(
+    portions: Iterable[_Deviations], shape: PanelShape, coefficients: Values, cut: int
+) -> Values:
+    """The share of the value of a week ago that errs least on the days kept apart, (horizons,)."""
+    errors = np.zeros((len(shape.horizons), len(WEEK_SHARES)))
+    if not shape.last_week:
+        return np.zeros(len(shape.horizons))
+    for deviations in portions:
+        for index, horizon in enumerate(shape.horizons):
+            for now in _chunks(cut, deviations.steps - horizon):
+                predicted = deviations.predict(now, horizon, coefficients[index])
+                error = predicted - deviations.truth(now, horizon)
+                more = deviations.week_ago(now, horizon) - predicted
+                usable = np.isfinite(error) & np.isfinite(more)
+                scale = deviations.noise(predicted)[usable]
+                errors[index] += [
+                    float((np.abs(error[usable] + share * more[usable]) / scale).sum())
+                    for share in WEEK_SHARES
+                ]
+    best: Values = WEEK_SHARES[errors.argmin(axis=1)]
+    return best
+
+
 def _error_quantiles(
-    portions: Iterable[_Deviations], shape: PanelShape, coefficients: Values, edges: Values, cut: int
+    portions: Iterable[_Deviations],
+    shape: PanelShape,
+    coefficients: Values,
+    shares: Values,
+    edges: Values,
+    cut: int,
 ) -> Values:
     """Quantiles of (truth - forecast) / noise on the days kept apart, by level; (horizons, LEVELS, 2)."""
     errors: list[list[Values]] = [[] for _ in shape.horizons]
@@ -288,7 +334,7 @@ def _error_quantiles(
         for index, horizon in enumerate(shape.horizons):
             for now in _chunks(cut, deviations.steps - horizon):
                 expected = deviations.expected(now, horizon)
-                predicted = deviations.predict(now, horizon, coefficients[index])
+                predicted = deviations.predict(now, horizon, coefficients[index], shares[index])
                 error = deviations.truth(now, horizon) - predicted
                 usable = np.isfinite(error)
                 errors[index].append(error[usable] / deviations.noise(predicted)[usable])

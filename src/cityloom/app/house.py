@@ -210,7 +210,7 @@ class House:
         found = self._unbroken(partial(turned_on.connector, self.plugins, *one) for one in wanted)
         for one in found:
             if one.failure:
-                self._is_broken(BrokenPlugin(one.failure))
+                self._is_broken(BrokenPlugin(one.failure, hint="Tell its owner."))
         return found
 
     def _unbroken(self, readings: Iterable[Callable[[], _Read]]) -> list[_Read]:

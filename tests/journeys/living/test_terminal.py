@@ -23,7 +23,7 @@ def city(tmp_path, text: str):
         ('[services.parking]\nfull_below = "few"', "city.toml: services.parking.full_below", "Write it like"),
         ("[connectors.lora]", "city.toml: connectors.lora", "mqtt"),
         ("[connectors.mqtt]\nmaping = []", "connectors.mqtt", "Did you mean 'mappings'?"),
-        ('[connectors.replay]\ntable = "x.csv"', "connectors.replay", "What each column means"),
+        ('[connectors.replay]\ntable = "x.csv"', "connectors.replay", "Column of the instant"),
         ('frameworks = ["iso37120"]', "city.toml: frameworks.iso37120", "u4ssc"),
         ('plugins = ["nowhere"]', "city.toml: plugins", "beside city.toml"),
     ],
@@ -66,14 +66,15 @@ def test_demo_without_its_data_names_the_folder_and_the_cure(tmp_path, capsys):
     assert "atlantis" in said and "aarhus" in said and "loomby" in said
 
 
-def test_port_that_was_asked_for_and_is_busy_is_named(tmp_path):
-    home = city(tmp_path, 'name = "Testby"\n')
+@pytest.mark.parametrize("option", ["--port", "--mqtt-port"])
+def test_port_that_was_asked_for_and_is_busy_is_named(tmp_path, option):
+    home = city(tmp_path, "[connectors.mqtt]\n")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        for name in ("--port", "--mqtt-port"):
-            other = "--mqtt-port" if name == "--port" else "--port"
-            said = ask("up", "--home", home, name, port, other, 0, status=1)
-            assert f"Port {port} is busy" in said and "choose another port" in said
+        ports = {"--port": 0, "--mqtt-port": 0} | {option: port}
+        words = [word for pair in ports.items() for word in pair]
+        said = ask("up", "--home", home, *words, status=1)
+    assert f"Port {port} is busy" in said and "choose another port" in said
 
 
 def test_folder_that_runs_already_is_not_opened_twice(town):

@@ -51,6 +51,44 @@ def test_weekly_profile_of_a_constant_is_that_constant_whatever_is_borrowed(leve
     assert profile == pytest.approx(np.full((1, 168), level))
 
 
+def test_value_of_a_week_ago_has_a_share_where_a_season_has_come_and_none_where_chance_rules():
+    a_day_ahead = SHAPE._replace(horizons=(A_DAY,), last_week=True)
+    calm = weeks(9, memory=0.0)
+    # From the sixth week on each hour of the week is another one; the normal week learns that but slowly.
+    steps = np.arange(calm.shape[1])
+    pattern = np.random.default_rng(2).normal(0, 8, 7 * A_DAY)
+    season = np.where(steps >= 5 * 7 * A_DAY, pattern[steps % (7 * A_DAY)], 0.0)
+    cut = 8 * 7 * A_DAY
+    errors, shares = {}, {}
+    for name, values in (("calm", calm), ("season", calm + season)):
+        for last_week in (False, True):
+            shape = a_day_ahead._replace(last_week=last_week)
+            model = panel.fit(values[:, :cut], 0, shape)
+            ends = range(cut, values.shape[1] - A_DAY)
+            said = [panel.forecast(model, values[:, :end], end, shape)[0].value for end in ends]
+            truth = np.stack([values[:, end + A_DAY - 1] for end in ends])
+            errors[name, last_week] = np.abs(np.stack(said) - truth).mean()
+            shares[name, last_week] = model.week_shares[0]
+    assert shares["season", True] > 0.5 and shares["calm", True] <= 0.15
+    assert shares["season", False] == 0
+    assert errors["season", True] < 0.9 * errors["season", False]
+    assert errors["calm", True] < 1.05 * errors["calm", False]
+
+
+def test_week_ago_that_is_missing_leaves_the_forecast_as_it_is():
+    shape = SHAPE._replace(last_week=True)
+    values = weeks(8)
+    model = panel.fit(values, 0, shape)._replace(week_shares=np.array([1.0, 1.0]))
+    holes = values.copy()
+    holes[0, : -3 * A_DAY] = np.nan
+    without = panel.forecast(model._replace(week_shares=np.zeros(2)), holes, 0, shape)
+    with_share = panel.forecast(model, holes, 0, shape)
+    week = 7 * A_DAY
+    assert with_share[0].value[0] == without[0].value[0]
+    assert with_share[0].value[1] == pytest.approx(values[1, -week])
+    assert with_share[1].value[1] == pytest.approx(values[1, -week + 2])
+
+
 def test_fit_says_nothing_with_less_than_twelve_days():
     assert panel.fit(weeks(1), 0, SHAPE) is None
 

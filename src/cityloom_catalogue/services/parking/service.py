@@ -25,6 +25,7 @@ OCCUPANCY = panel.PanelShape(
     target="last",
     noise="level",
     profile=panel.ProfileShape(smoothing=1.0, half_life_weeks=4.0, borrowed=0.3),
+    last_week=True,
 )
 #: A counter that gave this many readings in a day, all the same, is frozen.
 FROZEN_READINGS = 40
