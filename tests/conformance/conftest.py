@@ -14,6 +14,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.routing import Mount
 
 from cityloom.access.authority import OPEN_ACCESS
 from cityloom.access.errors import NotSignedIn
@@ -29,7 +30,10 @@ from cityloom.kernel.time import WallClock
 from cityloom.ngsild.errors import LdContextNotAvailable
 from cityloom.web.limits import BodyLimits, LimitBodies
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
-from cityloom.web.ngsild.routes import routes
+from cityloom.web.ngsild.exchange import ROOT
+from cityloom.web.ngsild.routes import OPERATIONS
+from cityloom.web.ngsild.routes import api as api_of
+from cityloom.web.openapi import openapi_route
 
 READER = Actor(id="reader", name="Reader", roles=frozenset({"reader"}))
 #: What identification refuses before anything is done.
@@ -110,7 +114,7 @@ async def api() -> AsyncIterator[Api]:
     await broker.start()
     rooms: Any = SimpleNamespace(broker=broker, history=History(store, broker), clock=WallClock())
     app = Starlette(
-        routes=routes(rooms, ContextsInUse(load=load)),
+        routes=[Mount(ROOT, app=api_of(rooms, ContextsInUse(load=load))), openapi_route(OPERATIONS)],
         middleware=[Middleware(LimitBodies, limits=BodyLimits()), Middleware(ActAs)],
     )
     async with serving(app) as address, Api(base_url=f"{address}/ngsi-ld/v1", trust_env=False) as client:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import secrets
 from urllib.parse import urlsplit
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_HTTPS_ALONE = (b"strict-transport-security", b"max-age=31536000")
 
 
 def content_security_policy(tiles: str = "") -> str:
@@ -38,7 +39,7 @@ class SecureHeaders:
 
     def __init__(self, app: ASGIApp, *, tiles: str = "") -> None:
         self._app = app
-        self._headers = {
+        said = {
             "content-security-policy": content_security_policy(tiles),
             "x-content-type-options": "nosniff",
             "x-frame-options": "DENY",
@@ -46,29 +47,35 @@ class SecureHeaders:
             "cross-origin-opener-policy": "same-origin",
             "permissions-policy": "geolocation=(self), camera=(), microphone=(), payment=(), usb=()",
         }
+        self._plain = [(name.encode(), value.encode()) for name, value in said.items()]
+        # Names tell requests apart and are no secret: a beginning for this process, and a number.
+        self._process = secrets.token_hex(4)
+        self._numbers = itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
+        request_id = _request_id(scope) or f"{self._process}-{next(self._numbers):x}"
         scope.setdefault("state", {})["request_id"] = request_id
+        added = [*self._plain, _HTTPS_ALONE] if scope.get("scheme") == "https" else self._plain
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
-                headers["x-request-id"] = request_id
-                if scope.get("scheme") == "https":
-                    headers.setdefault("strict-transport-security", "max-age=31536000")
+                headers = [pair for pair in message["headers"] if pair[0] != b"x-request-id"]
+                # What an application says itself stays as it says it.
+                said = {name for name, _ in headers}
+                headers += [pair for pair in added if pair[0] not in said]
+                headers.append((b"x-request-id", request_id.encode()))
+                message["headers"] = headers
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
 
 
 def _request_id(scope: Scope) -> str:
+    """The name that the asker gives the request; "" when it gives none."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(text := value.decode("latin-1")):
             return str(text)
-    return secrets.token_hex(8)
+    return ""

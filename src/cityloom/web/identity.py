@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -17,6 +17,9 @@ SESSION_COOKIE = "cityloom_session"
 #: Files are for everybody; web hooks show a device's token, which is no account's.
 _OTHERS = ("/static/", "/hooks/")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_LOOKED_AT = {name.encode(): name for name in ("authorization", "cookie", "host", "origin", "sec-fetch-site")}
+#: Headers by name in lower case; the first of each.
+_Headers = Mapping[str, str]
 
 
 class Identify:
@@ -37,7 +40,7 @@ class Identify:
 
     async def _identify(self, scope: Scope) -> None:
         state = scope["state"]
-        headers = Headers(scope=scope)
+        headers = _looked_at(scope)
         session, bearer = _session(headers), bearer_of(headers)
         state["session"] = "" if bearer is not None else session or ""
         state["bearer"] = bearer is not None
@@ -55,17 +58,26 @@ def refusal_of(scope: Scope) -> CityError | None:
     return refusal
 
 
-def _session(headers: Headers) -> str | None:
-    return cookie_parser(headers.get("cookie", "")).get(SESSION_COOKIE)
+def _looked_at(scope: Scope) -> _Headers:
+    found: dict[str, str] = {}
+    for raw, value in scope["headers"]:
+        if (name := _LOOKED_AT.get(raw)) is not None:
+            found.setdefault(name, value.decode("latin-1"))
+    return found
 
 
-def bearer_of(headers: Headers) -> str | None:
+def _session(headers: _Headers) -> str | None:
+    cookies = headers.get("cookie")
+    return cookie_parser(cookies).get(SESSION_COOKIE) if cookies else None
+
+
+def bearer_of(headers: _Headers) -> str | None:
     """The token that a program shows, or None."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def _check_origin(headers: Headers) -> None:
+def _check_origin(headers: _Headers) -> None:
     """A browser says where a request was set off; one from another site is refused (with or without a
     cookie: under open access the cookie is not what opens). Programs say nothing and pass."""
     origin = headers.get("origin")

@@ -6,12 +6,11 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cityloom.kernel.errors import CityError
 from cityloom.kernel.time import format_instant
@@ -22,8 +21,11 @@ from cityloom.web.languages import noted as n
 from cityloom.web.limits import BodyLimits, LimitBodies
 from cityloom.web.live import Live
 from cityloom.web.loopback import LoopbackNamesAlone
+from cityloom.web.ngsild.application import NgsiLd
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
-from cityloom.web.ngsild.routes import routes as api_routes
+from cityloom.web.ngsild.exchange import ROOT
+from cityloom.web.ngsild.routes import OPERATIONS, api
+from cityloom.web.openapi import openapi_route
 from cityloom.web.pages.every import every_page
 from cityloom.web.refusal import error_page, refuse
 from cityloom.web.rooms import Rooms
@@ -32,6 +34,32 @@ from cityloom.web.visit import Visit
 
 #: Answers smaller than this are not packed.
 _WORTH_PACKING = 1_000
+_WRITES = frozenset({"PATCH", "PUT", "DELETE"})
+_API = f"{ROOT}/"
+
+
+class _Fork:
+    """The API on its own path, past the table of pages; it tells its errors itself."""
+
+    def __init__(self, api: NgsiLd, pages: ASGIApp) -> None:
+        self._api = api
+        self._pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._api if scope["path"].startswith(_API) else self._pages
+        await app(scope, receive, send)
+
+
+class Packed:
+    """ASGI middleware: answers are packed, but for those to writes, which hold next to nothing."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._packing = GZipMiddleware(app, minimum_size=_WORTH_PACKING, compresslevel=5)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._app if scope.get("method") in _WRITES else self._packing
+        await app(scope, receive, send)
 
 
 class Site:
@@ -44,23 +72,26 @@ class Site:
         self.live = Live(rooms.broker, self._clock_face)
         statics = StaticFiles()
         self.desk = Desk(rooms, statics, self.live)
-        self._app = Starlette(
+        self.pages = Starlette(
             routes=[
                 Route("/healthz", self._alive),
                 Route("/readyz", self._ready),
                 Route("/static/{name:path}", statics.serve),
-                *api_routes(rooms, contexts),
+                openapi_route(OPERATIONS),
                 *every_page(self.desk),
-            ],
-            middleware=[
-                Middleware(SecureHeaders, tiles=rooms.city.tiles),
-                *([Middleware(LoopbackNamesAlone)] if rooms.access.open_access else []),
-                Middleware(GZipMiddleware, minimum_size=_WORTH_PACKING, compresslevel=5),
-                Middleware(LimitBodies, limits=limits or BodyLimits()),
-                Middleware(Identify, access=rooms.access),
             ],
             exception_handlers={HTTPException: self._http_error, CityError: self._city_error},
         )
+        self._app = self._behind_the_gate(_Fork(api(rooms, contexts), self.pages), limits or BodyLimits())
+
+    def _behind_the_gate(self, app: ASGIApp, limits: BodyLimits) -> ASGIApp:
+        """What holds for every request, whatever it asks for; the first to see it stands last."""
+        app = Identify(app, self.rooms.access)
+        app = LimitBodies(app, limits)
+        app = Packed(app)
+        if self.rooms.access.open_access:
+            app = LoopbackNamesAlone(app)
+        return SecureHeaders(app, tiles=self.rooms.city.tiles)
 
     def start(self) -> None:
         """Begin to follow the city."""

@@ -58,6 +58,41 @@ async def test_request_id_is_kept_when_it_is_one_and_made_otherwise(visitor):
     assert made.headers["x-request-id"] not in ("", "no id\tat all")
 
 
+async def test_every_request_goes_by_a_name_of_its_own(visitor):
+    answers = [
+        await visitor.get(path) for path in ("/", "/ngsi-ld/v1/types", "/ngsi-ld/v1/nothing", "/healthz")
+    ]
+    names = {answer.headers["x-request-id"] for answer in answers}
+    assert len(names) == len(answers) and all(len(name) >= 8 for name in names)
+
+
+async def test_what_an_application_says_itself_is_said_once():
+    async def app(scope, receive, send):
+        own = [(b"referrer-policy", b"no-referrer"), (b"x-request-id", b"made-up-by-it")]
+        await send({"type": "http.response.start", "status": 200, "headers": own})
+        await send({"type": "http.response.body", "body": b""})
+
+    client = httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=SecureHeaders(app)), base_url="http://city.test"
+    )
+    headers = (await client.get("/", headers={"x-request-id": "caller-0042"})).headers
+    assert headers.get_list("referrer-policy") == ["no-referrer"]
+    assert headers.get_list("x-request-id") == ["caller-0042"]
+
+
+async def test_large_answers_are_packed_and_the_api_stands_behind_the_same_gate(visitor):
+    packed = await visitor.get("/ngsi-ld/v1/entities?type=TrafficFlowObserved", **{"accept-encoding": "gzip"})
+    assert packed.headers.get("content-encoding") == ("gzip" if len(packed.content) >= 1000 else None)
+    for foreign in ({"origin": "https://elsewhere.test"}, {"sec-fetch-site": "cross-site"}):
+        refused = await visitor.client.patch(
+            "/ngsi-ld/v1/entities/urn:a/attrs",
+            content=b"{}",
+            headers={**foreign, "content-type": "application/json"},
+        )
+        assert refused.status_code == 403
+        assert refused.headers["content-security-policy"].startswith("default-src 'none'")
+
+
 async def test_strict_transport_is_asked_for_over_https_alone():
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})

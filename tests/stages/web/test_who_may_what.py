@@ -180,7 +180,7 @@ WRITERS = "esm"
 
 def _routes(city) -> list[tuple[str, re.Pattern[str], str]]:
     found = []
-    for route in city.site._app.routes:
+    for route in city.site.pages.routes:
         if not isinstance(route, Mount):
             found += [(method, route.path_regex, route.path) for method in route.methods - {"HEAD"}]
     return found

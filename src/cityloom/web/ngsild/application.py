@@ -107,6 +107,8 @@ def _segments(scope: Scope) -> list[str]:
     raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
     path = raw.partition(b"?")[0].decode("latin-1")
     path = path.partition(ROOT)[2].strip("/")
+    if "%" not in path:
+        return path.split("/")
     return [unquote(part, errors="surrogateescape") for part in path.split("/")]
 
 

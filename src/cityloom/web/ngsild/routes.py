@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from starlette.routing import BaseRoute, Mount
-
 from cityloom.history.temporal import TemporalHistory
 from cityloom.web.ngsild.application import NgsiLd
 from cityloom.web.ngsild.batches import (
@@ -19,7 +17,6 @@ from cityloom.web.ngsild.consumption import query_by_post, query_entities, retri
 from cityloom.web.ngsild.context_documents import list_contexts, serve_context
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
 from cityloom.web.ngsild.discovery import list_attributes, list_types, retrieve_attribute, retrieve_type
-from cityloom.web.ngsild.exchange import ROOT
 from cityloom.web.ngsild.operations import Operation
 from cityloom.web.ngsild.provision import (
     append_attributes,
@@ -35,7 +32,6 @@ from cityloom.web.ngsild.provision import (
 from cityloom.web.ngsild.services import Services
 from cityloom.web.ngsild.source_identity import identify
 from cityloom.web.ngsild.temporal import query_evolutions, retrieve_evolution
-from cityloom.web.openapi import openapi_route
 from cityloom.web.rooms import Rooms
 
 _SHOWN = frozenset({"format", "options", "attrs", "pick", "omit", "lang", "datasetId", "local"})
@@ -340,8 +336,8 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 
-def routes(rooms: Rooms, contexts: ContextsInUse | None = None) -> list[BaseRoute]:
-    """The API of a city, for a Starlette application. `contexts` loads @contexts through an allow-list."""
+def api(rooms: Rooms, contexts: ContextsInUse | None = None) -> NgsiLd:
+    """The API of a city. `contexts` loads @contexts through an allow-list."""
     services = Services(
         broker=rooms.broker,
         temporal=TemporalHistory(rooms.history, rooms.broker),
@@ -350,4 +346,4 @@ def routes(rooms: Rooms, contexts: ContextsInUse | None = None) -> list[BaseRout
         started=datetime.now(UTC),
         contexts=contexts or ContextsInUse(),
     )
-    return [Mount(ROOT, app=NgsiLd(OPERATIONS, services)), openapi_route(OPERATIONS)]
+    return NgsiLd(OPERATIONS, services)
