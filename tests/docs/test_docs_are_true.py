@@ -1,10 +1,13 @@
 """What holds for every page: the reference is that of the code, links lead somewhere, names have reasons."""
 
+import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from cityloom.app.folder import CityFolder
 from cityloom.app.reference import pages
 from cityloom.kernel import errors
 
@@ -42,8 +45,19 @@ def anchors(page):
 
 
 def test_every_dependency_is_named_with_its_reason():
-    project = (ROOT / "pyproject.toml").read_text()
-    wanted = re.findall(r'^  "([a-z0-9-]+)[>;]', project.split("[project.scripts]")[0], re.M)
-    told = (ROOT / "docs/dependencies.md").read_text()
-    assert len(wanted) > 10
-    assert [name for name in wanted if name not in told] == []
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups = [project["project"]["dependencies"], *project["dependency-groups"].values()]
+    wanted = {re.match(r"[a-z0-9-]+", one)[0] for group in groups for one in group}
+    browser = json.loads((ROOT / "web/package.json").read_text())
+    wanted |= browser["dependencies"].keys() | browser["devDependencies"].keys()
+    rows = re.findall(r"^\| ([a-z0-9, -]+) \| ", (ROOT / "docs/dependencies.md").read_text(), re.M)
+    told = {name for row in rows for name in row.split(", ")} - {"package", "---"}
+    assert told == wanted
+
+
+def test_architecture_names_every_file_of_a_city():
+    home = CityFolder(Path("home"))
+    paths = {getattr(home, name).name for name, one in vars(CityFolder).items() if isinstance(one, property)}
+    table = (ROOT / "docs/architecture.md").read_text().partition("| file | content |")[2]
+    told = set(re.findall(r"`([\w.]+)/?`", "".join(re.findall(r"^\| (.*?) \| ", table, re.M))))
+    assert told == paths | {"lock"}
