@@ -9,6 +9,7 @@ import json
 import math
 import re
 import sys
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,12 +21,15 @@ from running_city import RunningCity
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
+#: Seconds: the first evening is six hours of the town's time away, one minute at its own pace.
+PATIENCE = 240
 PAGES = ("/", "/map", "/entities", "/alerts", "/indicators/city", "/initiatives", "/notices", "/open-data")
 
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory):
     city = RunningCity(tmp_path_factory.mktemp("browser") / "loomby", "demo", "loomby", patience=300)
+    city.opened_on = city.web.get("/clock.json").json()["now"][:10]
     yield city
     city.stop()
 
@@ -103,6 +107,23 @@ def test_a_visitor_learns_nothing_of_those_who_are_warned(town):
     recipient = there.json()[0]["id"]
     for path in (f"/ngsi-ld/v1/entities/{recipient}", f"/entities/{recipient}", f"/follow/{recipient}"):
         assert town.web.get(path).status_code == 404
+
+
+def test_the_first_evening_brings_a_frost_warning_to_every_farm(town):
+    """The town opens at noon before a night of frost: by six the service has learned from its past."""
+    until = time.monotonic() + PATIENCE
+    while not (warned := _of_staff(town, 'type=Alert&q=subCategory=="frost"')) and time.monotonic() < until:
+        time.sleep(0.5)
+    assert {one["dateIssued"]["value"] for one in warned} == {f"{town.opened_on}T16:00:00Z"}
+    assert len(warned) == 12
+    assert all("frost" in one["description"]["languageMap"]["en"].lower() for one in warned)
+    while len(sent := _of_staff(town, "type=WarningDelivery&limit=100")) < 12 and time.monotonic() < until:
+        time.sleep(0.5)
+    assert len(sent) == 12
+
+
+def _of_staff(town, query: str) -> list:
+    return town.web.get(f"/ngsi-ld/v1/entities?{query}", headers=town.as_terminal).json()
 
 
 def test_the_first_password_must_be_changed_before_anything_else(open_page, town):

@@ -65,13 +65,17 @@ class CityMap {
     await this.readIcons();
     this.map.addSource("city", { type: "geojson", data: { type: "FeatureCollection", features: [] } });
     this.addLayers();
-    // The drawing by the server stays until the same is drawn here, so that the map is never empty.
-    this.map.once("idle", () => {
-      this.host.classList.add("ready");
-      this.host.querySelector("svg.plain")?.remove();
-    });
+    this.map.on("render", this.takeOver);
     await this.load();
   }
+
+  /** The drawing by the server stays until the same is drawn here, so that the map is never empty. */
+  private readonly takeOver = (): void => {
+    if (!this.host.dataset["drawn"] || !this.map.isSourceLoaded("city")) return;
+    this.map.off("render", this.takeOver);
+    this.host.classList.add("ready");
+    this.host.querySelector("svg.plain")?.remove();
+  };
 
   private async readIcons(): Promise<void> {
     const sprite = await fetch(this.host.dataset["icons"] ?? "/static/icons.svg");
