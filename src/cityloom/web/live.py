@@ -27,8 +27,11 @@ from cityloom.ngsild.model import Document
 from cityloom.web.looks import Item
 
 STAGE = "live"
-#: Seconds between two tellings to one reader.
-STEP = 0.5
+#: Seconds between two tellings to one reader, and tellings a second to all of them: with few readers each is
+#: told sooner, and many cost no more than they did.
+SHORTEST_STEP = 0.2
+LONGEST_STEP = 0.5
+TELLINGS = 200
 #: Seconds after which a silent stream says that it is still there, and what the city's time is.
 HEARTBEAT = 5.0
 #: Seconds after which it is asked whether the reader still has the rights that the stream was opened with.
@@ -156,6 +159,11 @@ class Live:
             if found in clearance or before in clearance:
                 reader.hear(change.entity_id, change.types, placed=placed or before is not found)
 
+    @property
+    def step(self) -> float:
+        """Seconds between two tellings to one reader, now."""
+        return min(LONGEST_STEP, max(SHORTEST_STEP, len(self._readers) / TELLINGS))
+
     def position(self, clearance: Iterable[InformationClass]) -> str:
         """How many changes somebody with this clearance could have heard of, as an event id."""
         return str(sum(self._counts[found] for found in clearance))
@@ -216,7 +224,7 @@ class Live:
             if loop.time() - clock_told >= HEARTBEAT:
                 clock_told = loop.time()
                 yield self._event("clock", self._clock_face())
-            await asyncio.sleep(STEP)
+            await asyncio.sleep(self.step)
 
     def _changes(
         self, reader: Reader, waiting: dict[str, bool], tell: Callable[[Document, bool], Item]

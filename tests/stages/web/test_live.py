@@ -54,7 +54,7 @@ def hub(city) -> Live:
 
 @pytest.fixture(autouse=True)
 def swift(monkeypatch):
-    monkeypatch.setattr(live_module, "STEP", 0.0)
+    monkeypatch.setattr(live_module, "LONGEST_STEP", 0.0)
 
 
 class Listener:
@@ -186,6 +186,16 @@ async def test_a_backlog_is_given_up_for_a_fresh_start(city, hub, monkeypatch):
     await city.write(*(lamp(number) for number in range(5)))
     assert await listener.next("missed") == {}
     assert len(listener.reader.waiting) <= 3
+
+
+async def test_step_is_short_for_few_readers_and_grows_so_that_many_cost_no_more(hub, monkeypatch):
+    monkeypatch.undo()
+    steps = {0: hub.step}
+    for number in range(1, 201):
+        hub.open(EVERYBODY, Wanted())
+        steps[number] = hub.step
+    assert (steps[0], steps[1], steps[40]) == (0.2, 0.2, 0.2)
+    assert (steps[60], steps[100], steps[200]) == (0.3, 0.5, 0.5)
 
 
 async def test_too_many_readers_are_turned_away(hub, monkeypatch):
