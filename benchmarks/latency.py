@@ -3,11 +3,11 @@
     python benchmarks/latency.py [--probes 60] [--background 200] [--seconds-between 0.6]
 
 A city is started for the measurement, empty and open, in a temporary folder. One MQTT connection sends the
-background, so many readings a second from as many devices; another sends one reading of a device of its own at
-a time (QoS 1), and the next one at a random moment after that one was seen. Seen by whom: the number on the
-page of its Entity, and the markers on the map, both in Chromium, as the pages' own scripts show them; and a
-program that reads the stream of all changes. Where there is no Chromium, the program alone. All clocks are the
-one of this machine.
+background, so many readings a second from as many devices; another sends one reading of a device of its own
+at a time (QoS 1), and the next one at a random moment after that one was seen. Seen by whom: the number on
+the page of its Entity, and the markers on the map, both in Chromium, as the pages' own scripts show them; and
+a program that reads the stream of all changes. Where there is no Chromium, the program alone. All clocks are
+the one of this machine.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ WATCH_NUMBER = """
 WATCH_MAP = """
   globalThis.seen = [];
   document.addEventListener("city:changes", (event) => {
-    if (event.detail.items.some((item) => item.id === "%s")) seen.push(performance.timeOrigin + performance.now());
+    if (!event.detail.items.some((item) => item.id === "%s")) return;
+    seen.push(performance.timeOrigin + performance.now());
   });
 """
 
@@ -77,11 +78,11 @@ class Device(asyncio.Protocol):
         self._name = name
         self._packet = 0
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport: Any = transport
-        transport.write(encode(mqtt.Connect(self._name, mqtt.V311, keep_alive=600), mqtt.V311))  # type: ignore[attr-defined]
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        transport.write(encode(mqtt.Connect(self._name, mqtt.V311, keep_alive=600), mqtt.V311))
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:  # noqa: ARG002 - after the welcome all are PUBACKs
         if not self.welcomed.done():
             self.welcomed.set_result(None)
         else:
