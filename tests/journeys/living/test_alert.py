@@ -39,7 +39,7 @@ def alert(town, until) -> str:
 def test_alert_says_why_and_leads_back_to_readings_and_device(town, alert):
     operator = town.person("lone", "operator")
     page = operator.open(alert)
-    assert "service:heat_watch" in page.row("Raised by")
+    assert "Heat watch" in page.row("Raised by")
     assert "Temperature" in page.row("hothouse-1") and "reading" in page.row("hothouse-1")
     way = page.follow("How do we know?")
     assert "Temperature: 10 readings" in way.text
