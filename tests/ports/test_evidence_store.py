@@ -53,7 +53,7 @@ def test_files_leaves_nothing_behind_on_a_full_disk(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     store = FileEvidenceStore(tmp_path)
-    monkeypatch.setattr("cityloom.adapters.files.evidence.os.fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(StorageFull):
         store.put(DATA)
     assert store.get(sha256(DATA).hexdigest()) is None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hmac
 import secrets
-from base64 import urlsafe_b64encode
 from hashlib import sha256
 
 #: Marks an API token of CityLoom, so that people and secret scanners recognise one that got out.
@@ -37,14 +35,3 @@ def new_spoken_secret(groups: int, size: int = 5) -> str:
 def digest(secret: str) -> str:
     """What is stored of a random secret, and looked it up by. (For passwords see `passwords`.)"""
     return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def csrf_token(session_token: str) -> str:
-    """The token that a form carries: bound to the session, derived from it, stored nowhere."""
-    mac = hmac.new(session_token.encode(), b"cityloom form", sha256).digest()
-    return urlsafe_b64encode(mac).decode().rstrip("=")
-
-
-def csrf_matches(session_token: str, shown: str) -> bool:
-    """Whether a form's token belongs to the session, in constant time."""
-    return hmac.compare_digest(csrf_token(session_token).encode(), shown.encode("utf-8", "surrogatepass"))

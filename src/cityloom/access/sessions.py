@@ -9,7 +9,7 @@ import msgspec
 
 from cityloom.access.audit import AuditLog
 from cityloom.access.authority import require
-from cityloom.access.credentials import csrf_token, digest, new_id, new_secret
+from cityloom.access.credentials import digest, new_id, new_secret
 from cityloom.access.model import Account, Session
 from cityloom.access.ports import AccountStore
 from cityloom.kernel.actor import Actor
@@ -32,10 +32,9 @@ class SessionRules(msgspec.Struct, frozen=True):
 
 
 class SignedIn(msgspec.Struct, frozen=True):
-    """What a browser gets: the token for its cookie, and the one for its forms."""
+    """What a browser gets: the token for its cookie."""
 
     token: str
-    csrf: str
     expires_at: datetime
     account_id: str
     must_change_password: bool
@@ -72,7 +71,6 @@ class Sessions:
         await asyncio.to_thread(self._make_room, account.id, now)
         return SignedIn(
             token=token,
-            csrf=csrf_token(token),
             expires_at=session.expires_at,
             account_id=account.id,
             must_change_password=account.must_change_password,

@@ -111,10 +111,6 @@ class Context:
         """How many terms it defines, those of the core among them."""
         return len(self._terms.terms)
 
-    @property
-    def is_core_only(self) -> bool:
-        return self.source is None
-
     def reference(self) -> Any:
         """The @context for a JSON-LD answer: what the user gave, and the core if it is not in it (6.3.6)."""
         if self.source is None:

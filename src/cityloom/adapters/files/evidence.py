@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import re
 from hashlib import sha256
 from pathlib import Path
 
-from cityloom.kernel.errors import StorageFull
+from cityloom.adapters.files.whole_files import write_whole
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -25,23 +23,7 @@ class FileEvidenceStore:
         path = self._path(digest)
         if self.get(digest) is not None:
             return digest
-        unfinished = path.with_name(f"{digest}.{os.getpid()}.part")
-        try:
-            path.parent.mkdir(exist_ok=True)
-            with unfinished.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-            _sync(path.parent)
-            _sync(self._folder)
-        except OSError as error:
-            unfinished.unlink(missing_ok=True)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StorageFull(
-                    "The disk is full; the file was not kept", hint="Make room on the city's disk."
-                ) from error
-            raise
+        write_whole(path, data, when_full="The disk is full; the file was not kept")
         return digest
 
     def get(self, digest: str) -> bytes | None:
@@ -55,11 +37,3 @@ class FileEvidenceStore:
 
     def _path(self, digest: str) -> Path:
         return self._folder / digest[:2] / digest
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import re
 from hashlib import sha256
 from pathlib import Path
 
-from cityloom.kernel.errors import StorageFull
+from cityloom.adapters.files.whole_files import write_whole
 
 _NAME = re.compile(r"[0-9a-f]{64}\.[a-z0-9]{1,5}")
 
@@ -27,23 +25,7 @@ class FilePhotoStore:
             raise ValueError(f"{extension!r} is no extension")
         if path.exists():
             return name
-        unfinished = path.with_name(f"{name}.{os.getpid()}.part")
-        try:
-            path.parent.mkdir(exist_ok=True)
-            with unfinished.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-            _sync_folder(path.parent)
-            _sync_folder(self._folder)
-        except OSError as error:
-            unfinished.unlink(missing_ok=True)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StorageFull(
-                    "The disk is full; the photo was not kept", hint="Make room on the city's disk."
-                ) from error
-            raise
+        write_whole(path, data, when_full="The disk is full; the photo was not kept")
         return name
 
     def get(self, name: str) -> bytes | None:
@@ -62,11 +44,3 @@ class FilePhotoStore:
 
     def _path(self, name: str) -> Path | None:
         return self._folder / name[:2] / name if _NAME.fullmatch(name) else None
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

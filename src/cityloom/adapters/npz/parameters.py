@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from cityloom.adapters.files.whole_files import sync_folder
 from cityloom.kernel.errors import BadInput, NotReady, StorageFull
 from cityloom.services.contract import Trained
 
@@ -53,7 +54,7 @@ class NpzParameterStore:
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(path)
-            self._sync_folder()
+            sync_folder(self._folder)
         except ValueError as error:
             raise BadInput(
                 f"What service {service} learned is not kept: {error}",
@@ -70,11 +71,3 @@ class NpzParameterStore:
 
     def _path(self, service: str) -> Path:
         return self._folder / f"{service}.npz"
-
-    def _sync_folder(self) -> None:
-        """The rename itself must survive a power cut."""
-        descriptor = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
