@@ -10,10 +10,8 @@ from pathlib import Path
 
 from cityloom import __version__
 from cityloom.app import commands
+from cityloom.app.running import USUAL_MQTT_PORT, USUAL_PORT
 from cityloom.kernel.errors import CityError
-
-USUAL_PORT = 8080
-USUAL_MQTT_PORT = 1883
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -34,6 +34,7 @@ from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
 from cityloom.history.follow import Lineage
 from cityloom.history.queries import History
+from cityloom.history.stage import STAGE as HISTORY
 from cityloom.history.stage import HistoryStage
 from cityloom.history.temporal import TemporalHistory
 from cityloom.indicators.framework import Framework
@@ -57,8 +58,6 @@ from cityloom.services.plugin import CityService
 
 _log = logging.getLogger(__name__)
 _Read = TypeVar("_Read")
-#: The stage that feeds history; its cursor lies in history's own store.
-HISTORY_STAGE = "history"
 #: How long after a report was closed its author can still be reached; then how to reach them is forgotten.
 CONTACTS_KEPT = timedelta(days=90)
 A_DAY_S = 86_400.0
@@ -155,9 +154,7 @@ class House:
     async def begin(self) -> None:
         """Start the state and what remembers it: the city can be asked."""
         await self.broker.start()
-        self.broker.follow(
-            HISTORY_STAGE, self._remembering.handle, durable=True, after=self._remembering.through
-        )
+        self.broker.follow(HISTORY, self._remembering.handle, durable=True, after=self._remembering.through)
         await self.devices.start()
 
     async def live(self) -> None:

@@ -77,6 +77,7 @@ def read_field_map(said: Mapping[str, Any], where: str) -> FieldMap:
 
 
 def setting_text(said: Mapping[str, Any], name: str, where: str, default: str = "") -> str:
+    """A setting that must be a text. Raises BadConfig naming it."""
     value = said.get(name, default)
     if not isinstance(value, str):
         raise BadConfig(f"{name!r} is not a text", hint="Put it in quotes.", where=f"{where}.{name}")

@@ -41,6 +41,7 @@ STAFF = (
 
 
 def allowed(entry: Entry, actor: Actor) -> bool:
+    """Whether the actor may see what the entry leads to: one of its permissions is enough."""
     return not entry.needs or any(actor.may(permission) for permission in entry.needs)
 
 
