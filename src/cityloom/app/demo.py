@@ -17,6 +17,7 @@ from cityloom.app.running import Demo
 from cityloom.kernel.actor import CITY
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import format_instant, parse_instant
+from cityloom.ngsild.model import value_of
 from cityloom.sensing import replay as replay_connector
 from cityloom.sensing.contract import Inlet, Settings
 from cityloom.sensing.demo_city import DemoCity, Progress
@@ -66,17 +67,47 @@ def resume_at(folder: CityFolder, city: DemoCity) -> datetime | None:
     return instant if city.source.start <= instant < city.source.end else None
 
 
+def heard_through(house: House, city: DemoCity) -> datetime | None:
+    """The newest observation of the demo city that is stored; None when there is none."""
+    newest = ""
+    for name in house.broker.types(CITY):
+        for document in house.broker.of_type(CITY, name):
+            if value_of(document, "dataOrigin") != city.source.origin:
+                continue
+            for items in document["attrs"].values():
+                for item in items:
+                    if "datasetId" not in item:
+                        newest = max(newest, item.get("observedAt", ""))
+    if not newest:
+        return None
+    instant = parse_instant(newest, where="observedAt")
+    return instant if city.source.start <= instant < city.source.end else None
+
+
 def demo_of(folder: CityFolder, city: DemoCity, speed: float | None) -> Demo:
     """What running needs to know of a demo city in its folder."""
     resumed = resume_at(folder, city)
     clock = ReplayClock(resumed or city.begins, speed or city.speed)
     replay = Replay(city.source, clock)
 
+    prepared = False
+
     async def prepare(house: House) -> None:
-        if resumed is None:
+        nonlocal prepared
+        heard = heard_through(house, city)
+        if resumed is None and (heard is None or heard <= city.begins):
             await _fill(house, city, clock.now())
+        if heard is not None and heard > clock.now():
+            # The process ended before it could write down how far it had come; what is stored tells.
+            replay.seek(heard)
         house.transports[TRANSPORT] = ReplayTransport(replay)
         _remember(folder, city, replay)
+        prepared = True
+
+    def remember() -> None:
+        # A city whose past was not loaded to its end begins again.
+        if prepared:
+            _remember(folder, city, replay)
 
     return Demo(
         clock=clock,
@@ -85,7 +116,7 @@ def demo_of(folder: CityFolder, city: DemoCity, speed: float | None) -> Demo:
         badge=dict(city.badge),
         connector=_connector(city),
         prepare=prepare,
-        remember=lambda: _remember(folder, city, replay),
+        remember=remember,
     )
 
 

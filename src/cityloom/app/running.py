@@ -143,13 +143,14 @@ class _Run:
     async def _start(self) -> None:
         await self.house.begin()
         self.site.start()
-        password = None
-        if not self.serving.open_access:
-            password = await self.house.accounts.first_administrator()
         if self.demo:
             await self.demo.prepare(self.house)
         await self.house.live()
         spare_collector()
+        password = None
+        if not self.serving.open_access:
+            # Late, so that it is told when it is made: a start that is cut short must not swallow it.
+            password = await self.house.accounts.first_administrator()
         self.health.starting = ""
         write_private_json(
             self.folder.running, {"address": self._address(), "process": os.getpid(), "key": self.key}
