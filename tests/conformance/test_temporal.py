@@ -160,3 +160,40 @@ async def test_temporal_says_what_is_not_there(station, problem):
     problem(await station.get("/temporal/entities"), 400, "BadRequestData")
     reply = await station.get(f"/temporal/entities/{ID}", params={"timeproperty": "deletedAt"})
     problem(reply, 422, "OperationNotSupported", "timeproperty")
+
+
+async def test_a_period_may_reach_beyond_all_years(station):
+    for period in ("P9999Y", "PT9999999H", "P900Y"):
+        reply = await station.get(
+            f"/temporal/entities/{ID}",
+            params={
+                **{
+                    "timerel": "between",
+                    "timeAt": "0001-01-01T00:00:00Z",
+                    "endTimeAt": "9999-12-31T23:59:59Z",
+                },
+                **{"format": "aggregatedValues", "aggrMethods": "totalCount", "aggrPeriodDuration": period},
+            },
+        )
+        assert reply.status_code == 200, reply.text
+        assert sum(count for count, _, _ in reply.json()["temperature"]["totalCount"]) == 3
+
+
+async def test_very_many_periods_are_refused(station, problem):
+    parameters = {"timerel": "after", "timeAt": "2026-04-12T19:00:00Z", "format": "aggregatedValues"}
+    parameters |= {"aggrMethods": "avg", "aggrPeriodDuration": "PT0.001S"}
+    for path in (f"/temporal/entities/{ID}", "/temporal/entities?type=Station"):
+        reply = await station.get(
+            path, params={**parameters, "type": "Station"} if "?" in path else parameters
+        )
+        problem(reply, 400, "BadRequestData", "aggrPeriodDuration")
+
+
+async def test_a_reading_sent_twice_stands_once_and_a_late_one_in_its_place(station):
+    late = {"value": 3, "observedAt": "2026-04-12T20:30:00Z", "unitCode": "CEL"}
+    for _ in range(2):
+        reply = await station.patch(f"/entities/{ID}/attrs", json={"temperature": late})
+        assert reply.status_code == 204
+    await station.broker.caught_up()
+    shown = (await station.get(f"/temporal/entities/{ID}")).json()
+    assert [one["value"] for one in shown["temperature"]] == [10, 3, 12, 17]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import msgspec
 import numpy as np
@@ -15,6 +15,9 @@ from cityloom.kernel.time import to_millis
 
 #: More periods than this are not drawn and not computed in one query.
 MOST_PERIODS = 100_000
+
+#: Years have four digits; a period that would reach beyond ends here.
+_LAST_MILLIS = to_millis(datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC))
 
 _DURATION = re.compile(
     r"P(?:(\d{1,4})Y)?(?:(\d{1,4})M)?(?:(\d{1,4})W)?(?:(\d{1,6})D)?"
@@ -74,14 +77,17 @@ def edges_of(
     start, width = to_millis(since), fixed // timedelta(milliseconds=1)
     count = -((start - to_millis(until)) // width) if width > 0 else MOST_PERIODS + 1
     _check_count(count)
-    return start + width * np.arange(count + 1, dtype=np.int64)
+    return np.minimum(start + width * np.arange(count + 1, dtype=np.int64), _LAST_MILLIS)
 
 
 def _calendar_edges(since: datetime, until: datetime, step: Step) -> Integers:
     edges = [to_millis(since)]
     end = to_millis(until)
     while edges[-1] < end:
-        edges.append(to_millis(shifted(since, step, len(edges))))
+        try:
+            edges.append(to_millis(shifted(since, step, len(edges))))
+        except (ValueError, OverflowError):
+            edges.append(_LAST_MILLIS)
         _check_count(len(edges) - 1)
     return np.array(edges, np.int64)
 

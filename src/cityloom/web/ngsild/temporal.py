@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +13,7 @@ import msgspec
 from cityloom.history.periods import parse_step
 from cityloom.history.temporal import TemporalPage, TemporalQuery
 from cityloom.history.temporal_representation import TemporalFormat, represent_temporal
+from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import format_instant
 from cityloom.ngsild.errors import BadRequestData
 from cityloom.ngsild.languages import parse_languages
@@ -28,6 +31,8 @@ _FORMATS: dict[str, TemporalFormat] = {
     "temporalValues": "temporalValues",
     "aggregatedValues": "aggregatedValues",
 }
+#: What history calls otherwise.
+_PARAMETERS = {"step": "aggrPeriodDuration", "until": "endTimeAt"}
 
 
 async def retrieve_evolution(exchange: Exchange) -> Reply:
@@ -38,13 +43,14 @@ async def retrieve_evolution(exchange: Exchange) -> Reply:
         attrs=_attributes(exchange, asked), dataset_id=asked.dataset_id, limit=DEFAULT_LIMIT
     )
     query, form, sys_attrs = _temporal_query(exchange, entities)
-    page = await asyncio.to_thread(
-        exchange.services.temporal.temporal_entity,
-        exchange.actor,
-        entity_id,
-        query,
-        tenant=exchange.tenant,
-    )
+    with _named_as_parameters():
+        page = await asyncio.to_thread(
+            exchange.services.temporal.temporal_entity,
+            exchange.actor,
+            entity_id,
+            query,
+            tenant=exchange.tenant,
+        )
     shown = _shown(exchange, asked, page, query.window, form, sys_attrs)
     return exchange.reply(shown[0], status=206 if page.cut else 200, headers=_range(page, query))
 
@@ -56,13 +62,24 @@ async def query_evolutions(exchange: Exchange) -> Reply:
     entities = entity_query(asked, exchange.context, exchange.parameters, local=local)
     entities = msgspec.structs.replace(entities, attrs=_attributes(exchange, asked))
     query, form, sys_attrs = _temporal_query(exchange, entities)
-    page = await asyncio.to_thread(
-        exchange.services.temporal.temporal_entities, exchange.actor, query, tenant=exchange.tenant
-    )
+    with _named_as_parameters():
+        page = await asyncio.to_thread(
+            exchange.services.temporal.temporal_entities, exchange.actor, query, tenant=exchange.tenant
+        )
     shown = _shown(exchange, asked, page, query.window, form, sys_attrs)
     more = page.total > entities.offset + entities.limit
     headers = page_headers(exchange, more=more, total=page.total if entities.count else None)
     return exchange.reply(shown, status=206 if page.cut else 200, headers=headers + _range(page, query))
+
+
+@contextmanager
+def _named_as_parameters() -> Iterator[None]:
+    """Errors of history name the parameter at fault as it is called here."""
+    try:
+        yield
+    except BadInput as error:
+        error.where = _PARAMETERS.get(error.where or "", error.where)
+        raise
 
 
 def _temporal_query(exchange: Exchange, entities: EntityQuery) -> tuple[TemporalQuery, TemporalFormat, bool]:
