@@ -121,10 +121,12 @@ def test_pages_are_accessible_in_english_and_light_on_a_wide_window(visit, serve
 
 
 def test_pages_are_accessible_in_danish_and_dark_on_a_narrow_window(visit, served):
+    """Whoever sees a page, its words and boxes are the same: the administrator stands for all staff."""
     page = visit("/clock.json", viewport=NARROW, locale="da", color_scheme="dark", bypass_csp=True)
+    staff = dict.fromkeys(path for paths in BY_ROLE.values() for path in paths)
     told = {}
-    for role, paths in {"anonymous": FOR_EVERYBODY, **BY_ROLE}.items():
-        _become(page, served, "" if role == "anonymous" else role)
+    for role, paths in {"": FOR_EVERYBODY, "administrator": staff}.items():
+        _become(page, served, role)
         for path in paths:
             page.goto(path)
             assert page.locator("html").get_attribute("lang") == "da"

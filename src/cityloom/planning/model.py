@@ -58,6 +58,8 @@ class Milestone(msgspec.Struct, frozen=True):
     name: str
     due: date
     done: date | None = None
+    #: The name in other languages.
+    names: Mapping[str, str] = {}
 
 
 class Target(msgspec.Struct, frozen=True):

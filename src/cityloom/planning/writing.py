@@ -105,7 +105,7 @@ def _check_milestones(milestones: Sequence[Milestone]) -> list[Milestone]:
     checked = []
     for index, one in enumerate(milestones):
         name = check_line(one.name, where=f"milestones.{index}.name", longest=LONGEST_NAME)
-        checked.append(Milestone(name, one.due, one.done))
+        checked.append(Milestone(name, one.due, one.done, one.names))
     return sorted(checked, key=lambda one: one.due)
 
 

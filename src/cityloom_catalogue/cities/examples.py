@@ -35,6 +35,8 @@ class Milestone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     due_day: int
     done_day: int | None = None
+    #: The name in other languages.
+    names: dict[str, str] = {}
 
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,7 +124,7 @@ def _initiative(one: Initiative, city: str, opens: datetime) -> Document:
 
 def _milestone(step: Milestone, opens: datetime) -> dict[str, Any]:
     done = None if step.done_day is None else _day(opens, step.done_day)
-    return {"name": step.name, "due": _day(opens, step.due_day), "done": done}
+    return {"name": step.name, "names": step.names, "due": _day(opens, step.due_day), "done": done}
 
 
 def _target(target: Target, opens: datetime) -> dict[str, Any]:

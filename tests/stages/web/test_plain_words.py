@@ -1,13 +1,15 @@
 """Pages speak the reader's language: no machine's figures, no terms of the platform, nothing called measured
 that is not."""
 
+import re
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from cityloom.access.roles import ROLES
-from cityloom.ngsild.model import entity, json_value, prop, rel, text
+from cityloom.kernel.actor import CITY
+from cityloom.ngsild.model import entity, json_value, prop, rel, text, value_of
 from cityloom.web.labels import ROLES as ROLE_WORDS
 from cityloom.web.languages import language
 from cityloom.web.reasons import note_words, provenance_rows
@@ -160,3 +162,22 @@ async def test_warnings_that_are_over_want_nobody_s_receipt(city, reader_of):
     page = await operator.text("/warnings")
     assert "the warning is over" in page and "I reached them" not in page
     assert (await operator.data("/home.json"))["warningsUnconfirmed"] == 0
+
+
+async def test_milestones_are_told_in_the_reader_s_language_and_an_edit_keeps_their_names(city, reader_of):
+    planner = await reader_of("planner", language="da")
+    fields = {"name_en": "Trees", "description_en": "More of them", "phase": "planned"}
+    fields |= {"milestone_0_name": "Trees planted", "milestone_0_due": "2026-05-01"}
+    await planner.done("/initiatives/new", fields)
+    (made,) = (await planner.data("/initiatives.json"))["initiatives"]
+    document = city.broker.retrieve(CITY, made["id"])
+    steps = [{**one, "names": {"da": "Træerne er plantet"}} for one in value_of(document, "milestones")]
+    await city.write(entity("Initiative", made["id"], {"milestones": json_value(steps)}))
+    assert "Træerne er plantet" in await planner.text(made["href"])
+    english = await (await reader_of("planner", name="english")).text(made["href"])
+    assert "Trees planted" in english and "plantet" not in english
+    page = await planner.text(f"{made['href']}/edit")
+    version = re.search(r'name="version" value="([^"]*)"', page)[1]
+    await planner.done(f"{made['href']}/edit", {**fields, "version": version, "name_en": "More trees"})
+    page = await planner.text(made["href"])
+    assert "Træerne er plantet" in page and "More trees" in page

@@ -95,7 +95,7 @@ def plan_of(visit: Visit, form: Form, before: Initiative | None = None) -> Plan:
     if (budget is not None or spent is not None) and currency not in CURRENCIES:
         form.wrong("currency", visit.gettext("Choose a currency."))
     starts, ends = form.day("startsAt", visit.city.zone), form.day("endsAt", visit.city.zone)
-    milestones, targets = _milestones(visit, form), _targets(visit, form)
+    milestones, targets = _milestones(visit, form, before), _targets(visit, form)
     form.raise_if_wrong()
     return Plan(
         name=name,
@@ -115,7 +115,9 @@ def _money(amount: Decimal | None, currency: str) -> Money | None:
     return None if amount is None else Money(amount, currency)
 
 
-def _milestones(visit: Visit, form: Form) -> tuple[Milestone, ...]:
+def _milestones(visit: Visit, form: Form, before: Initiative | None) -> tuple[Milestone, ...]:
+    """The rows that have a name. A name that stays as it was keeps what it is called elsewhere."""
+    names = {one.name: one.names for one in before.plan.milestones} if before else {}
     found = []
     for row in range(50):
         name = form.text(f"milestone_{row}_name")
@@ -124,7 +126,8 @@ def _milestones(visit: Visit, form: Form) -> tuple[Milestone, ...]:
         due = form.day(f"milestone_{row}_due", visit.city.zone, required=visit.gettext("Say by which day."))
         done = form.day(f"milestone_{row}_done", visit.city.zone)
         if due is not None:
-            found.append(Milestone(name, due.date(), done.date() if done else None))
+            reached = done.date() if done else None
+            found.append(Milestone(name, due.date(), reached, names.get(name, {})))
     return tuple(found)
 
 
