@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -234,11 +235,12 @@ def write_first(
             "There is a city here already", hint="Choose another folder with --home.", where=str(path)
         )
     text = FIRST.format(
-        name=name.replace('"', "'"),
-        time_zone=time_zone,
+        # A JSON string is a TOML string.
+        name=json.dumps(name, ensure_ascii=False),
+        time_zone=json.dumps(time_zone),
         longitude=longitude,
         latitude=latitude,
-        language=language,
+        language=json.dumps(language),
     )
     parse_configuration(text)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -247,9 +249,9 @@ def write_first(
 
 FIRST = """\
 # One city, as code. `cityloom check` explains what is wrong with it, `cityloom up` runs it.
-name = "{name}"
-time-zone = "{time_zone}"
-languages = ["{language}"]
+name = {name}
+time-zone = {time_zone}
+languages = [{language}]
 frameworks = ["city", "u4ssc"]
 
 [place]

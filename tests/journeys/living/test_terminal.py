@@ -43,6 +43,33 @@ def test_check_names_all_faults_and_up_stops_at_them(tmp_path):
     assert not (home / "running.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "place", "cure"),
+    [
+        (["--time-zone", "Europe/Nowhere"], "city.toml: time-zone", "Europe/Copenhagen"),
+        (["--place", "here"], "--place", "10.2039,56.1567"),
+        (["--place", "200,10"], "city.toml: place", "degrees"),
+        (["--language", "xx"], "city.toml: languages", "Choose of en"),
+        (["--name", " "], "city.toml: name", "Give it one"),
+    ],
+)
+def test_init_refuses_a_wrong_answer_and_leaves_nothing_behind(tmp_path, capsys, words, place, cure):
+    assert main(["init", "--home", str(tmp_path / "new"), *words]) == 1
+    said = capsys.readouterr().err
+    assert place in said and cure in said
+    assert not (tmp_path / "new").exists()
+
+
+def test_init_does_not_overwrite_a_city_and_quotes_its_name(tmp_path, capsys):
+    home = tmp_path / "new"
+    assert main(["init", "--home", str(home), "--name", 'The "Old" Town \\ Mill']) == 0
+    assert main(["check", "--home", str(home)]) == 0
+    before = (home / "city.toml").read_text()
+    assert main(["init", "--home", str(home), "--name", "Other"]) == 1
+    assert "There is a city here already" in capsys.readouterr().err
+    assert (home / "city.toml").read_text() == before
+
+
 @pytest.mark.parametrize("words", [("check",), ("up", "--port", "0"), ("account", "list")])
 def test_commands_on_an_empty_folder_say_how_to_make_a_city(tmp_path, capsys, words):
     assert main([*words, "--home", str(tmp_path / "none")]) == 1

@@ -49,7 +49,7 @@ def test_write_first_gives_a_city_that_reads_back(tmp_path):
     path = tmp_path / "new" / "city.toml"
     write_first(path, name='Vil"le', time_zone="Europe/Paris", longitude=2.5, latitude=48.0, language="en")
     city = read_configuration(path)
-    assert (city.name, city.time_zone, city.place.latitude) == ("Vil'le", "Europe/Paris", 48.0)
+    assert (city.name, city.time_zone, city.place.latitude) == ('Vil"le', "Europe/Paris", 48.0)
     assert set(city.services) == {"traffic", "parking", "frost"}
 
 
