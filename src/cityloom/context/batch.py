@@ -29,10 +29,11 @@ class BatchOutcome(msgspec.Struct):
     #: The id of each Entity that was refused, and why.
     errors: list[tuple[str, CityError]] = msgspec.field(default_factory=list)
 
-    def note(self, change: Change) -> None:
-        """Sort in the id of a change that is durable."""
-        ids = (self.created, self.updated, self.deleted)[change.kind]
-        ids.append(change.entity_id)
+    def note(self, changes: Iterable[Change]) -> None:
+        """Sort in the ids of changes that are durable."""
+        by_kind = (self.created, self.updated, self.deleted)
+        for change in changes:
+            by_kind[change.kind].append(change.entity_id)
 
 
 async def run_batch(steps: Iterable[Step], submit: Submit) -> BatchOutcome:
@@ -76,9 +77,8 @@ async def _settle(parts: list[tuple[list[Revision], asyncio.Future[None]]], outc
     if failures and len(failures) == len(parts):
         raise failures[0]
     for (revisions, _), result in zip(parts, results, strict=True):
-        for revision in revisions:
-            change = revision.change
-            if isinstance(result, CityError):
-                outcome.errors.append((change.entity_id, result))
-            else:
-                outcome.note(change)
+        changes = [revision.change for revision in revisions]
+        if isinstance(result, CityError):
+            outcome.errors += [(change.entity_id, result) for change in changes]
+        else:
+            outcome.note(changes)

@@ -369,15 +369,15 @@ class Broker(Consumption):
 
     def _on_committed(self, revisions: Sequence[Revision]) -> None:
         assert self._provision is not None and self._folding is not None, "commits come after the start"
+        changes = [revision.change for revision in revisions]
         for revision in revisions:
             self._state.apply(revision)
-            if self._expiry is not None:
-                change = revision.change
-                self._expiry.note(change.tenant, change.entity_id, change.document)
+        if self._expiry is not None:
+            self._expiry.committed(changes)
         self._provision.committed(revisions)
         self._folding.committed(revisions)
-        self._last = revisions[-1].change.sequence
-        self._stages.committed([revision.change for revision in revisions])
+        self._last = changes[-1].sequence
+        self._stages.committed(changes)
 
     async def _remove(self, expired: Expired) -> None:
         """Remove what has expired. Raises ResourceNotFound when somebody was quicker."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
 import msgspec
@@ -13,6 +13,7 @@ import orjson
 
 from cityloom.context.state import CurrentState, Held
 from cityloom.kernel.actor import InformationClass
+from cityloom.kernel.change import Change
 from cityloom.kernel.errors import CityError
 from cityloom.kernel.time import Clock, parse_instant
 from cityloom.ngsild.errors import ResourceNotFound
@@ -47,6 +48,12 @@ class Expiry:
         for tenant in state.tenants(_EVERY_CLASS):
             for held in state.all(tenant, _EVERY_CLASS):
                 self.note(tenant, held.entity_id, held.document)
+
+    def committed(self, changes: Iterable[Change]) -> None:
+        """Remember when something that was written expires."""
+        for change in changes:
+            if _MARK in change.document:
+                self.note(change.tenant, change.entity_id, change.document)
 
     def note(self, tenant: str, entity_id: str, text: bytes) -> None:
         """Remember when something of this document expires, if anything does."""

@@ -211,6 +211,9 @@ def _by_class(
     decoded: Sequence[tuple[int, Document]], messages: Sequence[Message]
 ) -> list[tuple[InformationClass | None, list[tuple[int, Document]]]]:
     """Runs of documents that get the same information class; nearly always one run."""
+    classes = {device.information_class if (device := one.device) else None for one in messages}
+    if len(classes) == 1:
+        return [(classes.pop(), list(decoded))]
 
     def class_of(item: tuple[int, Document]) -> InformationClass | None:
         device = messages[item[0]].device

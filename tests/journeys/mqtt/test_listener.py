@@ -313,7 +313,7 @@ async def test_command_that_a_device_refuses_or_cannot_take_is_refused(city, dia
     message = await device.hear()
     await device.send(acknowledged(message.packet_id, 0x83))
     await city.until(lambda: fate(city, 1) == "refused")
-    await city.broker.create(CITY, command(2, value=prop("x" * 300)))
+    await city.broker.create(CITY, command(2, commandValue=prop("x" * 300)))
     await city.until(lambda: fate(city, 2) == "refused")
     stands = city.broker.retrieve(CITY, "urn:ngsi-ld:Command:2")
     assert "takes no packet" in value_of(stands, "statusReason")

@@ -139,6 +139,16 @@ def test_acknowledge_answers_with_puback_and_a_reason_where_there_is_room_for_on
     assert client.connection.unacknowledged == set()
 
 
+@VERSIONS
+def test_acknowledge_all_answers_each_in_order(version):
+    client = Client(version)
+    client.connect()
+    client.say(*(Publish("a", b"1", 1, packet_id=number) for number in (7, 9, 8)))
+    client.connection.acknowledge_all([7, 9])
+    assert list(client.heard()) == [mqtt.Acknowledgement(mqtt.PUBACK, number) for number in (7, 9)]
+    assert client.connection.unacknowledged == {8}
+
+
 def test_receive_takes_a_message_once_that_is_repeated_before_its_puback():
     client = Client()
     client.connect()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 
 from cityloom.adapters.mqtt.connection import DeviceLink
 from cityloom.kernel.errors import CityError, StorageFull
@@ -100,17 +101,21 @@ class Deliveries:
 
 
 def _acknowledge(batch: list[_Entry], outcomes: list[Outcome]) -> None:
+    """Answer each message, those of a client in the order in which they came (4.6)."""
     count: dict[DeviceLink, int] = {}
+    stored: defaultdict[DeviceLink, list[int]] = defaultdict(list)
     for (link, packet_id, _), outcome in zip(batch, outcomes, strict=True):
         count[link] = count.get(link, 0) + 1
         if not packet_id:
             continue
         if outcome is STORED:
-            link.talk.acknowledge(packet_id)
-        else:
-            refused = Reason.NOT_AUTHORIZED if outcome.refused else Reason.PAYLOAD_FORMAT_INVALID
-            link.talk.acknowledge(packet_id, refused, outcome.reason)
+            stored[link].append(packet_id)
+            continue
+        link.talk.acknowledge_all(stored.pop(link, ()))
+        refused = Reason.NOT_AUTHORIZED if outcome.refused else Reason.PAYLOAD_FORMAT_INVALID
+        link.talk.acknowledge(packet_id, refused, outcome.reason)
     for link, decided in count.items():
+        link.talk.acknowledge_all(stored.pop(link, ()))
         link.decided(decided)
         link.write()
 

@@ -10,6 +10,7 @@ QoS 2, enhanced authentication, shared subscriptions, subscription identifiers.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -227,6 +228,11 @@ class Connection:
             self._out.append(puback(packet_id))
         else:
             self._send(mqtt.Acknowledgement(mqtt.PUBACK, packet_id, reason, self._words(words)))
+
+    def acknowledge_all(self, packet_ids: Sequence[int]) -> None:
+        """PUBACK with success for each of several messages."""
+        self.unacknowledged.difference_update(packet_ids)
+        self._out += map(puback, packet_ids)
 
     def grant(self, packet_id: int, reasons: list[int]) -> None:
         """SUBACK: the granted QoS or a reason for each filter."""
