@@ -17,11 +17,13 @@ help: ## what can be made
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "CityLoom needs Python 3.11 or newer: make PYTHON=python3.11 …")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@echo "Making an environment of its own in $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 $(VENV)/.run: $(UV) uv.lock pyproject.toml
-	$(UV) sync --quiet --frozen --inexact --group build
+	@echo "Fetching what uv.lock names; the first time takes a while …"
+	@$(UV) sync --frozen --inexact --group build
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run

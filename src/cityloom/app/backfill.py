@@ -24,7 +24,7 @@ def backfill(city: DemoCity, store: HistoryStore, until: datetime, progress: Pro
     for columns in _portions(city.source.backfill(until)):
         kept += store.load(columns)
         seen += sum(len(column.at) for column in columns)
-        progress("History", seen, 0)
+        progress("Readings of the past", seen, 0)
     return kept
 
 

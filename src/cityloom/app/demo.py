@@ -134,7 +134,9 @@ def _connector(city: DemoCity) -> ConnectorPlugin:
 
 async def _fill(house: House, city: DemoCity, at: datetime) -> None:
     # The past first: a series that has begun takes none.
-    await asyncio.to_thread(backfill, city, house.store, at, ShownProgress(sys.stderr))
+    shown = ShownProgress(sys.stderr)
+    await asyncio.to_thread(backfill, city, house.store, at, shown)
+    shown.end()
     seeds = await asyncio.to_thread(city.seeds, at)
     outcome = await house.broker.upsert_many(CITY, seeds, update=True, trace=f"demo:{city.id}")
     for entity_id, error in outcome.errors:

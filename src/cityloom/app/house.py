@@ -87,7 +87,8 @@ class House:
             folder.check_whole()
         self._table = SqliteStateTable(folder.state)
         self._records = Records(folder.records)
-        self.store = DuckHistory(folder.history, folder.exports, memory_limit="96MB")
+        # One thread: a question is worked on by the thread that asks it, and writing waits behind no other.
+        self.store = DuckHistory(folder.history, folder.exports, memory_limit="96MB", threads=1)
 
         self.audit = AuditLog(SqliteAuditStore(self._records))
         self.accounts = Accounts(SqliteAccountStore(self._records), self.audit)

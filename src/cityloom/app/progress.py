@@ -23,6 +23,7 @@ class ShownProgress:
         self._began_at = 0
         self._shown = float("-inf")
         self._tenth = -1
+        self._counting = False
 
     def __call__(self, label: str, done: int, total: int) -> None:
         """`done` of `total` bytes, or `done` things where a total of 0 says that the end is not known."""
@@ -43,7 +44,15 @@ class ShownProgress:
         """A running number on a terminal; elsewhere there is no end to report."""
         if self._stream.isatty() and now - self._shown >= _EVERY_SECONDS:
             self._shown = now
+            self._counting = True
             self._stream.write(f"\r\x1b[K{self._label}: {done:,}")
+            self._stream.flush()
+
+    def end(self) -> None:
+        """What comes next begins a line of its own."""
+        if self._counting:
+            self._counting = False
+            self._stream.write("\n")
             self._stream.flush()
 
     def _draw(self, line: str, now: float, done: int, total: int) -> None:

@@ -138,6 +138,9 @@ class _Run:
             if self.demo:
                 self.demo.remember()
             self.folder.running.unlink(missing_ok=True)
+        print(
+            f"\n{self.house.configuration.name} has stopped. The same command goes on from here.", flush=True
+        )
         return 0
 
     async def _start(self) -> None:

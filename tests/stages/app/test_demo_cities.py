@@ -192,3 +192,13 @@ def test_shown_progress_counts_what_has_no_known_end_on_a_terminal_alone():
         "History: 1,234,567",
     ]
     assert plain.getvalue() == ""
+
+
+def test_a_count_leaves_the_next_line_to_others():
+    stream = Terminal()
+    show = ShownProgress(stream, seconds=iter(range(99)).__next__)
+    show("Readings", 1000, 0)
+    show("Readings", 2000, 0)
+    show.end()
+    show.end()
+    assert stream.getvalue().endswith("Readings: 2,000\n")
