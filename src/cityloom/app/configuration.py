@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from cityloom.kernel.actor import InformationClass
-from cityloom.kernel.errors import BadConfig
+from cityloom.kernel.errors import BadConfig, fault_of
 
 LANGUAGES = ("en", "da")
 
@@ -149,11 +149,11 @@ def parse_configuration(text: str, *, where: str = "city.toml") -> Configuration
     try:
         configuration = msgspec.convert(raw, Configuration)
     except msgspec.ValidationError as error:
-        message, _, place = str(error).partition(" - at ")
+        message, place = fault_of(error)
         raise BadConfig(
             message,
             hint="Correct the value; docs/reference/configuration.md lists them all.",
-            where=f"{where}: {place.strip('`$.') or 'top'}",
+            where=f"{where}: {place or 'top'}",
         ) from None
     _check_meaning(configuration, where)
     return configuration

@@ -5,6 +5,8 @@ HTTP is unknown here: `cityloom.web.errors` holds the one table from error to st
 
 from __future__ import annotations
 
+import msgspec
+
 
 class CityError(Exception):
     """What CityLoom raises on purpose.
@@ -53,3 +55,12 @@ class BadConfig(CityError):
 
 class BrokenPlugin(CityError):
     """The plugin's author must mend it; the city goes on without it."""
+
+
+def fault_of(error: msgspec.ValidationError) -> tuple[str, str]:
+    """What does not fit the declared shape, and where: ("Expected `int`, got `str`", "mqtt.port").
+
+    The place is "" for the whole.
+    """
+    message, _, place = str(error).partition(" - at ")
+    return message, place.strip("`").removeprefix("$").removeprefix(".")

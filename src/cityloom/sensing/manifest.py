@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from cityloom.kernel.errors import BadConfig
+from cityloom.kernel.errors import BadConfig, fault_of
 from cityloom.sensing.contract import ConnectorManifest, Setting, SettingType
 
 _TYPES: dict[SettingType, tuple[type, ...]] = {
@@ -27,9 +27,9 @@ def read_manifest(said: Mapping[str, Any], *, where: str) -> ConnectorManifest:
     try:
         return msgspec.convert(dict(said), ConnectorManifest)
     except msgspec.ValidationError as error:
-        message, _, place = str(error).partition(" - at ")
+        message, place = fault_of(error)
         raise BadConfig(
-            message, hint="Correct the manifest.", where=f"{where}/manifest.toml {place.strip('`$.')}".strip()
+            message, hint="Correct the manifest.", where=f"{where}/manifest.toml {place}".strip()
         ) from None
 
 

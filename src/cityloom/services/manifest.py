@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from cityloom.kernel.actor import InformationClass
-from cityloom.kernel.errors import BadConfig, BadInput, BrokenPlugin
+from cityloom.kernel.errors import BadConfig, BadInput, BrokenPlugin, fault_of
 from cityloom.services.schedule import parse_duration, parse_time_of_day
 
 SettingValue: TypeAlias = float | str | bool
@@ -169,11 +169,11 @@ def read_manifest(raw: Mapping[str, Any], *, where: str) -> Manifest:
     try:
         manifest = msgspec.convert(dict(raw), Manifest, str_keys=True)
     except msgspec.ValidationError as error:
-        message, _, place = str(error).partition(" - at ")
+        message, place = fault_of(error)
         raise BrokenPlugin(
             message,
-            hint="Correct the manifest; docs/guides/add_a_service.md shows a whole one.",
-            where=f"{where}: {place.strip('`$.') or 'top'}",
+            hint="Correct the manifest; docs/guides/add_a_service.md tells what stands in it.",
+            where=f"{where}: {place or 'top'}",
         ) from None
     _check(manifest, where)
     return manifest
