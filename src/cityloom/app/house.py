@@ -104,7 +104,7 @@ class House:
         self.parked = ParkedReadings(SqliteParkedStore(self._records))
         self.models = models_of(self.plugins)
         self.alerts = Alerts(self.broker, clock, self.audit)
-        self.notices = Notices(self.broker, clock)
+        self.notices = Notices(self.broker, clock, self.audit)
         self.reports = Reports(
             self.broker,
             clock,
@@ -133,6 +133,7 @@ class House:
             FileEvidenceStore(folder.evidence),
             zone=self.zone,
             figures=_figures(configuration),
+            audit=self.audit,
         )
         self.initiatives = Initiatives(self.broker, clock, self.history)
         self.commands = CommandDesk(self.broker, clock)

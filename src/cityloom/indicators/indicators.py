@@ -9,6 +9,7 @@ from datetime import timedelta, tzinfo
 
 import msgspec
 
+from cityloom.access.audit import AuditLog
 from cityloom.access.authority import may_write, require
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, check_version, version_of
@@ -59,7 +60,10 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Indicators:
-    """Frameworks with their values. Commands and queries are called on the event loop."""
+    """Frameworks with their values. Commands and queries are called on the event loop.
+
+    Who entered, verified or took back a value is written to the audit log where there is one.
+    """
 
     def __init__(
         self,
@@ -71,11 +75,13 @@ class Indicators:
         *,
         zone: tzinfo,
         figures: Mapping[str, float] | None = None,
+        audit: AuditLog | None = None,
     ) -> None:
         """`figures` are numbers of the city that indicators divide by: inhabitants, households."""
         self._broker = broker
         self._clock = clock
         self._evidence = evidence
+        self._audit = audit
         self._figures = dict(figures or {})
         self._frameworks = {framework.id: framework for framework in frameworks}
         self._points = {
@@ -217,6 +223,9 @@ class Indicators:
             check_version(version, document, DECIDED_ON)
             return writing.edits(document, attributes)
 
+        edits(self._broker.retrieve(actor, point_id))  # what will be refused is not written down as done
+        if self._audit is not None:
+            await self._audit.record(actor, f"indicator.{did}", point_id)
         await self._editing.edit(may_write(actor), point_id, edits, trace=f"indicators:{did}")
         return self.summary(actor, point_id)
 

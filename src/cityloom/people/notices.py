@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from cityloom.access.audit import AuditLog
 from cityloom.access.authority import may_write, require
 from cityloom.access.credentials import new_id
 from cityloom.context.broker import Broker
@@ -100,10 +101,14 @@ class Notice(msgspec.Struct, frozen=True):
 
 
 class Notices:
-    """Writes, publishes and lists notices. `clock` is the city's."""
+    """Writes, publishes and lists notices. `clock` is the city's.
 
-    def __init__(self, broker: Broker, clock: Clock) -> None:
+    Who published or withdrew one is written to the audit log where there is one.
+    """
+
+    def __init__(self, broker: Broker, clock: Clock, audit: AuditLog | None = None) -> None:
         self._broker = broker
+        self._audit = audit
         self._clock = clock
         self._editing = Editing(broker)
         self._notices = Summaries(broker, TYPE, notice_of)
@@ -153,6 +158,7 @@ class Notices:
             }
             self._check_basis(actor, value_of(drafted, "basedOn", ""))
             published = entity(TYPE, _published_id(drafted["id"]), attributes, scope=drafted.get("scope", ()))
+            await self._record(actor, "publish", published["id"])
             await self._create_open(actor, published)
             await self._broker.delete(may_write(actor), drafted["id"], trace="people:publish")
         return self.get(actor, published["id"])
@@ -175,6 +181,9 @@ class Notices:
                 "withdrawnBecause": language_property(reason),
             }
 
+        found = self.get(actor, notice_id)
+        edits(found.document)  # what will be refused is not written down as done
+        await self._record(actor, "withdraw", found.id)
         return await self._edit(actor, notice_id, edits, "withdraw")
 
     async def discard(self, actor: Actor, notice_id: str) -> None:
@@ -215,6 +224,10 @@ class Notices:
         found = self.get(actor, notice_id)
         document = await self._editing.edit(may_write(actor), found.id, edits, trace=f"people:{did}")
         return notice_of(document)
+
+    async def _record(self, actor: Actor, did: str, notice_id: str) -> None:
+        if self._audit is not None:
+            await self._audit.record(actor, f"notice.{did}", notice_id)
 
     async def _create_open(self, actor: Actor, document: Document) -> None:
         writer = may_write(actor, classify=True)

@@ -89,4 +89,6 @@ def test_notice_that_rests_on_an_alert_is_read_by_everybody_and_followed_back(to
     assert "It is hot in the botanical garden" in before
     gone = operator.open(seen.path).press("Withdraw the notice", why="It rains.")
     assert "The notice is withdrawn." in gone.text
+    log = town.person("axel", "auditor").open("/system")
+    assert "lone" in log.row("notice.publish") and "lone" in log.row("notice.withdraw")
     assert "It rains." in citizen.open(seen.path).text and "botanical" not in citizen.open("/").text

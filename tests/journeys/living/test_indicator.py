@@ -44,6 +44,9 @@ def test_value_is_entered_with_evidence_and_verified_by_another_person(town):
     assert own.status in (400, 403) and "not verified" in visitor.open(PAGE).text
     assert "The value is verified." in auditor.open(PAGE).press("Verify the value").text
     assert "not verified" not in visitor.open(PAGE).text
+    log = auditor.open("/system")
+    assert "per" in log.row("indicator.enter") and "axel" in log.row("indicator.verify")
+    assert log.text.count("indicator.verify") == 1, "the refused attempt is no deed"
     way = visitor.open(PAGE).follow("How do we know?")
     assert "Household Internet Access" in way.text
 
