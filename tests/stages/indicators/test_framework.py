@@ -159,6 +159,8 @@ def test_findings_tell_what_does_not_fit_together(u4ssc):
     assert found(values={("SC:EH:ED:4C", ""): 101}) == {"percent"}
     assert found(values={("SC:EH:ED:2C", ""): 104}) == set()  # pupils come from other towns
     assert found(values={("EC:P:IN:1C", ""): 6}) == {"research"}
+    assert found(values={("EC:ICT:WS:1C", ""): 60, ("EC:ICT:ES:1C", ""): 40}) == {"smart-meters"}
+    assert found(values={("EC:ICT:WS:1C", ""): 40, ("EC:ICT:ES:1C", ""): 60}) == set()
 
 
 def test_benchmarks_of_yes_and_no_are_told_by_their_rule(u4ssc):
