@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
@@ -16,6 +17,8 @@ import msgspec
 
 from cityloom.access.authority import require
 from cityloom.access.credentials import digest, new_spoken_secret
+from cityloom.access.errors import TooManyAttempts
+from cityloom.access.throttle import Backoff, Patience, network_of
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, Edits
 from cityloom.kernel.actor import CITY, Actor, InformationClass
@@ -71,6 +74,7 @@ class Deliveries:
         self._awaited: dict[str, datetime] = {}
         #: Digests of codes, and a delivery that each confirms.
         self._codes: dict[str, str] = {}
+        self._misses = Backoff(Patience(free=20, longest=60.0))
         self._task: asyncio.Task[None] | None = None
 
     # Life
@@ -187,13 +191,18 @@ class Deliveries:
 
     # Receipts
 
-    async def confirm(self, code: str) -> Delivery:
-        """Whoever has the code of a delivery says that they know. Raises ResourceNotFound.
+    async def confirm(self, code: str, *, address: str = "") -> Delivery:
+        """Whoever has the code of a delivery says that they know. Raises ResourceNotFound, and
+        TooManyAttempts when many wrong ones came from that network: a code is short enough to be typed.
 
         Saying it twice is as good as once.
         """
+        network = network_of(address)
+        if (wait := self._misses.wait(network)) > 0:
+            raise TooManyAttempts("Too many wrong codes from here", retry_after=math.ceil(wait))
         delivery_id = self._codes.get(digest(code.strip().lower())) if len(code) <= _LONGEST_CODE else None
         if delivery_id is None:
+            self._misses.failed(network)
             raise _not_found("This code confirms nothing")
         return await self._confirmed(delivery_id, "code")
 

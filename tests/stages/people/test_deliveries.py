@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 
+from cityloom.access.errors import TooManyAttempts
 from cityloom.adapters.memory.feed import MemoryFeed
 from cityloom.adapters.memory.state_table import MemoryStateTable
 from cityloom.context.broker import Broker
 from cityloom.kernel.actor import ANONYMOUS, CITY, Actor, InformationClass
 from cityloom.kernel.errors import BadInput, NotAllowed, NotFound
+from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import entity, prop, rel, text, value_of
 from cityloom.operations.alerts import Alerts
 from cityloom.people.deliveries import Deliveries
@@ -201,6 +203,18 @@ async def test_confirm_with_the_code_counts_for_every_channel(broker, clock, del
     again = await deliveries.confirm(code_to_device(broker))
     assert again.confirmed_at == confirmed.confirmed_at
     assert value_of(broker.retrieve(CITY, ALERT), "confirmedAt") == "2026-04-12T16:10:00Z"
+
+
+async def test_who_tries_many_codes_waits_and_nobody_else(broker, deliveries):
+    await raise_frost(broker)
+    code = code_to_device(broker)
+    with pytest.raises(TooManyAttempts):
+        for number in range(100):
+            with pytest.raises(ResourceNotFound):
+                await deliveries.confirm(f"aaaaa-{number}", address="192.0.2.7")
+    with pytest.raises(TooManyAttempts):
+        await deliveries.confirm(code, address="192.0.2.7")
+    assert (await deliveries.confirm(code, address="192.0.2.8")).status == "confirmed"
 
 
 async def test_a_receipt_for_the_milder_warning_is_none_for_the_worse(broker, deliveries):

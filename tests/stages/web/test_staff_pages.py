@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from cityloom.access.authority import TERMINAL
 from cityloom.kernel.actor import CITY
 from cityloom.kernel.change import Because
 from cityloom.ngsild.model import entity, json_value, prop, rel, text, value_of
@@ -239,6 +240,15 @@ async def test_a_wrong_reading_is_parked_shown_and_tried_again(city, reader_of, 
     (parked,) = (await engineer.data("/parked.json"))["parked"]
     page = await engineer.done("/parked", {"act": "discard", "id": str(parked["id"])})
     assert "1 message is forgotten." in page and "Nothing is parked" in page
+    (written,) = [one for one in await city.audit.newest(TERMINAL) if one.action == "parked.discard"]
+    assert written.actor_id == actor.id and written.detail == {"ids": [parked["id"]]}
+
+
+async def test_a_service_that_is_set_going_by_hand_stands_in_the_audit_log(city, reader_of):
+    engineer = await reader_of("engineer")
+    assert (await engineer.send("/services/frost", {"act": "run"})).status_code == 404
+    (written,) = [one for one in await city.audit.newest(TERMINAL) if one.action == "service.run"]
+    assert written.subject == "frost"
 
 
 async def test_a_connector_is_stopped_and_started_again(city, reader_of):

@@ -66,6 +66,7 @@ async def handle(visit: Visit) -> Response:
     form.raise_if_wrong()
     ids = [int(one) for one in form.values("id") if one.isdecimal() and len(one) < 18]
     if act == "discard":
+        await visit.rooms.audit.record(visit.actor, "parked.discard", "", {"ids": ids})
         count = await visit.rooms.parked.discard(visit.actor, ids)
         told = visit.ngettext("%(num)s message is forgotten.", "%(num)s messages are forgotten.", count)
         return visit.redirect("/parked", told)

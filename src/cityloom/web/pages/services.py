@@ -34,9 +34,11 @@ async def browse(visit: Visit) -> Response:
 async def handle_service(visit: Visit) -> Response:
     """Let a service decide now, or take it out of the park."""
     form = await visit.form()
+    visit.require("services:manage")
     act = form.choice("act", ["run", "resume"], required=visit.gettext("Choose what to do."))
     form.raise_if_wrong()
     host, name = visit.rooms.services, visit.part("id")
+    await visit.rooms.audit.record(visit.actor, f"service.{act}", name)
     status = await (host.run_now if act == "run" else host.resume)(visit.actor, name)
     if status.error:
         return visit.redirect("/services", visit.gettext("It failed: %(error)s", error=status.error))
@@ -47,16 +49,17 @@ async def handle_service(visit: Visit) -> Response:
 async def handle_connector(visit: Visit) -> Response:
     """Start, stop or restart a connector."""
     form = await visit.form()
+    visit.require("connectors:manage")
     act = form.choice("act", ["start", "stop", "restart"], required=visit.gettext("Choose what to do."))
     form.raise_if_wrong()
     host, name = visit.rooms.connectors, visit.part("id")
+    await visit.rooms.audit.record(visit.actor, f"connector.{act}", name)
     if act == "start":
         await host.start_one(visit.actor, name)
     elif act == "stop":
         await host.stop_one(visit.actor, name)
     else:
         await host.restart(visit.actor, name)
-    await visit.rooms.audit.record(visit.actor, f"connector.{act}", name)
     undo = {"stop": {"act": "start"}, "start": {"act": "stop"}}.get(act)
     return visit.redirect(
         "/services", visit.gettext("Done."), undo=(f"/connectors/{name}", undo) if undo else None

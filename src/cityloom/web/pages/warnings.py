@@ -101,7 +101,7 @@ async def confirm_by_code(visit: Visit) -> Response:
     code = form.text("code", required=visit.gettext("Type the code of the warning."), longest=40)
     if not form.errors:
         try:
-            await visit.rooms.deliveries.confirm(code)
+            await visit.rooms.deliveries.confirm(code, address=visit.address)
         except NotFound:
             form.wrong("code", visit.gettext("This code confirms nothing."))
     if form.errors:
