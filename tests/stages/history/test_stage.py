@@ -96,3 +96,19 @@ async def test_handle_leaves_a_pause_between_commits(tmp_path, monkeypatch):
     await stage.handle([change(2)])
     assert slept[0] == 0
     assert 0 < slept[1] <= 100
+
+
+async def test_handle_takes_a_large_batch_without_a_pause(tmp_path, monkeypatch):
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    monkeypatch.setattr("cityloom.history.stage.asyncio.sleep", sleep)
+    monkeypatch.setattr("cityloom.history.stage.WORTH_A_COMMIT", 3)
+    stage = HistoryStage(Counting(tmp_path), pause=100)
+    await stage.handle([change(1)])
+    await stage.handle([change(2), change(3), change(4)])
+    assert slept == [0]
+    await stage.handle([change(5), change(6)])
+    assert len(slept) == 2
