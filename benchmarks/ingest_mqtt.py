@@ -1,11 +1,14 @@
 """Durable readings a second over MQTT by QoS 1, the load on the same machine. Prints a table.
 
     python benchmarks/ingest_mqtt.py [--connections 50] [--in-flight 20] [--devices 20] [--seconds 10]
+    python benchmarks/ingest_mqtt.py --rate 2000
 
 A city is started for the measurement, empty and open, in a temporary folder, with everything that a city runs
 (state, history, services' host, pages). Each connection is a gateway for some devices; a message is a JSON
 with two values and counts as one reading. A reading counts when its PUBACK has come, which the city sends
-after the commit. When the city has stopped, its feed is counted: it must hold what was acknowledged.
+after the commit. With --rate, devices send so many readings a second in all, whatever is acknowledged: that
+shows how long an answer takes in a city that is not at its limit. When the city has stopped, its feed is
+counted: it must hold what was acknowledged.
 """
 
 from __future__ import annotations
@@ -89,6 +92,8 @@ class Gateway(asyncio.Protocol):
         self.done = asyncio.get_running_loop().create_future()
         self._in_flight: deque[float] = deque()
         self._window = options.in_flight
+        #: Mean seconds between two messages; 0: a new one for each that is acknowledged.
+        self._pause = options.connections / options.rate if options.rate else 0.0
         self._packets = prepared(number, options.devices)
         self._number = number
         self._welcomed = self._stopping = False
@@ -102,7 +107,7 @@ class Gateway(asyncio.Protocol):
         if not self._welcomed:
             assert data == b"\x20\x02\x00\x00", data
             self._welcomed = True
-            return self._send(self._window)
+            return self._pace() if self._pause else self._send(self._window)
         assert len(data) % 4 == 0, data[:40]
         count = len(data) // 4
         now = time.perf_counter()
@@ -110,7 +115,7 @@ class Gateway(asyncio.Protocol):
             self.latencies.append(now - self._in_flight.popleft())
         self.acknowledged += count
         if not self._stopping:
-            return self._send(count)
+            return None if self._pause else self._send(count)
         if not self._in_flight and not self.done.done():
             self.done.set_result(None)
         return None
@@ -118,6 +123,13 @@ class Gateway(asyncio.Protocol):
     def stop(self) -> None:
         """Send no more, and wait for the last acknowledgements."""
         self._stopping = True
+
+    def _pace(self) -> None:
+        if not self._stopping:
+            self._send(1)
+            # Devices do not beat time together.
+            pause = self._pause * random.uniform(0.5, 1.5)
+            asyncio.get_running_loop().call_later(pause, self._pace)
 
     def _send(self, count: int) -> None:
         now = time.perf_counter()
@@ -171,7 +183,7 @@ async def measure(port: int, process: int, options: argparse.Namespace) -> None:
     await asyncio.wait_for(asyncio.gather(*(gateway.done for gateway in gateways)), PATIENCE)
     figures = {
         "connections": f"{options.connections}",
-        "in flight": f"{options.in_flight}",
+        "in flight": "paced" if options.rate else f"{options.in_flight}",
         "readings/s": f"{count / seconds:.0f}",
         "p50 ms": f"{latencies[len(latencies) // 2]:.1f}",
         "p99 ms": f"{latencies[len(latencies) * 99 // 100]:.1f}",
@@ -204,6 +216,9 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=50)
     parser.add_argument("--in-flight", type=int, default=20, help="unacknowledged messages a connection")
     parser.add_argument("--devices", type=int, default=20, help="devices behind a connection")
+    parser.add_argument(
+        "--rate", type=float, default=0, help="readings a second in all (default: as many as go)"
+    )
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--warm-up", type=float, default=2.0)
     options = parser.parse_args()
