@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -45,6 +46,8 @@ STATE_WORDS: dict[str, str] = {
     )
 }
 
+#: A description that stands for a name is cut here.
+_LONGEST_NAME = 120
 _RULES = Path(__file__).parent / "looks.toml"
 
 
@@ -117,8 +120,8 @@ def name_of(document: Document, wording: Wording) -> str:
         if said:
             return said
     said = wording.said(value_of(document, "description"))
-    if said and len(said) <= 120:
-        return said
+    if said:
+        return shorten(said, _LONGEST_NAME, placeholder=" …")
     return str(document["id"]).removeprefix("urn:ngsi-ld:").split(":", 1)[-1]
 
 

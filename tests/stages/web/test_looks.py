@@ -94,6 +94,12 @@ def test_name_is_in_the_reader_s_language():
     assert (name_of(named, WORDS), name_of(named, danish)) == ("Elm farm", "Elmegård")
 
 
+def test_name_is_a_description_cut_between_words_where_there_is_no_other():
+    alert = entity("Alert", "urn:ngsi-ld:Alert:frost:1", {"description": text(en="Frost tonight " * 20)})
+    assert name_of(alert, WORDS).startswith("Frost tonight") and len(name_of(alert, WORDS)) <= 120
+    assert name_of(alert, WORDS).endswith(("Frost …", "tonight …"))
+
+
 def test_values_tell_numbers_for_charts_and_words_for_people():
     at = NOW - timedelta(minutes=1)
     station = entity("WeatherObserved", "urn:ngsi-ld:W:1", {"temperature": prop(7.5, at=at, unit="CEL")})

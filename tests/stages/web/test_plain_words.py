@@ -114,6 +114,21 @@ async def test_demo_cities_call_nothing_measured(city, visitor, path):
     assert ">simulated</span>" in page and ">measured</span>" not in page
 
 
+async def test_demo_cities_call_no_indicator_measured(measured_city, reader_class):
+    await measured_city.fill(0.05)
+    await measured_city.indicators.compute()
+    page = await reader_class(measured_city).text("/indicators/city/S2")
+    assert "not reported" not in page and ">simulated</span>" in page
+    assert "measured or counted" not in page and ">measured</span>" not in page
+
+
+async def test_what_refers_to_an_entity_is_never_itself(city, visitor):
+    because = json_value([{"about": STATION, "attribute": "temperature"}])
+    await city.write(entity("WeatherObserved", STATION, {"name": prop("Merino"), "because": because}))
+    assert city.broker.referrers(CITY, STATION) == [STATION]
+    assert "What refers to it" not in await visitor.text(f"/entities/{STATION}")
+
+
 async def test_cities_of_their_own_may_say_measured(small_city_class, reader_class):
     city = await small_city_class(frameworks=(), demo=False).start()
     await city.write(entity("Alert", ALERT, {"description": text(en="Late"), "dataOrigin": prop("measured")}))

@@ -191,7 +191,7 @@ def _several(targets: Any) -> list[Any]:
 def pointing_at(visit: Visit, entity_id: str) -> list[LinkRow]:
     """The Entities that point at this one."""
     ids = visit.rooms.broker.referrers(visit.actor, entity_id)
-    rows = (_link(visit, found, "") for found in ids[-MOST_POINTING:][::-1])
+    rows = (_link(visit, found, "") for found in ids[-MOST_POINTING:][::-1] if found != entity_id)
     return [row for row in rows if row is not None]
 
 

@@ -191,11 +191,20 @@ async def _page(visit: Visit, form: Form, *, opened: str = "", status: int = 200
     )
 
 
+def _quality(visit: Visit, one: IndicatorSummary) -> str:
+    """How good the data are; what a demo city worked out of its own data was measured by nobody."""
+    if one.quality is None:
+        return ""
+    if one.quality is Quality.MEASURED and visit.city.demo and one.origin != "entered":
+        return visit.wording.choice(visit.city.demo)
+    return visit.gettext(QUALITIES[one.quality])
+
+
 def _told(visit: Visit, one: IndicatorSummary) -> dict[str, Any]:
     """A data point with everything behind it, in words and as data."""
     return {
         **indicator_row(visit, one),
-        "quality": visit.gettext(QUALITIES[one.quality]) if one.quality else "",
+        "quality": _quality(visit, one),
         "unit": one.unit,
         "numeratorText": one.numerator_text,
         "denominatorText": one.denominator_text,
