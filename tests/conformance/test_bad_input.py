@@ -274,3 +274,17 @@ async def test_very_many_selectors_are_refused(api, problem, selectors, status, 
 async def test_queries_beyond_measure_are_refused(api, problem, parameters, status, where):
     reply = await api.get("/entities", params={"type": "A", **parameters})
     problem(reply, status, "TooComplexQuery" if status == 403 else "BadRequestData", where)
+
+
+@pytest.mark.parametrize(
+    ("member", "where"),
+    [
+        ({"type": [f"T{number}" for number in range(101)]}, "type"),
+        ({"scope": [f"/a{number}" for number in range(101)]}, "scope"),
+        ({"near": {"object": [f"urn:x:{number}" for number in range(1_001)]}}, "near.object"),
+        ({"near": {"objectList": [f"urn:x:{number}" for number in range(1_001)]}}, "near.objectList"),
+    ],
+)
+async def test_an_entity_with_very_many_types_scopes_or_objects_is_refused(api, problem, member, where):
+    problem(await api.post("/entities", json=LAMP | member), 400, "BadRequestData", where)
+    assert await is_empty(api)

@@ -197,3 +197,15 @@ async def test_a_reading_sent_twice_stands_once_and_a_late_one_in_its_place(stat
     await station.broker.caught_up()
     shown = (await station.get(f"/temporal/entities/{ID}")).json()
     assert [one["value"] for one in shown["temperature"]] == [10, 3, 12, 17]
+
+
+async def test_very_many_aggregates_are_refused(station, problem):
+    reply = await station.get(
+        "/temporal/entities",
+        params={
+            **{"type": "Station", "timerel": "between", "format": "aggregatedValues"},
+            **{"timeAt": "2026-04-12T00:00:00Z", "endTimeAt": "2026-04-13T03:00:00Z"},
+            **{"aggrMethods": "avg,min,max,sum,stddev,totalCount", "aggrPeriodDuration": "PT1S"},
+        },
+    )
+    problem(reply, 403, "TooComplexQuery", "aggrPeriodDuration")

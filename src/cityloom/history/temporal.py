@@ -17,13 +17,15 @@ from cityloom.history.queries import History, check_methods
 from cityloom.kernel.actor import Actor
 from cityloom.kernel.change import DEFAULT_TENANT
 from cityloom.kernel.time import format_instant, from_millis, to_millis
-from cityloom.ngsild.errors import OperationNotSupported
+from cityloom.ngsild.errors import OperationNotSupported, TooComplexQuery
 from cityloom.ngsild.model import CONTENT_MEMBER, Document, Instance
 from cityloom.ngsild.query import EntityQuery, Predicate, compile
 from cityloom.ngsild.temporal_query import TemporalWindow
 
 #: Instances in one answer; a longer evolution is cut in time, and the rest asked for with the next interval.
 MOST_INSTANCES = 10_000
+#: Aggregates in one answer: attributes times methods times periods.
+MOST_AGGREGATES = 1_000_000
 
 
 class TemporalQuery(msgspec.Struct, frozen=True):
@@ -190,6 +192,7 @@ class TemporalHistory:
             first, last = self._extent(window)
             since, until = since or first, until or last
         edges = edges_of(since, until, query.period)
+        _check_size(len(series) * len(query.aggregates) * (len(edges) - 1))
         values = self._history.aggregate_series(window, edges, query.aggregates)
         rows = {one.id: row for row, one in enumerate(series)}
         ends = [min(edge, to_millis(until)) for edge in edges[1:].tolist()]
@@ -209,6 +212,15 @@ class TemporalHistory:
         found = self._history.read(msgspec.structs.replace(window, by_time=True))
         times = found.recorded_at if window.by_recorded else found.at
         return from_millis(int(times[0])), from_millis(int(times[-1]) + 1)
+
+
+def _check_size(values: int) -> None:
+    if values > MOST_AGGREGATES:
+        raise TooComplexQuery(
+            f"The aggregates would be more than {MOST_AGGREGATES} values",
+            hint="Ask for fewer entities, a longer step, a shorter time or fewer methods.",
+            where="step",
+        )
 
 
 _FAR = 2**61

@@ -24,6 +24,10 @@ MAX_ATTRIBUTES = 1_000
 #: How deep attributes may be attributes of attributes.
 MAX_NESTING = 8
 MAX_UNIT_CODE = 100
+#: Objects of one Relationship, types and scopes of one entity: each stands in an index and on pages.
+MAX_OBJECTS = 1_000
+MAX_TYPES = 100
+MAX_SCOPES = 100
 
 #: What a fragment is for. Appending adds (5.6.3), updating may delete whole attributes (5.6.2), merging may
 #: give parts of an attribute and delete those (5.5.12).
@@ -294,6 +298,12 @@ class _Reader:
         return gone
 
 
+def _few(items: list[Any], most: int) -> list[Any]:
+    if len(items) > most:
+        raise _bad(f"There are more than {most} of these", "Split the entity into several.")
+    return items
+
+
 def _too_many() -> BadRequestData:
     return _bad(f"The entity has more than {MAX_ATTRIBUTES} attributes", "Split it into several entities.")
 
@@ -357,7 +367,7 @@ def _geo_property(_reader: _Reader, value: Any) -> Any:
 
 def _relationship(_reader: _Reader, value: Any) -> Any:
     if type(value) is list and value:
-        return [check_uri(item, f"[{place}]") for place, item in enumerate(value)]
+        return [check_uri(item, f"[{place}]") for place, item in enumerate(_few(value, MAX_OBJECTS))]
     return check_uri(value, "")
 
 
@@ -393,7 +403,7 @@ def _list_relationship(_reader: _Reader, value: Any) -> Any:
     if type(value) is not list:
         raise _bad("An objectList is an array", "Write the URIs in their order.")
     found = []
-    for place, item in enumerate(value):
+    for place, item in enumerate(_few(value, MAX_OBJECTS)):
         target = item["object"] if type(item) is dict and set(item) == {"object"} else item
         found.append(check_uri(target, f"[{place}]"))
     return found
@@ -506,7 +516,7 @@ def _entity_type(reader: _Reader, document: Document, value: Any) -> None:
     names = value if type(value) is list else [value]
     if not names or not all(type(name) is str for name in names):
         raise _bad("A type is a name or an array of names", 'Write it as "type": "Streetlight".')
-    document["type"] = list(dict.fromkeys(map(reader.expand, names)))
+    document["type"] = list(dict.fromkeys(map(reader.expand, _few(names, MAX_TYPES))))
 
 
 def _entity_scope(reader: _Reader, document: Document, value: Any) -> None:
@@ -516,7 +526,7 @@ def _entity_scope(reader: _Reader, document: Document, value: Any) -> None:
     items = value if type(value) is list else [value]
     if not items:
         raise _bad("A scope is a path or an array of paths", 'Write it as "/Aarhus/Centre".')
-    document["scope"] = list(dict.fromkeys(map(check_scope, items)))
+    document["scope"] = list(dict.fromkeys(map(check_scope, _few(items, MAX_SCOPES))))
 
 
 def _entity_nothing(_reader: _Reader, _document: Document, _value: Any) -> None:
