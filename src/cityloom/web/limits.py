@@ -59,7 +59,14 @@ class LimitBodies:
         largest = self._limits.largest(scope["path"])
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         body = _Body(receive, largest, self._limits, too_large=not _fits(announced, largest))
-        await self._app(scope, body, send)
+
+        async def send_and_close(message: Message) -> None:
+            if message["type"] == "http.response.start" and body.is_given_up:
+                # Nobody reads the rest of it: whoever still sends is hung up on.
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+            await send(message)
+
+        await self._app(scope, body, send_and_close)
 
 
 def _fits(announced: bytes, largest: int) -> bool:
@@ -77,6 +84,8 @@ class _Body:
         self._seen = 0
         self._ends = 0.0
         self._complete = False
+        #: Whether it was too large or too slow.
+        self.is_given_up = False
 
     async def __call__(self) -> Message:
         if self._complete:
@@ -98,11 +107,13 @@ class _Body:
             async with asyncio.timeout_at(min(now + self._limits.pause_seconds, self._ends)):
                 return await self._receive()
         except TimeoutError:
+            self.is_given_up = True
             raise TooSlow(
                 "The request's body did not arrive in time", hint="Send it again over a better connection."
             ) from None
 
     def _refusal(self) -> TooLarge:
+        self.is_given_up = True
         return TooLarge(
             f"The request is larger than {self._largest / MEGABYTE:g} MB",
             hint="Send less at once: smaller batches, a smaller photo.",

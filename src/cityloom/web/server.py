@@ -33,7 +33,7 @@ class ConnectionLimits(msgspec.Struct, frozen=True):
     #: For a reader to take a part of an answer that does not fit into its line.
     answer_seconds: float = 20.0
     #: For requests under way when the city stops.
-    stop_seconds: int = 5
+    stop_seconds: int = 3
 
 
 class GuardedProtocol(HttpToolsProtocol):

@@ -8,7 +8,9 @@ import socket
 import pytest
 
 from cityloom.web import server as server_module
+from cityloom.web.limits import BodyLimits
 from cityloom.web.server import ConnectionLimits, Server
+from cityloom.web.site import build
 
 
 async def hello(scope, receive, send):
@@ -80,6 +82,17 @@ async def test_a_head_that_does_not_end_is_refused_by_its_size():
         line = b"x-long: " + b"a" * 900 + b"\r\n"
         answer = await served.talk(b"GET / HTTP/1.1\r\n", line, line, line)
         assert answer.startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.parametrize("begun", [b"content-length: 9\r\n\r\na", b"content-length: 99\r\n\r\n"])
+async def test_a_body_that_does_not_come_or_is_too_large_ends_the_connection(city, begun):
+    limits = BodyLimits(bytes_by_path={"": 10}, pause_seconds=0.05)
+    async with Served(ConnectionLimits(idle_seconds=3600), app=build(city.rooms, limits=limits)) as served:
+        answer = await served.talk(b"POST /language HTTP/1.1\r\nhost: x\r\n" + FORM + begun)
+        assert answer.startswith((b"HTTP/1.1 408 ", b"HTTP/1.1 413 ")) and b"connection: close" in answer
+
+
+FORM = b"content-type: application/x-www-form-urlencoded\r\n"
 
 
 async def long_answer(scope, receive, send):
