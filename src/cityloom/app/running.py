@@ -205,6 +205,8 @@ class _Run:
         if password is not None:
             lines.append(f"  Sign in         {password.name}   password {password.password}")
             lines.append("                  (shown this once; you will be asked for one of your own)")
+        elif not self.serving.open_access:
+            lines.append("  Sign in         as before (locked out? stop, then: cityloom account reset NAME)")
         lines.append(f"  Data            {self.folder.home.resolve()}")
         lines.append("  Stop            Ctrl+C")
         if self.serving.open_access:

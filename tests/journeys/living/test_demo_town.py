@@ -113,6 +113,7 @@ def test_second_run_goes_on_where_the_first_one_stopped(demo):
     again = RunningCity(demo.home, "demo", "loomby", "--speed", "0.1")
     try:
         assert "password" not in again.said, "the first account was made before"
+        assert "Sign in         as before" in again.said
         now = parse_instant(again.web.get("/clock.json").json()["now"], where="now")
         passed = (now - parse_instant(before, where="before")).total_seconds()
         assert 0 <= passed < 3 * 3600
