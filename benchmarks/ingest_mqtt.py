@@ -123,6 +123,8 @@ class Gateway(asyncio.Protocol):
     def stop(self) -> None:
         """Send no more, and wait for the last acknowledgements."""
         self._stopping = True
+        if not self._in_flight:
+            self.done.set_result(None)
 
     def _pace(self) -> None:
         if not self._stopping:
