@@ -447,6 +447,14 @@ def test_export_writes_explicit_columns_in_csv(store):
     ]
 
 
+@pytest.mark.parametrize("said", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"])
+def test_export_hands_no_formula_to_a_spreadsheet(store, said):
+    store.record([news(1, words(said, START))], through=1)
+    with store.export(Window(np.array([1])), "csv").open(encoding="utf-8", newline="") as file:
+        (row,) = list(csv.DictReader(file))
+    assert row["text"] == f"'{said}"
+
+
 def test_export_refuses_a_format_it_cannot_write(store):
     with pytest.raises(BadInput, match="xlsx"):
         store.export(Window(np.array([1])), "xlsx")

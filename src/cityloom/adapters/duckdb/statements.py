@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from cityloom.history.model import Integers, Window
+from cityloom.history.ports import FORMULA_BEGINS
 
 SCHEMA_VERSION = 1
 
@@ -131,19 +132,24 @@ def aggregate(window: Window, edges: Integers, methods: Sequence[str]) -> str:
     """
 
 
+_FORMULA_BEGINS = ", ".join(f"chr({ord(sign)})" for sign in FORMULA_BEGINS)
+
+
 def export(window: Window, path: Path, format_name: str) -> str:
     """Copy a window to a file, one row a reading, with EXPORT_COLUMNS. Needs `wanted(series)`."""
     time = _time(window)
     options = "FORMAT csv, HEADER" if format_name == "csv" else "FORMAT parquet, COMPRESSION zstd"
-    instant = "make_timestamp({} * 1000)"
+    instant, text = "make_timestamp({} * 1000)", "r.text"
     if format_name == "csv":
+        # A spreadsheet reads what begins so as a formula and runs it: see `FORMULA_BEGINS`.
+        text = f"CASE WHEN r.text[1] IN ({_FORMULA_BEGINS}) THEN chr(39) || r.text ELSE r.text END AS text"
         instant = f"strftime({instant}, '%Y-%m-%dT%H:%M:%S.%gZ')"
     else:
         instant = f"timezone('UTC', {instant})"
     return f"""
         COPY (
           SELECT s.entity_id, s.types AS entity_type, s.attribute, s.dataset,
-            {instant.format("r.observed_at")} AS observed_at, r.number AS value, r.text, s.unit_code,
+            {instant.format("r.observed_at")} AS observed_at, r.number AS value, {text}, s.unit_code,
             {instant.format("r.recorded_at")} AS recorded_at
           FROM reading r SEMI JOIN wanted USING (series) JOIN series s ON s.id = r.series
           {_where(window)}

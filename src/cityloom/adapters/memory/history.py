@@ -26,7 +26,7 @@ from cityloom.history.model import (
     Window,
     no_readings,
 )
-from cityloom.history.ports import COUNTS, EXPORT_COLUMNS
+from cityloom.history.ports import COUNTS, EXPORT_COLUMNS, FORMULA_BEGINS
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import from_millis, now_millis
 
@@ -207,6 +207,8 @@ def _aggregate(method: str, found: Readings, chosen: NDArray[np.bool_]) -> float
 
 def _export_row(one: Series, found: Readings, row: int) -> tuple[str, ...]:
     number, text = float(found.number[row]), found.text[row]
+    if text and text[0] in FORMULA_BEGINS:
+        text = f"'{text}"
     return (
         one.key.entity_id,
         " ".join(one.types),
