@@ -16,11 +16,14 @@ from markupsafe import Markup, escape
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import Clock, format_instant, parse_instant
 from cityloom.kernel.units import UNITS, symbol
+from cityloom.ngsild.geometry import is_geometry
 from cityloom.web.labels import ATTRIBUTES, CHOICES, COUNTED, SHARES, TYPES
 from cityloom.web.languages import Language, noted, said
 
 #: A space that neither breaks nor stretches, between a number and its unit.
 NARROW = "\u202f"
+#: Items of a list in a table.
+_LISTED = 100
 NOTHING = "–"
 #: Numbers from here on are written with a power of ten.
 _BEYOND_WORDS = 1e15
@@ -271,7 +274,7 @@ class Wording:
         if isinstance(value, Mapping):
             return self._mapping(value)
         if isinstance(value, list):
-            return ", ".join(self.plain(one) for one in value)
+            return ", ".join([*map(self.plain, value[:_LISTED]), *(["…"] if len(value) > _LISTED else [])])
         if isinstance(value, bool | int | float):
             return self.quantity(value)
         text = str(value)
@@ -280,14 +283,18 @@ class Wording:
         return CHOICES[text] and self.choice(text) if text in CHOICES else text
 
     def _mapping(self, value: Mapping[str, Any]) -> str:
-        if (kind := value.get("type")) and "coordinates" in value:
-            return self._geometry(str(kind), value["coordinates"])
+        if is_geometry(value) and type(value["coordinates"]) is list:
+            return self._geometry(value["type"], value["coordinates"])
         if value and all(isinstance(one, str) and len(code) <= 8 for code, one in value.items()):
             return self.said(value)
         return "; ".join(f"{self.attribute(str(key))}: {self.plain(one)}" for key, one in value.items())
 
     def _geometry(self, kind: str, coordinates: Any) -> str:
-        if kind == "Point":
+        if (
+            kind == "Point"
+            and len(coordinates) >= 2
+            and all(type(one) in (int, float) for one in coordinates)
+        ):
             return f"{self.number(coordinates[1], 5)}°, {self.number(coordinates[0], 5)}°"
         if kind == "LineString":
             return self.language.gettext("line of %(count)s points") % {"count": len(coordinates)}

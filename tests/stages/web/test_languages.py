@@ -157,3 +157,9 @@ def test_words_of_the_data_carry_their_language_where_it_is_another():
 @given(some.recursive(some.none() | some.booleans() | some.floats() | some.text(), some.lists, max_leaves=6))
 def test_plain_tells_whatever_is_in_an_attribute(value):
     assert isinstance(words().plain(value), str)
+
+
+def test_plain_takes_any_value_and_shows_the_beginning_of_long_lists():
+    assert words().plain([1] * 300_000) == ", ".join(["1"] * 100 + ["…"])
+    for odd in ("x", [], ["a", "b"], None, [[1, 2]]):
+        assert words().plain({"type": "Point", "coordinates": odd})
