@@ -215,6 +215,10 @@ CHOICES: dict[str, str] = {
     "quiet": n("quiet"),
     "heavy": n("heavy"),
     "full": n("full"),
+    # parking: what a forecast rests on, or why there is none
+    "frozen": n("counter stands still"),
+    "capacityDoubted": n("number of spaces in doubt"),
+    "notTrained": n("nothing learned yet"),
     # categories
     "traffic": n("traffic"),
     "environment": n("environment"),

@@ -128,21 +128,24 @@ def name_of(document: Document, wording: Wording) -> str:
 def item_of(document: Document, wording: Wording, *, geometry: bool = False, values: bool = False) -> Item:
     """How an Entity looks now."""
     look = look_of(document)
-    told = [item for name in look.headline if (item := instance_of(document, name)) is not None]
-    names = [name for name in look.headline if instance_of(document, name) is not None]
-    observed = [item["observedAt"] for item in told if "observedAt" in item]
-    level, state = rate(document, look, wording, stale=_is_stale(observed, look, wording))
+    known = [(name, item) for name in look.headline if (item := instance_of(document, name)) is not None]
+    current = [(name, item) for name, item in known if not _is_stale(item, look, wording)]
+    dated = [item for _, item in known if "observedAt" in item]
+    stale = bool(dated) and all(_is_stale(item, look, wording) for item in dated)
+    # A road that nobody drives on has a speed of hours ago, and a count of now.
+    told = next(iter(current or known), None)
+    level, state = rate(document, look, wording, stale=stale)
     return Item(
         id=document["id"],
         type=document["type"][0],
         name=name_of(document, wording),
         level=level,
         state=state,
-        text=told_value(names[0], told[0], wording) if told else "",
-        at=max(observed) if observed else document.get("modifiedAt", ""),
+        text=told_value(*told, wording) if told else "",
+        at=str((told[1] if told else document).get("observedAt") or document.get("modifiedAt", "")),
         icon=look.icon,
         href=entity_path(document["id"]),
-        number=_number(content(told[0])) if told else None,
+        number=_number(content(told[1])) if told else None,
         values=_values(document, wording) if values else {},
         geometry=value_of(document, "location") if geometry else None,
     )
@@ -214,11 +217,11 @@ def _by_bounds(value: float, bounds: tuple[float, float, float]) -> Level:
     return next((level for level, bound in zip(levels, bounds, strict=True) if value <= bound), "bad")
 
 
-def _is_stale(observed: list[str], look: Look, wording: Wording) -> bool:
-    if not look.stale or not observed:
+def _is_stale(item: Instance, look: Look, wording: Wording) -> bool:
+    if not look.stale or "observedAt" not in item:
         return False
-    newest = parse_instant(max(observed), where="observedAt")
-    return wording.now() - newest > timedelta(minutes=look.stale)
+    age = wording.now() - parse_instant(item["observedAt"], where="observedAt")
+    return age > timedelta(minutes=look.stale)
 
 
 def _number(value: Any) -> float | None:

@@ -55,6 +55,34 @@ def test_a_stale_value_rates_nothing():
     assert item_of(park(60, age=181), WORDS).level == "none"
 
 
+def test_a_counter_that_stands_still_is_not_full():
+    stuck = park(0)
+    assert item_of(stuck, WORDS).level == "bad"
+    stuck["attrs"]["forecastStatus"] = [prop("frozen")]
+    assert (item_of(stuck, WORDS).level, item_of(stuck, WORDS).state) == ("none", "counter stands still")
+    danish = Wording(language("da"), ZoneInfo("UTC"), Noon())
+    assert item_of(stuck, danish).state == "tælleren står stille"
+
+
+def test_a_value_is_told_with_its_own_age_and_one_that_is_stale_after_those_that_are_not():
+    def section(speed_age: int, count_age: int):
+        return entity(
+            "TrafficFlowObserved",
+            "urn:ngsi-ld:T:1",
+            {
+                "averageVehicleSpeed": prop(5, at=NOW - timedelta(minutes=speed_age), unit="KMH"),
+                "intensity": prop(0, at=NOW - timedelta(minutes=count_age)),
+                "trafficState": prop("noVehicles"),
+            },
+        )
+
+    a_while_ago = item_of(section(40, 1), WORDS)
+    assert (a_while_ago.text, a_while_ago.at) == ("5\u202fkm/h", "2026-04-12T11:20:00Z")
+    long_ago = item_of(section(300, 1), WORDS)
+    assert (long_ago.text, long_ago.at) == ("0 vehicles", "2026-04-12T11:59:00Z")
+    assert item_of(section(300, 90), WORDS).state == "no current data"
+
+
 def test_bounds_take_the_worst_of_several():
     at = NOW - timedelta(minutes=5)
     air = entity(
