@@ -14,7 +14,7 @@ import msgspec
 
 from cityloom.context.ports import Feed
 from cityloom.kernel.change import Change
-from cityloom.kernel.errors import BadConfig, Conflict
+from cityloom.kernel.errors import BadConfig, Conflict, NotReady
 
 _log = logging.getLogger(__name__)
 
@@ -254,7 +254,7 @@ class Stages:
         stage = self._stages.pop(name, None)
         if stage is not None:
             await stage.end()
-            self._save(stage)
+            self._save_last(stage)
 
     def committed(self, changes: Sequence[Change]) -> None:
         """Tell everybody of new changes."""
@@ -281,7 +281,15 @@ class Stages:
 
     async def stop(self) -> None:
         await asyncio.gather(*(stage.end() for stage in self._stages.values()))
-        await asyncio.to_thread(self.save_cursors)
+        for stage in self._stages.values():
+            await asyncio.to_thread(self._save_last, stage)
+
+    def _save_last(self, stage: Stage) -> None:
+        """Whoever ends does so on a full disk as well."""
+        try:
+            self._save(stage)
+        except NotReady as refused:
+            _log.warning("Stage %s gets some changes again when it comes back: %s", stage.name, refused)
 
     def _save(self, stage: Stage) -> None:
         cursor = stage.cursor

@@ -16,7 +16,15 @@ from cityloom.access.authority import require
 from cityloom.context.broker import Broker
 from cityloom.kernel.actor import CITY, Actor
 from cityloom.kernel.change import Change, ChangeKind
-from cityloom.kernel.errors import BadConfig, BadInput, BrokenPlugin, CityError, NotAllowed, NotFound
+from cityloom.kernel.errors import (
+    BadConfig,
+    BadInput,
+    BrokenPlugin,
+    CityError,
+    NotAllowed,
+    NotFound,
+    NotReady,
+)
 from cityloom.kernel.time import Clock
 from cityloom.sensing.commands import CommandDesk
 from cityloom.sensing.contract import Connector, ConnectorManifest, Listening, Settings, Transport
@@ -129,7 +137,11 @@ class ConnectorHost:
         await settle(self._tasks)
         self._tasks = []
         await self._broker.leave(_STAGE)
-        await self.presence.flush()
+        try:
+            await self.presence.flush()
+        except NotReady as refused:
+            # The next start takes every device for offline.
+            _log.warning("States of devices are not written: %s", refused)
 
     async def restart(self, actor: Actor, connector_id: str) -> None:
         """Stop a connector and start it again. Raises NotFound, NotAllowed."""

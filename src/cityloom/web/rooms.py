@@ -84,6 +84,11 @@ class Health(Protocol):
         """What keeps the city from answering, in plain words; empty: it answers."""
         ...
 
+    def warnings(self) -> list[str]:
+        """What an operator should look at, though the city answers: a disk that fills up, a stage that lies
+        behind, a plugin that is broken."""
+        ...
+
     def figures(self) -> Mapping[str, str | int | float]:
         """Figures of the process: folder, ports, memory, disk. For administrators alone."""
         ...

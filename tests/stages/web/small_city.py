@@ -108,6 +108,9 @@ class Well:
     def __init__(self) -> None:
         self.said: list[str] = []
 
+    def warnings(self) -> list[str]:
+        return []
+
     def troubles(self) -> list[str]:
         return self.said
 

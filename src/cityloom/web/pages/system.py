@@ -47,6 +47,7 @@ async def show(visit: Visit) -> Response:
     data = {
         "version": __version__,
         "troubles": visit.rooms.health.troubles(),
+        "warnings": visit.rooms.health.warnings(),
         "figures": dict(figures),
         "stages": visit.rooms.broker.stages(),
         "lastSequence": visit.rooms.broker.last_sequence,
