@@ -12,7 +12,7 @@ from cityloom.adapters.memory.parked_readings import MemoryParkedStore
 from cityloom.adapters.memory.state_table import MemoryStateTable
 from cityloom.app.plugins import find_plugins
 from cityloom.context.broker import Broker
-from cityloom.kernel.actor import CITY, Actor
+from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.time import WallClock
 from cityloom.ngsild.model import value_of
 from cityloom.sensing.devices import DeviceRegistry
@@ -38,7 +38,7 @@ SETTINGS = {
     },
     "speed": 1440,
 }
-ENGINEER = Actor("person:1", permissions=frozenset({"parked:read"}))
+ENGINEER = Actor("person:1", permissions=frozenset({"parked:read"}), clearance=frozenset(InformationClass))
 
 
 async def test_table_is_played_into_the_city(tmp_path: Path):

@@ -93,7 +93,8 @@ class House:
         self.audit = AuditLog(SqliteAuditStore(self._records))
         self.accounts = Accounts(SqliteAccountStore(self._records), self.audit)
         self.access = Access(self.accounts, open_access=open_access, local_key=local_key)
-        self.broker = Broker(self._feed, self._table, clock, _classes(configuration))
+        classes = _classes(configuration)
+        self.broker = Broker(self._feed, self._table, clock, classes)
         self.history = History(self.store, self.broker)
         self.temporal = TemporalHistory(self.history, self.broker)
         self.lineage = Lineage(self.broker, self.history)
@@ -101,7 +102,7 @@ class House:
         self.devices = DeviceRegistry(
             SqliteDeviceStore(self._records), self.broker, clock, self.audit, open_access=open_access
         )
-        self.parked = ParkedReadings(SqliteParkedStore(self._records))
+        self.parked = ParkedReadings(SqliteParkedStore(self._records), classes=classes)
         self.models = models_of(self.plugins)
         self.alerts = Alerts(self.broker, clock, self.audit)
         self.notices = Notices(self.broker, clock, self.audit)

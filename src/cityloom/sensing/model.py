@@ -60,6 +60,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     received_at: datetime
     device: Device | None = None
     content_type: str = "application/json"
+    #: Types of the Entity it is about, where that is known before it is understood.
+    entity_types: tuple[str, ...] = ()
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -117,6 +119,8 @@ class ParkedReading(msgspec.Struct, frozen=True):
     body: bytes
     content_type: str
     truncated: bool = False
+    #: Who may see it: the class that its reading would have had; internal where that is not known.
+    information_class: InformationClass = InformationClass.INTERNAL
 
 
 class Wish(msgspec.Struct, frozen=True):

@@ -5,11 +5,12 @@ All methods block, and may be called from any thread.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import msgspec
 
+from cityloom.kernel.actor import InformationClass
 from cityloom.sensing.model import DeviceRecord, ParkedReading
 
 
@@ -34,7 +35,10 @@ class Room(msgspec.Struct, frozen=True):
 
 
 class ParkedStore(Protocol):
-    """Keeps parked readings, newest first, and not without end."""
+    """Keeps parked readings, newest first, and not without end.
+
+    `classes` are those that whoever asks may see; the others are not there for them.
+    """
 
     def add(self, readings: Sequence[ParkedReading], room: Room) -> None:
         """Keep these durably, in one commit, under ids of their own; the oldest go when there is no room.
@@ -43,17 +47,19 @@ class ParkedStore(Protocol):
         """
         ...
 
-    def newest(self, limit: int, before: int = 0, connector: str = "") -> list[ParkedReading]:
+    def newest(
+        self, classes: Collection[InformationClass], limit: int, before: int = 0, connector: str = ""
+    ) -> list[ParkedReading]:
         """Newest first; those before the id `before` when it is not 0; of one connector where named."""
         ...
 
-    def find(self, reading_id: int) -> ParkedReading | None: ...
+    def find(self, classes: Collection[InformationClass], reading_id: int) -> ParkedReading | None: ...
 
-    def remove(self, reading_ids: Sequence[int]) -> int:
+    def remove(self, classes: Collection[InformationClass], reading_ids: Sequence[int]) -> int:
         """Forget these; returns how many there were."""
         ...
 
-    def count(self) -> int: ...
+    def count(self, classes: Collection[InformationClass]) -> int: ...
 
     def forgotten(self) -> int:
         """How many went since the beginning because there was no room."""

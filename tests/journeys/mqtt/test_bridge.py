@@ -12,6 +12,7 @@ import aiomqtt
 import orjson
 import pytest
 
+from cityloom.access.authority import TERMINAL
 from cityloom.kernel.errors import StorageFull
 from cityloom.sensing.mqtt import packets as mqtt
 from cityloom.sensing.mqtt.encoding import encode
@@ -123,7 +124,7 @@ async def test_bridge_acknowledges_after_the_commit(open_city, broker, version, 
     held.set()
     assert await hearing == mqtt.Acknowledgement(mqtt.PUBACK, 1)
     assert await call.hear() == mqtt.Acknowledgement(mqtt.PUBACK, 2)
-    assert (level(city), await city.parked.count()) == (0.7, 1)
+    assert (level(city), await city.parked.count(TERMINAL)) == (0.7, 1)
 
 
 async def test_bridge_comes_back_when_nothing_could_be_stored(open_city, broker, version, soon, monkeypatch):

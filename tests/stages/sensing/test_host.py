@@ -6,10 +6,12 @@ import asyncio
 from datetime import timedelta
 from types import ModuleType
 
+import msgspec
 import orjson
 import pytest
 
 from cityloom.adapters.memory.parked_readings import MemoryParkedStore
+from cityloom.context.classes import ClassPolicy
 from cityloom.kernel.actor import CITY, InformationClass
 from cityloom.kernel.errors import BadConfig, BadInput, NotAllowed, NotFound, NotReady, StorageFull
 from cityloom.ngsild.model import entity, prop, value_of
@@ -210,7 +212,7 @@ async def test_deliver_raises_and_parks_nothing_when_nothing_can_be_stored(
         (status,) = host.statuses()
         assert (status.state, status.stored) == ("troubled", 0)
         assert "disk is full" in status.last_error
-    assert await parked.count() == 0
+    assert await parked.count(CITY) == 0
     assert await inlet.deliver(message(clock, t=1)) == STORED
     assert host.statuses()[0].state == "running"
 
@@ -342,13 +344,13 @@ async def test_push_tells_what_is_wrong(open_host, registry, engineer, parked, h
     for name in ("nothing", "by-hand"):
         with pytest.raises(NotFound):
             await host.push(name, token, b'{"t": 3}')
-    assert await parked.count() == 0
+    assert await parked.count(CITY) == 0
     with pytest.raises(BadInput, match="no t") as caught:
         await host.push("spots", token, b'{"x": 3}')
     assert "kept among the parked" in caught.value.hint
     with pytest.raises(NotAllowed, match="not yours"):
         await host.push("spots", token, b'{"other": 3}')
-    assert await parked.count() == 2
+    assert await parked.count(CITY) == 2
     with pytest.raises(BadInput, match="bytes"):
         await host.push("spots", token, b" " * 1_048_577)
 
@@ -365,7 +367,7 @@ async def test_retry_stores_a_parked_reading_once_the_cause_is_gone(
     with pytest.raises(NotAllowed):
         await host.retry(citizen, reading.id)
     assert await host.retry(engineer, reading.id) == STORED
-    assert await parked.count() == 0
+    assert await parked.count(CITY) == 0
     with pytest.raises(NotFound):
         await host.retry(engineer, reading.id)
 
@@ -396,3 +398,43 @@ async def test_parked_readings_are_for_those_who_may_read_them(parked, citizen, 
         with pytest.raises(NotAllowed):
             await asked
     assert await parked.discard(engineer, [1]) == 0
+
+
+async def test_what_is_parked_has_the_class_of_its_reading_and_is_for_those_cleared(
+    open_host, registry, hand, clock, broker, engineer
+):
+    policy = ClassPolicy({"Camera": InformationClass.SECURITY})
+    store = ParkedReadings(MemoryParkedStore(), classes=policy)
+    host = ConnectorHost(
+        broker, registry, store, DataModels([MODEL]), clock, [plugin()], transports={"by-hand": hand}
+    )
+    await host.start()
+    await asyncio.sleep(0)
+    inlet = hand.inlets["spots"]
+    told = msgspec.structs.replace(FARM, id="cell-1", information_class=InformationClass.SECURITY)
+    typed = Device("gate-1", profile=Profile("Camera", "urn:ngsi-ld:Camera:1"))
+    for device in (FARM, told, typed, None):
+        await inlet.deliver(message(clock, device, x="who is at the door"))
+    staff = msgspec.structs.replace(
+        engineer, clearance=frozenset({InformationClass.OPEN, InformationClass.INTERNAL})
+    )
+    everybody = msgspec.structs.replace(engineer, clearance=frozenset({InformationClass.OPEN}))
+    kept = {one.device: one.information_class for one in await store.newest(engineer)}
+    assert kept == {
+        "farm-7": InformationClass.OPEN,
+        "cell-1": InformationClass.SECURITY,
+        "gate-1": InformationClass.SECURITY,
+        "": InformationClass.INTERNAL,
+    }
+    assert [one.device for one in await store.newest(staff)] == ["", "farm-7"]
+    assert [one.device for one in await store.newest(everybody)] == ["farm-7"]
+    assert [await store.count(one) for one in (engineer, staff, everybody)] == [4, 2, 1]
+    (hidden,) = [one.id for one in await store.newest(engineer) if one.device == "cell-1"]
+    for refused in (store.find(staff, hidden), host.retry(staff, hidden)):
+        with pytest.raises(NotFound):
+            await refused
+    assert await store.discard(staff, [hidden]) == 0
+    await inlet.deliver(message(clock, told, x="secret"))
+    (status,) = host.statuses()
+    assert status.last_error == "A message of the security class was parked"
+    await host.stop()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
+from cityloom.kernel.actor import InformationClass
 from cityloom.sensing.model import ParkedReading
 from cityloom.sensing.ports import Room
 
@@ -33,24 +34,33 @@ class MemoryParkedStore:
             while sum(len(one.body) for one in self._readings.values()) > room.most_bytes:
                 self._forget([next(iter(self._readings.values()))])
 
-    def newest(self, limit: int, before: int = 0, connector: str = "") -> list[ParkedReading]:
+    def newest(
+        self, classes: Collection[InformationClass], limit: int, before: int = 0, connector: str = ""
+    ) -> list[ParkedReading]:
         with self._lock:
             found = [
                 one
                 for one in reversed(self._readings.values())
-                if (not before or one.id < before) and connector in ("", one.connector)
+                if (not before or one.id < before)
+                and connector in ("", one.connector)
+                and one.information_class in classes
             ]
         return found[:limit]
 
-    def find(self, reading_id: int) -> ParkedReading | None:
-        return self._readings.get(reading_id)
+    def find(self, classes: Collection[InformationClass], reading_id: int) -> ParkedReading | None:
+        found = self._readings.get(reading_id)
+        return found if found is not None and found.information_class in classes else None
 
-    def remove(self, reading_ids: Sequence[int]) -> int:
+    def remove(self, classes: Collection[InformationClass], reading_ids: Sequence[int]) -> int:
         with self._lock:
-            return sum(self._readings.pop(number, None) is not None for number in reading_ids)
+            seen = {number for number in reading_ids if self.find(classes, number) is not None}
+            for number in seen:
+                del self._readings[number]
+            return len(seen)
 
-    def count(self) -> int:
-        return len(self._readings)
+    def count(self, classes: Collection[InformationClass]) -> int:
+        with self._lock:
+            return sum(one.information_class in classes for one in self._readings.values())
 
     def forgotten(self) -> int:
         return self._forgotten

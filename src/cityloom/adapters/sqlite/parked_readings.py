@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import apsw
 
 from cityloom.adapters.sqlite.records import Records
+from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.time import from_millis, to_millis
 from cityloom.sensing.model import ParkedReading
 from cityloom.sensing.ports import Room
@@ -43,12 +44,16 @@ MIGRATIONS = (
         UPDATE parked_tally SET readings = readings - 1, bytes = bytes - old.size;
     END;
     """,
+    """
+    ALTER TABLE parked ADD COLUMN class INTEGER NOT NULL DEFAULT 1;
+    CREATE INDEX parked_by_class ON parked (class, id);
+    """,
 )
 
-_COLUMNS = "id, at, connector, address, device, reason, hint, place, content_type, truncated, body"
+_COLUMNS = "id, at, connector, address, device, reason, hint, place, content_type, truncated, body, class"
 _INSERT = (
     "INSERT INTO parked (at, connector, address, device, reason, hint, place, content_type, truncated, size,"
-    " body) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+    " body, class) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 _DELETE_SURPLUS_OF_ONE = (
     "DELETE FROM parked WHERE connector = ?1 AND device = ?2 AND id <= (SELECT id FROM parked"
@@ -75,35 +80,43 @@ class SqliteParkedStore:
             if gone:
                 connection.execute("UPDATE parked_tally SET forgotten = forgotten + ?", (gone,))
 
-    def newest(self, limit: int, before: int = 0, connector: str = "") -> list[ParkedReading]:
+    def newest(
+        self, classes: Collection[InformationClass], limit: int, before: int = 0, connector: str = ""
+    ) -> list[ParkedReading]:
         rows = self._records.rows(
             f"SELECT {_COLUMNS} FROM parked WHERE (?1 = 0 OR id < ?1) AND (?2 = '' OR connector = ?2)"  # noqa: S608 - fixed names
-            " ORDER BY id DESC LIMIT ?3",
+            f" AND {_seen(classes)} ORDER BY id DESC LIMIT ?3",
             (before, connector, limit),
         )
         return [_reading(row) for row in rows]
 
-    def find(self, reading_id: int) -> ParkedReading | None:
-        row = self._records.row(f"SELECT {_COLUMNS} FROM parked WHERE id = ?", (reading_id,))  # noqa: S608 - fixed names
+    def find(self, classes: Collection[InformationClass], reading_id: int) -> ParkedReading | None:
+        row = self._records.row(
+            f"SELECT {_COLUMNS} FROM parked WHERE id = ? AND {_seen(classes)}",  # noqa: S608 - fixed names
+            (reading_id,),
+        )
         return _reading(row) if row else None
 
-    def remove(self, reading_ids: Sequence[int]) -> int:
+    def remove(self, classes: Collection[InformationClass], reading_ids: Sequence[int]) -> int:
         gone = 0
         with self._records.write() as connection:
             for number in reading_ids:
-                connection.execute("DELETE FROM parked WHERE id = ?", (number,))
+                connection.execute(f"DELETE FROM parked WHERE id = ? AND {_seen(classes)}", (number,))  # noqa: S608 - numbers
                 gone += connection.changes()
         return gone
 
-    def count(self) -> int:
-        return self._tally("readings")
+    def count(self, classes: Collection[InformationClass]) -> int:
+        row = self._records.row(f"SELECT count(*) FROM parked WHERE {_seen(classes)}")  # noqa: S608 - numbers
+        return int(row[0]) if row else 0
 
     def forgotten(self) -> int:
-        return self._tally("forgotten")
-
-    def _tally(self, column: str) -> int:
-        row = self._records.row(f"SELECT {column} FROM parked_tally")  # noqa: S608 - fixed names
+        row = self._records.row("SELECT forgotten FROM parked_tally")
         return int(row[0]) if row else 0
+
+
+def _seen(classes: Collection[InformationClass]) -> str:
+    """The condition that a row may be seen."""
+    return f"class IN ({', '.join(str(int(one)) for one in classes)})"
 
 
 def _make_room(connection: apsw.Connection, room: Room) -> int:
@@ -134,11 +147,12 @@ def _row(reading: ParkedReading) -> tuple[Any, ...]:
         reading.truncated,
         len(reading.body),
         reading.body,
+        int(reading.information_class),
     )
 
 
 def _reading(row: tuple[Any, ...]) -> ParkedReading:
-    number, at, connector, address, device, reason, hint, where, content_type, truncated, body = row
+    number, at, connector, address, device, reason, hint, where, content_type, truncated, body, secrecy = row
     return ParkedReading(
         id=number,
         at=from_millis(at),
@@ -151,4 +165,5 @@ def _reading(row: tuple[Any, ...]) -> ParkedReading:
         body=body,
         content_type=content_type,
         truncated=bool(truncated),
+        information_class=InformationClass(secrecy),
     )

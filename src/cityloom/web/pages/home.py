@@ -124,7 +124,7 @@ async def _waiting(visit: Visit) -> dict[str, int | None]:
         "warningsUnconfirmed": count_unconfirmed(visit) if actor.may("alerts:handle") else None,
         "reportsWaiting": reports["received"] + reports["reopened"] if reports is not None else None,
         "devicesWaiting": len(rooms.devices.waiting(actor)) if actor.may("devices:admit") else None,
-        "parked": await rooms.parked.count() if actor.may("parked:read") else None,
+        "parked": await rooms.parked.count(actor) if actor.may("parked:read") else None,
         "servicesFailing": sum(one.state in ("failing", "parked") for one in rooms.services.status())
         if actor.may("services:manage") or actor.may("alerts:handle")
         else None,

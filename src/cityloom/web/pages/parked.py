@@ -30,7 +30,7 @@ async def browse(visit: Visit) -> Response:
     found = await parked.newest(visit.actor, limit=PAGE, before=before, connector=connector)
     data = {
         "parked": [_row(one) for one in found],
-        "total": await parked.count(),
+        "total": await parked.count(visit.actor),
         "forgotten": await parked.forgotten(),
         "connector": connector,
     }
