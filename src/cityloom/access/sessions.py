@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import msgspec
@@ -13,7 +14,7 @@ from cityloom.access.credentials import digest, new_id, new_secret
 from cityloom.access.model import Account, Session
 from cityloom.access.ports import AccountStore
 from cityloom.kernel.actor import Actor
-from cityloom.kernel.errors import NotFound
+from cityloom.kernel.errors import NotFound, NotReady
 from cityloom.kernel.time import Clock
 
 _LONGEST_TOKEN = 128
@@ -85,7 +86,9 @@ class Sessions:
         if session is None or not self._alive(session, now):
             return None
         if seen and now - session.seen_at >= self._rules.seen_every:
-            await asyncio.to_thread(self._store.touch_session, session.digest, now)
+            # A full disk keeps nobody from reading.
+            with suppress(NotReady):
+                await asyncio.to_thread(self._store.touch_session, session.digest, now)
         return session
 
     async def sign_out(self, token: str) -> None:

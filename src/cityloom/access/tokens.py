@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 
 import msgspec
@@ -15,7 +16,7 @@ from cityloom.access.model import ApiToken
 from cityloom.access.ports import AccountStore
 from cityloom.access.roles import PERMISSIONS, SESSION_ONLY
 from cityloom.kernel.actor import Actor, InformationClass
-from cityloom.kernel.errors import BadInput, Conflict, NotAllowed, NotFound
+from cityloom.kernel.errors import BadInput, Conflict, NotAllowed, NotFound, NotReady
 from cityloom.kernel.time import Clock
 
 LONGEST_DAYS = 366
@@ -93,7 +94,9 @@ class ApiTokens:
         if token is None or now >= token.expires_at:
             return None
         if token.last_used_at is None or now - token.last_used_at >= _USED_EVERY:
-            await asyncio.to_thread(self._store.touch_token, token.digest, now)
+            # A full disk keeps nobody from reading.
+            with suppress(NotReady):
+                await asyncio.to_thread(self._store.touch_token, token.digest, now)
         return token
 
     async def own(self, actor: Actor) -> list[ApiToken]:

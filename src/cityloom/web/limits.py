@@ -31,12 +31,19 @@ USUAL: Mapping[str, int] = {
 
 
 class BodyLimits(msgspec.Struct, frozen=True):
-    """Bytes by the beginning of the path, the longest beginning counting; seconds for a body to arrive."""
+    """Bytes by the beginning of the path, the longest beginning counting; how a body must arrive.
+
+    After the first seconds it must have come at a sensible rate on the whole: one that drips is given up.
+    """
 
     bytes_by_path: Mapping[str, int] = msgspec.field(default_factory=lambda: USUAL)
     #: For the first byte and between two pieces.
     pause_seconds: float = 15.0
-    #: For the whole body.
+    #: In which nobody looks at the rate.
+    first_seconds: float = 10.0
+    #: From then on.
+    bytes_per_second: float = 10_000.0
+    #: For the whole body, however fast.
     whole_seconds: float = 120.0
 
     def largest(self, path: str) -> int:
@@ -82,7 +89,7 @@ class _Body:
         self._limits = limits
         self._too_large = too_large
         self._seen = 0
-        self._ends = 0.0
+        self._began = 0.0
         self._complete = False
         #: Whether it was too large or too slow.
         self.is_given_up = False
@@ -102,9 +109,12 @@ class _Body:
 
     async def _in_time(self) -> Message:
         now = asyncio.get_running_loop().time()
-        self._ends = self._ends or now + self._limits.whole_seconds
+        self._began = self._began or now
+        limits = self._limits
+        earned = limits.first_seconds + self._seen / limits.bytes_per_second
+        ends = self._began + min(earned, limits.whole_seconds)
         try:
-            async with asyncio.timeout_at(min(now + self._limits.pause_seconds, self._ends)):
+            async with asyncio.timeout_at(min(now + limits.pause_seconds, ends)):
                 return await self._receive()
         except TimeoutError:
             self.is_given_up = True

@@ -7,7 +7,7 @@ from cityloom.access.authority import OPEN_ACCESS, TERMINAL
 from cityloom.access.entrance import Access
 from cityloom.access.errors import NotSignedIn
 from cityloom.kernel.actor import ANONYMOUS, InformationClass
-from cityloom.kernel.errors import BadInput, Conflict, NotAllowed, NotFound
+from cityloom.kernel.errors import BadInput, Conflict, NotAllowed, NotFound, StorageFull
 
 OPEN, INTERNAL, SECURITY = InformationClass
 
@@ -256,3 +256,18 @@ def test_accounts_tell_time_by_the_wall_clock_unless_told_otherwise(room):
     from cityloom.kernel.time import WallClock
 
     assert isinstance(Accounts(room.store, room.audit)._clock, WallClock)
+
+
+async def test_full_disk_keeps_nobody_from_reading(room, monkeypatch):
+    session = await room.member("anna", "operator")
+    anna = await room.accounts.actor_for_session(session)
+    secret = (await room.accounts.tokens.create(anna, "probe", permissions=["entities:read"])).secret
+
+    def full(*_):
+        raise StorageFull("The disk is full", hint="Make room.")
+
+    monkeypatch.setattr(room.store, "touch_session", full)
+    monkeypatch.setattr(room.store, "touch_token", full)
+    room.clock.pass_by(minutes=5)
+    assert await room.accounts.actor_for_session(session) is not None
+    assert await room.accounts.tokens.find(secret) is not None

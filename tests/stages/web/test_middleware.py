@@ -155,6 +155,33 @@ async def test_limit_bodies_gives_up_on_a_body_that_does_not_come():
         await app(_http("/x"), receive, None)
 
 
+async def test_limit_bodies_gives_up_on_a_body_that_drips_on_and_on():
+    pieces = iter([True] * 2000 + [False])
+
+    async def receive():
+        await asyncio.sleep(0.001)
+        return {"type": "http.request", "body": b"x", "more_body": next(pieces)}
+
+    limits = BodyLimits(bytes_by_path={"": 10**6}, first_seconds=0.05, bytes_per_second=10**6)
+    with pytest.raises(TooSlow):
+        await LimitBodies(_read, limits)(_http("/x"), receive, _nobody)
+
+
+async def test_limit_bodies_takes_a_body_that_flows_for_longer_than_the_first_seconds():
+    pieces = iter([True] * 120 + [False])
+
+    async def receive():
+        await asyncio.sleep(0.005)
+        return {"type": "http.request", "body": b"x" * 1000, "more_body": next(pieces)}
+
+    limits = BodyLimits(bytes_by_path={"": 10**6}, first_seconds=0.5, bytes_per_second=100)
+    await LimitBodies(_read, limits)(_http("/x"), receive, _nobody)
+
+
+async def _nobody(message):
+    """Takes the answer."""
+
+
 async def test_limit_bodies_lets_a_disconnect_be_waited_for_after_the_body():
     heard = []
 
