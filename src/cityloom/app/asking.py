@@ -60,7 +60,8 @@ def _branches(node: Mapping[str, Any], depth: int) -> Iterator[str]:
     indent = "  " * depth
     for child in node.get("children", ()):
         origin = f" [{child['origin']}]" if child.get("origin") else ""
-        again = " (as above)" if child.get("again") else "" if child.get("known", True) else " (not there)"
+        known = child.get("known", True) or str(child.get("entity_id")).startswith("service:")
+        again = " (as above)" if child.get("again") else "" if known else " (not there)"
         yield f"{indent}{child.get('kind')}: {child.get('label')}{origin}{again}"
         if child.get("label") != child.get("entity_id"):
             yield f"{indent}    {child.get('entity_id')}"
@@ -90,4 +91,6 @@ def _kept(node: Mapping[str, Any]) -> Iterator[str]:
     for one in node.get("readings", ()):
         things = f" of {one['series']} things" if one["series"] > 1 else ""
         gaps = f", {one['gaps']} gaps" if one["gaps"] else ""
-        yield f"{one['attribute']}: {one['count']} readings{things}, {one['first']} to {one['last']}{gaps}"
+        dataset = f" ({one['dataset']})" if one.get("dataset") else ""
+        span = f"{one['first']} to {one['last']}"
+        yield f"{one['attribute']}{dataset}: {one['count']} readings{things}, {span}{gaps}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 
 from cityloom.web.languages import noted as n
 from cityloom.web.wording import Wording
@@ -21,7 +22,9 @@ PROVENANCE: dict[str, str] = {
 }
 SOURCES: dict[str, str] = {text: text for text in (n("this city's history"),)}
 
-_STEPS = re.compile(r"steps of P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?$")
+_LENGTH = r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?$"
+_STEPS = re.compile("steps of " + _LENGTH)
+_FORECAST = re.compile("urn:ngsi-ld:Dataset:forecast:" + _LENGTH)
 _SECONDS = (86_400, 3600, 60, 1)
 _UNTIL = re.compile(r"history:(\w+)$")
 _PAIRS = re.compile(r"(\w+): (.*)")
@@ -34,8 +37,10 @@ def note_words(note: str, wording: Wording) -> str:
 
 def _part(part: str, wording: Wording) -> str:
     if steps := _STEPS.match(part):
-        amounts = (int(amount or 0) for amount in steps.groups())
-        return wording.every(sum(a * b for a, b in zip(amounts, _SECONDS, strict=True)))
+        return wording.every(_seconds(steps))
+    if horizon := _FORECAST.match(part):
+        ahead = wording.span(timedelta(seconds=_seconds(horizon)))
+        return f"{wording.language.gettext(NOTES['forecast'])}, {ahead}"
     if part.startswith("urn:ngsi-ld:Dataset:forecast:"):
         return wording.language.gettext(NOTES["forecast"])
     if until := _UNTIL.match(part):
@@ -46,6 +51,11 @@ def _part(part: str, wording: Wording) -> str:
     if pair and pair[1] in PROVENANCE:
         return ": ".join(_provenance(pair[1], pair[2], wording))
     return part
+
+
+def _seconds(length: re.Match[str]) -> int:
+    amounts = (int(amount or 0) for amount in length.groups())
+    return sum(a * b for a, b in zip(amounts, _SECONDS, strict=True))
 
 
 def provenance_rows(provenance: Mapping[str, str], wording: Wording) -> list[tuple[str, str]]:

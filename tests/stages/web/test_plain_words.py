@@ -36,6 +36,8 @@ def in_words():
         ("steps of PT1H", "every hour", "hver time"),
         ("steps of P1D", "every day", "hver dag"),
         ("steps of PT5M; urn:ngsi-ld:Dataset:forecast:30", "every 5 minutes; forecast", None),
+        ("urn:ngsi-ld:Dataset:forecast:PT30M", "forecast, 30 minutes", "prognose, 30 minutter"),
+        ("urn:ngsi-ld:Dataset:forecast:P1D", "forecast, 1 day", None),
         ("no receipt", "no receipt", "ingen kvittering"),
         ("readings: 817908", "Readings used: 817,908", "Brugte målinger: 817.908"),
         (
