@@ -52,6 +52,7 @@ async def test_a_report_gets_a_code_an_answer_and_is_opened_again(city, visitor,
     path = report["href"]
     page = await operator.text(path)
     assert "The lamp by the school is dark" in page and "kim@example.org" not in page
+    assert '<option value="lighting" selected>' in page
     assert "kim@example.org" in (await operator.send(path, {"act": "contact"})).text
     photo = await operator.get(f"{path}/photo")
     assert photo.headers["content-type"] == "image/png" and b"taken at home" not in photo.content

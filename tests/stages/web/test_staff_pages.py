@@ -220,6 +220,19 @@ async def test_a_web_hook_without_a_device_s_token_is_refused(visitor, headers, 
     assert answer.headers["content-type"] == "application/problem+json" and answer.json()["hint"]
 
 
+async def test_a_device_is_put_on_the_map_with_its_place(city, reader_of, visitor):
+    engineer = await reader_of("engineer")
+    fields = {"id": "farm-8", "name": "Elm farm", "entityType": "WeatherObserved", "latitude": "56,15"}
+    assert "A place has a latitude and a longitude" in await engineer.refused("/devices/new", fields)
+    assert "Enter a number from" in await engineer.refused("/devices/new", fields | {"longitude": "1020"})
+    station = "/entities/urn:ngsi-ld:WeatherObserved:farm-8"
+    assert (await visitor.get(station)).status_code == 404
+    await engineer.send("/devices/new", fields | {"longitude": "10.2"})
+    (shown,) = (await visitor.data("/map.json?type=WeatherObserved"))["features"]
+    assert shown["geometry"]["coordinates"] == [10.2, 56.15]
+    assert "Elm farm" in await visitor.text(station)
+
+
 async def test_a_wrong_reading_is_parked_shown_and_tried_again(city, reader_of, visitor):
     from cityloom.sensing.model import Device, Measure, Profile
 
@@ -237,6 +250,8 @@ async def test_a_wrong_reading_is_parked_shown_and_tried_again(city, reader_of, 
     (parked,) = (await engineer.data("/parked.json"))["parked"]
     page = await engineer.done("/parked", {"act": "retry", "id": str(parked["id"])})
     assert "Stored: 0. Parked again: 1." in page
+    (tried,) = [one for one in await city.audit.newest(TERMINAL) if one.action == "parked.retry"]
+    assert tried.actor_id == actor.id and tried.detail == {"ids": [parked["id"]]}
     (parked,) = (await engineer.data("/parked.json"))["parked"]
     page = await engineer.done("/parked", {"act": "discard", "id": str(parked["id"])})
     assert "1 message is forgotten." in page and "Nothing is parked" in page

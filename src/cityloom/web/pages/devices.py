@@ -9,7 +9,7 @@ from starlette.responses import Response
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
 from cityloom.kernel.units import UNITS
-from cityloom.ngsild.model import value_of
+from cityloom.ngsild.model import entity, point, prop, value_of
 from cityloom.sensing.host import HTTP_PUSH
 from cityloom.sensing.mapping import own_topic
 from cityloom.sensing.model import Device, DeviceRecord, Measure, Profile
@@ -20,6 +20,7 @@ from cityloom.web.visit import Visit
 
 ADMIT = "devices:admit"
 _FIELDS = ("id", "name", "entityType", "entityId", "measures", "timeField", "publishes", "certificate")
+_PLACE = ("latitude", "longitude")
 
 
 def add(pages: Pages) -> None:
@@ -72,7 +73,9 @@ async def admit(visit: Visit) -> Response:
     form = await visit.form()
     visit.require(ADMIT)
     try:
-        device = _device(visit, form)
+        device, place = _device(visit, form), _place(visit, form)
+        if place is not None and visit.rooms.devices.find(device.id) is None:
+            await _put_on_the_map(visit, device, place)
         token = await visit.rooms.devices.admit(
             visit.actor, device, certificate=form.text("certificate", longest=20_000)
         )
@@ -105,6 +108,31 @@ def _device(visit: Visit, form: Form) -> Device:
         profile=profile,
         publishes=tuple(line for line in form.text("publishes", longest=2000).split() if line),
         information_class=classes.get(form.value("class")),
+    )
+
+
+def _place(visit: Visit, form: Form) -> tuple[float, float] | None:
+    """Where the thing stands: longitude and latitude. Raises WrongForm."""
+    typed = any(form.value(name).strip() for name in _PLACE)
+    missing = visit.gettext("A place has a latitude and a longitude.") if typed else ""
+    latitude = form.number("latitude", required=missing, least=-90, most=90)
+    longitude = form.number("longitude", required=missing, least=-180, most=180)
+    if typed and not form.value("entityType").strip():
+        form.wrong("entityType", visit.gettext("Say what kind of thing stands there."))
+    form.raise_if_wrong()
+    return None if latitude is None or longitude is None else (longitude, latitude)
+
+
+async def _put_on_the_map(visit: Visit, device: Device, place: tuple[float, float]) -> None:
+    """Give what the device reports on its place, and its name where it has none. Raises CityError."""
+    assert device.profile is not None, "a place asks for a kind of thing"
+    attributes = {"location": point(*place)}
+    if device.name and visit.rooms.broker.find(visit.actor, device.profile.entity_id) is None:
+        attributes["name"] = prop(device.name)
+    await visit.rooms.broker.upsert(
+        visit.actor,
+        entity(device.profile.entity_type, device.profile.entity_id, attributes),
+        information_class=device.information_class,
     )
 
 

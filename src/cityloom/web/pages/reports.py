@@ -85,6 +85,8 @@ def _page(
     visit: Visit, report: Report, form: Form, *, status: int = 200, contact: Contact | None = None
 ) -> Response:
     may_answer = visit.actor.may(ANSWER)
+    if not form.value("category"):
+        form.fill(category=report.category)
     is_public = visit.rooms.reports.is_public(visit.actor, report.id)
     item = item_of(report.document, visit.wording, geometry=True)
     near = []
