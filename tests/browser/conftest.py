@@ -1,4 +1,4 @@
-"""One Chromium for all browser tests."""
+"""One Chromium for the browser tests of a file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ FLAGS = (
 )
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while it is open a loop runs in this thread, and the tests of other rooms start their own.
+@pytest.fixture(scope="module")
 def browser():
     path = _install.chromium()
     if path is None:
