@@ -25,7 +25,7 @@ FLAGS = (
 )
 
 
-# Not for the session: while it is open a loop runs in this thread, and the tests of other rooms start their own.
+# Not for the session: while it is open a loop runs in this thread, and other rooms' tests start their own.
 @pytest.fixture(scope="module")
 def browser():
     path = _install.chromium()
