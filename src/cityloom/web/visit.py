@@ -207,6 +207,11 @@ class Visit:
         text = str(said or "")
         return self.city.demo if self.city.demo and text == "measured" else text
 
+    def file_name(self, stem: str, ending: str) -> str:
+        """What data that are taken along are called: those of a demo city say so wherever they come to."""
+        origin = f"-{self.city.demo}" if self.city.demo else ""
+        return f"{stem}{origin}.{ending}"
+
     # The city's clock
 
     def may_set_pace(self) -> bool:

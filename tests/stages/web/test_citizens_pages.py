@@ -231,7 +231,9 @@ async def test_an_entity_is_taken_along_as_csv_and_geojson(city, visitor):
     await _station(city, hours=1)
     answer = await visitor.get(f"/entities/{STATION}.csv?attribute=temperature")
     rows = list(csv.DictReader(io.StringIO(answer.text)))
-    assert len(rows) >= 12 and 'filename="1.csv"' in answer.headers["content-disposition"]
+    assert len(rows) >= 12 and 'filename="1-simulated.csv"' in answer.headers["content-disposition"]
+    whole = await visitor.get("/open-data/WeatherObserved.csv")
+    assert 'filename="WeatherObserved-simulated.csv"' in whole.headers["content-disposition"]
     feature = await visitor.data(f"/entities/{STATION}.geojson")
     assert feature["geometry"] == {"type": "Point", "coordinates": [8.95, 56.05]}
     assert feature["properties"]["temperature"] == pytest.approx(6.1)

@@ -168,7 +168,7 @@ async def as_csv(visit: Visit) -> Response:
     return FileResponse(
         path,
         media_type="text/csv; charset=utf-8",
-        filename=f"{entity_id.rsplit(':', 1)[-1][:60]}.csv",
+        filename=visit.file_name(entity_id.rsplit(":", 1)[-1][:60], "csv"),
         headers={"cache-control": "no-store"},
         background=BackgroundTask(path.unlink, missing_ok=True),
     )

@@ -73,7 +73,7 @@ async def download(visit: Visit) -> Response:
     return FileResponse(
         path,
         media_type=FORMATS[form],
-        filename=f"{name}.{form}",
+        filename=visit.file_name(name, form),
         headers={"cache-control": "no-store"},
         background=BackgroundTask(path.unlink, missing_ok=True),
     )
