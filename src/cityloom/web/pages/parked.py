@@ -70,6 +70,7 @@ async def handle(visit: Visit) -> Response:
         count = await visit.rooms.parked.discard(visit.actor, ids)
         told = visit.ngettext("%(num)s message is forgotten.", "%(num)s messages are forgotten.", count)
         return visit.redirect("/parked", told)
+    await visit.rooms.audit.record(visit.actor, "parked.retry", "", {"ids": ids})
     stored, again = 0, 0
     for one in ids:
         try:
