@@ -3,52 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
 import re
 import struct
-import subprocess
-import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
 import paho.mqtt.client as paho
 import pytest
+from small_disk import small_disk, why_not
 
 from plain_browser import Browser
 from running_city import RunningCity, ask
 
-SIZE = "64m"
 ANSWERS = ("--name", "Fullby", "--time-zone", "Europe/Copenhagen", "--place", "9.0,56.0", "--language", "en")
 PASSWORD = "seven quiet lanterns"
 PATIENCE = 90
 THING = "urn:ngsi-ld:WeatherObserved:mill-7"
 
 
-def why_not() -> str:
-    if sys.platform != "linux" or os.geteuid() != 0:
-        return "amber: a full disk needs Linux and root, to mount a small one"
-    tried = subprocess.run(
-        ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True
-    )
-    return "" if tried.returncode == 0 else "amber: a full disk needs the right to mount a small one"
-
-
 pytestmark = [pytest.mark.faults, pytest.mark.skipif(bool(why_not()), reason=why_not())]
-
-
-@contextmanager
-def small_disk(at: Path) -> Iterator[None]:
-    at.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(at)], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(at)], check=True)
 
 
 def fill(ballast: Path) -> None:

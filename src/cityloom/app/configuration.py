@@ -243,8 +243,15 @@ def write_first(
         language=json.dumps(language),
     )
     parse_configuration(text)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadConfig(
+            f"{path.name} cannot be written: {error.strerror}",
+            hint="Choose another folder with --home.",
+            where=str(path),
+        ) from None
 
 
 FIRST = """\

@@ -92,7 +92,14 @@ class HomeLock:
         self._descriptor = -1
 
     def __enter__(self) -> HomeLock:
-        self._descriptor = os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            self._descriptor = os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600)
+        except OSError as error:
+            raise BadConfig(
+                f"The city's folder cannot be written: {error.strerror}",
+                hint="Let this user write in it, or choose another one with --home.",
+                where=str(self.path.parent),
+            ) from None
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -33,6 +33,9 @@ def open_writer(path: Path, migrations: Sequence[str]) -> apsw.Connection:
     try:
         connection = apsw.Connection(str(path))
         connection.set_busy_timeout(LOCK_PATIENCE)
+        if connection.readonly("main"):
+            # SQLite opens it all the same, to be read.
+            raise apsw.ReadOnlyError
         _configure(connection, path)
         _migrate(connection, path, migrations)
     except apsw.NotADBError:
@@ -43,9 +46,9 @@ def open_writer(path: Path, migrations: Sequence[str]) -> apsw.Connection:
         ) from None
     except apsw.CorruptError as error:
         raise _damaged(path, error) from error
-    except apsw.CantOpenError:
+    except (apsw.CantOpenError, apsw.ReadOnlyError):
         raise BadConfig(
-            f"{path.name} cannot be opened",
+            f"{path.name} cannot be opened for writing",
             hint="Check that the folder exists and that this user may write in it.",
             where=str(path),
         ) from None
