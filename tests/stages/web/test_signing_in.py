@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import pytest
 
 from cityloom.access.accounts import SET_UP
@@ -47,6 +48,57 @@ async def test_the_session_cookie_is_out_of_reach_and_ends_with_the_session(city
     answer = await visitor.send("/sign-in", {"name": "kim", "password": password})
     cookie = next(one for one in answer.headers.get_list("set-cookie") if one.startswith("cityloom_session"))
     assert "HttpOnly" in cookie and "SameSite=lax" in cookie and "Max-Age=5" in cookie
+
+
+async def test_a_session_that_was_planted_is_not_taken_over_and_an_old_one_ends(city, visitor, reader_class):
+    password = await city.person("kim", "operator")
+    planted = "a-token-that-somebody-else-knows"
+    visitor.client.cookies.set("cityloom_session", planted, domain="city.test")
+    first = await _signed_in(visitor, "kim", password)
+    again = await _signed_in(visitor, "kim", password)
+    assert len({planted, first, again}) == 3
+    for known, opens in ((planted, False), (first, True), (again, True)):
+        assert await _opens(city, reader_class, known) is opens
+    wanted = "nine loud harbours 9"
+    answer = await visitor.send("/password", {"current": password, "password": wanted, "again": wanted})
+    assert answer.status_code == 303
+    (now,) = [one for one in answer.headers.get_list("set-cookie") if one.startswith("cityloom_session=")]
+    for known in (planted, first, again):
+        assert not await _opens(city, reader_class, known)
+    assert await _opens(city, reader_class, now.partition("=")[2].partition(";")[0])
+
+
+async def _signed_in(visitor, name: str, password: str) -> str:
+    """The new session's token."""
+    answer = await visitor.send("/sign-in", {"name": name, "password": password})
+    assert answer.status_code == 303
+    (cookie,) = [one for one in answer.headers.get_list("set-cookie") if one.startswith("cityloom_session=")]
+    return cookie.partition("=")[2].partition(";")[0]
+
+
+async def _opens(city, reader_class, token: str) -> bool:
+    reader = reader_class(city)
+    reader.client.cookies.set("cityloom_session", token, domain="city.test")
+    return (await reader.get("/account.json")).status_code == 200
+
+
+async def test_over_https_every_cookie_stays_on_https(city, reader_class):
+    password = await city.person("kim", "operator")
+    reader = reader_class(city)
+    reader.client.base_url = "https://city.test"
+    answer = await reader.send("/sign-in", {"name": "kim", "password": password})
+    cookies = answer.headers.get_list("set-cookie")
+    assert any(one.startswith("cityloom_session=") for one in cookies)
+    assert all("Secure" in one and "HttpOnly" in one and "SameSite=lax" in one for one in cookies)
+    assert answer.headers["strict-transport-security"]
+
+
+async def test_a_log_that_was_tampered_with_is_found_on_the_page(city, reader_of):
+    auditor = await reader_of("auditor")
+    assert "The audit log is whole" in await auditor.done("/system/verify", {})
+    entries = city.audit._store._entries
+    entries[1] = msgspec.structs.replace(entries[1], actor_name="Somebody else")
+    assert "The audit log is broken at entry 2" in await auditor.done("/system/verify", {})
 
 
 async def test_a_first_password_opens_nothing_but_its_change(city, visitor):
