@@ -15,19 +15,15 @@ from cityloom.history.periods import Step, parse_step, shifted
 from cityloom.history.queries import History
 from cityloom.indicators import writing
 from cityloom.indicators.framework import Framework
-from cityloom.indicators.measures import AnyMeasure
+from cityloom.indicators.measures import AnyMeasure, OpenTypes
 from cityloom.indicators.measuring import work_out
 from cityloom.indicators.model import VALUE, DataPoint, Indicator, Measured
 from cityloom.indicators.view import View
 from cityloom.kernel.actor import ANONYMOUS, CITY, Actor, InformationClass
-from cityloom.kernel.errors import CityError
 from cityloom.kernel.time import Clock
 from cityloom.ngsild.model import Document, value_of
 
 _log = logging.getLogger(__name__)
-
-#: Seconds of the machine's time between two looks at the city's clock.
-LOOK_EVERY = 5.0
 
 _SEES = {
     "open": frozenset({InformationClass.OPEN}),
@@ -104,14 +100,29 @@ class Computing:
                 self._through[_key(framework, measure)] = until, settled
         return len(due)
 
-    async def keep_ticking(self) -> None:
-        """Look at the city's clock until cancelled."""
-        while True:
-            try:
-                await self.tick()
-            except CityError as error:
-                _log.warning("Indicators wait: %s", error)
-            await asyncio.sleep(LOOK_EVERY)
+    def beginning(self, measure: AnyMeasure, until: datetime) -> datetime:
+        """Since when a measure looks at what happened until an instant."""
+        return _before(until, parse_step(measure.period), self._zone)
+
+    async def found_at(self, framework: Framework, measure: AnyMeasure, until: datetime) -> Measured | None:
+        """What a measure finds in an earlier period; None when it fails or finds too little."""
+        _, point = _point_of(framework, measure)
+        view = self._view(measure, point, until, {})
+        try:
+            found = await asyncio.to_thread(work_out, measure, view)
+        except Exception as error:  # noqa: BLE001 - the present value tells of the trouble
+            _log.warning("The measure of %s failed for %s", point.id, until, exc_info=error)
+            return None
+        return found if _is_enough(measure, found) else None
+
+    async def write_past(self, framework: Framework, measure: AnyMeasure, found: Sequence[Measured]) -> None:
+        """Write what was found of earlier periods, the oldest first, and then how things are now again."""
+        indicator, point = _point_of(framework, measure)
+        async with self._turn:
+            for one in found:
+                await self._say(framework, indicator, point, measure, one)
+            until, _ = due_at(self._clock.now(), parse_step(measure.every), self._zone)
+            await self._compute(framework, measure, until, {})
 
     async def write(self, point: DataPoint, attributes: writing.Attributes) -> None:
         """Let the Entity of a data point say this. Nothing is written when it does already."""
@@ -147,12 +158,11 @@ class Computing:
         known = self._broker.find(CITY, point.id)
         if known is not None and value_of(known, "calculationMethod") == "manual" and VALUE in known["attrs"]:
             return  # what somebody entered stands until they withdraw it
-        enough = found.coverage is None or found.coverage >= measure.minimum_coverage
         attributes = writing.computed(
             framework,
             point,
             found,
-            reported=enough,
+            reported=_is_enough(measure, found),
             comparable=measure.comparable,
             now=self._clock.now(),
         )
@@ -160,17 +170,20 @@ class Computing:
 
     def _view(self, measure: AnyMeasure, point: DataPoint, until: datetime, documents: _Documents) -> View:
         actor = Actor(id="indicators", name="Indicators", clearance=_SEES[measure.sees])
-        for name in measure.types():
+        open_types = self._broker.types(ANONYMOUS)
+        # What counts the types looks at all that is in them.
+        names = tuple(open_types) if isinstance(measure, OpenTypes) else measure.types()
+        for name in names:
             if (measure.sees, name) not in documents:
                 documents[measure.sees, name] = self._broker.of_type(actor, name)
         return View(
             actor=actor,
-            since=_before(until, parse_step(measure.period), self._zone),
+            since=self.beginning(measure, until),
             until=until,
             zone=self._zone,
             history=self._history,
-            documents={name: documents[measure.sees, name] for name in measure.types()},
-            open_types=self._broker.types(ANONYMOUS),
+            documents={name: documents[measure.sees, name] for name in names},
+            open_types=open_types,
             figures=self._figures,
             unit_code=point.unit_code,
         )
@@ -189,6 +202,10 @@ def due_at(now: datetime, step: Step, zone: tzinfo) -> tuple[datetime, bool]:
         until = midnight + (now - midnight) // step.fixed * step.fixed
         patience = min(SETTLED_AFTER, step.fixed / 2)
     return until, now - until >= patience
+
+
+def _is_enough(measure: AnyMeasure, found: Measured) -> bool:
+    return found.coverage is None or found.coverage >= measure.minimum_coverage
 
 
 def _before(until: datetime, period: Step, zone: tzinfo) -> datetime:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta, tzinfo
 
@@ -27,6 +28,7 @@ from cityloom.indicators.model import (
     Evidence,
     Indicator,
 )
+from cityloom.indicators.past import Past
 from cityloom.indicators.ports import EvidenceStore
 from cityloom.indicators.summaries import (
     DECIDED_ON,
@@ -37,11 +39,15 @@ from cityloom.indicators.summaries import (
     summaries,
 )
 from cityloom.kernel.actor import Actor
-from cityloom.kernel.errors import BadInput, Conflict, NotAllowed, NotFound
+from cityloom.kernel.errors import BadInput, CityError, Conflict, NotAllowed, NotFound
 from cityloom.kernel.texts import check_text
 from cityloom.kernel.time import Clock, format_instant
 from cityloom.ngsild.model import Document, value_of
 
+_log = logging.getLogger(__name__)
+
+#: Seconds of the machine's time between two looks at the city's clock.
+LOOK_EVERY = 5.0
 LONGEST_TEXT = 2000
 #: How far value and numerator over denominator may lie apart, when both are given.
 _AGREE_WITHIN = 0.005
@@ -99,6 +105,7 @@ class Indicators:
             figures=self._figures,
             editing=self._editing,
         )
+        self._past = Past(broker, history, clock, frameworks, self._computing, zone=zone)
         self._task: asyncio.Task[None] | None = None
 
     # Life
@@ -106,7 +113,20 @@ class Indicators:
     async def start(self) -> None:
         """Publish, and begin to work values out in the background."""
         await self.publish()
-        self._task = asyncio.create_task(self._computing.keep_ticking(), name="indicators")
+        self._task = asyncio.create_task(self._keep_computing(), name="indicators")
+
+    async def _keep_computing(self) -> None:
+        """Look at the city's clock until cancelled; the past comes after the first look, when all runs."""
+        while True:
+            await self._or_wait(self._computing.tick)
+            await asyncio.sleep(LOOK_EVERY)
+            await self._or_wait(self._past.fill)
+
+    async def _or_wait(self, work: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await work()
+        except CityError as error:
+            _log.warning("Indicators wait: %s", error)
 
     async def publish(self) -> None:
         """Write the Entity of every data point, and what the framework says of it."""
@@ -123,6 +143,10 @@ class Indicators:
     async def compute(self) -> int:
         """Work out now what is due by the city's time; returns how many measures were looked at."""
         return await self._computing.tick()
+
+    async def fill_past(self) -> int:
+        """Work out what is missing of the past of indicators that initiatives aim at; returns how many."""
+        return await self._past.fill()
 
     # Queries
 

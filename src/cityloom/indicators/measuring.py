@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from datetime import datetime, timedelta
 from functools import singledispatch
 from statistics import median
@@ -268,7 +268,7 @@ def _open_types(_: verbs.OpenTypes, view: View) -> Measured:
         numerator=float(count),
         rows=sum(view.open_types.values()),
         entities=sum(view.open_types.values()),
-        origin="measured",
+        origin=_origin_of_count(one for name in view.open_types for one in view.of_type(name)),
         because=tuple(view.because(name, "", number) for name, number in view.open_types.items()),
     )
 
@@ -362,3 +362,9 @@ def _arrival(measure: verbs.LeadTime, warning: Document, view: View) -> tuple[in
 
 def _origin_of(view: View, type_name: str, used: Container[str]) -> str:
     return view.origin(one for one in view.of_type(type_name) if one["id"] in used)
+
+
+def _origin_of_count(things: Iterable[Document]) -> str:
+    """Things are counted here, whoever entered or worked them out; in a played city they are played."""
+    origins = {str(value_of(one, "dataOrigin", "")) for one in things}
+    return next((one for one in ("simulated", "replayed") if one in origins), "measured")
