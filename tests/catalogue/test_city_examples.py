@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -77,6 +78,8 @@ def test_read_examples_write_notices_that_hold_on_the_day_the_city_opens(city):
         assert notice.is_current(OPENS)
         assert notice.published_at <= OPENS
         assert set(notice.body) == {"en", "da"}
+        for end in (notice.valid_from, notice.valid_to):
+            assert end.astimezone(ZoneInfo("Europe/Copenhagen")).hour == 0
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,16 @@
 """Example initiatives and notices of the demo cities, kept as data in each city's `examples.toml`.
 
-Days count from the day on which the city opens, so that an example is always under way. Every Entity says
-that it is an example: the Property `example` is true, and its badge is "simulated".
+Days are local and count from the one on which the city opens, so that an example is always under way. Every
+Entity says that it is an example: the Property `example` is true, and its badge is "simulated".
 """
 
 from __future__ import annotations
 
 import tomllib
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -26,6 +27,8 @@ from cityloom.sdk import (
     text,
 )
 
+#: Both demo cities lie in Denmark.
+_ZONE = ZoneInfo("Europe/Copenhagen")
 _EXAMPLE = {"example": prop(True), "dataOrigin": prop("simulated")}
 
 
@@ -159,9 +162,10 @@ def _notice(one: Notice, city: str, opens: datetime) -> Document:
 
 
 def _day(opens: datetime, days: int) -> str:
-    return (opens.date() + timedelta(days=days)).isoformat()
+    return (opens.astimezone(_ZONE).date() + timedelta(days=days)).isoformat()
 
 
 def _instant(opens: datetime, days: int) -> str:
-    midnight = opens.replace(hour=0, minute=0, second=0, microsecond=0)
-    return format_instant(midnight + timedelta(days=days))
+    """The midnight with which a day begins where the cities lie."""
+    day = opens.astimezone(_ZONE).date() + timedelta(days=days)
+    return format_instant(datetime.combine(day, time(), _ZONE).astimezone(UTC))
