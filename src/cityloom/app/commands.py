@@ -15,8 +15,10 @@ from cityloom.app.asking import ask_running_city, written_way
 from cityloom.app.configuration import (
     LANGUAGES,
     Configuration,
+    examine_configuration,
     parse_configuration,
     read_configuration,
+    text_of,
     write_first,
 )
 from cityloom.app.demo import demo_of, open_demo
@@ -27,7 +29,7 @@ from cityloom.app.plugins import Plugin, find_plugins
 from cityloom.app.running import Serving, run_city
 from cityloom.app.turned_on import faults
 from cityloom.indicators.framework import read_framework
-from cityloom.kernel.errors import BadConfig, BrokenPlugin
+from cityloom.kernel.errors import BadConfig, BrokenPlugin, CityError
 from cityloom.sensing.kit import check_connector
 from cityloom.sensing.models import DataModels
 from cityloom.services.kit import check_folder
@@ -94,14 +96,19 @@ def init(options: argparse.Namespace) -> int:
 
 
 def check(options: argparse.Namespace) -> int:
-    """Read the configuration and every plugin it names; say what is wrong."""
+    """Read the configuration and every plugin it names; say all that is wrong."""
     folder = CityFolder(_home(options))
-    configuration = read_configuration(folder.configuration)
-    found = find_plugins(configuration.plugins, beside=folder.home)
-    wrong = list(faults(configuration, found, folder))
-    for error in wrong:
-        print(f"{error.message}" + (f" ({error.where})" if error.where else ""), file=sys.stderr)
-        print(f"  {error.hint}", file=sys.stderr)
+    path = folder.configuration
+    configuration, unfit = examine_configuration(text_of(path), where=path.name)
+    wrong: list[CityError] = [*unfit]
+    try:
+        found = find_plugins(configuration.plugins, beside=folder.home)
+        wrong += faults(configuration, found, folder)
+    except CityError as error:
+        wrong.append(error)
+    for fault in wrong:
+        print(f"{fault.message}" + (f" ({fault.where})" if fault.where else ""), file=sys.stderr)
+        print(f"  {fault.hint}", file=sys.stderr)
     if wrong:
         return 1
     used = len(configuration.connectors) + len(configuration.services) + len(configuration.frameworks)

@@ -7,6 +7,7 @@ import ipaddress
 import json
 import re
 import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -124,8 +125,13 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
 
 def read_configuration(path: Path) -> Configuration:
     """The configuration in a file. Raises BadConfig that names the line or the key, and the cure."""
+    return parse_configuration(text_of(path), where=path.name)
+
+
+def text_of(path: Path) -> str:
+    """The text of a configuration. Raises BadConfig."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise BadConfig(
             "There is no city here",
@@ -136,81 +142,117 @@ def read_configuration(path: Path) -> Configuration:
         raise BadConfig(
             f"The file cannot be read: {error}", hint="Check it and its rights.", where=str(path)
         ) from None
-    return parse_configuration(text, where=path.name)
 
 
 def parse_configuration(text: str, *, where: str = "city.toml") -> Configuration:
     """The configuration in a TOML text. Raises BadConfig."""
+    configuration, wrong = examine_configuration(text, where=where)
+    if wrong:
+        raise wrong[0]
+    return configuration
+
+
+def examine_configuration(text: str, *, where: str = "city.toml") -> tuple[Configuration, list[BadConfig]]:
+    """What of a TOML text can be used, and all that is wrong with it. BadConfig: it is no TOML."""
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadConfig(f"This is not TOML: {error}", hint="Correct that line.", where=where) from None
-    _refuse_unknown_keys(raw, where)
-    try:
-        configuration = msgspec.convert(raw, Configuration)
-    except msgspec.ValidationError as error:
-        message, place = fault_of(error)
-        raise BadConfig(
-            message,
-            hint="Correct the value; docs/reference/configuration.md lists them all.",
-            where=f"{where}: {place or 'top'}",
-        ) from None
-    _check_meaning(configuration, where)
-    return configuration
+    wrong = list(_unknown_keys(raw, where))
+    usable: dict[str, Any] = {}
+    for key, value in raw.items():
+        if key in _keys():
+            faults = list(_misshapen((key,), value, where))
+            wrong += faults
+            if not faults:
+                usable[key] = value
+    configuration = msgspec.convert(usable, Configuration)
+    return configuration, [*wrong, *_meaningless(configuration, where)]
 
 
-def _refuse_unknown_keys(raw: dict[str, Any], where: str) -> None:
-    known = [field.encode_name for field in msgspec.structs.fields(Configuration)]
+def _keys() -> list[str]:
+    return [field.encode_name for field in msgspec.structs.fields(Configuration)]
+
+
+def _unknown_keys(raw: dict[str, Any], where: str) -> Iterator[BadConfig]:
+    known = _keys()
     for key in raw:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(known)}."
-            raise BadConfig(f"Nothing is called {key!r} here", hint=hint, where=f"{where}: {key}")
+            yield BadConfig(f"Nothing is called {key!r} here", hint=hint, where=f"{where}: {key}")
 
 
-def _check_meaning(configuration: Configuration, where: str) -> None:
+def _misshapen(path: tuple[str, ...], value: Any, where: str) -> Iterator[BadConfig]:
+    """What does not have the declared shape. A table is looked at by its members, to find each of them."""
+    whole: Any = value
+    for key in reversed(path):
+        whole = {key: whole}
+    try:
+        msgspec.convert(whole, Configuration)
+        return
+    except msgspec.ValidationError as error:
+        message, place = fault_of(error)
+    found = []
+    if isinstance(value, dict) and len(path) == 1:
+        found = [fault for key, member in value.items() for fault in _misshapen((*path, key), member, where)]
+    yield from found or [
+        BadConfig(
+            message,
+            hint="Correct the value; docs/reference/configuration.md lists them all.",
+            where=f"{where}: {place or 'top'}",
+        )
+    ]
+
+
+def _meaningless(configuration: Configuration, where: str) -> Iterator[BadConfig]:
+    """What has the right shape and cannot be."""
+
     def wrong(key: str, message: str, hint: str) -> BadConfig:
         return BadConfig(message, hint=hint, where=f"{where}: {key}")
 
     if not configuration.name.strip():
-        raise wrong("name", "The city has no name", "Give it one.")
+        yield wrong("name", "The city has no name", "Give it one.")
     try:
         ZoneInfo(configuration.time_zone)
     except (ZoneInfoNotFoundError, ValueError):
-        raise wrong(
+        yield wrong(
             "time-zone",
             f"{configuration.time_zone!r} is not a time zone",
             "Use a name of the time zone database, such as Europe/Copenhagen.",
-        ) from None
+        )
     for language in configuration.languages or ("",):
         if language not in LANGUAGES:
-            raise wrong(
+            yield wrong(
                 "languages", f"{language!r} is not translated yet", f"Choose of {', '.join(LANGUAGES)}."
             )
     for proxy in configuration.proxies:
         try:
             ipaddress.ip_network(proxy)
         except ValueError as error:
-            raise wrong("proxies", str(error), "Write 192.0.2.7, or a network such as 10.0.0.0/8.") from None
-    _check_contexts(configuration.contexts, wrong)
+            yield wrong("proxies", str(error), "Write 192.0.2.7, or a network such as 10.0.0.0/8.")
     for key, label in {"default": configuration.classes.default, **configuration.classes.types}.items():
-        class_of(label, where=f"{where}: classes.{key}")
-    _check_place(configuration.place, wrong)
+        try:
+            class_of(label, where=f"{where}: classes.{key}")
+        except BadConfig as error:
+            yield error
+    yield from _impossible_places(configuration.place, wrong)
+    yield from _no_addresses(configuration.contexts, wrong)
 
 
-def _check_place(place: Place, wrong: Any) -> None:
+def _impossible_places(place: Place, wrong: Callable[[str, str, str], BadConfig]) -> Iterator[BadConfig]:
     if not (-180 <= place.longitude <= 180 and -90 <= place.latitude <= 90):
-        raise wrong("place", "The centre is not on the globe", "Give longitude and latitude in degrees.")
+        yield wrong("place", "The centre is not on the globe", "Give longitude and latitude in degrees.")
     if place.bounds and len(place.bounds) != 4:
-        raise wrong("place.bounds", "Bounds have four numbers", "Write [west, south, east, north].")
-    if place.bounds and not (place.bounds[0] < place.bounds[2] and place.bounds[1] < place.bounds[3]):
-        raise wrong("place.bounds", "West must be below east and south below north", "Swap them.")
+        yield wrong("place.bounds", "Bounds have four numbers", "Write [west, south, east, north].")
+    elif place.bounds and not (place.bounds[0] < place.bounds[2] and place.bounds[1] < place.bounds[3]):
+        yield wrong("place.bounds", "West must be below east and south below north", "Swap them.")
 
 
-def _check_contexts(contexts: Contexts, wrong: Any) -> None:
+def _no_addresses(contexts: Contexts, wrong: Callable[[str, str, str], BadConfig]) -> Iterator[BadConfig]:
     for prefix in contexts.allow:
         if not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", prefix):
-            raise wrong(
+            yield wrong(
                 "contexts.allow",
                 f"{prefix!r} is not the beginning of a URL",
                 "Write scheme, host and path, such as https://example.org/ld/.",

@@ -33,22 +33,23 @@ def give_memory_back() -> None:
             mallopt(parameter, value)
 
 
-def listening_socket(host: str, port: int | None, usual: int) -> socket.socket:
+def listening_socket(host: str, port: int | None, usual: int, *, option: str = "--port") -> socket.socket:
     """A listening socket on the port asked for; None: on the usual one or, if it is busy, on one near it.
 
+    `option` is the word of the command line that asks for another one.
     Raises BadConfig when the port asked for is busy or forbidden.
     """
     if port is not None:
-        return _bind(host, port)
+        return _bind(host, port, option)
     for candidate in [*range(usual, usual + NEIGHBOURS), 0]:
         try:
-            return _bind(host, candidate)
+            return _bind(host, candidate, option)
         except BadConfig:
             continue
-    raise BadConfig("No free port was found", hint="Ask for one with --port.", where=host)
+    raise BadConfig("No free port was found", hint=f"Ask for one with {option}.", where=host)
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def _bind(host: str, port: int, option: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -59,9 +60,12 @@ def _bind(host: str, port: int) -> socket.socket:
         listener.close()
         number = getattr(error, "errno", None)
         if number == errno.EADDRINUSE:
-            message, hint = f"Port {port} is busy", "Stop the other program, or choose another port."
+            message, hint = (
+                f"Port {port} is busy",
+                f"Stop the other program, or choose another port with {option}.",
+            )
         elif number == errno.EACCES:
-            message, hint = f"Port {port} is not for ordinary users", "Choose one above 1023."
+            message, hint = f"Port {port} is not for ordinary users", f"Choose one above 1023 with {option}."
         else:
             message, hint = (
                 f"{host}:{port} cannot be listened on ({error})",

@@ -166,7 +166,8 @@ class _Run:
         tls = _tls_files(settings)
         # The listener binds by itself; what is looked for here is a port that is free.
         host = settings.host or self.serving.host
-        with listening_socket(host, self.serving.mqtt_port, USUAL_MQTT_PORT) as probe:
+        port_asked = self.serving.mqtt_port
+        with listening_socket(host, port_asked, USUAL_MQTT_PORT, option="--mqtt-port") as probe:
             port = int(probe.getsockname()[1])
         self.house.transports[MQTT_LISTENER] = MqttListener(
             self.house.devices,

@@ -40,6 +40,18 @@ def test_parse_configuration_names_the_place_and_the_cure(text, where, hint):
     assert hint in caught.value.hint
 
 
+def test_check_tells_every_fault_of_a_city(tmp_path, capsys):
+    (tmp_path / "city.toml").write_text(
+        'nmae = "X"\ntime-zone = "Europe/Aarhus"\nlanguages = ["xx"]\nfigures = 3\n'
+        '[place]\nlongitude = "east"\nlatitude = "north"\n[services.trafic]\n'
+    )
+    assert main(["check", "--home", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    for place in ("nmae", "figures", "place.longitude", "place.latitude", "time-zone", "languages"):
+        assert f"(city.toml: {place})" in said
+    assert "trafic" in said
+
+
 def test_read_configuration_says_how_to_make_a_city_where_there_is_none(tmp_path):
     with pytest.raises(BadConfig, match="cityloom init"):
         read_configuration(tmp_path / "city.toml")

@@ -24,6 +24,10 @@ def test_listening_socket_refuses_the_busy_port_that_was_asked_for():
     port = first.getsockname()[1]
     with pytest.raises(BadConfig, match=f"Port {port} is busy"):
         listening_socket("127.0.0.1", port, 8080)
+    with pytest.raises(BadConfig, match="with --port"):
+        listening_socket("127.0.0.1", port, 8080)
+    with pytest.raises(BadConfig, match="with --mqtt-port"):
+        listening_socket("127.0.0.1", port, 1883, option="--mqtt-port")
     first.close()
 
 
