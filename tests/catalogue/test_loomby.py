@@ -15,6 +15,7 @@ from cityloom.kernel.time import parse_instant, to_millis
 from cityloom.ngsild.model import value_of
 from cityloom.sensing.models import read_models
 from cityloom_catalogue.cities.loomby import chance, feeds, street, town, traffic, weather
+from cityloom_catalogue.cities.loomby.growers import confirms_after as growers_confirm
 from cityloom_catalogue.cities.loomby.moments import ZONE, easter, is_holiday, is_vacation, moments
 from cityloom_catalogue.cities.loomby.source import BADGE, SEASONS, open_city
 
@@ -474,3 +475,16 @@ def test_batches_fit_the_models_and_never_go_back():
         latest = instant
         for document in documents:
             MODELS.fit(document, instant)
+
+
+def test_growers_confirm_in_time_and_a_few_do_not():
+    opened = SEASONS["spring"]
+    growers = [one for one in open_city(None, None).seeds(opened) if one["type"] == ["WarningRecipient"]]
+    assert all(value_of(one, "account").startswith("simulated:") for one in growers)
+    evenings = [opened + timedelta(days=day) for day in range(60)]
+    after = [growers_confirm(one["id"], evening) for one in growers for evening in evenings]
+    told = [one for one in after if one is not None]
+    assert timedelta(minutes=3) <= min(told) and max(told) < timedelta(minutes=45)
+    assert 0.75 < len(told) / len(after) < 0.85
+    assert after[::60].count(None) == 2, "on the evening of the first day two stay silent"
+    assert growers_confirm("urn:ngsi-ld:WarningRecipient:somebody", opened) is None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cityloom.app.backfill import backfill
 from cityloom.app.demo_cities import open_city
+from cityloom.app.demo_people import DemoPeople
 from cityloom.app.folder import CityFolder, read_json, write_private_json
 from cityloom.app.house import House
 from cityloom.app.progress import ShownProgress
@@ -29,14 +30,23 @@ TRANSPORT = "demo-city"
 
 
 class ReplayTransport:
-    """Plays a demo city into its connector's inlet."""
+    """Plays a demo city into its connector's inlet, and its people where it has any."""
 
-    def __init__(self, replay: Replay) -> None:
+    def __init__(self, replay: Replay, people: DemoPeople | None = None) -> None:
         self._replay = replay
+        self._people = people
 
     async def run(self, connector: str, inlet: Inlet, settings: Settings) -> None:  # noqa: ARG002 - a Transport
         """Play until cancelled."""
-        await self._replay.run(inlet)
+        if self._people is None:
+            await self._replay.run(inlet)
+            return
+        people = asyncio.create_task(self._people.run(), name="demo-people")
+        try:
+            await self._replay.run(inlet)
+        finally:
+            people.cancel()
+            await asyncio.gather(people, return_exceptions=True)
 
 
 def open_demo(
@@ -100,7 +110,10 @@ def demo_of(folder: CityFolder, city: DemoCity, speed: float | None) -> Demo:
         if heard is not None and heard > clock.now():
             # The process ended before it could write down how far it had come; what is stored tells.
             replay.seek(heard)
-        house.transports[TRANSPORT] = ReplayTransport(replay)
+        people = None
+        if city.confirms_after is not None:
+            people = DemoPeople(house.broker, house.deliveries, clock, city.confirms_after)
+        house.transports[TRANSPORT] = ReplayTransport(replay, people)
         _remember(folder, city, replay)
         prepared = True
 

@@ -7,7 +7,7 @@ begin with, and a `city.toml`. It knows nothing of stores, clocks or pages.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -58,6 +58,10 @@ class Progress(Protocol):
         ...
 
 
+#: After how long a recipient (its id) confirms a warning sent at an instant; None: never.
+ConfirmsAfter = Callable[[str, datetime], timedelta | None]
+
+
 class DemoCity(msgspec.Struct, frozen=True):
     """A demo city, ready to run."""
 
@@ -74,6 +78,8 @@ class DemoCity(msgspec.Struct, frozen=True):
     settings: str
     #: What every page says about the data, by language.
     badge: dict[str, str]
+    #: When its simulated people confirm warnings: those whose account begins with "simulated:".
+    confirms_after: ConfirmsAfter | None = None
 
 
 class OpenCity(Protocol):

@@ -17,6 +17,7 @@ from cityloom.sdk import (
     format_instant,
 )
 from cityloom_catalogue.cities.loomby import feeds
+from cityloom_catalogue.cities.loomby.growers import confirms_after
 from cityloom_catalogue.cities.loomby.seeds import seeds
 
 #: Days on which the seasons show what they are known for; all at noon in town.
@@ -79,6 +80,7 @@ def open_city(
         seeds=seeds,
         settings=Path(__file__).with_name("city.toml").read_text(encoding="utf-8"),
         badge=BADGE,
+        confirms_after=confirms_after,
     )
 
 
