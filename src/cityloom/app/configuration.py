@@ -76,6 +76,13 @@ class Contexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     inside: bool = False
 
 
+class Models(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether the data models bind what is written through NGSI-LD; what connectors deliver, always."""
+
+    #: Refuse wrong types, units and implausible values of what the data models know. Off with --open-access.
+    check: bool = True
+
+
 class Map(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The background of the map. Without `tiles` the roads of the data itself are drawn."""
 
@@ -104,6 +111,8 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     classes: Classes = Classes()
     #: From where @contexts may be fetched.
     contexts: Contexts = Contexts()
+    #: What the data models bind.
+    models: Models = Models()
     #: The listener for devices.
     mqtt: Mqtt = Mqtt()
     #: The background of the map.

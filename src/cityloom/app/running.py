@@ -246,6 +246,7 @@ def rooms_of(house: House, health: ProcessHealth, demo: Demo | None, mqtt: MqttA
         connectors=house.connectors,
         parked=house.parked,
         models=house.models,
+        checks_writes=configuration.models.check,
         services=house.services,
         indicators=house.indicators,
         initiatives=house.initiatives,

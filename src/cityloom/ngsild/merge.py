@@ -257,7 +257,7 @@ def _merged(present: Instance, item: Instance, observed_at: str | None) -> Insta
     }
     for key, value in item.items():
         if key == content and key in members:
-            members[key] = _merged_value(members[key], value)
+            members[key] = merged_value(members[key], value)
         elif key != "attrs":
             members[key] = value
     if content not in members:
@@ -281,7 +281,7 @@ def _merged_attributes(
     return by_name
 
 
-def _merged_value(present: Any, given: Any) -> Any:
+def merged_value(present: Any, given: Any) -> Any:
     """JSON Merge Patch (RFC 7396) with the NGSI-LD Null in null's place."""
     if not isinstance(given, dict) or not isinstance(present, dict):
         return _without_nulls(given)
@@ -290,7 +290,7 @@ def _merged_value(present: Any, given: Any) -> Any:
         if value == NULL:
             merged.pop(key, None)
         else:
-            merged[key] = _merged_value(merged.get(key), value)
+            merged[key] = merged_value(merged.get(key), value)
     return merged
 
 

@@ -1,14 +1,15 @@
 """Data models: which attributes a type of Entity has, in which unit, between which bounds.
 
 A model is a JSON Schema (draft 2020-12) of the Entity's simplified form, with the extension `x-unitCode`: the
-UN/CEFACT code in which the city keeps the attribute. Models bind what connectors deliver. They ask for no
-attribute but id and type, since a reading is a part of an Entity; attributes they do not name may be there.
+UN/CEFACT code in which the city keeps the attribute. Models bind what connectors deliver and what is written
+through the API (`fit_written`). They ask for no attribute but id and type, since a reading is a part of an
+Entity; attributes they do not name may be there.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +22,9 @@ import orjson
 from cityloom.kernel.errors import BadConfig, BadInput
 from cityloom.kernel.time import check_observed, parse_instant
 from cityloom.kernel.units import convert, symbol
-from cityloom.ngsild.model import Document, Instance, content
+from cityloom.ngsild.merge import merged_value
+from cityloom.ngsild.model import CONTENT_MEMBER, Document, Instance, content
+from cityloom.ngsild.names import NULL
 
 _SUFFIX = ".schema.json"
 
@@ -106,6 +109,32 @@ class DataModels:
             validator = self._validators.get(kind)
             if validator is not None:
                 self._check_values(kind, validator, copy)
+
+    def fit_written(
+        self, document: Document, stored: Document | None = None, *, merging: bool = False
+    ) -> None:
+        """Check what somebody writes and bring its numbers into the models' units, in place.
+
+        `document` may be a part of the Entity that `stored` is now, and hold NGSI-LD Nulls; `merging` lays
+        its values over those that are there. Attributes it does not name are not looked at. Raises BadInput
+        naming the attribute.
+        """
+        types = (*document.get("type", ()), *(stored["type"] if stored else ()))
+        for model in [self._models[kind] for kind in dict.fromkeys(types) if kind in self._models]:
+            said: dict[str, list[Instance]] = {}
+            for name, items in document["attrs"].items():
+                attribute = model.attributes.get(name)
+                if attribute is None:
+                    continue
+                before = stored["attrs"].get(name, ()) if stored and merging else ()
+                said[name] = []
+                for item in items:
+                    if attribute.unit:
+                        _bring_written_into_unit(item, attribute.unit, name)
+                    said[name] += _written(item, before, attribute)
+            if said:
+                whole = {"id": document.get("id", "urn:x"), "attrs": said}
+                self._check_values(model.type, self._validators[model.type], whole)
 
     def _check_instants(self, document: Document, now: datetime) -> None:
         checked = self._checked
@@ -197,6 +226,46 @@ def _bring_into_units(document: Document, units: Mapping[str, str]) -> None:
                 item["unitCode"] = unit
             elif given != unit:
                 _convert(item, given, unit, name)
+
+
+def _bring_written_into_unit(item: Instance, unit: str, name: str) -> None:
+    given = item.get("unitCode", NULL)
+    value = item.get("value")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if given == NULL:
+            item["unitCode"] = unit
+        elif given != unit:
+            _convert(item, given, unit, name)
+    elif given not in (NULL, unit):
+        _line(given, unit, f"{name}.unitCode")
+        if "value" not in item:
+            raise BadInput(
+                f"A unit alone would change what {name} says",
+                hint=f"Send the value with its unit, or the unit code {unit}.",
+                where=f"{name}.unitCode",
+            )
+
+
+def _written(
+    item: Instance, before: Iterable[Instance], attribute: AttributeModel
+) -> Iterator[dict[str, Any]]:
+    """What an instance will say once it is written; nothing where it is taken away or says nothing."""
+    members = [item[member] for member in dict.fromkeys(CONTENT_MEMBER.values()) if member in item]
+    if not members or members[0] in (None, NULL):
+        return
+    dataset = item.get("datasetId")
+    present = next((content(one) for one in before if one.get("datasetId") == dataset), None)
+    value = merged_value(present, members[0])
+    if "languageMap" in item and "string" in attribute.types:
+        # A text in several languages stands for a text.
+        for text in value.values():
+            yield from (
+                {"value": one, "datasetId": ""} for one in (text if isinstance(text, list) else [text])
+            )
+    elif "objectList" in item:
+        yield {"value": [one["object"] if isinstance(one, dict) else one for one in value]}
+    else:
+        yield {"value": value} if dataset is None else {"value": value, "datasetId": dataset}
 
 
 def _convert(item: Instance, given: str, unit: str, name: str) -> None:

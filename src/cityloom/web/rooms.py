@@ -113,6 +113,8 @@ class Rooms:
     connectors: ConnectorHost
     parked: ParkedReadings
     models: DataModels
+    #: Whether the models bind what is written through the API.
+    checks_writes: bool = True
     services: ServiceHost
     indicators: Indicators
     initiatives: Initiatives

@@ -82,7 +82,10 @@ class Site:
             ],
             exception_handlers={HTTPException: self._http_error, CityError: self._city_error},
         )
-        self._app = self._behind_the_gate(_Fork(api(rooms, contexts), self.pages), limits or BodyLimits())
+        binding = rooms.models if rooms.checks_writes and not rooms.access.open_access else None
+        self._app = self._behind_the_gate(
+            _Fork(api(rooms, contexts, binding), self.pages), limits or BodyLimits()
+        )
 
     def _behind_the_gate(self, app: ASGIApp, limits: BodyLimits) -> ASGIApp:
         """What holds for every request, whatever it asks for; the first to see it stands last."""

@@ -129,7 +129,7 @@ FORGED = {
     "no origin": ({"dataOrigin": "urn:ngsi-ld:null"}, "dataOrigin"),
     "other evidence": ({"because": {"type": "JsonProperty", "json": []}}, "because"),
     "another forecast": (
-        {"temperature": {"type": "Property", "value": 99, "datasetId": "urn:ngsi-ld:Dataset:forecast:PT1H"}},
+        {"temperature": {"type": "Property", "value": 59, "datasetId": "urn:ngsi-ld:Dataset:forecast:PT1H"}},
         "temperature",
     ),
     "a forecast that nobody made": (

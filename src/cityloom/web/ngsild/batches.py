@@ -16,7 +16,7 @@ from cityloom.ngsild.parse import parse_entity, parse_entity_fragment
 from cityloom.web.errors import problem
 from cityloom.web.limits import TooLarge
 from cityloom.web.ngsild.exchange import Exchange, Reply, plain_reply, refuse_own_context
-from cityloom.web.ngsild.provision import check_times, option, trace
+from cityloom.web.ngsild.provision import check_models, check_times, option, trace
 
 #: Entities of one batch. A megabyte holds hundreds of thousands of brackets, each with its own answer.
 MAX_BATCH = 10_000
@@ -123,6 +123,7 @@ async def _documents(exchange: Exchange, parse: _Parse) -> tuple[list[Document],
     documents: list[Document] = []
     errors: list[tuple[str, CityError]] = []
     own_contexts = exchange.is_json_ld
+    replacing = parse is _whole and "update" not in exchange.parameters.listed("options")
     for place, item in enumerate(payload):
         if place % _TURN == _TURN - 1:
             await asyncio.sleep(0)
@@ -135,6 +136,7 @@ async def _documents(exchange: Exchange, parse: _Parse) -> tuple[list[Document],
                 refuse_own_context(item, where)
             document = parse(item, context, where)
             check_times(exchange, document, where)
+            check_models(exchange, document, where, merging=parse is _to_merge, alone=replacing)
             documents.append(document)
         except CityError as error:
             errors.append((_id_of(item, where), error))

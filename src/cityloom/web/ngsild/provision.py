@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import check_observed, parse_instant
 from cityloom.ngsild.contexts import iri_of
 from cityloom.ngsild.errors import BadRequestData, InvalidRequest, OperationNotSupported, ResourceNotFound
@@ -22,6 +23,7 @@ async def create_entity(exchange: Exchange) -> Reply:
     payload = await _object(exchange)
     document = parse_entity(payload, exchange.context)
     check_times(exchange, document)
+    check_models(exchange, document, alone=True)
     await exchange.services.broker.create(
         exchange.actor, document, trace=trace(exchange), tenant=exchange.tenant
     )
@@ -223,6 +225,25 @@ def check_times(exchange: Exchange, document: Document, where: str = "") -> None
                 _check_time(exchange, item, joined(where, place) if where else place)
 
 
+def check_models(
+    exchange: Exchange, document: Document, where: str = "", *, merging: bool = False, alone: bool = False
+) -> None:
+    """Bring what is written into the units of its data models. Raises BadInput for what they refuse.
+
+    `alone` is what takes the place of the entity that is there, whose types then no longer count.
+    """
+    models = exchange.services.models
+    if models is None:
+        return
+    find_one = exchange.services.broker.find
+    present = None if alone else find_one(exchange.actor, document["id"], tenant=exchange.tenant)
+    try:
+        models.fit_written(document, present, merging=merging)
+    except BadInput as error:
+        error.where = joined(where, error.where) if where else error.where
+        raise
+
+
 def _check_time(exchange: Exchange, item: Instance, where: str) -> None:
     observed = item.get("observedAt")
     if observed is not None and observed != NULL and "datasetId" not in item:
@@ -237,6 +258,8 @@ async def _fragment(exchange: Exchange, entity_id: str, purpose: Purpose) -> Doc
             "The id in the body is not the one in the path", hint="Leave the id out of the body.", where="id"
         )
     check_times(exchange, fragment)
+    replacing = exchange.operation.method == "PUT" and "type" in fragment
+    check_models(exchange, fragment, merging=purpose == "merge", alone=replacing)
     return fragment
 
 
@@ -260,6 +283,8 @@ async def _instance(exchange: Exchange, *, partial: bool) -> tuple[Instance, str
         payload = {key: value for key, value in payload.items() if key != "@context"}
     instance = parse_attribute(payload, exchange.context, partial=partial)
     _check_time(exchange, instance, "observedAt")
+    written = {"id": entity_id_of(exchange), "attrs": {name: [instance]}}
+    check_models(exchange, written)
     return instance, name
 
 

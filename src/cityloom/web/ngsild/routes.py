@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from cityloom.history.temporal import TemporalHistory
+from cityloom.sensing.models import DataModels
 from cityloom.web.ngsild.application import NgsiLd
 from cityloom.web.ngsild.batches import (
     create_entities,
@@ -336,14 +337,15 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 
-def api(rooms: Rooms, contexts: ContextsInUse | None = None) -> NgsiLd:
-    """The API of a city. `contexts` loads @contexts through an allow-list."""
+def api(rooms: Rooms, contexts: ContextsInUse | None = None, models: DataModels | None = None) -> NgsiLd:
+    """The API of a city. `contexts` loads @contexts through an allow-list; `models` bind what is written."""
     services = Services(
         broker=rooms.broker,
         temporal=TemporalHistory(rooms.history, rooms.broker),
         clock=rooms.clock,
         alias="cityloom",
         started=datetime.now(UTC),
+        models=models,
         contexts=contexts or ContextsInUse(),
     )
     return NgsiLd(OPERATIONS, services)

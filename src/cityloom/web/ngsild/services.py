@@ -8,6 +8,7 @@ from datetime import datetime
 from cityloom.context.broker import Broker
 from cityloom.history.temporal import TemporalHistory
 from cityloom.kernel.time import Clock
+from cityloom.sensing.models import DataModels
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
 
 
@@ -20,4 +21,6 @@ class Services:
     clock: Clock
     alias: str
     started: datetime
+    #: What is written is checked against them; None: anything is taken.
+    models: DataModels | None = None
     contexts: ContextsInUse = field(default_factory=ContextsInUse)
