@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from cityloom.kernel.actor import CITY, Actor
 from cityloom.kernel.change import Because
-from cityloom.operations.alerts import AlertQuery, Alerts, Occasion
+from cityloom.operations.alerts import AlertQuery, Alerts, Occasion, Origin
 from cityloom.operations.model import Status as AlertStatus
 from cityloom.people.delivery import Alarm, Delivery, Recipient, Status, group_of
 from cityloom.people.ledger import Ledger
@@ -48,7 +50,8 @@ class Chasing:
             description=_text(list(people.values())),
             about=tuple(sorted(people)),
             valid_to=alarm.valid_to,
-            origin="measured",
+            # A receipt is missing of a warning: it is as real as that is.
+            origin=next((one for one in get_args(Origin) if one == alarm.origin), "measured"),
             because=tuple(
                 Because(about=item.id, attribute="confirmedAt", note="no receipt") for item in missing
             ),

@@ -75,6 +75,8 @@ class Alarm(msgspec.Struct, frozen=True):
 
     id: str
     raised_by: str
+    #: Where it comes from: measured, replayed, simulated, estimated, entered.
+    origin: str
     about: tuple[str, ...]
     severity: str
     description: Mapping[str, str]
@@ -121,6 +123,7 @@ def alarm_of(document: Document) -> Alarm:
     return Alarm(
         id=document["id"],
         raised_by=word(document, "raisedBy"),
+        origin=word(document, "dataOrigin"),
         about=ids(document, "alertSource"),
         severity=word(document, "severity"),
         description=texts(document, "description"),

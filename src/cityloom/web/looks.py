@@ -46,6 +46,9 @@ STATE_WORDS: dict[str, str] = {
     )
 }
 
+#: Beside a state that is told against undisturbed traffic: how it is against the normal week.
+SHARE_OF_USUAL = n("%(share)s of the usual speed at this hour")
+
 #: A description that stands for a name is cut here.
 _LONGEST_NAME = 120
 _RULES = Path(__file__).parent / "looks.toml"
@@ -68,6 +71,8 @@ class Look(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by: Literal["", "word", "share", "bounds"] = ""
     attribute: str = ""
     of: str = ""
+    #: A share of the usual in percent, told beside the state that a word tells.
+    usual: str = ""
     levels: dict[str, Level] = {}
     least: dict[Level, float] = {}
     bounds: dict[str, tuple[float, float, float]] = {}
@@ -171,13 +176,22 @@ def rate(document: Document, look: Look, wording: Wording, *, stale: bool = Fals
         word = value_of(document, look.attribute)
         if isinstance(word, list):
             word = word[0] if word else None
-        level = look.levels.get(str(word), "none")
-        return level, wording.choice(word) if word is not None else wording.language.gettext(
-            LEVEL_WORDS["none"]
-        )
+        if word is None:
+            return look.levels.get(str(word), "none"), wording.language.gettext(LEVEL_WORDS["none"])
+        said = [wording.choice(word), _against_usual(document, look, wording)]
+        return look.levels.get(str(word), "none"), " · ".join(filter(None, said))
     level = _measured(document, look)
     words = look.states.get(level, "")
     return level, wording.language.gettext(words or LEVEL_WORDS[level])
+
+
+def _against_usual(document: Document, look: Look, wording: Wording) -> str:
+    """The share of what is usual now, where it was worked out together with the state; else ""."""
+    state, share = instance_of(document, look.attribute), instance_of(document, look.usual)
+    number = _number(content(share)) if share else None
+    if not state or not share or number is None or share.get("observedAt") != state.get("observedAt"):
+        return ""
+    return wording.language.gettext(SHARE_OF_USUAL) % {"share": wording.percent(number / 100)}
 
 
 def state_words(type_name: str, level: str, wording: Wording) -> str:

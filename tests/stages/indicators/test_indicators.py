@@ -174,9 +174,10 @@ async def test_compute_multiplies_shares_into_percent(city, room):
 
 
 async def test_compute_leaves_a_count_as_it_is(city, room):
-    await city.thing("Streetlight", "1", status="ok")
+    await city.thing("Streetlight", "1", origin="simulated", status="ok")
     await room.compute()
     (percent, number) = room.find("u4ssc", "EC:ICT:PS:1A")
+    assert room.summary(ANONYMOUS, number).origin == "simulated"
     assert room.summary(ANONYMOUS, number).value == 2  # street lights, and indicators themselves
     assert room.summary(ANONYMOUS, number).multiplier == 1
     assert room.summary(ANONYMOUS, percent).multiplier == 100

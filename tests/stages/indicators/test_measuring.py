@@ -251,7 +251,7 @@ async def test_open_types_counts_what_everybody_may_read(city, look):
     await city.thing("Air", "1")
     await city.thing("Camera", "1", information_class=InformationClass.SECURITY)
     found = look(verbs.OpenTypes(code="X"))
-    assert (found.value, found.rows) == (2, 3)
+    assert (found.value, found.rows, found.origin) == (2, 3, "measured")
 
 
 async def test_total_over_figure_waits_for_the_figure(city, look):

@@ -285,6 +285,17 @@ async def test_escalate_names_those_who_did_not_confirm_and_tells_the_others(
     assert await deliveries.escalate(clock.at) == []
 
 
+@pytest.mark.parametrize(
+    ("said", "told"), [({"dataOrigin": prop("simulated")}, "simulated"), ({}, "measured")]
+)
+async def test_a_missing_receipt_is_as_real_as_its_warning(broker, clock, alerts, deliveries, said, told):
+    await raise_frost(broker, **said)
+    clock.at += timedelta(minutes=45)
+    await deliveries.escalate(clock.at)
+    (chase,) = [alert for alert in alerts.list(STAFF).alerts if alert.category == "warning"]
+    assert value_of(broker.retrieve(CITY, chase.id), "dataOrigin") == told
+
+
 async def test_one_alert_chases_a_whole_night_and_ends_with_the_last_receipt(
     broker, clock, alerts, deliveries
 ):

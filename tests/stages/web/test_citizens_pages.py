@@ -294,6 +294,11 @@ async def test_open_data_are_what_everybody_may_take_along(city, visitor, reader
         assert (await reader.get("/open-data/Camera.json")).status_code == 404
     rows = list(csv.DictReader(io.StringIO((await visitor.get("/open-data/WeatherObserved.csv")).text)))
     assert len(rows) >= 12
+    page = await visitor.text("/open-data")
+    assert f"CSV: about {len(rows)} rows" in page
+    city.clock.pass_by(hours=30)
+    day = await visitor.get("/open-data/WeatherObserved.csv?range=24h")
+    assert "/open-data/WeatherObserved.csv?range=24h" in page and len(day.text.splitlines()) == 1
     now = (await visitor.data("/open-data/WeatherObserved.json"))[0]
     assert now["id"] == STATION
     assert (await visitor.get("/open-data/WeatherObserved.exe")).status_code == 404
@@ -305,9 +310,13 @@ async def test_follow_leads_back_and_forward_as_far_as_one_may_see(city, visitor
     alert = {"severity": prop("high"), "description": text(en="Windy"), "alertSource": rel(STATION)}
     await city.write(entity("Alert", "urn:ngsi-ld:Alert:1", alert))
     page = await visitor.text(f"/follow/{STATION}")
-    assert "not there for you" in page and "Sensor 9" not in page
+    assert "for staff only; sign in to see it" in page and "Sensor 9" not in page
     assert "Windy" in page and "12 readings" in page and "every 5 minutes" in page
     assert "Sensor 9" in await (await reader_of("operator")).text(f"/follow/{STATION}")
+    await city.write(entity("Camera", "urn:ngsi-ld:Camera:1", {}), secrecy=InformationClass.SECURITY)
+    await city.write(entity("Alert", "urn:ngsi-ld:Alert:2", {"alertSource": rel("urn:ngsi-ld:Camera:1")}))
+    page = await visitor.text("/follow/urn:ngsi-ld:Alert:2")
+    assert "not there for you" in page and "for staff only" not in page
 
 
 # Indicators

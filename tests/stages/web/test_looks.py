@@ -99,6 +99,20 @@ def test_a_word_rates_and_is_told():
     assert (item_of(section, WORDS).level, item_of(section, WORDS).state) == ("none", "Rerouted")
 
 
+def test_the_state_of_a_road_is_told_against_its_normal_week_too():
+    at = NOW - timedelta(minutes=5)
+    section = entity(
+        "TrafficFlowObserved",
+        "urn:ngsi-ld:T:1",
+        {"trafficState": prop("congested", at=at), "shareOfUsualSpeed": prop(60.2, at=at, unit="P1")},
+    )
+    assert item_of(section, WORDS).state == "congested · 60\u00a0% of the usual speed at this hour"
+    danish = Wording(language("da"), ZoneInfo("UTC"), Noon())
+    assert item_of(section, danish).state.endswith("60\u00a0% af den sædvanlige fart på denne tid")
+    section["attrs"]["trafficState"] = [prop("noVehicles", at=NOW)]
+    assert item_of(section, WORDS).state == "no vehicles", "a share of earlier says nothing of now"
+
+
 def test_an_alert_that_is_cleared_is_rated_no_more():
     attributes = {"severity": prop("critical"), "status": prop("open")}
     alert = entity("Alert", "urn:ngsi-ld:Alert:1", attributes)

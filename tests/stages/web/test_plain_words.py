@@ -3,17 +3,22 @@ that is not."""
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+import cityloom
 from cityloom.access.roles import ROLES
 from cityloom.kernel.actor import CITY
 from cityloom.ngsild.model import entity, json_value, prop, rel, text, value_of
+from cityloom.web.acts import ACTS
 from cityloom.web.labels import ROLES as ROLE_WORDS
 from cityloom.web.languages import language
 from cityloom.web.reasons import note_words, provenance_rows
 from cityloom.web.wording import Wording
+
+SOURCES = Path(cityloom.__file__).parent
 
 STATION = "urn:ngsi-ld:WeatherObserved:merino"
 ALERT = "urn:ngsi-ld:Alert:frost"
@@ -87,6 +92,21 @@ async def test_system_page_tells_sizes_and_times_in_units(city, reader_of):
     page = await (await reader_of("administrator")).text("/system")
     assert "528\u202fMB" in page and "2 hours" in page and "/srv/town" in page
     assert "528,445,440" not in page and "memory" not in page.replace("Memory in use", "")
+
+
+def test_every_act_in_the_audit_log_has_words():
+    acts = set()
+    for path in SOURCES.rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        told = re.search(r'audit\.record\(actor, f"(\w+)\.\{did\}"', source)
+        if told:
+            named = re.findall(r'self\._(?:handle|record|write)\(.{0,90}?"([a-z]+)"', source, re.S)
+            acts |= {f"{told[1]}.{did}" for did in named}
+        acts |= set(re.findall(r'(?:record|_keep)\(\s*[\w.]+, "([a-z]+\.[a-z-]+)"', source))
+    assert {"alert.raise", "alert.clear", "device.admit", "indicator.verify", "clock.set"} <= acts
+    assert not acts - ACTS.keys()
+    danish = language("da")
+    assert all(danish.gettext(words) != words for words in ACTS.values())
 
 
 async def test_follow_names_a_service_and_links_it_for_staff(city, visitor, reader_of):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from starlette.responses import Response
 
 from cityloom import __version__
+from cityloom.web.acts import ACTS
 from cityloom.web.languages import noted as n
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
@@ -56,7 +57,7 @@ async def show(visit: Visit) -> Response:
         "types": visit.rooms.broker.types(visit.actor),
         "audit": audit,
     }
-    return visit.render("system.html", data, rows=_rows(visit, figures), names=STAGES)
+    return visit.render("system.html", data, rows=_rows(visit, figures), names=STAGES, acts=ACTS)
 
 
 def _rows(visit: Visit, figures: Mapping[str, str | int | float]) -> list[tuple[str, str]]:

@@ -1,0 +1,46 @@
+"""What the audit log calls an act, in words."""
+
+from __future__ import annotations
+
+from cityloom.web.languages import noted as n
+
+ACTS: dict[str, str] = {
+    "account.create": n("opened an account"),
+    "account.disable": n("closed an account"),
+    "account.enable": n("opened a closed account again"),
+    "account.erase": n("erased an account"),
+    "account.roles": n("changed the roles of an account"),
+    "alert.acknowledge": n("took an alert on"),
+    "alert.assign": n("gave an alert to somebody"),
+    "alert.clear": n("said that an alert is over"),
+    "alert.comment": n("remarked on an alert"),
+    "alert.raise": n("raised an alert"),
+    "alert.reopen": n("opened an alert again"),
+    "alert.undo": n("took a decision on an alert back"),
+    "audit.export": n("took the audit log along"),
+    "clock.set": n("turned the city's clock"),
+    "connector.restart": n("restarted a connector"),
+    "connector.start": n("started a connector"),
+    "connector.stop": n("stopped a connector"),
+    "device.admit": n("admitted a device"),
+    "device.change": n("changed a device"),
+    "device.renew-token": n("gave a device a new token"),
+    "device.revoke": n("shut a device out"),
+    "indicator.enter": n("entered a value of an indicator"),
+    "indicator.verify": n("verified a value of an indicator"),
+    "indicator.withdraw": n("took a value of an indicator back"),
+    "notice.publish": n("published a notice"),
+    "notice.withdraw": n("withdrew a notice"),
+    "parked.discard": n("threw parked readings away"),
+    "parked.retry": n("tried parked readings again"),
+    "password.change": n("changed their password"),
+    "password.reset": n("gave an account a new password"),
+    "report.contact": n("read how to reach the author of a report"),
+    "service.resume": n("let a city service go on"),
+    "service.run": n("let a city service decide now"),
+    "session.end": n("signed out"),
+    "session.open": n("signed in"),
+    "session.refuse": n("was refused at signing in"),
+    "token.create": n("made an access token"),
+    "token.revoke": n("withdrew an access token"),
+}
