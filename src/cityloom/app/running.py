@@ -27,7 +27,13 @@ from cityloom.app.configuration import Configuration, Mqtt
 from cityloom.app.folder import CityFolder, write_private_json
 from cityloom.app.health import ProcessHealth
 from cityloom.app.house import House
-from cityloom.app.machine import HomeLock, give_memory_back, listening_socket, spare_collector
+from cityloom.app.machine import (
+    HomeLock,
+    give_memory_back,
+    keep_memory_small,
+    listening_socket,
+    spare_collector,
+)
 from cityloom.kernel.time import Clock, WallClock
 from cityloom.sensing.host import ConnectorPlugin
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
@@ -116,6 +122,7 @@ class _Run:
         self.site: Site = build(
             rooms_of(self.house, self.health, demo, self.mqtt), contexts=ContextsInUse(load=load)
         )
+        self.keeping: asyncio.Task[None] | None = None
         self.server = Server(self.site, before_stop=self.site.close, proxies=configuration.proxies)
 
     async def whole(self) -> int:
@@ -134,6 +141,8 @@ class _Run:
             self.server.stop()
             with contextlib.suppress(asyncio.CancelledError):
                 await answering
+            if self.keeping is not None:
+                self.keeping.cancel()
             await self.house.stop()
             if self.demo:
                 self.demo.remember()
@@ -150,6 +159,7 @@ class _Run:
             await self.demo.prepare(self.house)
         await self.house.live()
         spare_collector()
+        self.keeping = asyncio.create_task(keep_memory_small(), name="memory")
         password = None
         if not self.serving.open_access:
             # Late, so that it is told when it is made: a start that is cut short must not swallow it.

@@ -1,12 +1,20 @@
 """A busy port and a folder in use: told plainly, or gone round. Memory that is freed goes back."""
 
+import asyncio
 import gc
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from cityloom.app.machine import GARBAGE_AFTER, HomeLock, listening_socket, spare_collector
+from cityloom.app.machine import (
+    GARBAGE_AFTER,
+    HomeLock,
+    keep_memory_small,
+    listening_socket,
+    spare_collector,
+)
 from cityloom.kernel.errors import BadConfig
 
 
@@ -70,6 +78,25 @@ def test_give_memory_back_leaves_little_of_what_was_freed():
     }
     assert left["with"] < 70
     assert left["without"] > left["with"] + 50
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="malloc_trim is glibc's")
+async def test_keep_memory_small_gives_back_what_is_free_between_what_is_used():
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    pieces = [b"x" * (100_000 + n) for n in range(1000)]
+    full = resident()
+    kept = pieces[::100]
+    del pieces
+    keeping = asyncio.create_task(keep_memory_small(every=0.01))
+    try:
+        async with asyncio.timeout(30):
+            while resident() > full - 50_000_000:
+                await asyncio.sleep(0.01)
+    finally:
+        keeping.cancel()
+    assert len(kept) == 10
 
 
 def test_spare_collector_leaves_out_what_stays_and_goes_on_looking_for_garbage():
