@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, Response
 from cityloom.kernel.actor import ANONYMOUS
 from cityloom.kernel.errors import NotFound
 from cityloom.ngsild.model import Document, value_of
+from cityloom.ngsild.representation import represent
 from cityloom.web.looks import looks
 from cityloom.web.pages.entity_history import span_of
 from cityloom.web.pages.routing import Pages
@@ -67,12 +68,13 @@ def _source(visit: Visit, document: Document | None) -> str:
 
 
 async def download(visit: Visit) -> Response:
-    """The things of a type as JSON (as they are now), or their history as CSV or Parquet."""
+    """The things of a type now, in NGSI-LD's simplified JSON, or their history as CSV or Parquet."""
     name, form = visit.part("type"), visit.part("format")
     if name not in visit.rooms.broker.types(ANONYMOUS) or form not in ("json", *FORMATS):
         raise NotFound("There is no such open data", hint="See the list of open data.")
     if form == "json":
-        return visit.json(visit.rooms.broker.of_type(ANONYMOUS, name))
+        things = visit.rooms.broker.of_type(ANONYMOUS, name)
+        return visit.json([represent(one, format="simplified") for one in things])
     span = span_of(visit, everything=True)
     since = span.since or visit.rooms.clock.now() - USUAL
     path = await asyncio.to_thread(
