@@ -353,6 +353,9 @@ async def test_an_indicator_is_entered_with_evidence_verified_by_another_and_tak
     assert "The value is entered." in page and "85\u202f%" in page and "count.csv" in page
     page = await visitor.text(path)
     assert "85\u202f%" in page and "count.csv" not in page and "not verified" in page
+    assert "(85\u00a0% of the way there)" in page
+    for list_of_scores in ("/indicators", "/indicators/u4ssc"):
+        assert "75\u00a0% · 1 of 112 data points" in await visitor.text(list_of_scores)
     link = re.search(r'href="([^"]+/evidence/[^"]+)"', await planner.text(path))[1]
     assert (await visitor.get(link)).status_code == 404
     evidence = await auditor.get(link)
