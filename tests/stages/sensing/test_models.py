@@ -181,3 +181,21 @@ def test_read_models_names_the_file_that_is_not_json(tmp_path: Path):
 
 def test_units_of_this_test_are_in_the_table():
     assert {"CEL", "FAH", "KEL", "MTS", "KMH", "HM", "2N", "C62"} <= set(UNITS)
+
+
+def test_a_merged_part_of_a_value_is_checked_with_the_rest_of_it():
+    hours = {"type": "object", "required": ["opens", "closes"], "properties": {"opens": {"type": "integer"}}}
+    shop = {"$id": "urn:x", "properties": {"type": {"const": "Shop"}, "hours": hours}}
+    models = DataModels([shop])
+    stored = entity("Shop", "urn:ngsi-ld:Shop:1", {"hours": prop({"opens": 8, "closes": 17})})
+
+    def part(**said):
+        return {"id": stored["id"], "attrs": {"hours": [prop(said)]}}
+
+    models.fit_written(part(opens=9), stored, merging=True)
+    with pytest.raises(BadInput, match="early"):
+        models.fit_written(part(opens="early"), stored, merging=True)
+    with pytest.raises(BadInput, match="closes"):
+        models.fit_written(part(closes="urn:ngsi-ld:null"), stored, merging=True)
+    with pytest.raises(BadInput, match="closes"):
+        models.fit_written(part(opens=9), stored)
