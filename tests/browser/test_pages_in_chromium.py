@@ -172,6 +172,27 @@ def test_a_change_is_seen_on_the_map_and_in_its_list(visit, served):
     expect(box).not_to_have_attribute("data-redraws", before)
 
 
+def test_what_becomes_urgent_moves_up_the_list_and_what_has_focus_stays(visit, served):
+    one, other, third = (f"urn:ngsi-ld:Streetlight:theta-{number}" for number in (1, 2, 3))
+    for number, lamp in enumerate((one, other, third), 1):
+        look = {"name": prop(f"Theta {number}"), "status": prop("ok"), "location": point(8.951, 56.051)}
+        served.do(served.city.write(entity("Streetlight", lamp, look)))
+    page = visit("/map?q=theta")
+    page.wait_for_selector(".map-box.ready")
+    rows = "[...document.querySelectorAll('tr[data-map-row]')].map(row => row.dataset.item)"
+    assert page.evaluate(rows) == [one, other, third]
+    last = page.locator("tr[data-map-row]").nth(2)
+    page.locator(f'tr[data-item="{one}"] a').focus()
+    served.do(served.city.write(entity("Streetlight", third, {"status": prop("defectiveLamp")})))
+    expect(last).to_have_attribute("data-item", other)
+    assert page.evaluate(rows) == [one, third, other]
+    assert page.evaluate("document.activeElement.closest('tr').dataset.item") == one
+    page.evaluate("document.activeElement.blur()")
+    served.do(served.city.write(entity("Streetlight", other, {"status": prop("defectiveLamp")})))
+    expect(last).to_have_attribute("data-item", one)
+    assert page.evaluate(rows) == [third, other, one]
+
+
 # The keyboard
 
 

@@ -35,6 +35,30 @@ function showItem(item: Item): void {
   }
 }
 
+/** From what needs attention to what does not, as the server sorts. */
+const WORST_FIRST = ["bad", "poor", "fair", "good", "info", "none"];
+
+/** Sorts the list beside the map again. The row with the focus or the pointer stays: nobody loses their place. */
+function sortRows(): void {
+  const rows = [...document.querySelectorAll<HTMLElement>("tr[data-map-row]")];
+  const list = rows[0]?.parentElement;
+  if (!list) return;
+  const held = rows.find((row) => row.matches(":focus-within")) ?? rows.find((row) => row.matches(":hover"));
+  const wanted = rows.filter((row) => row !== held).sort((one, other) => urgency(one) - urgency(other));
+  if (held) wanted.splice(rows.indexOf(held), 0, held);
+  if (wanted.every((row, place) => row === rows[place])) return;
+  let isBefore = held !== undefined;
+  for (const row of wanted) {
+    if (row === held) isBefore = false;
+    else list.insertBefore(row, isBefore ? (held ?? null) : null);
+  }
+}
+
+function urgency(row: HTMLElement): number {
+  const sign = row.querySelector("[data-part=sign]");
+  return WORST_FIRST.findIndex((level) => sign?.classList.contains(level));
+}
+
 function setText(element: Element | null, text: string): void {
   if (!element || element.textContent === text) return;
   element.textContent = text;
@@ -54,6 +78,7 @@ function followCity(): void {
     follow(address, {
       changed(changes) {
         changes.items.forEach(showItem);
+        sortRows();
         announce(changes);
       },
       clock: clock.set,
