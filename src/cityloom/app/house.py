@@ -88,7 +88,7 @@ class House:
         self._table = SqliteStateTable(folder.state)
         self._records = Records(folder.records)
         # One thread: a question is worked on by the thread that asks it, and writing waits behind no other.
-        self.store = DuckHistory(folder.history, folder.exports, memory_limit="96MB", threads=1)
+        self.store = DuckHistory(folder.history, folder.exports, memory_limit="64MB", threads=1)
 
         self.audit = AuditLog(SqliteAuditStore(self._records))
         self.accounts = Accounts(SqliteAccountStore(self._records), self.audit)

@@ -17,7 +17,7 @@ from cityloom.kernel.errors import BadConfig
 #: Parameters of mallopt(3), and what they are set to.
 _MALLOC = {"M_TRIM_THRESHOLD": (-1, 131_072), "M_MMAP_THRESHOLD": (-3, 262_144), "M_ARENA_MAX": (-8, 2)}
 #: Seconds until what lies free between what is used is given back again.
-TRIM_EVERY = 60.0
+TRIM_EVERY = 20.0
 #: How many ports after the usual one are tried before the system chooses.
 NEIGHBOURS = 20
 #: New objects, less those that died, before Python looks for garbage.
