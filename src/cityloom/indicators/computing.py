@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 
 import msgspec
+import orjson
 
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing
@@ -171,22 +172,28 @@ class Computing:
     def _view(self, measure: AnyMeasure, point: DataPoint, until: datetime, documents: _Documents) -> View:
         actor = Actor(id="indicators", name="Indicators", clearance=_SEES[measure.sees])
         open_types = self._broker.types(ANONYMOUS)
-        # What counts the types looks at all that is in them.
-        names = tuple(open_types) if isinstance(measure, OpenTypes) else measure.types()
+        names = measure.types()
         for name in names:
             if (measure.sees, name) not in documents:
                 documents[measure.sees, name] = self._broker.of_type(actor, name)
+        looked_at = {name: documents[measure.sees, name] for name in names}
+        if isinstance(measure, OpenTypes):
+            looked_at = {name: self._one_of(name) for name in open_types}
         return View(
             actor=actor,
             since=self.beginning(measure, until),
             until=until,
             zone=self._zone,
             history=self._history,
-            documents={name: documents[measure.sees, name] for name in names},
+            documents=looked_at,
             open_types=open_types,
             figures=self._figures,
             unit_code=point.unit_code,
         )
+
+    def _one_of(self, type_name: str) -> list[Document]:
+        """The first Entity of a type: tells where they come from without reading them all."""
+        return [orjson.loads(raw) for _, raw in self._broker.raw_of_type(ANONYMOUS, type_name)[:1]]
 
 
 def due_at(now: datetime, step: Step, zone: tzinfo) -> tuple[datetime, bool]:
