@@ -1,6 +1,6 @@
 """Durable readings a second over MQTT by QoS 1, the load on the same machine. Prints a table.
 
-    python benchmarks/ingest_mqtt.py [--connections 50] [--in-flight 20] [--devices 20] [--seconds 10]
+    python benchmarks/ingest_mqtt.py [--connections 50] [--in-flight 60] [--devices 20] [--seconds 10]
     python benchmarks/ingest_mqtt.py --rate 2000
 
 A city is started for the measurement, empty and open, in a temporary folder, with everything that a city runs
@@ -216,7 +216,7 @@ def resident_mb(process: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--connections", type=int, default=50)
-    parser.add_argument("--in-flight", type=int, default=20, help="unacknowledged messages a connection")
+    parser.add_argument("--in-flight", type=int, default=60, help="unacknowledged messages a connection")
     parser.add_argument("--devices", type=int, default=20, help="devices behind a connection")
     parser.add_argument(
         "--rate", type=float, default=0, help="readings a second in all (default: as many as go)"
