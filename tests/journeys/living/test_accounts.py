@@ -47,5 +47,5 @@ def test_closed_account_is_out_at_once(town):
     assert "Sign out" not in peter.open("/").text
     assert "not right" in town.sign_in(town.stranger(), "peter", "seven quiet lanterns").text
     told = town.administrator.open("/system").text
-    for act in ("account.create", "password.change", "account.disable"):
+    for act in ("opened an account", "changed their password", "closed an account"):
         assert act in told

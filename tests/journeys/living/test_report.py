@@ -55,7 +55,7 @@ def test_report_is_answered_and_its_author_reads_the_answer(town):
     assert "Everybody can read the report now." in published.text
     everybody = town.stranger().open("/reports").follow(WORDS)
     assert "A fitter comes on Thursday." in everybody.text and "example.org" not in everybody.text
-    assert "report.contact" in town.administrator.open("/system").text
+    assert "read how to reach the author" in town.administrator.open("/system").text
 
 
 def test_wrong_code_tells_nothing(town):

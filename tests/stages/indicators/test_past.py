@@ -82,6 +82,7 @@ async def test_an_initiative_shows_before_and_after_from_the_first_day(city, roo
     await counter(city)
     await initiative(city)
     await room.compute()
+    await remembered(city)
     assert await room.fill_past() == DAYS - 1  # today's is there already
     expected = {TODAY - timedelta(days=back): 50 if back >= 6 else 100 for back in range(1, DAYS)}
     found = await values(city)
