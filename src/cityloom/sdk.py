@@ -15,7 +15,7 @@ from cityloom.ngsild.model import Document, Instance, entity, geo, json_value, p
 from cityloom.sensing.contract import Connector, Inlet, Settings
 
 # Demo cities.
-from cityloom.sensing.demo_city import CitySource, ColumnBatch, DemoCity, Progress
+from cityloom.sensing.demo_city import SIMULATED_ACCOUNT, CitySource, ColumnBatch, DemoCity, Progress
 from cityloom.sensing.fields import FieldMap, parse_json, read_field_map, readings_of
 from cityloom.sensing.mapping import TopicMappings, WebhookMappings
 from cityloom.sensing.model import Device, Measure, Message, Profile
@@ -35,6 +35,7 @@ from cityloom.services.facts import (
 from cityloom.services.world import Matrix, Reading, World
 
 __all__ = [
+    "SIMULATED_ACCOUNT",
     "AlertCleared",
     "AlertRaised",
     "BadConfig",

@@ -14,12 +14,10 @@ from cityloom.kernel.errors import CityError
 from cityloom.kernel.time import Clock
 from cityloom.people.deliveries import Deliveries
 from cityloom.people.delivery import AWAITED, DELIVERY, Delivery
-from cityloom.sensing.demo_city import ConfirmsAfter
+from cityloom.sensing.demo_city import SIMULATED_ACCOUNT, ConfirmsAfter
 
 _log = logging.getLogger(__name__)
 
-#: Accounts that begin so are nobody's: whoever confirmed is seen to be simulated.
-SIMULATED = "simulated:"
 _STAGE = "demo-people"
 #: Seconds of the machine's time between two looks at the city's clock.
 _LOOK_EVERY = 0.25
@@ -72,7 +70,11 @@ class DemoPeople:
     def _note(self, delivery: Delivery) -> None:
         self._coming.pop(delivery.id, None)
         account = self._deliveries.ledger.recipient(delivery.recipient).account
-        if delivery.status not in AWAITED or delivery.sent_at is None or not account.startswith(SIMULATED):
+        if (
+            delivery.status not in AWAITED
+            or delivery.sent_at is None
+            or not account.startswith(SIMULATED_ACCOUNT)
+        ):
             return
         after = self._confirms_after(delivery.recipient, delivery.sent_at)
         if after is not None:

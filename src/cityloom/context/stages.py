@@ -133,9 +133,10 @@ class Stage:
     def _check_told_again(self, feed: Feed, cursor: int) -> None:
         """Who begins anew takes what there is; who goes on must miss nothing."""
         told = feed.read(cursor, 1)
-        if cursor and told and told[0].sequence > cursor + 1:
+        begins = told[0].sequence if told else feed.last_sequence() + 1
+        if cursor and begins > cursor + 1:
             raise BadConfig(
-                f"What {self.name!r} keeps ends at change {cursor}; the feed begins at {told[0].sequence}",
+                f"What {self.name!r} keeps ends at change {cursor}; the feed begins at {begins}",
                 hint="Restore all files of this city from one and the same backup.",
                 where="feed.db",
             )
@@ -191,6 +192,7 @@ class Stage:
         if oldest > cursor:
             self._skipped += oldest - cursor
             self.cursor = oldest
+            self._progress.set()
         return batch
 
     async def _handled(self, batch: list[Change]) -> bool:

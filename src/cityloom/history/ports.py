@@ -112,6 +112,9 @@ EXPORT_COLUMNS = (
     "unit_code",
     "recorded_at",
 )
+#: A text that begins with one of these gets an apostrophe before it in CSV: a spreadsheet would take it for a
+#: formula and run what a stranger wrote. Other formats, and the API, give it as it is.
+FORMULA_BEGINS = "=+-@\t\r"
 
 
 class CurrentClasses(Protocol):
@@ -120,8 +123,3 @@ class CurrentClasses(Protocol):
     def class_of(self, actor: Actor, entity_id: str, *, tenant: str = ...) -> InformationClass:
         """The class of an Entity that is there now. Raises NotFound."""
         ...
-
-
-#: A text that begins with one of these gets an apostrophe before it in CSV: a spreadsheet would take it for a
-#: formula and run what a stranger wrote. Other formats, and the API, give it as it is.
-FORMULA_BEGINS = "=+-@\t\r"

@@ -107,7 +107,7 @@ class Computing:
 
     async def found_at(self, framework: Framework, measure: AnyMeasure, until: datetime) -> Measured | None:
         """What a measure finds in an earlier period; None when it fails or finds too little."""
-        _, point = _point_of(framework, measure)
+        _, point = point_of(framework, measure)
         view = self._view(measure, point, until, {})
         try:
             found = await asyncio.to_thread(work_out, measure, view)
@@ -118,7 +118,7 @@ class Computing:
 
     async def write_past(self, framework: Framework, measure: AnyMeasure, found: Sequence[Measured]) -> None:
         """Write what was found of earlier periods, the oldest first, and then how things are now again."""
-        indicator, point = _point_of(framework, measure)
+        indicator, point = point_of(framework, measure)
         async with self._turn:
             for one in found:
                 await self._say(framework, indicator, point, measure, one)
@@ -137,7 +137,7 @@ class Computing:
     async def _compute(
         self, framework: Framework, measure: AnyMeasure, until: datetime, documents: _Documents
     ) -> None:
-        indicator, point = _point_of(framework, measure)
+        indicator, point = point_of(framework, measure)
         view = self._view(measure, point, until, documents)
         try:
             found = await asyncio.to_thread(work_out, measure, view)
@@ -220,7 +220,8 @@ def _before(until: datetime, period: Step, zone: tzinfo) -> datetime:
     return shifted(until.astimezone(zone), period, -1).astimezone(until.tzinfo)
 
 
-def _point_of(framework: Framework, measure: AnyMeasure) -> tuple[Indicator, DataPoint]:
+def point_of(framework: Framework, measure: AnyMeasure) -> tuple[Indicator, DataPoint]:
+    """What a measure works out."""
     wanted = (measure.code, measure.point)
     return next(pair for pair in framework.points() if (pair[1].code, pair[1].key) == wanted)
 

@@ -16,7 +16,7 @@ from cityloom.history.links import TYPE_TARGET
 from cityloom.history.periods import Step, shifted
 from cityloom.history.queries import History
 from cityloom.indicators import measures as verbs
-from cityloom.indicators.computing import Computing, due_at
+from cityloom.indicators.computing import Computing, due_at, point_of
 from cityloom.indicators.framework import Framework
 from cityloom.indicators.model import VALUE, DataPoint, Measured
 from cityloom.kernel.actor import CITY
@@ -61,12 +61,10 @@ class Past:
         self._computing = computing
         self._zone = zone
         self._measures = [
-            (framework, measure, point)
+            (framework, measure, point_of(framework, measure)[1])
             for framework in frameworks
             for measure in framework.measures
             if isinstance(measure, _FromReadings)
-            for _, point in framework.points()
-            if (point.code, point.key) == (measure.code, measure.point)
         ]
         #: From when on each indicator has been looked at.
         self._looked_from: dict[str, datetime] = {}

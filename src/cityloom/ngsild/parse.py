@@ -192,9 +192,7 @@ class _Reader:
 
     def members(self, out: Instance, raw: dict[str, Any], depth: int) -> Instance:
         """Read an instance's members into `out`, which holds its type already where that is known."""
-        self.count += 1
-        if self.count > MAX_ATTRIBUTES:
-            raise _too_many()
+        self.counted()
         kind = out.get("type")
         content = CONTENT_MEMBER[kind] if kind else None
         gone = False
@@ -286,7 +284,9 @@ class _Reader:
     def counted(self) -> None:
         self.count += 1
         if self.count > MAX_ATTRIBUTES:
-            raise _too_many()
+            raise _bad(
+                f"The entity has more than {MAX_ATTRIBUTES} attributes", "Split it into several entities."
+            )
 
     def deletion(self, dataset: str | None) -> Instance:
         if not self.mode.nulls:
@@ -302,10 +302,6 @@ def _few(items: list[Any], most: int) -> list[Any]:
     if len(items) > most:
         raise _bad(f"There are more than {most} of these", "Split the entity into several.")
     return items
-
-
-def _too_many() -> BadRequestData:
-    return _bad(f"The entity has more than {MAX_ATTRIBUTES} attributes", "Split it into several entities.")
 
 
 def _checked(name: str, instances: list[Instance]) -> list[Instance]:

@@ -58,6 +58,8 @@ class Progress(Protocol):
         ...
 
 
+#: Accounts of simulated people begin so: whoever confirmed is seen to be nobody.
+SIMULATED_ACCOUNT = "simulated:"
 #: After how long a recipient (its id) confirms a warning sent at an instant; None: never.
 ConfirmsAfter = Callable[[str, datetime], timedelta | None]
 
@@ -78,7 +80,7 @@ class DemoCity(msgspec.Struct, frozen=True):
     settings: str
     #: What every page says about the data, by language.
     badge: dict[str, str]
-    #: When its simulated people confirm warnings: those whose account begins with "simulated:".
+    #: When its simulated people confirm warnings: those whose account is a SIMULATED_ACCOUNT.
     confirms_after: ConfirmsAfter | None = None
 
 

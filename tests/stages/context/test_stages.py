@@ -269,8 +269,19 @@ def test_recent_keeps_no_more_than_its_bytes():
     assert [one.sequence for one in kept] == list(range(recent.before + 1, 100))
 
 
-@pytest.mark.parametrize(("kept", "refused"), [(1, True), (5, True), (6, False), (0, False)])
-async def test_a_stage_whose_store_is_older_than_what_is_left_of_the_feed_is_refused(kept, refused):
+@pytest.mark.parametrize(
+    ("trimmed", "kept", "refused"),
+    [
+        (6, 1, True),
+        (6, 5, True),
+        (6, 6, False),
+        (6, 0, False),
+        (10, 5, True),
+        (10, 10, False),
+        (10, 0, False),
+    ],
+)
+async def test_a_stage_whose_store_is_older_than_what_is_left_of_the_feed_is_refused(trimmed, kept, refused):
     feed, table, listener = MemoryFeed(), MemoryStateTable(), Listener()
     broker = Broker(feed, table, WallClock())
     await broker.start()
@@ -278,12 +289,14 @@ async def test_a_stage_whose_store_is_older_than_what_is_left_of_the_feed_is_ref
     await write(broker, 10)
     await broker.caught_up()
     await broker.stop()
-    feed.trim(6)
+    feed.trim(trimmed)
     again = Broker(feed, table, WallClock())
     await again.start()
     try:
         if refused:
-            with pytest.raises(BadConfig, match=f"ends at change {kept}; the feed begins at 7") as told:
+            with pytest.raises(
+                BadConfig, match=f"ends at change {kept}; the feed begins at {trimmed + 1}"
+            ) as told:
                 again.follow("history", listener, durable=True, after=kept)
             assert "one and the same backup" in told.value.hint
             assert again.stages() == []
@@ -291,6 +304,6 @@ async def test_a_stage_whose_store_is_older_than_what_is_left_of_the_feed_is_ref
             # Who goes on misses nothing, and who begins anew takes what there is.
             again.follow("history", listener, durable=True, after=kept)
             await again.caught_up()
-            assert listener.got == [7, 8, 9, 10]
+            assert listener.got == list(range(trimmed + 1, 11))
     finally:
         await again.stop()

@@ -8,6 +8,7 @@ import re
 import struct
 import zlib
 
+import orjson
 import pytest
 
 from cityloom.kernel.actor import CITY, InformationClass
@@ -359,12 +360,37 @@ async def test_an_indicator_is_entered_with_evidence_verified_by_another_and_tak
     link = re.search(r'href="([^"]+/evidence/[^"]+)"', await planner.text(path))[1]
     assert (await visitor.get(link)).status_code == 404
     evidence = await auditor.get(link)
-    assert evidence.content.startswith(b"homes") and "attachment" in evidence.headers["content-disposition"]
+    assert evidence.content.startswith(b"homes")
+    assert evidence.headers["content-disposition"] == "attachment; filename*=UTF-8''count.csv"
+    assert evidence.headers["content-type"].startswith("text/csv")
     assert (await planner.send(path, {"act": "verify", "point": point_id})).status_code == 403
     await auditor.done(path, {"act": "verify", "point": point_id})
     assert (await visitor.data(f"{path}.json"))["figures"][0]["verified"] is True
     await planner.done(path, {"act": "withdraw", "point": point_id})
     assert (await visitor.data(f"{path}.json"))["figures"][0]["value"] is None
+
+
+async def test_evidence_whose_name_was_written_through_the_api_puts_nothing_into_a_header(
+    measured_city, reader_class
+):
+    planner = await reader_class(measured_city).sign_in("planner")
+    path, point_id = (
+        "/indicators/u4ssc/EC:ICT:ICT:1C",
+        "urn:ngsi-ld:KeyPerformanceIndicator:u4ssc:EC:ICT:ICT:1C",
+    )
+    fields = {"numerator": "9520", "denominator": "11200", "since": "2025-01-01", "until": "2025-12-31"}
+    files = {"evidence": ("count.csv", b"homes;online\n11200;9520\n", "text/csv")}
+    entered = {"act": "enter", "point": point_id, **fields, "source": "Own count", "quality": "1"}
+    await planner.done(path, entered, files=files)
+    link = re.search(r'href="([^"]+/evidence/[^"]+)"', await planner.text(path))[1]
+    written = measured_city.broker.retrieve(CITY, point_id)
+    text = orjson.dumps(written).decode()
+    assert "count.csv" in text and "text/csv" in text
+    text = text.replace("count.csv", "a\\r\\nx: y").replace("text/csv", "text/html")
+    await measured_city.broker.replace(CITY, point_id, orjson.loads(text))
+    evidence = await planner.get(link)
+    assert evidence.headers["content-disposition"] == "attachment; filename*=UTF-8''a%0D%0Ax%3A%20y"
+    assert evidence.headers["content-type"] == "application/octet-stream" and "x" not in evidence.headers
 
 
 async def test_an_indicator_refuses_evidence_of_a_kind_that_can_run(measured_city, reader_class):

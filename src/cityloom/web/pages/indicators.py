@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from starlette.responses import Response
 
@@ -269,9 +270,10 @@ async def evidence(visit: Visit) -> Response:
     for one in _points(visit):
         if any(file.digest == visit.part("digest") for file in one.evidence):
             file, content = await visit.rooms.indicators.evidence(visit.actor, one.id, visit.part("digest"))
-            quoted = file.name.encode("ascii", "replace").decode().replace('"', "'")
-            headers = {"content-disposition": f'attachment; filename="{quoted}"'}
-            return Response(content, media_type=file.media_type, headers=headers)
+            # Name and type may have been written through the API: neither goes into a header as it is.
+            headers = {"content-disposition": f"attachment; filename*=UTF-8''{quote(file.name, safe='')}"}
+            kind = file.media_type if file.media_type in MEDIA_TYPES else "application/octet-stream"
+            return Response(content, media_type=kind, headers=headers)
     raise NotFound("There is no such evidence", hint="It may belong to an earlier value.")
 
 

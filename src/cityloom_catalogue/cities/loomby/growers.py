@@ -10,8 +10,6 @@ from datetime import datetime, timedelta
 from cityloom_catalogue.cities.loomby import chance, town
 from cityloom_catalogue.cities.loomby.feeds import entity_id
 
-#: Who confirms says so in this way, so that nobody takes it for a person.
-ACCOUNT = "simulated:"
 #: One warning in so many stays without a receipt.
 _UNHEARD = 0.2
 #: Minutes until the others confirm.

@@ -6,11 +6,21 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from cityloom.sdk import Document, Instance, entity, geo, json_value, point, prop, rel, text
+from cityloom.sdk import (
+    SIMULATED_ACCOUNT,
+    Document,
+    Instance,
+    entity,
+    geo,
+    json_value,
+    point,
+    prop,
+    rel,
+    text,
+)
 from cityloom_catalogue.cities.examples import read_examples
 from cityloom_catalogue.cities.loomby import town, traffic
 from cityloom_catalogue.cities.loomby.feeds import entity_id, last_readings
-from cityloom_catalogue.cities.loomby.growers import ACCOUNT
 
 SCOPE = "/Loomby"
 _SIMULATED = {
@@ -81,7 +91,7 @@ def _growers() -> Iterator[Document]:
             {
                 "name": prop(f"{farm.name} farm"),
                 "audience": prop(["growers"]),
-                "account": prop(ACCOUNT + farm.key),
+                "account": prop(SIMULATED_ACCOUNT + farm.key),
                 "channels": json_value([{"kind": "page"}]),
                 "watches": rel(entity_id("WeatherObserved", farm.key)),
                 **_SIMULATED,
