@@ -24,6 +24,7 @@ from cityloom.adapters.sqlite.device_records import SqliteDeviceStore
 from cityloom.adapters.sqlite.feed import SqliteFeed
 from cityloom.adapters.sqlite.parked_readings import SqliteParkedStore
 from cityloom.adapters.sqlite.records import Records
+from cityloom.adapters.sqlite.register import SqliteRegister
 from cityloom.adapters.sqlite.reporters import SqliteReporterStore
 from cityloom.adapters.sqlite.state_table import SqliteStateTable
 from cityloom.app import turned_on
@@ -87,6 +88,7 @@ class House:
             folder.check_whole()
         self._table = SqliteStateTable(folder.state)
         self._records = Records(folder.records)
+        self.register = SqliteRegister(self._records)
         # One thread: a question is worked on by the thread that asks it, and writing waits behind no other.
         self.store = DuckHistory(folder.history, folder.exports, memory_limit="64MB", threads=1)
 

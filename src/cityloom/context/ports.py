@@ -86,3 +86,31 @@ class StateTable(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One document of a register."""
+
+    tenant: str
+    id: str
+    document: bytes
+
+
+class Register(Protocol):
+    """Documents that are kept beside the city's Entities, by kind, tenant and id: what others have asked
+    the broker to do, such as subscriptions and registrations. Blocking; from any thread."""
+
+    def load(self, kind: str) -> list[Entry]:
+        """All documents of a kind, oldest first."""
+        ...
+
+    def put(self, kind: str, entry: Entry) -> None:
+        """Store a document in place of an earlier one; return once it survives a power cut.
+
+        Raises StorageFull.
+        """
+        ...
+
+    def remove(self, kind: str, tenant: str, ids: Sequence[str]) -> None:
+        """Remove documents; return once that survives a power cut. What is not there is no error."""
+        ...
