@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import re
@@ -13,6 +14,7 @@ import pytest
 
 from cityloom.kernel.actor import CITY, InformationClass
 from cityloom.ngsild.model import entity, geo, json_value, point, prop, rel, text
+from cityloom.web.pages import open_data
 
 LAMP = "urn:ngsi-ld:Streetlight:1"
 STATION = "urn:ngsi-ld:WeatherObserved:1"
@@ -409,3 +411,22 @@ async def test_home_shows_what_the_city_measures_and_promises(measured_city, rea
     page = await planner.text("/")
     assert "What the city measures and promises" in page and "U4SSC" in page
     assert (await planner.data("/home.json"))["view"] == "planner"
+
+
+async def test_sizes_are_asked_of_history_once_in_a_while(city, monkeypatch):
+    asked = []
+
+    def rows_of(visit, name):
+        asked.append(name)
+        return 7
+
+    monkeypatch.setattr(open_data, "_rows_of", rows_of)
+    at = 0.0
+    sizes = open_data.Sizes(now=lambda: at)
+    both = await asyncio.gather(sizes.of(None, {"A": 1}), sizes.of(None, {"A": 1}))
+    assert both == [{"A": 7}, {"A": 7}] and asked == ["A"]
+    assert await sizes.of(None, {"A": 1, "B": 1}) == {"A": 7, "B": 7}
+    assert asked == ["A", "B"]
+    at = open_data.REMEMBERED + 1
+    await sizes.of(None, {"B": 1})
+    assert asked == ["A", "B", "B"]

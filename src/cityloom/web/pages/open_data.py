@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Collection
 from datetime import timedelta
+from functools import partial
+from time import monotonic
 from typing import Any
 
 from starlette.background import BackgroundTask
@@ -24,17 +27,44 @@ FORMATS = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.
 USUAL = timedelta(days=7)
 
 
+#: Seconds for which a size is told again: it is a rough figure, and finding it reads the whole history.
+REMEMBERED = 600.0
+
+
+class Sizes:
+    """About how many rows the usual CSV of each type has; asked of history once in `REMEMBERED` seconds."""
+
+    def __init__(self, now: Callable[[], float] = monotonic) -> None:
+        self._now = now
+        self._found: dict[str, tuple[float, int]] = {}
+        self._turn = asyncio.Lock()
+
+    async def of(self, visit: Visit, names: Collection[str]) -> dict[str, int]:
+        """The sizes by type. Who asks while somebody else's question is answered shares the answer."""
+        async with self._turn:
+            fresh = self._now() - REMEMBERED
+            self._found = {
+                name: kept for name, kept in self._found.items() if name in names and kept[0] > fresh
+            }
+            asked = [name for name in names if name not in self._found]
+            sizes = await asyncio.to_thread(lambda: [_rows_of(visit, name) for name in asked])
+            self._found |= {name: (self._now(), size) for name, size in zip(asked, sizes, strict=True)}
+            return {name: self._found[name][1] for name in names}
+
+
 def add(pages: Pages) -> None:
-    pages.get("/open-data", browse)
+    sizes = Sizes()
+    pages.get("/open-data", partial(browse, sizes))
     pages.data("/open-data/{type}.{format}", download)
 
 
-async def browse(visit: Visit) -> Response:
+async def browse(sizes: Sizes, visit: Visit) -> Response:
     """What is open, whoever asks: also somebody signed in gets here what everybody gets."""
     types = visit.rooms.broker.types(ANONYMOUS)
     rows = [_row(visit, name, count) for name, count in types.items()]
-    sizes = await asyncio.to_thread(lambda: {name: _rows_of(visit, name) for name in types})
-    return visit.render("open-data.html", {"types": rows}, days=USUAL.days, sizes=sizes)
+    return visit.render(
+        "open-data.html", {"types": rows}, days=USUAL.days, sizes=await sizes.of(visit, types)
+    )
 
 
 def _rows_of(visit: Visit, name: str) -> int:
