@@ -19,6 +19,10 @@ from cityloom.kernel.errors import BadConfig, fault_of
 
 LANGUAGES = ("en", "da")
 
+_FETCHED = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?")
+#: A scheme alone allows all that is public by it.
+_SENT_TO = re.compile(r"(https?|mqtts?)://([^/?#@\s]+(/[^?#\s]*)?)?")
+
 
 class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the city lies: a centre and bounds in WGS 84 decimal degrees."""
@@ -76,6 +80,16 @@ class Contexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     inside: bool = False
 
 
+class Outbound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the city may send what others ask it to: notifications, and requests to other brokers."""
+
+    #: An address is sent to when it begins with one of these URLs, such as https://example.org/ or
+    #: mqtts://; one that stands here as a number, wherever it is. Empty: every public address.
+    allow: tuple[str, ...] = ()
+    #: Whether addresses may lead to this machine and the networks around it.
+    inside: bool = False
+
+
 class Models(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether the data models bind what is written through NGSI-LD; what connectors deliver, always."""
 
@@ -111,6 +125,8 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     classes: Classes = Classes()
     #: From where @contexts may be fetched.
     contexts: Contexts = Contexts()
+    #: Where what others ask for may be sent.
+    outbound: Outbound = Outbound()
     #: What the data models bind.
     models: Models = Models()
     #: The listener for devices.
@@ -246,7 +262,8 @@ def _meaningless(configuration: Configuration, where: str) -> Iterator[BadConfig
         except BadConfig as error:
             yield error
     yield from _impossible_places(configuration.place, wrong)
-    yield from _no_addresses(configuration.contexts, wrong)
+    yield from _no_addresses("contexts.allow", configuration.contexts.allow, _FETCHED, wrong)
+    yield from _no_addresses("outbound.allow", configuration.outbound.allow, _SENT_TO, wrong)
 
 
 def _impossible_places(place: Place, wrong: Callable[[str, str, str], BadConfig]) -> Iterator[BadConfig]:
@@ -258,11 +275,16 @@ def _impossible_places(place: Place, wrong: Callable[[str, str, str], BadConfig]
         yield wrong("place.bounds", "West must be below east and south below north", "Swap them.")
 
 
-def _no_addresses(contexts: Contexts, wrong: Callable[[str, str, str], BadConfig]) -> Iterator[BadConfig]:
-    for prefix in contexts.allow:
-        if not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#\s]*)?", prefix):
+def _no_addresses(
+    key: str,
+    beginnings: tuple[str, ...],
+    form: re.Pattern[str],
+    wrong: Callable[[str, str, str], BadConfig],
+) -> Iterator[BadConfig]:
+    for prefix in beginnings:
+        if not form.fullmatch(prefix):
             yield wrong(
-                "contexts.allow",
+                key,
                 f"{prefix!r} is not the beginning of a URL",
                 "Write scheme, host and path, such as https://example.org/ld/.",
             )

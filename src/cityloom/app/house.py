@@ -17,6 +17,8 @@ from cityloom.access.entrance import Access
 from cityloom.adapters.duckdb.history import DuckHistory
 from cityloom.adapters.files.evidence import FileEvidenceStore
 from cityloom.adapters.files.photos import FilePhotoStore
+from cityloom.adapters.http.outbound import HttpOutbound
+from cityloom.adapters.network.reach import Reach
 from cityloom.adapters.npz.parameters import NpzParameterStore
 from cityloom.adapters.sqlite.accounts import SqliteAccountStore
 from cityloom.adapters.sqlite.audit import SqliteAuditStore
@@ -106,6 +108,9 @@ class House:
         )
         self.parked = ParkedReadings(SqliteParkedStore(self._records), classes=classes)
         self.models = models_of(self.plugins)
+        reach = Reach(configuration.outbound.allow or None, inside=configuration.outbound.inside)
+        #: Sends to addresses that others named.
+        self.outbound = HttpOutbound(reach)
         self.alerts = Alerts(self.broker, clock, self.audit)
         self.notices = Notices(self.broker, clock, self.audit)
         self.reports = Reports(
@@ -183,6 +188,7 @@ class House:
         # A training may read weeks of history for many seconds; the last readings would wait behind it.
         self.store.interrupt_reading()
         await self.broker.stop()
+        await self.outbound.close()
         for store in (self.store, self._table, self._feed, self._records):
             store.close()
 

@@ -28,6 +28,7 @@ from cityloom.kernel.errors import BadConfig
         ('proxies = ["10.0.0.1/8"]', "city.toml: proxies", "10.0.0.0/8"),
         ('proxies = ["*"]', "city.toml: proxies", "192.0.2.7"),
         ('[contexts]\nallow = ["example.org"]', "city.toml: contexts.allow", "https://example.org/ld/"),
+        ('[outbound]\nallow = ["example.org"]', "city.toml: outbound.allow", "https://example.org/ld/"),
         ('[contexts]\nallow = ["https:///"]', "city.toml: contexts.allow", "https://example.org/ld/"),
         ('[contexts]\nallow = ["ftp://example.org/"]', "city.toml: contexts.allow", "https://example.org"),
         ("[mqtt]\nport = 1", "city.toml: mqtt", "Correct the value"),

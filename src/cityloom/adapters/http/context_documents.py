@@ -9,16 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from ipaddress import ip_address
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx2
-
+from cityloom.adapters.http.outbound import HttpOutbound
+from cityloom.adapters.network.reach import Reach
+from cityloom.kernel.outbound import AddressNotAllowed, Unreachable
 from cityloom.ngsild.errors import BadRequestData, InvalidRequest, LdContextNotAvailable
 from cityloom.ngsild.json_text import decode_json
-from cityloom.ngsild.names import is_uri
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +32,7 @@ AT_ONCE = 4
 MAX_WAITING = 100
 MAX_FAILURES = 1_000
 
-_ACCEPT = "application/ld+json, application/json;q=0.9, */*;q=0.1"
+_HEADERS = {"accept": "application/ld+json, application/json;q=0.9, */*;q=0.1"}
 
 
 class ContextDocuments:
@@ -49,8 +48,7 @@ class ContextDocuments:
         The name of an allowed host may lead to public addresses; with `inside` to those of the machine and
         its own networks too. An address that is allowed as a number is allowed wherever it is.
         """
-        self._allowed = tuple(one if urlsplit(one).path else one + "/" for one in allowed)
-        self._inside = inside
+        self._outbound = HttpOutbound(Reach(allowed, inside=inside))
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._loading: dict[str, asyncio.Task[Any]] = {}
         self._failed: dict[str, float] = {}
@@ -75,22 +73,20 @@ class ContextDocuments:
 
     def allows(self, uri: str) -> bool:
         """Whether an address begins with one that is allowed, and hides nothing on the way."""
-        if not (is_uri(uri) and uri.startswith(self._allowed)):
+        try:
+            self._outbound.check(uri)
+        except AddressNotAllowed:
             return False
-        parts = urlsplit(uri)
-        path = parts.path.lower().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/")
-        climbs = any(step in ("..", ".") for step in path.split("/"))
-        return not (climbs or parts.username or parts.fragment or parts.query)
+        return not urlsplit(uri).query
 
     async def _document(self, uri: str) -> Any:
         try:
-            async with self._turn, asyncio.timeout(DEADLINE):
+            async with self._turn:
                 body = await self._fetch(uri)
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, _Refused) as error:
-            why = "it does not answer in time" if isinstance(error, TimeoutError) else str(error)
-            _log.warning("The @context %s cannot be loaded: %s", uri, why or type(error).__name__)
+        except (AddressNotAllowed, Unreachable) as error:
+            _log.warning("The @context cannot be loaded: %s", error.message)
             self._rest(uri)
-            raise _unavailable(uri, why or "it does not answer") from None
+            raise _unavailable(uri, error.message) from None
         try:
             document = decode_json(body, where=uri)
         except InvalidRequest as error:
@@ -106,54 +102,20 @@ class ContextDocuments:
         return document
 
     async def _fetch(self, uri: str) -> bytes:
-        url = httpx2.URL(uri)
-        address = await self._address(url)
-        # What was looked at is what is reached: the name is not looked up a second time.
-        headers = {"accept": _ACCEPT, "host": url.netloc.decode("ascii")}
-        extensions = {"sni_hostname": url.raw_host.decode("ascii")}
-        async with (
-            httpx2.AsyncClient(timeout=DEADLINE, follow_redirects=False, trust_env=False) as client,
-            client.stream(
-                "GET", url.copy_with(host=address), headers=headers, extensions=extensions
-            ) as reply,
-        ):
-            if reply.status_code != 200:
-                # A redirect would lead elsewhere than the operator allowed.
-                raise _Refused(f"its server answers {reply.status_code}")
-            return await _bounded(reply)
-
-    async def _address(self, url: httpx2.URL) -> str:
-        """The number behind the host's name. Raises OSError, or _Refused for one inside."""
-        try:
-            return str(ip_address(url.host))
-        except ValueError:
-            pass
-        port = url.port or (443 if url.scheme == "https" else 80)
-        found = await asyncio.get_running_loop().getaddrinfo(url.host, port)
-        numbers = [str(entry[4][0]) for entry in found]
-        if not self._inside and not all(ip_address(number).is_global for number in numbers):
-            raise _Refused("its name leads to an address inside")
-        return numbers[0]
+        answer = await self._outbound.send("GET", uri, _HEADERS, deadline=DEADLINE, largest=MAX_BYTES)
+        if answer.status != 200:
+            # A redirect would lead elsewhere than the operator allowed.
+            raise Unreachable(
+                f"{uri[:200]!a} cannot be used: its server answers {answer.status}",
+                hint="Check that system.",
+                where=uri[:200],
+            )
+        return answer.body
 
     def _rest(self, uri: str) -> None:
         if len(self._failed) >= MAX_FAILURES:
             del self._failed[next(iter(self._failed))]
         self._failed[uri] = monotonic()
-
-
-class _Refused(Exception):
-    """An answer that is not taken."""
-
-
-async def _bounded(reply: httpx2.Response) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in reply.aiter_bytes():
-        size += len(part)
-        if size > MAX_BYTES:
-            raise _Refused(f"it is larger than {MAX_BYTES // 1_000_000} MB")
-        parts.append(part)
-    return b"".join(parts)
 
 
 def _unavailable(uri: str, why: str) -> LdContextNotAvailable:

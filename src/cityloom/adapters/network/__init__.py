@@ -1,0 +1,1 @@
+"""What every technology that reaches out shares: where addresses may lead."""

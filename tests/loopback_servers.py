@@ -1,0 +1,101 @@
+"""Servers on the loopback that behave as the tests want: well, badly, or not at all."""
+
+import asyncio
+import gzip
+import socket
+from contextlib import asynccontextmanager
+
+
+class Asked:
+    """One request as a server got it."""
+
+    def __init__(self, method: str, path: str, headers: dict[str, str], body: bytes) -> None:
+        self.method = method
+        self.path = path
+        self.headers = headers
+        self.body = body
+
+
+async def read_request(reader: asyncio.StreamReader) -> Asked:
+    """Raises IncompleteReadError when the other side is gone."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    first, *lines = head.strip().split("\r\n")
+    method, path, _ = first.split(" ", 2)
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    return Asked(method, path, headers, body)
+
+
+@asynccontextmanager
+async def serving(answer, *, host="127.0.0.1"):
+    """A server that leaves each request to `answer(asked, writer)`; yields its address and the requests.
+
+    An answer that is True keeps the connection for the next request.
+    """
+    asked: list[Asked] = []
+    open_connections: set[asyncio.Task] = set()
+
+    async def serve(reader, writer):
+        open_connections.add(asyncio.current_task())
+        try:
+            keeps = True
+            while keeps:
+                request = await read_request(reader)
+                asked.append(request)
+                keeps = await answer(request, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            open_connections.discard(asyncio.current_task())
+            writer.close()
+
+    with socket.create_server((host, 0)) as listening:
+        server = await asyncio.start_server(serve, sock=listening, limit=1 << 22)
+        try:
+            yield f"http://{host}:{listening.getsockname()[1]}", asked
+        finally:
+            server.close()
+            for task in list(open_connections):
+                task.cancel()
+
+
+def well(status: str = "200 OK", body: bytes = b"", *headers: str, keep: bool = True):
+    """A plain answer."""
+
+    async def answer(_asked, writer):
+        writer.write(
+            "\r\n".join([f"HTTP/1.1 {status}", f"content-length: {len(body)}", *headers, "", ""]).encode()
+            + body
+        )
+        await writer.drain()
+        return keep
+
+    return answer
+
+
+async def hang(_asked, _writer):
+    """Never answers."""
+    await asyncio.Event().wait()
+
+
+async def drip(_asked, writer):
+    """Answers, a byte at a time, without an end."""
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
+    while True:
+        writer.write(b" ")
+        await writer.drain()
+        await asyncio.sleep(0.01)
+
+
+async def reset(_asked, writer):
+    """Ends the connection without a word."""
+    writer.transport.abort()
+
+
+def bomb(megabytes: int = 200):
+    """A small body that becomes a huge one."""
+    return well("200 OK", gzip.compress(b" " * megabytes * 1_000_000), "content-encoding: gzip")
+
+
+def redirect(to: str):
+    return well("302 Found", b"", f"location: {to}")
