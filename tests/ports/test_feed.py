@@ -62,6 +62,7 @@ def test_append_keeps_every_field_of_a_change(feed):
         document='{"id":"urn:é"}'.encode(),
         attributes=("æ", "https://example.org/ns#b"),
         trace="mqtt:field/7",
+        before='{"æ":[]}'.encode(),
     )
     feed.append([written])
     assert feed.read(0, 10) == [written]

@@ -215,7 +215,9 @@ class Provision:
         information_class = standing.information_class
         if "type" in names:
             information_class = self._class_of_changed(request.actor, standing, new)
-        return self._revise(request, ChangeKind.UPDATED, new, names, information_class, standing, millis)
+        return self._revise(
+            request, ChangeKind.UPDATED, new, names, information_class, standing, millis, _before(old, names)
+        )
 
     def _class_of_new(
         self, actor: Actor, document: Document, wished: InformationClass | None
@@ -244,6 +246,7 @@ class Provision:
         information_class: InformationClass,
         standing: Standing | None,
         millis: int,
+        before: bytes = b"",
     ) -> Revision:
         sequence = self._sequence + 1
         change = Change(
@@ -258,11 +261,19 @@ class Provision:
             millis,
             request.actor.id,
             request.trace,
+            before,
         )
         revision = revise(change, sequence if standing is None else standing.created, document)
         self._sequence = sequence
         self._overlay[(request.tenant, change.entity_id)] = revision
         return revision
+
+
+def _before(old: Document, names: tuple[str, ...]) -> bytes:
+    """The attributes of these names as they were, as `Change.before` keeps them."""
+    attributes = old["attrs"]
+    were = {name: attributes[name] for name in names if name in attributes}
+    return orjson.dumps(were) if were else b""
 
 
 def not_found(entity_id: Any) -> NotFound:

@@ -44,6 +44,9 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     by: str
     #: What set it off: a message, a request, a decision. Free text with a kind before the first colon.
     trace: str
+    #: For UPDATED, the instances of `attributes` as they were: JSON {name: [instance, …]}, without those
+    #: that were not there; b"" where none was.
+    before: bytes = b""
 
 
 class Because(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import orjson
 import pytest
 
 from cityloom.kernel.actor import ANONYMOUS, CITY, Actor, InformationClass
@@ -349,3 +350,15 @@ async def test_commands_before_the_start_and_after_the_stop_are_not_ready(city):
         await broker.create(CITY, road())
     with pytest.raises(NotReady, match="not running"):
         await broker.create(CITY, road(2))
+
+
+async def test_a_change_tells_what_the_attributes_were_that_it_wrote(broker):
+    created = await broker.create(CITY, road(name=prop("High Street")))
+    updated = await broker.append(CITY, "urn:ngsi-ld:Road:1", fragment(speed=prop(60.0), length=prop(7)))
+    removed = await broker.delete_attribute(CITY, "urn:ngsi-ld:Road:1", "name")
+    deleted = await broker.delete(CITY, "urn:ngsi-ld:Road:1")
+    assert (created.before, deleted.before) == (b"", b"")
+    (was,) = orjson.loads(updated.before).pop("speed")
+    assert (was["value"], was["modifiedAt"]) == (50.0, was["createdAt"])
+    assert orjson.loads(updated.before).keys() == {"speed"}
+    assert orjson.loads(removed.before)["name"][0]["value"] == "High Street"

@@ -33,10 +33,11 @@ MIGRATIONS = (
     CREATE TABLE trimmed (one INTEGER PRIMARY KEY CHECK (one = 1), through INTEGER NOT NULL) STRICT;
     INSERT INTO trimmed VALUES (1, 0);
     """,
+    "ALTER TABLE change ADD COLUMN before BLOB NOT NULL DEFAULT x''",
 )
 
 _INSERT = "INSERT INTO change VALUES "
-_ROW = "(?,?,?,?,?,?,?,?,?,?,?)"
+_ROW = "(?,?,?,?,?,?,?,?,?,?,?,?)"
 #: Rows in one statement (SQLite binds at most 32,766 values). One statement, not one a row: each step of
 #: a statement gives the interpreter up and must win it back from the event loop.
 _ROWS_A_STATEMENT = 2500
@@ -138,11 +139,14 @@ def _row(change: Change) -> tuple[Any, ...]:
         change.at_millis,
         change.by,
         change.trace,
+        change.before,
     )
 
 
 def _change(row: tuple[Any, ...]) -> Change:
-    sequence, tenant, entity_id, types, kind, secrecy, document, attributes, at_millis, by, trace = row
+    sequence, tenant, entity_id, types, kind, secrecy, document, attributes, at_millis, by, trace, before = (
+        row
+    )
     return Change(
         sequence=sequence,
         tenant=tenant,
@@ -155,4 +159,5 @@ def _change(row: tuple[Any, ...]) -> Change:
         at_millis=at_millis,
         by=by,
         trace=trace,
+        before=before,
     )
