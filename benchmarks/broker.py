@@ -80,8 +80,8 @@ BY_VALUE = """
 function request()
   local from = math.random() * 39 - 10
   return wrk.format("GET", string.format(
-    "%%s/entities?type=%(type)s&limit=20&q=temperature%%%%3E=%%.2f;temperature%%%%3C%%.2f", api, from, from + 0.4),
-    headers)
+    "%%s/entities?type=%(type)s&limit=20&q=temperature%%%%3E=%%.2f;temperature%%%%3C%%.2f",
+    api, from, from + 0.4), headers)
 end
 """
 BY_PLACE = """
@@ -94,8 +94,8 @@ end
 BY_BOTH = """
 function request()
   return wrk.format("GET", string.format(
-    "%%s/entities?type=%(type)s&limit=20&q=temperature%%%%3E%%.2f&georel=near;maxDistance==2000&geometry=Point" ..
-    "&coordinates=[%%.4f,%%.4f]", api, math.random() * 40 - 10,
+    "%%s/entities?type=%(type)s&limit=20&q=temperature%%%%3E%%.2f&georel=near;maxDistance==2000" ..
+    "&geometry=Point&coordinates=[%%.4f,%%.4f]", api, math.random() * 40 - 10,
     %(west)f + math.random() * %(wide)f, %(south)f + math.random() * %(high)f), headers)
 end
 """

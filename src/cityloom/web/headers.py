@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+Pairs = list[tuple[bytes, bytes]]
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_HTTPS_ALONE = (b"strict-transport-security", b"max-age=31536000")
+#: Said beside them where the request came by https.
+HTTPS_ALONE = (b"strict-transport-security", b"max-age=31536000")
 
 
 def content_security_policy(tiles: str = "") -> str:
@@ -34,31 +36,48 @@ def content_security_policy(tiles: str = "") -> str:
     )
 
 
+def said_always(tiles: str = "") -> Pairs:
+    """The security headers of every answer. `tiles` is the address of map tiles in city.toml."""
+    said = {
+        "content-security-policy": content_security_policy(tiles),
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+        "referrer-policy": "same-origin",
+        "cross-origin-opener-policy": "same-origin",
+        "permissions-policy": "geolocation=(self), camera=(), microphone=(), payment=(), usb=()",
+    }
+    return [(name.encode(), value.encode()) for name, value in said.items()]
+
+
+class RequestIds:
+    """Names for requests: the asker's own, or new ones.
+
+    They tell requests apart and are no secret: a beginning for this process, and a number.
+    """
+
+    def __init__(self) -> None:
+        self._process = secrets.token_hex(4)
+        self._numbers = itertools.count(1)
+
+    def of(self, scope: Scope) -> str:
+        return _request_id(scope) or f"{self._process}-{next(self._numbers):x}"
+
+
 class SecureHeaders:
     """ASGI middleware: security headers on every answer, and a request id (kept when one is sent along)."""
 
-    def __init__(self, app: ASGIApp, *, tiles: str = "") -> None:
+    def __init__(self, app: ASGIApp, *, tiles: str = "", request_ids: RequestIds | None = None) -> None:
         self._app = app
-        said = {
-            "content-security-policy": content_security_policy(tiles),
-            "x-content-type-options": "nosniff",
-            "x-frame-options": "DENY",
-            "referrer-policy": "same-origin",
-            "cross-origin-opener-policy": "same-origin",
-            "permissions-policy": "geolocation=(self), camera=(), microphone=(), payment=(), usb=()",
-        }
-        self._plain = [(name.encode(), value.encode()) for name, value in said.items()]
-        # Names tell requests apart and are no secret: a beginning for this process, and a number.
-        self._process = secrets.token_hex(4)
-        self._numbers = itertools.count(1)
+        self._plain = said_always(tiles)
+        self._request_ids = request_ids or RequestIds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope) or f"{self._process}-{next(self._numbers):x}"
+        request_id = self._request_ids.of(scope)
         scope.setdefault("state", {})["request_id"] = request_id
-        added = [*self._plain, _HTTPS_ALONE] if scope.get("scheme") == "https" else self._plain
+        added = [*self._plain, HTTPS_ALONE] if scope.get("scheme") == "https" else self._plain
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -35,21 +35,24 @@ class Identify:
         if scope["type"] == "http":
             scope.setdefault("state", {}).update(actor=ANONYMOUS, session="", bearer=False, refusal=None)
             if not scope["path"].startswith(_OTHERS):
-                await self._identify(scope)
+                await identify(scope, self._access)
         await self._app(scope, receive, send)
 
-    async def _identify(self, scope: Scope) -> None:
-        state = scope["state"]
-        headers = _looked_at(scope)
-        session, bearer = _session(headers), bearer_of(headers)
-        state["session"] = "" if bearer is not None else session or ""
-        state["bearer"] = bearer is not None
-        try:
-            state["actor"] = await self._access.actor_for(session=session, bearer=bearer)
-            if bearer is None and scope["method"] not in _SAFE:
-                _check_origin(headers)
-        except (NotSignedIn, NotAllowed) as refusal:
-            state.update(actor=ANONYMOUS, refusal=refusal)
+
+async def identify(scope: Scope, access: Access) -> None:
+    """Set in the state of a request what `Identify` sets."""
+    state = scope["state"]
+    headers = _looked_at(scope)
+    session, bearer = _session(headers), bearer_of(headers)
+    state["session"] = "" if bearer is not None else session or ""
+    state["bearer"] = bearer is not None
+    state["refusal"] = None
+    try:
+        state["actor"] = await access.actor_for(session=session, bearer=bearer)
+        if bearer is None and scope["method"] not in _SAFE:
+            _check_origin(headers)
+    except (NotSignedIn, NotAllowed) as refusal:
+        state.update(actor=ANONYMOUS, refusal=refusal)
 
 
 def refusal_of(scope: Scope) -> CityError | None:

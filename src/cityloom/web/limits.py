@@ -9,6 +9,7 @@ import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cityloom.kernel.errors import BadInput
+from cityloom.web.turn import Turn, turn_of
 
 MEGABYTE = 1_000_000
 
@@ -47,9 +48,8 @@ class BodyLimits(msgspec.Struct, frozen=True):
     whole_seconds: float = 120.0
 
     def largest(self, path: str) -> int:
-        return max(
-            ((len(begin), size) for begin, size in self.bytes_by_path.items() if path.startswith(begin))
-        )[1]
+        begins = (begin for begin in self.bytes_by_path if path.startswith(begin))
+        return self.bytes_by_path[max(begins, key=len)]
 
 
 class LimitBodies:
@@ -63,9 +63,7 @@ class LimitBodies:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        largest = self._limits.largest(scope["path"])
-        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        body = _Body(receive, largest, self._limits, too_large=not _fits(announced, largest))
+        body = bounded(scope, receive, self._limits)
 
         async def send_and_close(message: Message) -> None:
             if message["type"] == "http.response.start" and body.is_given_up:
@@ -76,14 +74,24 @@ class LimitBodies:
         await self._app(scope, body, send_and_close)
 
 
+def bounded(scope: Scope, receive: Receive, limits: BodyLimits) -> BoundedBody:
+    """The body of a request within its limits: to be awaited in the place of `receive`."""
+    largest = limits.largest(scope["path"])
+    announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    return BoundedBody(receive, largest, limits, too_large=not _fits(announced, largest), turn=turn_of(scope))
+
+
 def _fits(announced: bytes, largest: int) -> bool:
     return not announced.isdigit() or (len(announced) < 19 and int(announced) <= largest)
 
 
-class _Body:
+class BoundedBody:
     """Stands in for `receive`: counts and times the body, and lets everything else through."""
 
-    def __init__(self, receive: Receive, largest: int, limits: BodyLimits, *, too_large: bool) -> None:
+    def __init__(
+        self, receive: Receive, largest: int, limits: BodyLimits, *, too_large: bool, turn: Turn | None
+    ) -> None:
+        self._turn = turn
         self._receive = receive
         self._largest = largest
         self._limits = limits
@@ -99,13 +107,18 @@ class _Body:
             return await self._receive()
         if self._too_large:
             raise self._refusal()
-        message = await self._in_time()
+        message = self._at_once() or await self._in_time()
         if message["type"] == "http.request":
             self._seen += len(message.get("body", b""))
             self._complete = not message.get("more_body", False)
             if self._seen > self._largest:
                 raise self._refusal()
         return message
+
+    def _at_once(self) -> Message | None:
+        """The body when it has come whole with its head, as most do: then nothing need be timed."""
+        whole = None if self._turn is None or self._seen else self._turn.body_at_hand()
+        return None if whole is None else {"type": "http.request", "body": whole, "more_body": False}
 
     async def _in_time(self) -> Message:
         now = asyncio.get_running_loop().time()

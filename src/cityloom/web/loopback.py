@@ -25,19 +25,28 @@ class LoopbackNamesAlone:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            hosts = [value for name, value in scope["headers"] if name == b"host"]
-            if len(hosts) != 1 or not _OWN.fullmatch(hosts[0]):
-                await _refusal(scope)(scope, receive, send)
-                return
+        if scope["type"] == "http" and not names_loopback(scope):
+            await _refusal(scope)(scope, receive, send)
+            return
         await self._app(scope, receive, send)
 
 
-def _refusal(scope: Scope) -> JSONResponse:
-    error = NotAllowed(
+def names_loopback(scope: Scope) -> bool:
+    """Whether a request's one Host is a name of loopback."""
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    return len(hosts) == 1 and _OWN.fullmatch(hosts[0]) is not None
+
+
+def not_by_this_name() -> NotAllowed:
+    """The error for a request that names another host."""
+    return NotAllowed(
         "Under open access the city answers to localhost, 127.0.0.1 and [::1] alone",
         hint="Use one of these names, or run the city without --open-access.",
         where="Host",
     )
+
+
+def _refusal(scope: Scope) -> JSONResponse:
+    error = not_by_this_name()
     content = problem(error, instance=scope["state"]["request_id"])
     return JSONResponse(content, status_code=told(error).status, media_type="application/problem+json")

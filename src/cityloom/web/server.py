@@ -9,11 +9,15 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
+from urllib.parse import unquote
 
 import msgspec
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from cityloom.web.turn import Turn
 
 _LOOPBACK = ("127.", "::1", "unix")
 #: A proxy on this machine is believed.
@@ -49,6 +53,8 @@ class GuardedProtocol(HttpToolsProtocol):
     _stalled: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _in_head = False
+    #: The loop's time at which an idle connection is closed; 0.0 while it is not idle.
+    _idle_until = 0.0
 
     def connection_made(  # type: ignore[override]  # uvicorn's own signature, narrower than asyncio's
         self, transport: asyncio.Transport
@@ -66,6 +72,9 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_is_here()
         self._takes_answers()
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
         if self._address:
             self.open_by_address[self._address] -= 1
             if not self.open_by_address[self._address]:
@@ -77,17 +86,85 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         idle = self.cycle is None or self.cycle.response_complete
-        if idle and self._deadline is None:
-            self._await_head()
+        if idle and not self._in_head:
+            self._head_bytes = 0
+            self._in_head = True
         super().data_received(data)
         if self._in_head:
+            # Most heads come whole and never get here: a deadline for each would cost more than reading it.
+            if self._deadline is None:
+                self._await_head_within()
             self._head_bytes += len(data)
             if self._head_bytes > self.limits.head_bytes:
                 self._refuse(b"431 Request Header Fields Too Large", b"The request's head is too large.")
 
     def on_headers_complete(self) -> None:
         self._head_is_here()
-        super().on_headers_complete()
+        path, _, query = self.url.partition(b"?")
+        if path[:1] != b"/" or b"#" in self.url or self.parser.should_upgrade():
+            # Not the usual form of a request's address.
+            super().on_headers_complete()
+            return
+        text = path.decode("ascii")
+        scope = self.scope
+        version = self.parser.get_http_version()
+        scope["http_version"] = version
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["path"] = unquote(text) if "%" in text else text
+        scope["raw_path"] = path
+        scope["query_string"] = query
+        self._begin_turn(keep_alive=version != "1.0" and self.parser.should_keep_alive())
+
+    def _begin_turn(self, *, keep_alive: bool) -> None:
+        limit = self.limit_concurrency
+        crowded = limit is not None and (len(self.connections) >= limit or len(self.tasks) >= limit)
+        app = service_unavailable if crowded else self.app
+        before = self.cycle
+        self.cycle = turn = Turn(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=keep_alive,
+            on_response=self.on_response_complete,
+        )
+        turn.offer()
+        if before is None or before.response_complete:
+            self._start_asgi_task(turn, app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((turn, app))
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._idle_until = 0.0
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        # One timer a connection that looks now and then, not one a request.
+        self._idle_until = self.loop.time() + self.timeout_keep_alive
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_at(self._idle_until, self._look_whether_idle)
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_until = 0.0
+
+    def _look_whether_idle(self) -> None:
+        self.timeout_keep_alive_task = None
+        if not self._idle_until:
+            return
+        if self.loop.time() < self._idle_until:
+            self.timeout_keep_alive_task = self.loop.call_at(self._idle_until, self._look_whether_idle)
+        else:
+            self.timeout_keep_alive_handler()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -116,6 +193,9 @@ class GuardedProtocol(HttpToolsProtocol):
     def _await_head(self) -> None:
         self._head_bytes = 0
         self._in_head = True
+        self._await_head_within()
+
+    def _await_head_within(self) -> None:
         self._deadline = self.loop.call_later(self.limits.head_seconds, self._too_slow)
 
     def _head_is_here(self) -> None:

@@ -15,13 +15,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from cityloom.kernel.errors import CityError
 from cityloom.kernel.time import format_instant
 from cityloom.web.desk import Desk
-from cityloom.web.headers import SecureHeaders
+from cityloom.web.gate import PACKING, WORTH_PACKING, WRITES, ApiGate
+from cityloom.web.headers import RequestIds, SecureHeaders
 from cityloom.web.identity import Identify
 from cityloom.web.languages import noted as n
 from cityloom.web.limits import BodyLimits, LimitBodies
 from cityloom.web.live import Live
 from cityloom.web.loopback import LoopbackNamesAlone
-from cityloom.web.ngsild.application import NgsiLd
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
 from cityloom.web.ngsild.exchange import ROOT
 from cityloom.web.ngsild.routes import OPERATIONS, api
@@ -32,22 +32,7 @@ from cityloom.web.rooms import Rooms
 from cityloom.web.static import StaticFiles
 from cityloom.web.visit import Visit
 
-#: Answers smaller than this are not packed.
-_WORTH_PACKING = 1_000
-_WRITES = frozenset({"PATCH", "PUT", "DELETE"})
 _API = f"{ROOT}/"
-
-
-class _Fork:
-    """The API on its own path, past the table of pages; it tells its errors itself."""
-
-    def __init__(self, api: NgsiLd, pages: ASGIApp) -> None:
-        self._api = api
-        self._pages = pages
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._api if scope["path"].startswith(_API) else self._pages
-        await app(scope, receive, send)
 
 
 class Packed:
@@ -55,10 +40,10 @@ class Packed:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._packing = GZipMiddleware(app, minimum_size=_WORTH_PACKING, compresslevel=5)
+        self._packing = GZipMiddleware(app, minimum_size=WORTH_PACKING, compresslevel=PACKING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._app if scope.get("method") in _WRITES else self._packing
+        app = self._app if scope.get("method") in WRITES else self._packing
         await app(scope, receive, send)
 
 
@@ -83,18 +68,25 @@ class Site:
             exception_handlers={HTTPException: self._http_error, CityError: self._city_error},
         )
         binding = rooms.models if rooms.checks_writes and not rooms.access.open_access else None
-        self._app = self._behind_the_gate(
-            _Fork(api(rooms, contexts, binding), self.pages), limits or BodyLimits()
+        limits = limits or BodyLimits()
+        request_ids = RequestIds()
+        self._app = self._behind_the_gate(self.pages, limits, request_ids)
+        self._api = ApiGate(
+            api(rooms, contexts, binding),
+            rooms.access,
+            limits,
+            tiles=rooms.city.tiles,
+            request_ids=request_ids,
         )
 
-    def _behind_the_gate(self, app: ASGIApp, limits: BodyLimits) -> ASGIApp:
-        """What holds for every request, whatever it asks for; the first to see it stands last."""
+    def _behind_the_gate(self, app: ASGIApp, limits: BodyLimits, request_ids: RequestIds) -> ASGIApp:
+        """What holds for every page; the first to see a request stands last. `ApiGate` holds the same."""
         app = Identify(app, self.rooms.access)
         app = LimitBodies(app, limits)
         app = Packed(app)
         if self.rooms.access.open_access:
             app = LoopbackNamesAlone(app)
-        return SecureHeaders(app, tiles=self.rooms.city.tiles)
+        return SecureHeaders(app, tiles=self.rooms.city.tiles, request_ids=request_ids)
 
     def start(self) -> None:
         """Begin to follow the city."""
@@ -106,7 +98,8 @@ class Site:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.rooms.broker.sweep()
-        await self._app(scope, receive, send)
+        of_api = scope["type"] == "http" and scope["path"].startswith(_API)
+        await (self._api if of_api else self._app)(scope, receive, send)
 
     def _clock_face(self) -> dict[str, Any]:
         pace = self.rooms.pace

@@ -33,16 +33,23 @@ class NgsiLd:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        reply = await self.reply_to(scope, receive)
+        await send(
+            {"type": "http.response.start", "status": reply.status, "headers": headers_of(reply, scope)}
+        )
+        await send({"type": "http.response.body", "body": reply.body})
+
+    async def reply_to(self, scope: Scope, receive: Receive) -> Reply:
+        """The answer to a request, errors told."""
         try:
-            reply = await self._answer(scope, receive)
+            return await self._answer(scope, receive)
         except StatusAlone as alone:
-            reply = Reply(alone.status, alone.body, headers=alone.headers)
+            return Reply(alone.status, alone.body, headers=alone.headers)
         except CityError as error:
-            reply = _refused(error, scope)
+            return refused(error, scope)
         except Exception as error:  # noqa: BLE001 - a defect: the asker gets an answer, the log the rest
             _log.exception("%s %s failed", scope["method"], scope["path"])
-            reply = plain_reply(problem(error, instance=_request_id(scope)), status=500)
-        await _send(reply, scope, send)
+            return plain_reply(problem(error, instance=_request_id(scope)), status=500)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Reply:
         refusal = refusal_of(scope)
@@ -112,7 +119,8 @@ def _segments(scope: Scope) -> list[str]:
     return [unquote(part, errors="surrogateescape") for part in path.split("/")]
 
 
-def _refused(error: CityError, scope: Scope) -> Reply:
+def refused(error: CityError, scope: Scope) -> Reply:
+    """The answer that tells an error."""
     how = told(error)
     headers: Headers = []
     if isinstance(error, NotSignedIn):
@@ -127,14 +135,15 @@ def _request_id(scope: Scope) -> str:
     return f"urn:request:{found}" if found else ""
 
 
-async def _send(reply: Reply, scope: Scope, send: Send) -> None:
+def headers_of(reply: Reply, scope: Scope) -> Headers:
+    """The headers of an answer, its length among them where it has a body."""
     headers = list(reply.headers or ())
     if reply.media:
         headers.append((b"content-type", reply.media.encode()))
     if reply.status != 204:
-        headers.append((b"content-length", str(len(reply.body)).encode()))
-    tenant = next((value for name, value in scope["headers"] if name == b"ngsild-tenant"), None)
-    if tenant is not None:
-        headers.append((b"ngsild-tenant", tenant))
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body})
+        headers.append((b"content-length", b"%d" % len(reply.body)))
+    for name, value in scope["headers"]:
+        if name == b"ngsild-tenant":
+            headers.append((b"ngsild-tenant", value))
+            break
+    return headers

@@ -1,0 +1,95 @@
+"""The gate of the API: what holds for every request, in one step.
+
+Pages stand behind a row of ASGI middlewares (`site`), which may pass on an answer in pieces. The API's
+answers are whole, and are many: here the same checks are made one after the other, by the same functions, and
+the answer goes out in one piece.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+
+from starlette.types import Receive, Scope, Send
+
+from cityloom.access.entrance import Access
+from cityloom.web.headers import HTTPS_ALONE, Pairs, RequestIds, said_always
+from cityloom.web.identity import identify
+from cityloom.web.limits import BodyLimits, BoundedBody, bounded
+from cityloom.web.loopback import names_loopback, not_by_this_name
+from cityloom.web.ngsild.application import NgsiLd, headers_of, refused
+from cityloom.web.ngsild.exchange import Reply
+from cityloom.web.turn import turn_of
+
+#: Answers smaller than this are not packed.
+WORTH_PACKING = 1_000
+#: zlib's level.
+PACKING = 5
+#: Answers to these hold next to nothing.
+WRITES = frozenset({"PATCH", "PUT", "DELETE"})
+#: Larger ones are packed in a thread, so that others have their turn.
+_WORTH_A_THREAD = 128 * 1024
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+class ApiGate:
+    """An ASGI application: the API with security headers, a request's name, its asker and its bounds."""
+
+    def __init__(
+        self, api: NgsiLd, access: Access, limits: BodyLimits, *, tiles: str, request_ids: RequestIds
+    ) -> None:
+        self._api = api
+        self._access = access
+        self._limits = limits
+        self._request_ids = request_ids
+        self._said = said_always(tiles)
+        self._names = {name for name, _ in self._said} | {HTTPS_ALONE[0]}
+        self._head = b"".join(b"%s: %s\r\n" % pair for pair in self._said)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        state = scope.setdefault("state", {})
+        request_id = state["request_id"] = self._request_ids.of(scope)
+        body = bounded(scope, receive, self._limits)
+        reply = await self._reply(scope, body)
+        headers = [*headers_of(reply, scope), (b"x-request-id", request_id.encode())]
+        if len(reply.body) >= WORTH_PACKING and scope["method"] not in WRITES:
+            headers, reply.body = await _packed(scope, headers, reply.body)
+        if scope.get("scheme") == "https":
+            headers.append(HTTPS_ALONE)
+        if body.is_given_up:
+            # Nobody reads the rest of it: whoever still sends is hung up on.
+            headers.append((b"connection", b"close"))
+        await self._send(scope, send, reply, headers)
+
+    async def _reply(self, scope: Scope, body: BoundedBody) -> Reply:
+        if self._access.open_access and not names_loopback(scope):
+            return refused(not_by_this_name(), scope)
+        await identify(scope, self._access)
+        return await self._api.reply_to(scope, body)
+
+    async def _send(self, scope: Scope, send: Send, reply: Reply, headers: Pairs) -> None:
+        turn = turn_of(scope)
+        own = self._names.intersection(name for name, _ in headers) - {HTTPS_ALONE[0]}
+        if turn is not None and turn.takes_answers and not own:
+            turn.answer(reply.status, self._head, headers, reply.body)
+            return
+        # What the API says itself stays as it says it.
+        headers += [pair for pair in self._said if pair[0] not in own]
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
+
+
+async def _packed(scope: Scope, headers: Pairs, body: bytes) -> tuple[Pairs, bytes]:
+    """The same answer packed, where the asker can unpack it."""
+    headers.append((b"vary", b"Accept-Encoding"))
+    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept-encoding")
+    if b"gzip" not in accepted.lower():
+        return headers, body
+    packed = await asyncio.to_thread(_gzip, body) if len(body) >= _WORTH_A_THREAD else _gzip(body)
+    kept = [pair for pair in headers if pair[0] != b"content-length"]
+    return [*kept, (b"content-encoding", b"gzip"), (b"content-length", b"%d" % len(packed))], packed
+
+
+def _gzip(body: bytes) -> bytes:
+    packing = zlib.compressobj(PACKING, zlib.DEFLATED, _GZIP)
+    return packing.compress(body) + packing.flush()

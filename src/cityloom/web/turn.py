@@ -1,0 +1,79 @@
+"""One request and its answer on a connection: uvicorn's, with a short way for answers that are whole.
+
+An ASGI application that finds a `Turn` in its scope (`turn_of`) may take a body that has arrived whole at
+once, without waiting for it, and may give a whole answer in one piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import (
+    HEADER_RE,
+    HEADER_VALUE_RE,
+    STATUS_LINE,
+    RequestResponseCycle,
+)
+
+_EXTENSION = "cityloom.turn"
+Pairs = Iterable[tuple[bytes, bytes]]
+
+
+class Turn(RequestResponseCycle):
+    """uvicorn's cycle of a request and its answer."""
+
+    def offer(self) -> None:
+        """Let the application find this."""
+        self.scope["extensions"] = cast(Any, {_EXTENSION: self})
+
+    def body_at_hand(self) -> bytes | None:
+        """The body, taken, when all of it is here; else None."""
+        if self.more_body or self.disconnected or self.waiting_for_100_continue:
+            return None
+        whole = bytes(self.body)
+        self.body = bytearray()
+        self.message_event.clear()
+        return whole
+
+    @property
+    def takes_answers(self) -> bool:
+        """Whether the line has room; else the answer goes by `send`, which waits for it."""
+        return not self.flow.write_paused
+
+    def answer(self, status: int, head: bytes, headers: Pairs, body: bytes) -> None:
+        """Send a whole answer. `head` are lines known to be sound; `headers` are checked as `send` does.
+
+        Among the headers is the Content-Length where the status has one.
+        """
+        if self.disconnected:
+            return
+        if self.response_started:
+            raise RuntimeError("An answer was begun already")
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        lines = [STATUS_LINE[status], head]
+        for name, value in (*self.default_headers, *headers):
+            if HEADER_RE.search(name) or HEADER_VALUE_RE.search(value):
+                raise RuntimeError("A header has characters that no header may have")
+            if name == b"connection" and value == b"close":
+                self.keep_alive = False
+            lines += (name, b": ", value, b"\r\n")
+        if not self.keep_alive and (b"connection", b"close") not in headers:
+            lines.append(b"connection: close\r\n")
+        lines.append(b"\r\n")
+        if self.scope["method"] != "HEAD":
+            lines.append(body)
+        self.transport.write(b"".join(lines))
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+
+def turn_of(scope: Scope) -> Turn | None:
+    """The Turn that a request came with, None where another server runs the application."""
+    extensions = scope.get("extensions")
+    return None if extensions is None else extensions.get(_EXTENSION)
