@@ -21,6 +21,8 @@ from cityloom.kernel import errors
 from cityloom.web.desk import Desk
 from cityloom.web.errors import INTERNAL, TABLE, told
 from cityloom.web.ngsild.routes import OPERATIONS
+from cityloom.web.ogc.routes import RESOURCES
+from cityloom.web.ogc.routes import ROOT as FEATURES
 from cityloom.web.pages.every import every_page
 
 _WRITTEN = "<!-- Written from the code by `make docs`. -->\n\n"
@@ -196,6 +198,18 @@ def _http() -> Iterator[str]:
     )
     for item in OPERATIONS:
         yield f"| {item.method} | `{item.path}` | {item.clause} | {item.summary} |"
+    yield from (
+        "",
+        "## OGC API - Features",
+        "",
+        f"Under `{FEATURES}`, described for programs in `{FEATURES}/api` (OpenAPI 3.0); "
+        "[a guide](../guides/open_the_city_in_qgis.md).",
+        "",
+        "| method | path | answers |",
+        "| --- | --- | --- |",
+    )
+    for resource in RESOURCES:
+        yield f"| GET | `{FEATURES}{resource.path.rstrip('/')}` | {resource.summary} |"
     yield from (
         "",
         "## Pages",

@@ -10,6 +10,7 @@ from collections.abc import Generator
 
 import orjson
 
+from cityloom.context.ports import Bounds
 from cityloom.context.provision import not_found
 from cityloom.context.querying import QueryPage, answer
 from cityloom.context.state import CurrentState, Held
@@ -93,6 +94,10 @@ class Consumption:
     def types(self, actor: Actor, *, tenant: str = DEFAULT_TENANT) -> dict[str, int]:
         """How many Entities of each type the actor may see."""
         return self._state.types(tenant, actor.clearance)
+
+    def extent(self, actor: Actor, type_name: str, *, tenant: str = DEFAULT_TENANT) -> Bounds | None:
+        """West, south, east, north of the locations of a type that the actor may see; None without any."""
+        return self._state.extent(tenant, type_name, actor.clearance)
 
     def tenants(self, actor: Actor) -> list[str]:
         """The tenants in which the actor may see anything at all."""

@@ -18,7 +18,7 @@ from cityloom.context.revision import INDEXED_GEOMETRY
 from cityloom.context.state import Clearance, CurrentState, Held
 from cityloom.ngsild.model import DEFAULT_VOCABULARY, Document
 from cityloom.ngsild.ordering import in_order
-from cityloom.ngsild.q_language import And, Compare, Exists, Or, Path, Term
+from cityloom.ngsild.q_language import And, Compare, Exists, Located, Or, Path, Term
 from cityloom.ngsild.q_matching import Lookup
 from cityloom.ngsild.query import EntityQuery, Predicate, compile
 
@@ -171,8 +171,10 @@ def _collect(term: Term, needles: dict[bytes, None]) -> None:
             _collect(part, needles)
     elif isinstance(term, Or) or (isinstance(term, Exists) and term.negated):
         return
+    elif isinstance(term, Located):
+        needles[_member(term.geo.geoproperty)] = None
     else:
-        needles[_member(_first_name(term.path))] = None
+        needles[_member(_first_name(term.path).removeprefix("@"))] = None
         if isinstance(term, Compare) and (text := _text_wanted(term)) is not None:
             needles[orjson.dumps(text)] = None
 

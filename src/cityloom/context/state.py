@@ -123,6 +123,17 @@ class Boxes:
         )
         return [held for row in hits.tolist() if (held := self._held[row]) is not None]
 
+    def extent(self, held: Iterable[Held]) -> Bounds | None:
+        """The box around the boxes of these Entities; None when none of them has one."""
+        self._take_in()
+        rows = np.fromiter((one.place for one in held if one.place >= 0), np.int64)
+        if not len(rows):
+            return None
+        boxes = self._boxes[rows]
+        west, south = boxes[:, :2].min(axis=0).tolist()
+        east, north = boxes[:, 2:].max(axis=0).tolist()
+        return (west, south, east, north)
+
     def _write(self, place: int, bounds: Bounds) -> None:
         if place < self._known:
             self._boxes[place] = bounds
@@ -280,6 +291,18 @@ class CurrentState:
         """The Entities whose location's box touches `bounds`, oldest first."""
         found = [held for part in self._seen(tenant, clearance) for held in part.boxes.within(bounds)]
         return sorted(found, key=_by_creation)
+
+    def extent(self, tenant: str, name: str, clearance: Clearance) -> Bounds | None:
+        """The box around the locations of a type; None when none has one."""
+        found = [
+            box
+            for part in self._seen(tenant, clearance)
+            if (box := part.boxes.extent(part.by_type.get(name, ()))) is not None
+        ]
+        if not found:
+            return None
+        west, south, east, north = zip(*found, strict=True)
+        return (min(west), min(south), max(east), max(north))
 
     def referrers(self, tenant: str, target: str, clearance: Clearance) -> list[Held]:
         """The Entities that point at `target`, oldest first."""

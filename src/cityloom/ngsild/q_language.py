@@ -17,6 +17,7 @@ import re2
 
 from cityloom.ngsild.contexts import CORE, Context
 from cityloom.ngsild.errors import BadRequestData, TooComplexQuery
+from cityloom.ngsild.geo_query import GeoQuery
 from cityloom.ngsild.model import CONTENT_MEMBER
 
 MAX_QUERY = 8_000
@@ -31,6 +32,12 @@ Kind = Literal["number", "string", "boolean", "datetime", "date", "time", "uri"]
 MEMBERS = frozenset(
     {"observedAt", "unitCode", "datasetId", "createdAt", "modifiedAt", "expiresAt", "deletedAt", "objectType"}
 )
+
+
+#: Names of a path that no text of `q` can hold, for the other languages that are translated into terms: the
+#: entity's id, and the newest observedAt of its attributes.
+ID = "@id"
+NEWEST = "@observedAt"
 
 
 class Hop(msgspec.Struct, frozen=True):
@@ -87,6 +94,12 @@ class Pattern(msgspec.Struct, frozen=True):
     negated: bool = False
 
 
+class Located(msgspec.Struct, frozen=True):
+    """A geoquery among the terms: no text of `q` holds one, the other languages do."""
+
+    geo: GeoQuery
+
+
 class And(msgspec.Struct, frozen=True):
     """All of them."""
 
@@ -99,7 +112,7 @@ class Or(msgspec.Struct, frozen=True):
     terms: tuple[Term, ...]
 
 
-Term = Exists | Compare | Pattern | And | Or
+Term = Exists | Compare | Pattern | Located | And | Or
 
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d{1,6})?Z", re.ASCII)
@@ -152,6 +165,8 @@ def names_of(term: Term) -> Iterator[str]:
     if isinstance(term, And | Or):
         for part in term.terms:
             yield from names_of(part)
+    elif isinstance(term, Located):
+        yield term.geo.geoproperty
     else:
         yield term.path.hops[0].name if term.path.hops else term.path.names[0]
 

@@ -10,13 +10,17 @@ from typing import Any
 
 from cityloom.ngsild.contexts import iri_of
 from cityloom.ngsild.errors import OperationNotSupported
+from cityloom.ngsild.geo_query import compile_geo
 from cityloom.ngsild.model import CONTENT_MEMBER, Document, Instance
 from cityloom.ngsild.q_language import (
+    ID,
     MEMBERS,
+    NEWEST,
     And,
     Compare,
     Exists,
     Hop,
+    Located,
     Or,
     Path,
     Pattern,
@@ -34,6 +38,7 @@ _Test = Callable[[Any], bool]
 
 _POINTERS = frozenset({"Relationship", "ListRelationship"})
 _ENTITY_TIMES = frozenset({"createdAt", "modifiedAt", "expiresAt", "deletedAt"})
+_OF_THE_WHOLE = frozenset({ID, NEWEST})
 _ORDERS = {">": gt, ">=": ge, "<": lt, "<=": le}
 
 
@@ -50,6 +55,8 @@ def compile_q(term: Term, lookup: Lookup | None = None) -> Predicate:
         return _all([compile_q(part, lookup) for part in term.terms])
     if isinstance(term, Or):
         return _any([compile_q(part, lookup) for part in term.terms])
+    if isinstance(term, Located):
+        return compile_geo(term.geo)
     targets = _targets(term.path, lookup)
     if isinstance(term, Exists):
         wanted = not term.negated
@@ -108,8 +115,27 @@ def _is_of(document: Document, hop: Hop) -> bool:
     return not hop.types or any(name in document["type"] for name in hop.types)
 
 
+def newest_observation(document: Document) -> str | None:
+    """The newest observedAt of the entity's attributes, forecasts and other datasets left out."""
+    return max(
+        (
+            item["observedAt"]
+            for items in document["attrs"].values()
+            for item in items
+            if "observedAt" in item and "datasetId" not in item
+        ),
+        key=lambda text: text.removesuffix("Z"),
+        default=None,
+    )
+
+
 def _in_document(document: Document, path: Path) -> Iterator[Any]:
     name = path.names[0]
+    if name in _OF_THE_WHOLE:
+        found = document["id"] if name == ID else newest_observation(document)
+        if found is not None:
+            yield found
+        return
     if name in _ENTITY_TIMES:
         if len(path.names) == 1 and name in document:
             yield document[name]

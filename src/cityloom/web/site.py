@@ -18,6 +18,7 @@ from cityloom.web.desk import Desk
 from cityloom.web.gate import PACKING, WORTH_PACKING, WRITES, ApiGate
 from cityloom.web.headers import RequestIds, SecureHeaders
 from cityloom.web.identity import Identify
+from cityloom.web.interface import Beside
 from cityloom.web.languages import noted as n
 from cityloom.web.limits import BodyLimits, LimitBodies
 from cityloom.web.live import Live
@@ -25,6 +26,8 @@ from cityloom.web.loopback import LoopbackNamesAlone
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
 from cityloom.web.ngsild.exchange import ROOT
 from cityloom.web.ngsild.routes import OPERATIONS, api
+from cityloom.web.ogc.routes import ROOT as FEATURES
+from cityloom.web.ogc.routes import features_interface
 from cityloom.web.openapi import openapi_route
 from cityloom.web.pages.every import every_page
 from cityloom.web.refusal import error_page, refuse
@@ -70,7 +73,8 @@ class Site:
         binding = rooms.models if rooms.checks_writes and not rooms.access.open_access else None
         limits = limits or BodyLimits()
         request_ids = RequestIds()
-        self._app = self._behind_the_gate(self.pages, limits, request_ids)
+        beside = Beside({FEATURES: features_interface(rooms)}, self.pages)
+        self._app = self._behind_the_gate(beside, limits, request_ids)
         self._api = ApiGate(
             api(rooms, contexts, binding),
             rooms.access,

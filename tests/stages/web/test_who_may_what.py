@@ -16,6 +16,7 @@ from cityloom.kernel.actor import InformationClass
 from cityloom.ngsild.model import entity, point, prop
 from cityloom.sensing.model import Device, Profile
 from cityloom.web.ngsild.routes import OPERATIONS
+from cityloom.web.ogc.routes import RESOURCES
 
 #: In the order of the table's letters. `device` shows a device's token, all others sign in.
 WHO = (
@@ -315,3 +316,48 @@ READING = {
     "GET /jsonldContexts/{contextId}",
     "GET /info/sourceIdentity",
 }
+
+
+#: The resources of OGC API - Features, with a feature of each class of information; then who may.
+FEATURES: dict[str, str] = {
+    "/": PEOPLE,
+    "/api": PEOPLE,
+    "/conformance": PEOPLE,
+    "/collections": PEOPLE,
+    "/collections/Thing": PEOPLE,
+    "/collections/Secret": "sm",
+    "/collections/Thing/queryables": PEOPLE,
+    "/collections/Secret/queryables": "sm",
+    "/collections/Thing/schema": PEOPLE,
+    "/collections/Secret/schema": "sm",
+    "/collections/Thing/items": PEOPLE,
+    "/collections/Secret/items": "sm",
+    f"/collections/Thing/items/{THING}": PEOPLE,
+    f"/collections/Thing/items/{INSIDE}": STAFF,
+    f"/collections/Thing/items/{SECRET}": "sm",
+}
+
+
+def _fits(template: str, path: str) -> bool:
+    return re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), path) is not None
+
+
+async def _who_is_answered(filled, reader_class, root: str, paths) -> dict[str, str]:
+    """Who is let read each path."""
+    readers = Readers(filled, reader_class)
+    found = dict.fromkeys(paths, "")
+    for who, letter in zip(WHO, LETTERS, strict=True):
+        reader = await readers.one(who)
+        for path in paths:
+            answer = await reader.get(f"{root}{path}")
+            assert answer.status_code in (200, 401, 403, 404), (who, path, answer.text)
+            if answer.status_code == 200:
+                found[path] += letter
+    return found
+
+
+async def test_who_reads_which_features(filled, reader_class):
+    await filled.write(entity("Secret", "urn:x:s", {}), secrecy=InformationClass.SECURITY)
+    assert await _who_is_answered(filled, reader_class, "/ogc", FEATURES) == FEATURES
+    untried = [one.path for one in RESOURCES if not any(_fits(one.path, path) for path in FEATURES)]
+    assert untried == []

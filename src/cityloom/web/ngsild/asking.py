@@ -20,7 +20,7 @@ from cityloom.ngsild.json_text import decode_json
 from cityloom.ngsild.languages import parse_languages
 from cityloom.ngsild.names import check_uri
 from cityloom.ngsild.ordering import parse_order_by
-from cityloom.ngsild.q_language import MEMBERS, And, Or, Term, names_of, parse_q
+from cityloom.ngsild.q_language import MEMBERS, And, Located, Or, Term, names_of, parse_q
 from cityloom.ngsild.query import DEFAULT_LIMIT, MAX_LIMIT, EntityQuery, EntitySelector
 from cityloom.ngsild.representation import Format, View
 from cityloom.ngsild.scope_query import parse_scope_query
@@ -294,7 +294,7 @@ def _query_term(asked: Asked, context: Context) -> Term | None:
 def _follows_links(term: Term) -> bool:
     if isinstance(term, And | Or):
         return any(map(_follows_links, term.terms))
-    return bool(term.path.hops)
+    return not isinstance(term, Located) and bool(term.path.hops)
 
 
 def _geo_query(asked: Asked, context: Context) -> GeoQuery | None:

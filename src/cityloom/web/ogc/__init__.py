@@ -1,0 +1,1 @@
+"""OGC API - Features: the Entities of the city as features, for geographic information systems."""
