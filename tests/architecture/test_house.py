@@ -45,9 +45,8 @@ PARTS = {
 PLUGINS = sorted(path.parent for path in CATALOGUE.glob("*/*/manifest.toml"))
 
 
-def test_there_are_fifteen_rooms_and_each_has_its_place_in_the_river():
+def test_each_room_has_its_place_in_the_river():
     folders = {path.parent.name for path in (ROOT / "src/cityloom").glob("*/__init__.py")}
-    assert len(ROOMS) == 15
     assert set(ROOMS) == folders
     assert CONTRACTS["river"]["exhaustive"] is True
 

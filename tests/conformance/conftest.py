@@ -18,11 +18,15 @@ from starlette.routing import Mount
 
 from cityloom.access.authority import OPEN_ACCESS
 from cityloom.access.errors import NotSignedIn
+from cityloom.adapters.http.outbound import HttpOutbound
 from cityloom.adapters.memory.feed import MemoryFeed
 from cityloom.adapters.memory.history import MemoryHistory
+from cityloom.adapters.memory.register import MemoryRegister
 from cityloom.adapters.memory.state_table import MemoryStateTable
+from cityloom.adapters.network.reach import Reach
 from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
+from cityloom.federation.federation import Federation
 from cityloom.history.queries import History
 from cityloom.history.stage import STAGE, HistoryStage
 from cityloom.kernel.actor import ANONYMOUS, Actor, InformationClass
@@ -75,6 +79,7 @@ class Api(httpx2.AsyncClient):
     """A client at /ngsi-ld/v1, and the rooms behind it."""
 
     broker: Broker
+    federation: Federation
 
     async def have(self, *entities: dict[str, Any]) -> None:
         """Entities that are there before a test begins."""
@@ -112,14 +117,22 @@ async def api() -> AsyncIterator[Api]:
     store = MemoryHistory()
     broker.follow(STAGE, HistoryStage(store, pause=0.0).handle, durable=True)
     await broker.start()
-    rooms: Any = SimpleNamespace(broker=broker, history=History(store, broker), clock=WallClock())
+    outbound = HttpOutbound(Reach(None, inside=True))
+    federation = Federation(MemoryRegister(), broker, outbound, WallClock(), alias="here")
+    await federation.start()
+    rooms: Any = SimpleNamespace(
+        broker=broker, history=History(store, broker), clock=WallClock(), federation=federation
+    )
     app = Starlette(
         routes=[Mount(ROOT, app=api_of(rooms, ContextsInUse(load=load))), openapi_route(OPERATIONS)],
         middleware=[Middleware(LimitBodies, limits=BodyLimits()), Middleware(ActAs)],
     )
     async with serving(app) as address, Api(base_url=f"{address}/ngsi-ld/v1", trust_env=False) as client:
         client.broker = broker
+        client.federation = federation
         yield client
+    await federation.stop()
+    await outbound.close()
     await broker.stop()
 
 

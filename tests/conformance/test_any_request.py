@@ -14,10 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cityloom.access.authority import OPEN_ACCESS
+from cityloom.adapters.http.outbound import HttpOutbound
 from cityloom.adapters.memory.feed import MemoryFeed
 from cityloom.adapters.memory.history import MemoryHistory
+from cityloom.adapters.memory.register import MemoryRegister
 from cityloom.adapters.memory.state_table import MemoryStateTable
+from cityloom.adapters.network.reach import Reach
 from cityloom.context.broker import Broker
+from cityloom.federation.federation import Federation
 from cityloom.history.queries import History
 from cityloom.history.stage import STAGE, HistoryStage
 from cityloom.kernel.time import WallClock
@@ -228,8 +232,14 @@ class Surface:
         self.broker = Broker(MemoryFeed(), MemoryStateTable(), WallClock())
         store = MemoryHistory()
         self.broker.follow(STAGE, HistoryStage(store, pause=0.0).handle, durable=True)
+        # Nobody outside is asked, whatever is registered.
+        outbound = HttpOutbound(Reach(("https://nobody.example/",), inside=False))
+        self.federation = Federation(MemoryRegister(), self.broker, outbound, WallClock(), alias="here")
         rooms: Any = SimpleNamespace(
-            broker=self.broker, history=History(store, self.broker), clock=WallClock()
+            broker=self.broker,
+            history=History(store, self.broker),
+            clock=WallClock(),
+            federation=self.federation,
         )
         app = LimitBodies(api(rooms), BodyLimits())
 
@@ -239,12 +249,14 @@ class Surface:
 
         self._client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=as_operator))
         runner.run(self.broker.start())
+        runner.run(self.federation.start())
 
     def ask(self, **request: Any) -> httpx2.Response:
         return self._runner.run(self._client.request(**request))
 
     def close(self) -> None:
         self._runner.run(self._client.aclose())
+        self._runner.run(self.federation.stop())
         self._runner.run(self.broker.stop())
 
 

@@ -28,7 +28,7 @@ def services_of(api):
         broker=api.broker,
         temporal=TemporalHistory(history, api.broker),
         clock=WallClock(),
-        alias="test",
+        federation=api.federation,
         started=datetime.now(UTC),
     )
 

@@ -12,6 +12,13 @@ from cityloom.web.openapi import describe
 
 DOCUMENT = describe(OPERATIONS)
 ENTITY = {"id": "urn:x:1", "type": "Road", "speed": 5}
+#: It speaks of no type that the tests ask for, so that nobody is asked.
+REGISTRATION = {
+    "id": "urn:x:registration",
+    "type": "ContextSourceRegistration",
+    "endpoint": "http://127.0.0.1:9",
+    "information": [{"entities": [{"type": "Lighthouse"}]}],
+}
 
 
 def references(node: Any):
@@ -63,6 +70,7 @@ async def test_openapi_json_is_served(api):
 async def test_every_operation_answers_as_described(api, operation):
     """With something in the city and a body that fits, the status is one that is described."""
     await api.have(ENTITY)
+    await api.post("/csourceRegistrations", json=REGISTRATION)
     bodies = {
         "Entity": {**ENTITY, "id": "urn:x:1" if operation.method == "PUT" else "urn:x:2"},
         "EntityFragment": {"speed": 6},
@@ -70,10 +78,18 @@ async def test_every_operation_answers_as_described(api, operation):
         "Entities": [ENTITY],
         "EntityIds": ["urn:x:1"],
         "Query": {"type": "Query", "entities": [{"type": "Road"}]},
+        "CSourceRegistration": {**REGISTRATION, "id": "urn:x:registration2"},
+        "CSourceRegistrationFragment": {"description": "Of the harbour"},
     }
-    path = operation.path.format(entityId="urn:x:1", attrId="speed", type="Road", contextId="none")
+    path = operation.path.format(
+        entityId="urn:x:1",
+        attrId="speed",
+        type="Road",
+        contextId="none",
+        registrationId=REGISTRATION["id"],
+    )
     options: dict[str, Any] = {"json": bodies[operation.body]} if operation.body else {}
-    if path in ("/entities", "/temporal/entities") and operation.method == "GET":
+    if path in ("/entities", "/temporal/entities", "/csourceRegistrations") and operation.method == "GET":
         options["params"] = {"type": "Road"}
     reply = await api.request(operation.method, path, **options)
     expected = operation.statuses if operation.path != "/jsonldContexts/{contextId}" else (404,)

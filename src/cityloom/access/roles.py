@@ -16,6 +16,7 @@ PERMISSIONS: dict[str, str] = {
     "entities:read": "read entities through the API, within one's clearance",
     "entities:write": "create, change and delete entities, within one's clearance",
     "entities:classify": "set the information class of an entity",
+    "sources:register": "register other brokers as context sources, whose data then appear here",
     "alerts:handle": "raise, acknowledge, assign, comment and clear alerts",
     "reports:answer": "answer, close and publish citizens' reports, and see how to reach their authors",
     "notices:publish": "write, publish and withdraw notices",
@@ -73,7 +74,14 @@ ROLES: dict[str, Role] = {
             "engineer",
             "Engineer",
             "connects devices and data, and keeps the city's models right",
-            ["entities:write", "devices:admit", "connectors:manage", "services:manage", "parked:read"],
+            [
+                "entities:write",
+                "sources:register",
+                "devices:admit",
+                "connectors:manage",
+                "services:manage",
+                "parked:read",
+            ],
             [OPEN, INTERNAL],
         ),
         _role(

@@ -19,6 +19,7 @@ from cityloom.kernel.errors import BadConfig, fault_of
 
 LANGUAGES = ("en", "da")
 
+_ALIAS = re.compile(r"[A-Za-z0-9.-]{0,100}", re.ASCII)
 _FETCHED = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?")
 #: A scheme alone allows all that is public by it.
 _SENT_TO = re.compile(r"(https?|mqtts?)://([^/?#@\s]+(/[^?#\s]*)?)?")
@@ -90,6 +91,17 @@ class Outbound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     inside: bool = False
 
 
+class Federation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the city works with other brokers, those registered with it as context sources."""
+
+    #: The city's name among context sources, by which loops are found: letters, digits, hyphens. Empty: one
+    #: is made and kept.
+    alias: str = ""
+    #: What sources tell is shown to those cleared for `internal`; what comes from addresses that begin with
+    #: one of these URLs is open to everybody.
+    open: tuple[str, ...] = ()
+
+
 class Models(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether the data models bind what is written through NGSI-LD; what connectors deliver, always."""
 
@@ -127,6 +139,8 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     contexts: Contexts = Contexts()
     #: Where what others ask for may be sent.
     outbound: Outbound = Outbound()
+    #: Other brokers.
+    federation: Federation = Federation()
     #: What the data models bind.
     models: Models = Models()
     #: The listener for devices.
@@ -264,6 +278,17 @@ def _meaningless(configuration: Configuration, where: str) -> Iterator[BadConfig
     yield from _impossible_places(configuration.place, wrong)
     yield from _no_addresses("contexts.allow", configuration.contexts.allow, _FETCHED, wrong)
     yield from _no_addresses("outbound.allow", configuration.outbound.allow, _SENT_TO, wrong)
+    yield from _no_federation(configuration.federation, wrong)
+
+
+def _no_federation(
+    federation: Federation, wrong: Callable[[str, str, str], BadConfig]
+) -> Iterator[BadConfig]:
+    yield from _no_addresses("federation.open", federation.open, _FETCHED, wrong)
+    if not _ALIAS.fullmatch(federation.alias):
+        yield wrong(
+            "federation.alias", "This is not a name", "Use letters, digits and hyphens, or leave it out."
+        )
 
 
 def _impossible_places(place: Place, wrong: Callable[[str, str, str], BadConfig]) -> Iterator[BadConfig]:

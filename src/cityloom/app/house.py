@@ -35,6 +35,7 @@ from cityloom.app.folder import CityFolder
 from cityloom.app.plugins import Plugin, find_plugins
 from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
+from cityloom.federation.federation import Federation
 from cityloom.history.follow import Lineage
 from cityloom.history.queries import History
 from cityloom.history.stage import STAGE as HISTORY
@@ -111,6 +112,15 @@ class House:
         reach = Reach(configuration.outbound.allow or None, inside=configuration.outbound.inside)
         #: Sends to addresses that others named.
         self.outbound = HttpOutbound(reach)
+        self.federation = Federation(
+            self.register,
+            self.broker,
+            self.outbound,
+            clock,
+            alias=configuration.federation.alias,
+            open_to=configuration.federation.open,
+            classes=classes,
+        )
         self.alerts = Alerts(self.broker, clock, self.audit)
         self.notices = Notices(self.broker, clock, self.audit)
         self.reports = Reports(
@@ -166,6 +176,7 @@ class House:
         await self.broker.start()
         self.broker.follow(HISTORY, self._remembering.handle, durable=True, after=self._remembering.through)
         await self.devices.start()
+        await self.federation.start()
 
     async def live(self) -> None:
         """Start what decides and what feeds: the city moves."""
@@ -185,6 +196,7 @@ class House:
         await self.indicators.stop()
         await self.services.stop()
         await self.deliveries.stop()
+        await self.federation.stop()
         # A training may read weeks of history for many seconds; the last readings would wait behind it.
         self.store.interrupt_reading()
         await self.broker.stop()

@@ -247,6 +247,7 @@ def rooms_of(house: House, health: ProcessHealth, demo: Demo | None, mqtt: MqttA
         audit=house.audit,
         broker=house.broker,
         history=house.history,
+        federation=house.federation,
         alerts=house.alerts,
         notices=house.notices,
         reports=house.reports,

@@ -18,6 +18,10 @@ class Unreachable(NotReady):
     """The other side did not answer in time, or not in a way that could be read."""
 
 
+class Unusable(Unreachable):
+    """The other side answered in a way that cannot be used: too large, cut short, packed unknown."""
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What the other side answered, whatever its status."""
 

@@ -135,6 +135,17 @@ def _array(name: str) -> Json:
     return {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}}
 
 
+_REGISTRATION: Json = {
+    "id": {"type": "string", "format": "uri"},
+    "type": {"const": "ContextSourceRegistration"},
+    "endpoint": {"type": "string", "format": "uri"},
+    "information": {"type": "array", "items": {"type": "object"}, "minItems": 1},
+    "mode": {"type": "string", "enum": ["inclusive", "exclusive", "redirect", "auxiliary"]},
+    "operations": _NAMES,
+    "contextSourceAlias": _TEXT,
+    "expiresAt": _INSTANT,
+}
+
 _SCHEMAS: dict[str, Json] = {
     "Attribute": _ATTRIBUTE,
     "Entity": _object(["id", "type"], _ENTITY_PROPERTIES),
@@ -201,6 +212,9 @@ _SCHEMAS: dict[str, Json] = {
     "Contexts": {"type": "array"},
     "Context": _object([], {"@context": {}}),
     "ContextSourceIdentity": _object(["id", "type", "contextSourceAlias"], {}),
+    "CSourceRegistration": _object(["type", "endpoint", "information"], _REGISTRATION),
+    "CSourceRegistrationFragment": _object([], _REGISTRATION),
+    "CSourceRegistrations": _array("CSourceRegistration"),
 }
 
 _HEADERS: dict[str, Json] = {

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cityloom.access.audit import AuditLog
     from cityloom.access.entrance import Access
     from cityloom.context.broker import Broker
+    from cityloom.federation.federation import Federation
     from cityloom.history.follow import Lineage
     from cityloom.history.queries import History
     from cityloom.indicators.indicators import Indicators
@@ -104,6 +105,7 @@ class Rooms:
     audit: AuditLog
     broker: Broker
     history: History
+    federation: Federation
     alerts: Alerts
     notices: Notices
     reports: Reports

@@ -24,6 +24,7 @@ from cityloom.access.audit import AuditLog
 from cityloom.access.entrance import Access
 from cityloom.access.passwords import Passwords
 from cityloom.access.roles import ROLES
+from cityloom.adapters.http.outbound import HttpOutbound
 from cityloom.adapters.memory.accounts import MemoryAccountStore, MemoryAuditStore
 from cityloom.adapters.memory.device_records import MemoryDeviceStore
 from cityloom.adapters.memory.evidence import MemoryEvidenceStore
@@ -31,10 +32,13 @@ from cityloom.adapters.memory.feed import MemoryFeed
 from cityloom.adapters.memory.history import MemoryHistory
 from cityloom.adapters.memory.parameters import MemoryParameterStore
 from cityloom.adapters.memory.parked_readings import MemoryParkedStore
+from cityloom.adapters.memory.register import MemoryRegister
 from cityloom.adapters.memory.reporters import MemoryPhotoStore, MemoryReporterStore
 from cityloom.adapters.memory.state_table import MemoryStateTable
+from cityloom.adapters.network.reach import Reach
 from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
+from cityloom.federation.federation import Federation
 from cityloom.history.follow import Lineage
 from cityloom.history.queries import History
 from cityloom.history.stage import STAGE, HistoryStage
@@ -170,6 +174,9 @@ class SmallCity:
             audit=self.audit,
             broker=self.broker,
             history=history,
+            federation=Federation(
+                MemoryRegister(), self.broker, HttpOutbound(Reach(None, inside=True)), self.clock
+            ),
             alerts=self.alerts,
             deliveries=self.deliveries,
             notices=Notices(self.broker, self.clock),

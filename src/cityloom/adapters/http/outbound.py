@@ -15,7 +15,7 @@ from urllib.parse import SplitResult
 import httpcore2
 
 from cityloom.adapters.network.reach import Reach, port_of
-from cityloom.kernel.outbound import Answer, Unreachable
+from cityloom.kernel.outbound import Answer, Unreachable, Unusable
 
 #: Connections to one host and port at once; who finds none free waits, within its deadline.
 CONNECTIONS = 8
@@ -151,10 +151,10 @@ async def _unpacked(response: httpcore2.Response, encoding: str, url: str, large
             waiting = b"" if unpack is None else unpack.unconsumed_tail
             size += len(piece)
             if size > largest:
-                raise _unreachable(url, f"its answer is larger than {_size(largest)}")
+                raise _unusable(url, f"its answer is larger than {_size(largest)}")
             found.append(piece)
     if unpack is not None and found and not unpack.eof:
-        raise _unreachable(url, "its answer is cut short")
+        raise _unusable(url, "its answer is cut short")
     return b"".join(found)
 
 
@@ -164,7 +164,7 @@ def _unpacking(encoding: str, url: str) -> zlib._Decompress | None:
     if encoding.strip().lower() in ("gzip", "x-gzip", "deflate"):
         # 32: gzip or zlib, as its beginning says.
         return zlib.decompressobj(32 + zlib.MAX_WBITS)
-    raise _unreachable(url, f"its answer is packed as {encoding[:40]!a}")
+    raise _unusable(url, f"its answer is packed as {encoding[:40]!a}")
 
 
 def _size(count: int) -> str:
@@ -186,3 +186,7 @@ def _joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 def _unreachable(url: str, why: str) -> Unreachable:
     return Unreachable(f"{url[:200]!a} cannot be used: {why}", hint="Check that system.", where=url[:200])
+
+
+def _unusable(url: str, why: str) -> Unusable:
+    return Unusable(f"{url[:200]!a} cannot be used: {why}", hint="Check that system.", where=url[:200])

@@ -10,7 +10,17 @@ from cityloom.web.ngsild.exchange import Exchange, Reply
 
 Handler = Callable[[Exchange], Awaitable[Reply]]
 #: What a request carries; "" is nothing.
-Body = Literal["", "Entity", "EntityFragment", "Attribute", "Entities", "EntityIds", "Query"]
+Body = Literal[
+    "",
+    "Entity",
+    "EntityFragment",
+    "Attribute",
+    "Entities",
+    "EntityIds",
+    "Query",
+    "CSourceRegistration",
+    "CSourceRegistrationFragment",
+]
 #: What a good answer carries; "" is nothing.
 Answer = Literal[
     "",
@@ -26,6 +36,8 @@ Answer = Literal[
     "Contexts",
     "Context",
     "ContextSourceIdentity",
+    "CSourceRegistration",
+    "CSourceRegistrations",
 ]
 
 _ONE_ENTITY = 1_000_000

@@ -30,6 +30,13 @@ from cityloom.web.ngsild.provision import (
     update_attribute,
     update_attributes,
 )
+from cityloom.web.ngsild.registrations import (
+    delete_registration,
+    query_registrations,
+    register_source,
+    retrieve_registration,
+    update_registration,
+)
 from cityloom.web.ngsild.services import Services
 from cityloom.web.ngsild.source_identity import identify
 from cityloom.web.ngsild.temporal import query_evolutions, retrieve_evolution
@@ -61,6 +68,7 @@ _TIMED = frozenset(
 )
 _TYPE = frozenset({"type", "local"})
 _LOCAL = frozenset({"local"})
+_OPTIONS = frozenset({"options"})
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -308,6 +316,50 @@ OPERATIONS: tuple[Operation, ...] = (
         answers="Attribute",
     ),
     Operation(
+        method="POST",
+        path="/csourceRegistrations",
+        clause="6.8.3.1",
+        summary="Register a context source",
+        handler=register_source,
+        body="CSourceRegistration",
+        statuses=(201,),
+    ),
+    Operation(
+        method="GET",
+        path="/csourceRegistrations",
+        clause="6.8.3.2",
+        summary="Discover context source registrations",
+        handler=query_registrations,
+        parameters=_SELECTED | _PAGED | _SHOWN | _TIMED | {"geometryProperty"},
+        answers="CSourceRegistrations",
+    ),
+    Operation(
+        method="GET",
+        path="/csourceRegistrations/{registrationId}",
+        clause="6.9.3.1",
+        summary="Retrieve a context source registration",
+        handler=retrieve_registration,
+        parameters=_OPTIONS,
+        answers="CSourceRegistration",
+    ),
+    Operation(
+        method="PATCH",
+        path="/csourceRegistrations/{registrationId}",
+        clause="6.9.3.2",
+        summary="Update a context source registration",
+        handler=update_registration,
+        body="CSourceRegistrationFragment",
+        statuses=(204,),
+    ),
+    Operation(
+        method="DELETE",
+        path="/csourceRegistrations/{registrationId}",
+        clause="6.9.3.3",
+        summary="Delete a context source registration",
+        handler=delete_registration,
+        statuses=(204,),
+    ),
+    Operation(
         method="GET",
         path="/jsonldContexts",
         clause="6.29.3.2",
@@ -343,7 +395,7 @@ def api(rooms: Rooms, contexts: ContextsInUse | None = None, models: DataModels 
         broker=rooms.broker,
         temporal=TemporalHistory(rooms.history, rooms.broker),
         clock=rooms.clock,
-        alias="cityloom",
+        federation=rooms.federation,
         started=datetime.now(UTC),
         models=models,
         contexts=contexts or ContextsInUse(),

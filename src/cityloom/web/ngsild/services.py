@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cityloom.context.broker import Broker
+from cityloom.federation.federation import Federation
 from cityloom.history.temporal import TemporalHistory
 from cityloom.kernel.time import Clock
 from cityloom.sensing.models import DataModels
@@ -14,12 +15,12 @@ from cityloom.web.ngsild.contexts_in_use import ContextsInUse
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """The rooms behind the API. `alias` is this context source's name among others (5.2.40)."""
+    """The rooms behind the API."""
 
     broker: Broker
     temporal: TemporalHistory
     clock: Clock
-    alias: str
+    federation: Federation
     started: datetime
     #: What is written is checked against them; None: anything is taken.
     models: DataModels | None = None

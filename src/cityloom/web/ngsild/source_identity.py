@@ -12,7 +12,7 @@ from cityloom.web.ngsild.exchange import Exchange, Reply
 async def identify(exchange: Exchange) -> Reply:
     """GET /info/sourceIdentity. The time at the source is the city's."""
     services = exchange.services
-    alias = f"{services.alias}-{exchange.tenant}" if exchange.tenant else services.alias
+    alias = services.federation.alias_for(exchange.tenant)
     seconds = int((datetime.now(UTC) - services.started).total_seconds())
     return exchange.reply(
         {

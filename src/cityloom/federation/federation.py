@@ -1,0 +1,125 @@
+"""The door to other brokers: who is registered, who may be asked on whose behalf, and what they answer."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from cityloom.context.broker import Broker
+from cityloom.context.classes import ClassPolicy
+from cityloom.context.ports import Register
+from cityloom.context.registered import Registered
+from cityloom.federation.model import Origin, Question, Reply, Standing, Wire
+from cityloom.federation.peers import Peers
+from cityloom.federation.sources import Sources
+from cityloom.kernel.actor import InformationClass
+from cityloom.kernel.change import DEFAULT_TENANT
+from cityloom.kernel.outbound import Outbound
+from cityloom.kernel.time import Clock
+from cityloom.ngsild.model import Document
+from cityloom.ngsild.q_matching import compile_q
+from cityloom.ngsild.registrations import Registration
+from cityloom.ngsild.source_matching import as_document
+
+
+class _Alias(msgspec.Struct, frozen=True):
+    alias: str
+
+
+class Federation:
+    """Lives on the event loop.
+
+    What a source tells is of the class `internal`, and its registration is used for nobody who is not
+    cleared for that; what comes from an address that begins with one of `open_to` is open. What it tells of
+    types that the city's classes call more secret is of their class.
+    """
+
+    def __init__(
+        self,
+        register: Register,
+        broker: Broker,
+        outbound: Outbound,
+        clock: Clock,
+        *,
+        alias: str = "",
+        open_to: Sequence[str] = (),
+        classes: ClassPolicy | None = None,
+    ) -> None:
+        """`alias` is this city's name among Context Sources (5.2.40); empty: one is made, once."""
+        self.sources = Sources(register, broker, outbound, clock)
+        self.peers = Peers(outbound, clock)
+        self._aliases = Registered(register, "alias", _Alias, most=1)
+        self._alias = alias
+        self._open_to = tuple(open_to)
+        self._classes = classes or ClassPolicy()
+        self.sources.tell(self._changed)
+
+    async def start(self) -> None:
+        """Load what is registered, and the name under which others know this city."""
+        if not self._alias:
+            await self._aliases.start()
+            kept = self._aliases.find(DEFAULT_TENANT, "alias")
+            if kept is None:
+                kept = _Alias(f"cityloom-{secrets.token_hex(6)}")
+                await self._aliases.add(DEFAULT_TENANT, "alias", kept)
+            self._alias = kept.alias
+        await self.sources.start()
+
+    async def stop(self) -> None:
+        await self.sources.stop()
+
+    def alias_for(self, tenant: str) -> str:
+        """The pseudonym of a tenant of this city (5.2.40)."""
+        return f"{self._alias}-{tenant}" if tenant else self._alias
+
+    def standing(self, tenant: str, registration: Registration) -> Standing:
+        """How a registration has fared since the city began."""
+        return self.peers.standing(tenant, registration.id)
+
+    def came_around(self, origin: Origin) -> bool:
+        """Whether a request has been here before: it is not handed on again (4.3.6.4)."""
+        return self.alias_for(origin.tenant) in origin.via
+
+    def usable(self, origin: Origin, operations: Iterable[str], *, timed: bool = False) -> list[Registration]:
+        """The registrations that may be used for a request and offer one of the operations; `timed` are
+        those of sources that tell of the past, the others those that tell of now (5.9.1)."""
+        wanted = frozenset(operations)
+        return [one for one in self.candidates(origin, timed=timed) if wanted & one.operations]
+
+    def candidates(self, origin: Origin, *, timed: bool = False) -> list[Registration]:
+        """The registrations that may be used for a request, whatever they offer, oldest first."""
+        fits = None if origin.csf is None else compile_q(origin.csf)
+        return [
+            one
+            for one in self.sources.living(origin.tenant)
+            if _is_timed(one) is timed
+            and not (one.alias and one.alias in origin.via)
+            and origin.actor.sees(self.class_of(one))
+            and (fits is None or fits(as_document(one)))
+        ]
+
+    def class_of(self, registration: Registration) -> InformationClass:
+        """The least secret class of what a source tells."""
+        address = registration.document["endpoint"]
+        is_open = any(address.startswith(prefix) for prefix in self._open_to)
+        return InformationClass.OPEN if is_open else InformationClass.INTERNAL
+
+    def may_be_shown(self, origin: Origin, registration: Registration, document: Document) -> bool:
+        """Whether the asker is cleared for what a source tells of an Entity."""
+        by_type = self._classes.class_for(document["type"])
+        return origin.actor.sees(max(by_type, self.class_of(registration)))
+
+    async def ask(self, asked: Iterable[tuple[Registration, Question, Wire]], origin: Origin) -> list[Reply]:
+        """The answers of several sources, asked at the same time, in the order given."""
+        return await self.peers.ask_all(asked, origin, self.alias_for(origin.tenant))
+
+    def _changed(self, tenant: str, before: Registration | None, _after: Registration | None) -> None:
+        if before is not None:
+            self.peers.forget(tenant, before.id)
+
+
+def _is_timed(registration: Registration) -> bool:
+    document = registration.document
+    return "observationInterval" in document or "managementInterval" in document
