@@ -13,7 +13,7 @@ import orjson
 
 from cityloom.ngsild.contexts import Context
 from cityloom.ngsild.geo_query import GeoQuery
-from cityloom.ngsild.q_language import And, Compare, Exists, Or, Path, Range, Term, Value
+from cityloom.ngsild.q_language import And, Compare, Exists, Located, Or, Path, Range, Term, Value
 from cityloom.ngsild.scope_query import ScopePattern, ScopeQuery
 from cityloom.ngsild.type_selection import TypeSelection
 
@@ -21,7 +21,7 @@ _WRITABLE = re.compile(r"[^\W\d_]\w*(?::[^\W\d_]\w*)?")
 
 
 class _NotWritable(Exception):
-    """A name has no form that the query language can hold."""
+    """Something has no form that the query language can hold."""
 
 
 def write_types(selection: TypeSelection, context: Context) -> str:
@@ -76,6 +76,8 @@ def _term(term: Term, context: Context) -> str:
         return ";".join(_grouped(part, context) for part in term.terms)
     if isinstance(term, Or):
         return "|".join(_grouped(part, context) for part in term.terms)
+    if isinstance(term, Located):
+        raise _NotWritable
     path = _path(term.path, context)
     if isinstance(term, Exists):
         return f"!{path}" if term.negated else path
