@@ -6,13 +6,14 @@ Everything is answered from memory, from what is committed, and from the partiti
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator
+from time import perf_counter
 
 import orjson
 
 from cityloom.context.ports import Bounds
 from cityloom.context.provision import not_found
-from cityloom.context.querying import QueryPage, answer
+from cityloom.context.querying import TURN, TURN_SECONDS, QueryPage, answer
 from cityloom.context.state import CurrentState, Held
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT
@@ -86,6 +87,32 @@ class Consumption:
                 page: QueryPage = done.value
                 return page
             await asyncio.sleep(0)
+
+    async def each(
+        self,
+        actor: Actor,
+        *,
+        type_name: str | None = None,
+        attribute: str | None = None,
+        tenant: str = DEFAULT_TENANT,
+    ) -> AsyncIterator[Document]:
+        """Every Entity that the actor may see, oldest first, as they were when it began; or those of a type,
+        or those that may have an attribute. One after the other, since a million at once are gigabytes; and
+        others have their turn on the event loop meanwhile.
+        """
+        clearance = actor.clearance
+        if type_name is None:
+            found = self._state.all(tenant, clearance)
+        else:
+            found = self._state.of_type(tenant, type_name, clearance)
+        member = b"" if attribute is None else orjson.dumps(attribute) + b":"
+        until = perf_counter() + TURN_SECONDS
+        for number, text in enumerate([held.document for held in found], 1):
+            if number % TURN == 0 or perf_counter() > until:
+                await asyncio.sleep(0)
+                until = perf_counter() + TURN_SECONDS
+            if member in text:
+                yield orjson.loads(text)
 
     def referrers(self, actor: Actor, target: str, *, tenant: str = DEFAULT_TENANT) -> list[str]:
         """The ids of the Entities that point at `target` (an id, or "type:Name"), oldest first."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cityloom.context import querying
+from cityloom.context import consumption, querying
 from cityloom.context.querying import TURN, _needles
 from cityloom.kernel.actor import ANONYMOUS, CITY, InformationClass
 from cityloom.ngsild.geo_query import parse_geo_query
@@ -147,6 +147,52 @@ async def test_search_gives_others_their_turn_when_few_documents_take_long(broke
         await asyncio.sleep(0)
     assert turns >= 5
     assert (await searching).total == 5
+
+
+async def test_each_gives_others_their_turn_and_tells_the_moment_it_began(broker):
+    await roads(broker, 3 * TURN, 1.0)
+    seen = []
+
+    async def look() -> None:
+        seen.extend([document async for document in broker.each(CITY)])
+
+    looking = asyncio.ensure_future(look())
+    await asyncio.sleep(0)
+    assert not looking.done()
+    await roads(broker, 3 * TURN + 5, 2.0)
+    await looking
+    assert len(seen) == 3 * TURN
+
+
+async def test_each_gives_others_their_turn_when_few_documents_take_long(broker, monkeypatch):
+    await fill(broker, 5)
+    monkeypatch.setattr(consumption, "TURN_SECONDS", 0.0)
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(0)
+
+    ticking = asyncio.ensure_future(tick())
+    assert len([document async for document in broker.each(CITY)]) == 5
+    ticking.cancel()
+    assert ticks >= 5
+
+
+async def test_each_tells_what_the_actor_may_see_of_a_type_or_with_an_attribute(broker):
+    await fill(broker)
+    await broker.create(CITY, entity("Road", "urn:ngsi-ld:Road:1", {"width": prop(3.0)}))
+
+    async def found(actor=CITY, **wanted) -> list[str]:
+        return [document["id"].rpartition(":")[2] async for document in broker.each(actor, **wanted)]
+
+    assert await found() == ["0", "1", "2", "3", "4", "5", "1"]
+    assert await found(type_name="Road") == ["1", "3", "5", "1"]
+    assert await found(ANONYMOUS, type_name="Road") == ["1", "5", "1"]
+    assert await found(attribute="width") == ["1"]
+    assert await found(tenant="elsewhere") == []
 
 
 async def test_a_scan_answers_from_the_moment_it_began(broker):

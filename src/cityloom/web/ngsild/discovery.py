@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +11,7 @@ from cityloom.ngsild.contexts import iri_of
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document
 from cityloom.ngsild.names import check_name
-from cityloom.ngsild.query import EntityQuery
-from cityloom.ngsild.type_selection import TypeSelection
 from cityloom.web.ngsild.exchange import Exchange, Reply
-
-#: More entities than any city has in one tenant.
-_ALL = 1_000_000_000
 
 
 @dataclass
@@ -52,7 +47,7 @@ async def retrieve_type(exchange: Exchange) -> Reply:
         raise ResourceNotFound(
             f"There are no entities of type {term}", hint="GET /types lists what there is."
         )
-    attributes = _attributes(await _documents(exchange, name))
+    attributes = await _attributes(_entities(exchange, type_name=name))
     compact = exchange.context.compact
     return exchange.reply(
         {
@@ -75,7 +70,7 @@ async def retrieve_type(exchange: Exchange) -> Reply:
 
 async def list_attributes(exchange: Exchange) -> Reply:
     """GET /attributes."""
-    attributes = _attributes(await _documents(exchange))
+    attributes = await _attributes(_entities(exchange))
     compact = exchange.context.compact
     if exchange.parameters.flag("details"):
         return exchange.reply([_described(exchange, name, attributes[name]) for name in sorted(attributes)])
@@ -93,9 +88,7 @@ async def retrieve_attribute(exchange: Exchange) -> Reply:
     term = exchange.variables["attrId"]
     check_name(term, "attrId")
     name = term if term in ("id", "type", "scope") else exchange.context.expand(term)
-    query = EntityQuery(attrs=(name,), limit=_ALL)
-    page = await exchange.services.broker.search(exchange.actor, query, tenant=exchange.tenant)
-    found = _attributes(page.documents).get(name)
+    found = (await _attributes(_entities(exchange, attribute=name))).get(name)
     if found is None:
         raise ResourceNotFound(
             f"No entity has an attribute {term}", hint="GET /attributes lists what there is."
@@ -113,7 +106,7 @@ def _types(exchange: Exchange) -> dict[str, int]:
 async def _detailed_types(exchange: Exchange) -> list[dict[str, Any]]:
     compact = exchange.context.compact
     by_type: dict[str, dict[str, None]] = {name: {} for name in sorted(_types(exchange))}
-    for document in await _documents(exchange):
+    async for document in _entities(exchange):
         for name in document["type"]:
             by_type.setdefault(name, {}).update(dict.fromkeys(document["attrs"]))
     return [
@@ -127,16 +120,18 @@ async def _detailed_types(exchange: Exchange) -> list[dict[str, Any]]:
     ]
 
 
-async def _documents(exchange: Exchange, type_name: str | None = None) -> list[Document]:
-    selection = None if type_name is None else TypeSelection(((type_name,),))
-    query = EntityQuery(type_expression=selection, limit=_ALL)
-    page = await exchange.services.broker.search(exchange.actor, query, tenant=exchange.tenant)
-    return page.documents
+def _entities(
+    exchange: Exchange, *, type_name: str | None = None, attribute: str | None = None
+) -> AsyncIterator[Document]:
+    """What the asker may see, one by one."""
+    return exchange.services.broker.each(
+        exchange.actor, type_name=type_name, attribute=attribute, tenant=exchange.tenant
+    )
 
 
-def _attributes(documents: Iterable[Document]) -> dict[str, _Attribute]:
+async def _attributes(documents: AsyncIterator[Document]) -> dict[str, _Attribute]:
     found: dict[str, _Attribute] = {}
-    for document in documents:
+    async for document in documents:
         for name, items in document["attrs"].items():
             one = found.setdefault(name, _Attribute())
             one.count += len(items)
