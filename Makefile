@@ -10,7 +10,7 @@ DATA ?=
 PREFIX ?= /opt/cityloom
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web demo install test test-fast browser check fix translations docs lock clean
+.PHONY: help setup web demo install test test-fast faults browser check fix translations docs lock clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ test: $(VENV)/.dev web browser ## everything: shape, types, rooms, journeys, bro
 
 test-fast: $(VENV)/.dev ## without browser and fault tests
 	$(BIN)/python -m pytest -n 2 -m 'not browser and not faults'
+
+faults: $(VENV)/.dev ## 50 power cuts of a city and its kills, with bugs put in that must be found
+	$(BIN)/python benchmarks/durability.py --cuts 5 --city-cuts 50 --city-kills 20
 
 check: $(VENV)/.dev ## what pre-commit runs
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
