@@ -10,6 +10,12 @@ from typing import Any
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fuzz", type=float, default=1.0, help="how many times as many requests are made up as usual"
+    )
+
+
 @pytest.fixture
 def no_hang() -> Callable[[], AbstractContextManager[None]]:
     """A guard, no measurement: what is done within must end long before a minute has passed."""

@@ -8,6 +8,7 @@ import pytest
 
 from cityloom.access.authority import OPEN_ACCESS
 from cityloom.history.temporal import TemporalHistory
+from cityloom.kernel.errors import NotReady
 from cityloom.kernel.time import WallClock
 from cityloom.web.ngsild.application import NgsiLd
 from cityloom.web.ngsild.routes import OPERATIONS
@@ -201,6 +202,17 @@ async def test_paths_and_methods_that_are_not_there(api, problem):
 async def test_odd_ids_are_refused(api, problem, identifier):
     for method in ("GET", "DELETE"):
         problem(await api.request(method, f"/entities/{identifier}"), 400, "BadRequestData", "entityId")
+
+
+async def test_what_cannot_be_done_now_says_when_to_come_back(api, problem, monkeypatch):
+    def full() -> None:
+        raise NotReady("More arrives than can be stored", hint="Send it again.")
+
+    monkeypatch.setattr(api.broker._committer, "check_room", full)
+    reply = await api.post("/entities", json=LAMP)
+    problem(reply, 503, "")
+    assert int(reply.headers["retry-after"]) >= 1
+    assert await is_empty(api)
 
 
 async def test_defects_are_told_without_their_words(api, problem, monkeypatch, caplog):

@@ -8,6 +8,7 @@ import errno
 import fcntl
 import gc
 import os
+import resource
 import socket
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +35,12 @@ def give_memory_back() -> None:
     if mallopt is not None:
         for parameter, value in _MALLOC.values():
             mallopt(parameter, value)
+
+
+def take_descriptors() -> None:
+    """Let the process have as many open files as it may: each connection is one, and usual is 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def keep_memory_small(every: float = TRIM_EVERY) -> None:

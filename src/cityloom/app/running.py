@@ -33,6 +33,7 @@ from cityloom.app.machine import (
     keep_memory_small,
     listening_socket,
     spare_collector,
+    take_descriptors,
 )
 from cityloom.kernel.time import Clock, WallClock
 from cityloom.sensing.host import ConnectorPlugin
@@ -78,6 +79,7 @@ def run_city(home: Path, configuration: Configuration, serving: Serving, demo: D
         for host in (serving.host, configuration.mqtt.host or serving.host):
             check_open_access(host)
     give_memory_back()
+    take_descriptors()
     folder = CityFolder(home)
     folder.make()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

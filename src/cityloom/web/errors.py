@@ -46,6 +46,9 @@ class Told(msgspec.Struct, frozen=True):
     heading: str
 
 
+#: Seconds after which whoever was told "not now" may ask again.
+COME_BACK_AFTER = 2
+
 _WRONG = n("Something in the request is not right")
 _ABSENT = n("This is not here")
 _CONFLICT = n("Somebody was here before you")
@@ -90,6 +93,13 @@ INTERNAL = _standard(500, "InternalError", "Internal error", n("Something went w
 def told(error: Exception) -> Told:
     """How an error is told."""
     return next((how for kind, how in TABLE if isinstance(error, kind)), INTERNAL)
+
+
+def retry_after(error: Exception) -> int | None:
+    """Seconds after which it makes sense to try again; None: another try would end the same way."""
+    if isinstance(error, TooManyAttempts):
+        return error.retry_after
+    return COME_BACK_AFTER if told(error).status == 503 else None
 
 
 def problem(error: Exception, *, instance: str = "") -> dict[str, Any]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from cityloom.access.errors import NotSignedIn, PasswordChangeDue, TooManyAttempts
+from cityloom.access.errors import NotSignedIn, PasswordChangeDue
 from cityloom.kernel.errors import CityError
-from cityloom.web.errors import problem, told
+from cityloom.web.errors import problem, retry_after, told
 from cityloom.web.forms import WrongForm
 from cityloom.web.languages import SOURCE
 from cityloom.web.visit import Visit
@@ -35,8 +35,8 @@ def refuse(visit: Visit, error: CityError) -> Response:
         )
     else:
         response = error_page(visit, how.status, how.heading, said=error.message, hint=error.hint)
-    if isinstance(error, TooManyAttempts):
-        response.headers["retry-after"] = str(error.retry_after)
+    if (after := retry_after(error)) is not None:
+        response.headers["retry-after"] = str(after)
     return response
 
 

@@ -14,26 +14,44 @@ from urllib.parse import unquote
 import msgspec
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from cityloom.web.crowd import Crowd
+from cityloom.web.errors import COME_BACK_AFTER
 from cityloom.web.turn import Turn
 
 _LOOPBACK = ("127.", "::1", "unix")
 #: A proxy on this machine is believed.
 _THIS_MACHINE = "127.0.0.1"
+#: Whoever watches the process must be answered most of all when there is much to do.
+_ALWAYS_LET_IN = (b"/healthz", b"/readyz")
+_TOO_MUCH = msgspec.json.encode(
+    {
+        "type": "about:blank",
+        "title": "Not ready",
+        "status": 503,
+        "detail": "More is asked than can be answered at the moment",
+        "hint": "Nothing of this request was done. Send it again in a few seconds.",
+    }
+)
 
 
 class ConnectionLimits(msgspec.Struct, frozen=True):
     """Limits of connections. Those from proxies and from this machine are not counted by address."""
 
     per_address: int = 64
-    in_all: int = 2_000
+    in_all: int = 4_000
+    #: Requests that are worked on at once; more are answered 503.
+    requests: int = 400
+    #: The same with streams, bodies on their way, and work for those who have hung up meanwhile.
+    tasks: int = 2_000
+    #: For which nothing more is read from a connection whose request was answered so.
+    penance_seconds: float = 1.0
     #: For the whole head of a request, from its first byte or from the opening of the connection.
     head_seconds: float = 10.0
     head_bytes: int = 32_768
     #: An idle connection that has been used.
-    idle_seconds: int = 30
+    idle_seconds: int = 25
     #: For a reader to take a part of an answer that does not fit into its line.
     answer_seconds: float = 20.0
     #: For requests under way when the city stops.
@@ -47,10 +65,14 @@ class GuardedProtocol(HttpToolsProtocol):
     open_by_address: ClassVar[Counter[str]] = Counter()
     #: Networks of proxies: many people come by the same address.
     proxies: ClassVar[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]] = ()
+    crowd: ClassVar[Crowd] = Crowd(ConnectionLimits.requests)
 
     _address = ""
     _deadline: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
+    _penance: asyncio.TimerHandle | None = None
+    #: The request that is being read will be answered 503.
+    _turned_away = False
     _head_bytes = 0
     _in_head = False
     #: The loop's time at which an idle connection is closed; 0.0 while it is not idle.
@@ -60,6 +82,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self, transport: asyncio.Transport
     ) -> None:
         super().connection_made(transport)
+        if len(self.connections) > self.limits.in_all:
+            self._refuse(b"503 Service Unavailable", b"Too many connections. Try again in a few seconds.")
+            return
         address = self.client[0] if self.client else "unix"
         if not self._speaks_for_many(address):
             self._address = address
@@ -72,6 +97,9 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_is_here()
         self._takes_answers()
+        self._has_waited()
+        if self.cycle is not None:
+            self.crowd.leave(self.cycle)
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
             self.timeout_keep_alive_task = None
@@ -86,7 +114,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         idle = self.cycle is None or self.cycle.response_complete
-        if idle and not self._in_head:
+        if idle and not self._in_head and not self._turned_away:
             self._head_bytes = 0
             self._in_head = True
         super().data_received(data)
@@ -100,6 +128,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_is_here()
+        if self._must_come_back():
+            self._turned_away = True
+            # For what there is of a body.
+            self._await_head_within()
+            return
         path, _, query = self.url.partition(b"?")
         if path[:1] != b"/" or b"#" in self.url or self.parser.should_upgrade():
             # Not the usual form of a request's address.
@@ -115,10 +148,21 @@ class GuardedProtocol(HttpToolsProtocol):
         scope["query_string"] = query
         self._begin_turn(keep_alive=version != "1.0" and self.parser.should_keep_alive())
 
+    def on_body(self, body: bytes) -> None:
+        if not self._turned_away:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._turned_away:
+            self._turned_away = False
+            self._head_is_here()
+            self._ask_to_come_back()
+            return
+        super().on_message_complete()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.crowd.enter(self.cycle)
+
     def _begin_turn(self, *, keep_alive: bool) -> None:
-        limit = self.limit_concurrency
-        crowded = limit is not None and (len(self.connections) >= limit or len(self.tasks) >= limit)
-        app = service_unavailable if crowded else self.app
         before = self.cycle
         self.cycle = turn = Turn(
             scope=self.scope,
@@ -135,12 +179,14 @@ class GuardedProtocol(HttpToolsProtocol):
         )
         turn.offer()
         if before is None or before.response_complete:
-            self._start_asgi_task(turn, app)
+            self._start_asgi_task(turn, self.app)
         else:
             self.flow.pause_reading()
-            self.pipeline.appendleft((turn, app))
+            self.pipeline.appendleft((turn, self.app))
 
     def on_response_complete(self) -> None:
+        if self.cycle is not None and self.cycle.response_complete:
+            self.crowd.leave(self.cycle)
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -149,6 +195,9 @@ class GuardedProtocol(HttpToolsProtocol):
             self._idle_until = 0.0
             self._start_asgi_task(*self.pipeline.pop())
             return
+        self._is_idle_now()
+
+    def _is_idle_now(self) -> None:
         # One timer a connection that looks now and then, not one a request.
         self._idle_until = self.loop.time() + self.timeout_keep_alive
         if self.timeout_keep_alive_task is None:
@@ -179,6 +228,40 @@ class GuardedProtocol(HttpToolsProtocol):
         # Closing waits for what is still to be sent, and for ever when nobody takes it.
         self._takes_answers()
         self._stalled = self.loop.call_later(self.limits.answer_seconds, self.transport.abort)
+
+    def _must_come_back(self) -> bool:
+        # An answer out of turn would be taken for that of the request before.
+        if self.cycle is not None and not self.cycle.response_complete:
+            return False
+        full = len(self.tasks) >= self.limits.tasks or self.crowd.is_full()
+        return full and not self.url.startswith(_ALWAYS_LET_IN)
+
+    def _ask_to_come_back(self) -> None:
+        """Answer 503, and read nothing more for a while: who asks again at once waits for it."""
+        stays = self.parser.should_keep_alive()
+        self.transport.write(
+            b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n"
+            + b"retry-after: %d\r\nconnection: %s\r\n"
+            % (COME_BACK_AFTER, b"keep-alive" if stays else b"close")
+            + b"content-length: %d\r\n\r\n" % len(_TOO_MUCH)
+            + (b"" if self.parser.get_method() == b"HEAD" else _TOO_MUCH)
+        )
+        if not stays:
+            self.transport.close()
+            return
+        self.flow.pause_reading()
+        self._has_waited()
+        self._penance = self.loop.call_later(self.limits.penance_seconds, self._read_on)
+
+    def _read_on(self) -> None:
+        self._penance = None
+        self.flow.resume_reading()
+        self._is_idle_now()
+
+    def _has_waited(self) -> None:
+        if self._penance is not None:
+            self._penance.cancel()
+            self._penance = None
 
     def _takes_answers(self) -> None:
         if self._stalled is not None:
@@ -213,6 +296,7 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         self.transport.write(
             b"HTTP/1.1 %s\r\ncontent-type: text/plain\r\nconnection: close\r\n" % status
+            + (b"retry-after: %d\r\n" % COME_BACK_AFTER if status.startswith((b"429", b"503")) else b"")
             + b"content-length: %d\r\n\r\n%s" % (len(words), words)
         )
         self.transport.close()
@@ -227,6 +311,7 @@ def guarded(limits: ConnectionLimits, proxies: Sequence[str] = ()) -> type[Guard
     Guarded.limits = limits
     Guarded.proxies = tuple(map(ipaddress.ip_network, proxies))
     Guarded.open_by_address = Counter()
+    Guarded.crowd = Crowd(limits.requests)
     return Guarded
 
 
@@ -257,7 +342,6 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                limit_concurrency=limits.in_all,
                 timeout_keep_alive=limits.idle_seconds,
                 timeout_graceful_shutdown=limits.stop_seconds,
                 forwarded_allow_ips=[_THIS_MACHINE, *proxies],

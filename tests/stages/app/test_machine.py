@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from cityloom.app.machine import (
     keep_memory_small,
     listening_socket,
     spare_collector,
+    take_descriptors,
 )
 from cityloom.kernel.errors import BadConfig
 
@@ -25,6 +27,16 @@ def test_listening_socket_goes_to_a_neighbour_when_the_usual_port_is_busy():
     assert second.getsockname()[1] not in (0, usual)
     first.close()
     second.close()
+
+
+def test_take_descriptors_takes_as_many_as_the_process_may_have():
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1] - 1, before[1]))
+    try:
+        take_descriptors()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_listening_socket_refuses_the_busy_port_that_was_asked_for():

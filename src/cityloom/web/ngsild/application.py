@@ -9,10 +9,10 @@ from urllib.parse import quote, unquote
 
 from starlette.types import Receive, Scope, Send
 
-from cityloom.access.errors import NotSignedIn, TooManyAttempts
+from cityloom.access.errors import NotSignedIn
 from cityloom.kernel.errors import CityError
 from cityloom.ngsild.errors import ResourceNotFound
-from cityloom.web.errors import problem, told
+from cityloom.web.errors import problem, retry_after, told
 from cityloom.web.identity import refusal_of
 from cityloom.web.ngsild.exchange import ROOT, Exchange, Headers, Reply, StatusAlone, plain_reply
 from cityloom.web.ngsild.operations import Operation
@@ -125,8 +125,8 @@ def refused(error: CityError, scope: Scope) -> Reply:
     headers: Headers = []
     if isinstance(error, NotSignedIn):
         headers.append((b"www-authenticate", b'Bearer realm="CityLoom"'))
-    if isinstance(error, TooManyAttempts):
-        headers.append((b"retry-after", str(error.retry_after).encode()))
+    if (after := retry_after(error)) is not None:
+        headers.append((b"retry-after", str(after).encode()))
     return plain_reply(problem(error, instance=_request_id(scope)), status=how.status, headers=headers)
 
 
