@@ -42,7 +42,9 @@ from cityloom.web.openapi import openapi_route
 READER = Actor(id="reader", name="Reader", roles=frozenset({"reader"}))
 #: What identification refuses before anything is done.
 REFUSALS = {"dead token": NotSignedIn("The token opens nothing here", hint="Make a new one.")}
-ACTORS = {"": OPEN_ACCESS, "anonymous": ANONYMOUS, "reader": READER}
+#: May write facts, and nothing that belongs to a room.
+WRITER = Actor(id="writer", name="Writer", permissions=frozenset({"entities:read", "entities:write"}))
+ACTORS = {"": OPEN_ACCESS, "anonymous": ANONYMOUS, "reader": READER, "writer": WRITER}
 
 #: What the loader of @contexts may load in these tests.
 PUBLISHED = {

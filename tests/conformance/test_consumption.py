@@ -175,7 +175,9 @@ async def test_query_by_post_asks_the_same(api):
         ({"type": "Query", "colour": 1}, "colour"),
         ({"type": "Query", "ordering": {"orderBy": "speed"}}, "ordering.orderBy"),
         ({"type": "Query", "ordering": {"orderBy": ["speed"], "geometry": 5}}, "ordering.geometry"),
-        ({"type": "Query", "ordering": {"orderBy": ["speed"], "collation": "da"}}, "ordering"),
+        ({"type": "Query", "ordering": {"orderBy": ["speed"], "colour": "da"}}, "ordering"),
+        ({"type": "Query", "joinLevel": "2"}, "joinLevel"),
+        ({"type": "Query", "splitEntities": "no"}, "splitEntities"),
     ],
 )
 async def test_query_by_post_names_the_member_at_fault(api, problem, body, where):
@@ -236,12 +238,6 @@ async def test_query_refuses_what_costs_too_much(api, problem):
     problem(
         await api.get("/entities", params={"type": "|".join(["A"] * 300)}), 403, "TooComplexQuery", "type"
     )
-
-
-async def test_query_does_not_join_yet(api, problem):
-    reply = await api.get("/entities", params={"type": "Road", "join": "inline"})
-    problem(reply, 422, "OperationNotSupported", "join")
-    assert (await api.get("/entities", params={"type": "Road", "join": "@none"})).status_code == 200
 
 
 # Formats of answers

@@ -329,6 +329,19 @@ class Broker(Consumption):
         delete, request = self._ready().delete, Request(actor, tenant, trace)
         return await self._batch((one, partial(delete, request, one)) for one in entity_ids)
 
+    async def keep_attributes_of_many(
+        self,
+        actor: Actor,
+        entity_ids: Iterable[str],
+        is_kept: Callable[[str], bool],
+        *,
+        trace: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> BatchOutcome:
+        """Delete the attributes whose names are not kept, of many Entities (5.6.21)."""
+        keep, request = self._ready().keep_attributes, Request(actor, tenant, trace)
+        return await self._batch((one, partial(keep, request, one, is_kept)) for one in entity_ids)
+
     # Following
 
     def follow(self, stage: str, handler: Handler, *, durable: bool, after: int | None = None) -> None:

@@ -8,17 +8,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Generator
 from time import perf_counter
+from typing import TypeVar
 
 import orjson
 
 from cityloom.context.ports import Bounds
 from cityloom.context.provision import not_found
-from cityloom.context.querying import TURN, TURN_SECONDS, QueryPage, answer
+from cityloom.context.querying import TURN, TURN_SECONDS, QueryPage, answer, ids_of_all
 from cityloom.context.state import CurrentState, Held
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT
 from cityloom.ngsild.model import Document
 from cityloom.ngsild.query import EntityQuery
+
+_Found = TypeVar("_Found")
 
 
 class Consumption:
@@ -79,14 +82,20 @@ class Consumption:
 
     async def search(self, actor: Actor, query: EntityQuery, *, tenant: str = DEFAULT_TENANT) -> QueryPage:
         """The same answer as `query`, letting others have their turn on the event loop meanwhile."""
-        steps = self._answer(actor, query, tenant)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as done:
-                page: QueryPage = done.value
-                return page
-            await asyncio.sleep(0)
+        return await _in_turns(self._answer(actor, query, tenant))
+
+    async def search_ids(
+        self, actor: Actor, query: EntityQuery, *, most: int | None = None, tenant: str = DEFAULT_TENANT
+    ) -> list[str]:
+        """The ids of all Entities that match, oldest first, whatever `limit` and `offset` say.
+
+        Raises TooManyResults for more than `most` of them.
+        """
+
+        def lookup(entity_id: str) -> Document | None:
+            return self.find(actor, entity_id, tenant=tenant)
+
+        return await _in_turns(ids_of_all(self._state, tenant, actor.clearance, query, lookup, most))
 
     async def each(
         self,
@@ -144,3 +153,14 @@ class Consumption:
         if held is None:
             raise not_found(entity_id)
         return held
+
+
+async def _in_turns(steps: Generator[None, None, _Found]) -> _Found:
+    """What the steps return, with others' turn on the event loop between them."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            found: _Found = done.value
+            return found
+        await asyncio.sleep(0)

@@ -140,6 +140,10 @@ class Provision:
             ),
         )
 
+    def keep_attributes(self, request: Request, entity_id: str, is_kept: Callable[[str], bool]) -> Revision:
+        """The attributes whose names are not kept deleted (5.6.21)."""
+        return self._change(request, entity_id, lambda old, now: merge.keep_attributes(old, is_kept, now))
+
     def upsert(
         self,
         request: Request,

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from cityloom.context.revision import INDEXED_GEOMETRY
 from cityloom.context.state import Clearance, CurrentState, Held
+from cityloom.ngsild.errors import TooManyResults
 from cityloom.ngsild.model import DEFAULT_VOCABULARY, Document
 from cityloom.ngsild.ordering import in_order
 from cityloom.ngsild.q_language import And, Compare, Exists, Located, Or, Path, Term
@@ -51,6 +52,41 @@ def answer(
     if query.order_by:
         return (yield from _sorted_page(matches, query))
     return (yield from _page(matches, query))
+
+
+def ids_of_all(
+    state: CurrentState,
+    tenant: str,
+    clearance: Clearance,
+    query: EntityQuery,
+    lookup: Lookup,
+    most: int | None,
+) -> Generator[None, None, list[str]]:
+    """The ids of all matches, oldest first, as a generator that yields now and then and returns them.
+
+    Raises TooManyResults for more than `most`, and what compiling the query raises.
+    """
+    compiled = compile(query, lookup)
+    candidates = _candidates(state, tenant, clearance, query)
+    if _is_answered_by_index(query):
+        found = [held.entity_id for held in candidates]
+        _check_number(found, most)
+        return found
+    found = []
+    for document in _matches([held.document for held in candidates], compiled, _needles(query)):
+        if document is None:
+            yield
+        else:
+            found.append(document["id"])
+            _check_number(found, most)
+    return found
+
+
+def _check_number(found: list[str], most: int | None) -> None:
+    if most is not None and len(found) > most:
+        raise TooManyResults(
+            f"More than {most} entities match", hint="Narrow the query: by type, value or place."
+        )
 
 
 #: Members of a query that say what is shown of the matches, not which Entities match.

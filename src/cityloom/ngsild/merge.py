@@ -7,6 +7,7 @@ results share unchanged parts with them. `now` is an RFC 3339 instant.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from cityloom.ngsild.errors import BadRequestData, ResourceNotFound
@@ -107,6 +108,15 @@ def delete_attribute(
         change.remove_all(name)
     else:
         change.remove(name, dataset)
+    return change.done()
+
+
+def keep_attributes(old: Document, is_kept: Callable[[str], bool], now: str) -> Merged:
+    """Remove the attributes whose names are not kept (5.6.21)."""
+    change = _Change(old, now)
+    for name in old["attrs"]:
+        if not is_kept(name):
+            change.remove_all(name)
     return change.done()
 
 

@@ -5,7 +5,7 @@ What is returned shares values with the document: it is for writing out, not for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -31,6 +31,23 @@ class View(msgspec.Struct, frozen=True):
     omit: frozenset[str] = frozenset()
     lang: str | None = None
     dataset_id: frozenset[str] = frozenset()
+    #: How the entities are shown that a Relationship points at, by its name; others show all (4.5.23).
+    linked: Mapping[str, View] = msgspec.field(default_factory=dict)
+
+    def shows(self, name: str) -> bool:
+        """Whether a member is shown."""
+        return (not self.pick or name in self.pick) and name not in self.omit
+
+    def shows_dataset(self, item: Instance) -> bool:
+        """Whether an instance of an attribute is shown."""
+        return not self.dataset_id or item.get("datasetId", "@none") in self.dataset_id
+
+    def toward(self, name: str) -> View:
+        """How the entities are shown that the Relationship of this name points at."""
+        found = self.linked.get(name)
+        if found is not None:
+            return found
+        return msgspec.structs.replace(self, pick=frozenset(), omit=frozenset(), linked={})
 
 
 def represent(
@@ -83,21 +100,6 @@ def geojson_feature(
     }
 
 
-def geojson_collection(
-    documents: Iterable[Document],
-    context: Context = CORE,
-    view: View | None = None,
-    *,
-    geometry_property: str = "location",
-) -> dict[str, Any]:
-    """Entities as a GeoJSON FeatureCollection (4.5.16.3)."""
-    features = [
-        geojson_feature(document, context, view, geometry_property=geometry_property)
-        for document in documents
-    ]
-    return {"type": "FeatureCollection", "features": features}
-
-
 _IDENTITY = frozenset({"id", "type", "scope"})
 
 
@@ -112,16 +114,12 @@ def _header(document: Document, context: Context, view: View) -> dict[str, Any]:
         scope = document["scope"]
         out["scope"] = scope[0] if len(scope) == 1 else scope
     if view.pick or view.omit:
-        out = {key: value for key, value in out.items() if _is_shown(key, view)}
+        out = {key: value for key, value in out.items() if view.shows(key)}
     if view.sys_attrs:
         out.update(
             (key, document[key]) for key in ("createdAt", "modifiedAt", "expiresAt") if key in document
         )
     return out
-
-
-def _is_shown(name: str, view: View) -> bool:
-    return (not view.pick or name in view.pick) and name not in view.omit
 
 
 def _attributes(document: Document, context: Context, view: View) -> dict[str, Any]:
@@ -131,7 +129,7 @@ def _attributes(document: Document, context: Context, view: View) -> dict[str, A
     out: dict[str, Any] = {}
     for name, items in document["attrs"].items():
         if not plain:
-            if not _is_shown(name, view):
+            if not view.shows(name):
                 continue
             items = _selected(items, view)
             if not items:
@@ -142,7 +140,7 @@ def _attributes(document: Document, context: Context, view: View) -> dict[str, A
 
 def _selected(items: list[Instance], view: View) -> list[Instance]:
     if view.dataset_id:
-        items = [item for item in items if item.get("datasetId", "@none") in view.dataset_id]
+        items = [item for item in items if view.shows_dataset(item)]
     if view.lang is not None:
         items = [_in_language(item, view.lang) for item in items]
     return items
@@ -249,6 +247,9 @@ def _looks_like_geometry(value: Any) -> bool:
 
 
 def _simplified(item: Instance, context: Context) -> Any:
+    linked = item.get("entity", item.get("entityList"))
+    if linked is not None:
+        return linked
     kind = item["type"]
     member = CONTENT_MEMBER[kind]
     value = item[member]

@@ -31,6 +31,10 @@ _PARAMETERS: dict[str, tuple[Json, str]] = {
         "Methods of aggregation: totalCount, distinctCount, sum, avg, min, max, stddev, sumsq.",
     ),
     "aggrPeriodDuration": (_TEXT, "Length of a period of aggregation as ISO 8601 duration: PT1H."),
+    "collation": (
+        _TEXT,
+        "Order of texts as a language tag (RFC 6067): und, de-u-co-phonebk.",
+    ),
     "attrs": (_LIST, "Attributes of which an entity must have one; these alone are shown."),
     "containedBy": (_LIST, "Ids of entities met already on the way here."),
     "coordinates": (_TEXT, "Coordinates of the reference geometry, as in GeoJSON."),
@@ -39,6 +43,7 @@ _PARAMETERS: dict[str, tuple[Json, str]] = {
     "datasetId": (_LIST, "Datasets of the instances shown; @none is the default one."),
     "deleteAll": (_FLAG, "Delete all instances of the attribute."),
     "details": (_FLAG, "Give details of each."),
+    "drop": (_LIST, "Attributes that are deleted, rather than whole entities."),
     "endTimeAt": (_INSTANT, "End of the interval for timerel=between."),
     "expandValues": (_LIST, "Attributes whose texts in q are terms of the @context."),
     "format": (
@@ -51,9 +56,16 @@ _PARAMETERS: dict[str, tuple[Json, str]] = {
     "georel": (_TEXT, "Relation to the reference geometry: near;maxDistance==1000, within, intersects, …"),
     "id": (_LIST, "Ids of entities."),
     "idPattern": (_TEXT, "Regular expression (RE2) found in the id."),
-    "join": ({"type": "string", "enum": ["@none"]}, "Linked entities in the answer: none."),
-    "joinLevel": ({"type": "integer", "minimum": 1}, "Depth of linked entities."),
+    "join": (
+        {"type": "string", "enum": ["@none", "flat", "inline"]},
+        "Linked entities in the answer: in the Relationships that point at them, or beside the entities.",
+    ),
+    "joinLevel": (
+        {"type": "integer", "minimum": 1, "maximum": 10, "default": 1},
+        "Depth of linked entities.",
+    ),
     "jsonKeys": (_LIST, "Attributes whose values are plain JSON."),
+    "keep": (_LIST, "Attributes that stay, rather than whole entities being deleted."),
     "kind": ({"type": "string", "enum": ["Hosted", "Cached", "ImplicitlyCreated"]}, "Kind of @context."),
     "lang": (_TEXT, "Languages wanted: da,en;q=0.5."),
     "lastN": ({"type": "integer", "minimum": 1}, "The last instances of each attribute alone."),

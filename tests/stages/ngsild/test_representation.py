@@ -6,7 +6,7 @@ from cityloom.ngsild import merge
 from cityloom.ngsild.contexts import ContextResolver
 from cityloom.ngsild.errors import BadRequestData
 from cityloom.ngsild.parse import parse_entity
-from cityloom.ngsild.representation import View, geojson_collection, geojson_feature, represent
+from cityloom.ngsild.representation import View, geojson_feature, represent
 
 POINT = {"type": "Point", "coordinates": [10.2, 56.1]}
 PAYLOAD = {
@@ -134,9 +134,3 @@ def test_geojson_feature_has_geometry_and_properties():
 def test_geojson_feature_without_geometry_has_null():
     assert geojson_feature(SEVERAL)["geometry"] is None
     assert geojson_feature(DOCUMENT, geometry_property="name")["geometry"] is None
-
-
-def test_geojson_collection_holds_features():
-    collection = geojson_collection([DOCUMENT, SEVERAL])
-    assert collection["type"] == "FeatureCollection"
-    assert [feature["id"] for feature in collection["features"]] == ["urn:x:1", "urn:x:1"]

@@ -11,26 +11,26 @@ from cityloom.ngsild.contexts import Context
 from cityloom.ngsild.errors import (
     BadRequestData,
     InvalidRequest,
-    OperationNotSupported,
     TooComplexQuery,
     TooManyResults,
 )
 from cityloom.ngsild.geo_query import GeoQuery, check_reference, parse_geo_query
 from cityloom.ngsild.json_text import decode_json
-from cityloom.ngsild.languages import parse_languages
+from cityloom.ngsild.linking import Join
 from cityloom.ngsild.names import check_uri
 from cityloom.ngsild.ordering import parse_order_by
+from cityloom.ngsild.projection import MAX_LEVELS, Projection, parse_projection, split_terms
 from cityloom.ngsild.q_language import MEMBERS, And, Located, Or, Term, names_of, parse_q
 from cityloom.ngsild.query import DEFAULT_LIMIT, MAX_LIMIT, EntityQuery, EntitySelector
-from cityloom.ngsild.representation import Format, View
+from cityloom.ngsild.representation import Format
 from cityloom.ngsild.scope_query import parse_scope_query
 from cityloom.ngsild.type_selection import MAX_ALTERNATIVES, TypeSelection, parse_type_selection
-from cityloom.web.ngsild.parameters import Parameters
+from cityloom.web.ngsild.parameters import Parameters, few
 
 T = TypeVar("T")
 
-_MEMBERS = frozenset({"id", "type", "scope"})
-_FORMATS: dict[str, Format] = {
+IDENTITY = frozenset({"id", "type", "scope"})
+FORMATS: dict[str, Format] = {
     "normalized": "normalized",
     "concise": "concise",
     "simplified": "simplified",
@@ -60,7 +60,12 @@ class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
     order_by: str | None = None
     order_from: Any = None
     order_geometry: str | None = None
+    collation: str | None = None
     csf: str | None = None
+    json_keys: tuple[str, ...] = ()
+    join: str | None = None
+    join_level: int | None = None
+    contained_by: tuple[str, ...] = ()
 
 
 def asked_by(parameters: Parameters) -> Asked:
@@ -71,8 +76,8 @@ def asked_by(parameters: Parameters) -> Asked:
         id_pattern=parameters.text("idPattern"),
         type=parameters.text("type"),
         attrs=parameters.listed("attrs"),
-        pick=parameters.listed("pick", ",|"),
-        omit=parameters.listed("omit", ",|"),
+        pick=_terms(parameters, "pick"),
+        omit=_terms(parameters, "omit"),
         dataset_id=parameters.listed("datasetId"),
         expand_values=parameters.listed("expandValues"),
         q=parameters.text("q"),
@@ -86,8 +91,18 @@ def asked_by(parameters: Parameters) -> Asked:
         order_by=parameters.text("orderBy"),
         order_from=parameters.text("orderFrom"),
         order_geometry=parameters.text("orderGeometry"),
+        collation=parameters.text("collation"),
         csf=parameters.text("csf"),
+        json_keys=parameters.listed("jsonKeys"),
+        join=parameters.text("join"),
+        join_level=parameters.number("joinLevel", 1, least=1) if "joinLevel" in parameters else None,
+        contained_by=parameters.listed("containedBy"),
     )
+
+
+def _terms(parameters: Parameters, name: str) -> tuple[str, ...]:
+    text = parameters.text(name)
+    return () if text is None else few(named(name, lambda: split_terms(text)), name)
 
 
 def entity_query(
@@ -128,28 +143,30 @@ def _is_too_wide(asked: Asked, query: EntityQuery) -> bool:
 
 def _attributes_wanted(asked: Asked, context: Context) -> list[str]:
     """Attributes of which an entity must have one: those of attrs, or of a pick that takes nothing else."""
-    if asked.attrs or not _MEMBERS.isdisjoint(asked.pick):
+    if asked.attrs or not asked.pick or not IDENTITY.isdisjoint(asked.pick):
         return names("attrs", asked.attrs, context)
-    return _members("pick", asked.pick, context)
+    return sorted(projection("pick", asked.pick, context).members)
 
 
-def view_of(asked: Asked, context: Context, parameters: Parameters) -> View:
-    """How the answer is shown (6.3.7, 6.3.11). Raises BadRequestData naming the parameter."""
-    form, options = format_of(parameters, _FORMATS, "normalized")
-    if asked.lang is not None:
-        parse_languages(asked.lang)
-    _check_projection(asked)
-    picked = frozenset(_members("pick", asked.pick, context))
-    if asked.attrs:
-        picked |= _MEMBERS | frozenset(names("attrs", asked.attrs, context))
-    return View(
-        format=form,
-        sys_attrs="sysAttrs" in options,
-        pick=picked,
-        omit=frozenset(_members("omit", asked.omit, context)),
-        lang=asked.lang,
-        dataset_id=frozenset(datasets(asked.dataset_id)),
-    )
+def projection(parameter: str, terms: Sequence[str], context: Context) -> Projection:
+    return named(parameter, lambda: parse_projection(",".join(terms), context))
+
+
+def join_of(asked: Asked) -> Join | None:
+    """How linked entities are put into the answer; None: they are not. Raises BadRequestData."""
+    if asked.join not in (None, "@none", "flat", "inline"):
+        raise BadRequestData(
+            f"{asked.join[:40]!a} is no way to join", hint="Write flat, inline or @none.", where="join"
+        )
+    levels = 1 if asked.join_level is None else asked.join_level
+    if not 0 < levels <= MAX_LEVELS:
+        raise BadRequestData(
+            f"joinLevel is from 1 to {MAX_LEVELS}", hint="Leave it out for 1.", where="joinLevel"
+        )
+    contained_by = frozenset(check_uri(one, "containedBy") for one in asked.contained_by)
+    if asked.join == "flat":
+        return Join("flat", levels, contained_by)
+    return Join("inline", levels, contained_by) if asked.join == "inline" else None
 
 
 def format_of(parameters: Parameters, formats: dict[str, T], default: T) -> tuple[T, set[str]]:
@@ -192,67 +209,17 @@ def page_of(parameters: Parameters) -> tuple[int, int, bool]:
 
 def type_selection(text: str | None, context: Context) -> TypeSelection | None:
     """The selection of types, None where any will do. Raises BadRequestData."""
-    return None if text is None else _named("type", lambda: parse_type_selection(text, context))
+    return None if text is None else named("type", lambda: parse_type_selection(text, context))
 
 
 def names(parameter: str, terms: Iterable[str], context: Context) -> list[str]:
     """Names of attributes, expanded. Raises BadRequestData naming the parameter."""
-    return _named(parameter, lambda: [context.expand(term) for term in terms])
+    return named(parameter, lambda: [context.expand(term) for term in terms])
 
 
 def datasets(values: Sequence[str]) -> list[str]:
     """datasetIds, "@none" for the default. Raises BadRequestData."""
     return [value if value == "@none" else check_uri(value, "datasetId") for value in values]
-
-
-def geometry_property(parameters: Parameters, context: Context, *, geojson: bool) -> str:
-    """The GeoProperty that becomes the geometry of a Feature (6.3.15)."""
-    name = parameters.text("geometryProperty")
-    if name is None:
-        return "location"
-    if not geojson:
-        raise BadRequestData(
-            "geometryProperty belongs to GeoJSON",
-            hint="Ask with Accept: application/geo+json.",
-            where="geometryProperty",
-        )
-    return names("geometryProperty", [name], context)[0]
-
-
-def refuse_joins(parameters: Parameters) -> None:
-    """Linked entities (4.5.23) are not put into answers yet; join=@none asks for none."""
-    if parameters.text("join") not in (None, "@none"):
-        raise OperationNotSupported(
-            "Linked entities are not put into answers here",
-            hint="Leave join out, and retrieve the linked entities by their ids.",
-            where="join",
-        )
-
-
-def _members(parameter: str, terms: Sequence[str], context: Context) -> list[str]:
-    for term in terms:
-        if "{" in term or "}" in term:
-            raise BadRequestData(
-                f"{parameter} reaches into linked entities, and join is not asked for",
-                hint="Name attributes of the entity itself.",
-                where=parameter,
-            )
-    return [term if term in _MEMBERS else names(parameter, [term], context)[0] for term in terms]
-
-
-def _check_projection(asked: Asked) -> None:
-    """Raises BadRequestData where pick, omit and attrs contradict each other (4.21)."""
-    if asked.attrs and (asked.pick or asked.omit):
-        raise BadRequestData(
-            "attrs stands for pick, and cannot stand beside pick or omit",
-            hint="Leave attrs out.",
-            where="attrs",
-        )
-    both = set(asked.pick) & set(asked.omit)
-    if both:
-        raise BadRequestData(
-            f"{min(both)[:60]!a} is picked and omitted", hint="Leave it out of one of them.", where="omit"
-        )
 
 
 def _selectors(asked: Asked, context: Context) -> tuple[EntitySelector, ...]:
@@ -276,25 +243,32 @@ def _selectors(asked: Asked, context: Context) -> tuple[EntitySelector, ...]:
 def _query_term(asked: Asked, context: Context) -> Term | None:
     if asked.csf is not None:
         # There is one source here; the filter is checked and passes over nothing.
-        _named("csf", lambda: parse_q(asked.csf or "", context))
+        named("csf", lambda: parse_q(asked.csf or "", context))
     if asked.q is None:
         return None
-    expanded = names("expandValues", asked.expand_values, context)
+    # What jsonKeys names is JSON and no vocabulary: its values stay as they are.
+    expanded = [
+        name
+        for name in names("expandValues", asked.expand_values, context)
+        if name not in names("jsonKeys", asked.json_keys, context)
+    ]
     text = asked.q
-    term = _named("q", lambda: parse_q(text, context, expand_values=expanded))
-    if _follows_links(term):
+    term = named("q", lambda: parse_q(text, context, expand_values=expanded))
+    join = join_of(asked)
+    if depth_of(term) > (0 if join is None else join.levels):
         raise BadRequestData(
-            "q reaches into linked entities, and join is not asked for",
-            hint="Ask for attributes of the entity itself.",
+            "q reaches further into linked entities than join and joinLevel ask for",
+            hint="Ask for attributes of the entity itself, or with join and a joinLevel as deep.",
             where="q",
         )
     return term
 
 
-def _follows_links(term: Term) -> bool:
+def depth_of(term: Term) -> int:
+    """How many Relationships a query follows one after the other."""
     if isinstance(term, And | Or):
-        return any(map(_follows_links, term.terms))
-    return not isinstance(term, Located) and bool(term.path.hops)
+        return max(map(depth_of, term.terms), default=0)
+    return 0 if isinstance(term, Located) else len(term.path.hops)
 
 
 def _geo_query(asked: Asked, context: Context) -> GeoQuery | None:
@@ -319,12 +293,12 @@ def _order(asked: Asked, context: Context) -> tuple[Any, ...]:
         position = asked.order_from
         coordinates = decode_json(position, where="orderFrom") if isinstance(position, str) else position
         kind = asked.order_geometry or "Point"
-        place = _named("orderFrom", lambda: check_reference({"type": kind, "coordinates": coordinates}))
+        place = named("orderFrom", lambda: check_reference({"type": kind, "coordinates": coordinates}))
     text = asked.order_by
-    return _named("orderBy", lambda: parse_order_by(text, context, place))
+    return named("orderBy", lambda: parse_order_by(text, context, place))
 
 
-def _named(parameter: str, read: Callable[[], T]) -> T:
+def named(parameter: str, read: Callable[[], T]) -> T:
     """What `read` gives; its errors name the parameter."""
     try:
         return read()

@@ -32,7 +32,7 @@ async def create_entities(exchange: Exchange) -> Reply:
     outcome = await exchange.services.broker.create_many(
         exchange.actor, documents, trace=trace(exchange), tenant=exchange.tenant
     )
-    return _reply(outcome, errors, 201)
+    return batch_reply(outcome, errors, 201)
 
 
 async def upsert_entities(exchange: Exchange) -> Reply:
@@ -42,7 +42,7 @@ async def upsert_entities(exchange: Exchange) -> Reply:
     outcome = await exchange.services.broker.upsert_many(
         exchange.actor, documents, update=update, trace=trace(exchange), tenant=exchange.tenant
     )
-    return _reply(outcome, errors, 201 if outcome.created else 204)
+    return batch_reply(outcome, errors, 201 if outcome.created else 204)
 
 
 async def update_entities(exchange: Exchange) -> Reply:
@@ -53,7 +53,7 @@ async def update_entities(exchange: Exchange) -> Reply:
     outcome = await exchange.services.broker.update_many(
         exchange.actor, documents, overwrite=overwrite, trace=trace(exchange), tenant=exchange.tenant
     )
-    return _reply(outcome, errors + left, 204)
+    return batch_reply(outcome, errors + left, 204)
 
 
 async def merge_entities(exchange: Exchange) -> Reply:
@@ -62,7 +62,7 @@ async def merge_entities(exchange: Exchange) -> Reply:
     outcome = await exchange.services.broker.merge_many(
         exchange.actor, documents, trace=trace(exchange), tenant=exchange.tenant
     )
-    return _reply(outcome, errors, 204)
+    return batch_reply(outcome, errors, 204)
 
 
 async def delete_entities(exchange: Exchange) -> Reply:
@@ -80,7 +80,7 @@ async def delete_entities(exchange: Exchange) -> Reply:
     outcome = await exchange.services.broker.delete_many(
         exchange.actor, ids, trace=trace(exchange), tenant=exchange.tenant
     )
-    return _reply(outcome, errors, 204)
+    return batch_reply(outcome, errors, 204)
 
 
 def _left_alone(exchange: Exchange, documents: list[Document]) -> list[tuple[str, CityError]]:
@@ -159,7 +159,7 @@ def _id_of(item: Any, where: str) -> str:
     return found if isinstance(found, str) else where
 
 
-def _reply(outcome: BatchOutcome, errors: list[tuple[str, CityError]], status: int) -> Reply:
+def batch_reply(outcome: BatchOutcome, errors: list[tuple[str, CityError]], status: int) -> Reply:
     """201 with what was created, 204, or 207 with what became of each (5.2.16)."""
     failed = [*errors, *outcome.errors]
     if not failed:

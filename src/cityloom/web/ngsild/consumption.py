@@ -8,28 +8,28 @@ from urllib.parse import quote
 import msgspec
 
 from cityloom.ngsild.errors import BadRequestData, ResourceNotFound
+from cityloom.ngsild.linking import Join, join_linked
 from cityloom.ngsild.model import Document
-from cityloom.ngsild.representation import View, geojson_collection, geojson_feature, show
+from cityloom.ngsild.representation import View, geojson_feature, show
 from cityloom.web.ngsild.asking import (
     Asked,
     asked_by,
     entity_query,
-    geometry_property,
+    join_of,
     page_of,
-    refuse_joins,
-    view_of,
 )
 from cityloom.web.ngsild.exchange import ROOT, Exchange, Headers, Reply
 from cityloom.web.ngsild.negotiation import GEO_JSON
 from cityloom.web.ngsild.provision import entity_id_of, find
 from cityloom.web.ngsild.query_body import asked_in
+from cityloom.web.ngsild.showing import geometry_property, view_of
 
 
 async def retrieve_entity(exchange: Exchange) -> Reply:
     """GET /entities/{entityId}."""
     entity_id = entity_id_of(exchange)
-    refuse_joins(exchange.parameters)
     asked = asked_by(exchange.parameters)
+    join = join_of(asked)
     view = view_of(asked, exchange.context, exchange.parameters)
     geometry = geometry_property(exchange.parameters, exchange.context, geojson=exchange.media == GEO_JSON)
     document = find(exchange, entity_id)
@@ -39,25 +39,30 @@ async def retrieve_entity(exchange: Exchange) -> Reply:
             hint="Look at the entity without attrs.",
             where="attrs",
         )
-    shown = show(document, exchange.context, view)
-    if not shown:
+    if not show(document, exchange.context, view):
         raise ResourceNotFound(
             f"Nothing of {entity_id} is left to show", hint="Pick more of it, or omit less.", where="pick"
         )
-    if exchange.media == GEO_JSON:
-        return exchange.reply(geojson_feature(document, exchange.context, view, geometry_property=geometry))
-    return exchange.reply(shown)
+    found = _with_linked(exchange, [document], view, join)
+    if join is None or join.how == "inline":
+        return exchange.reply(_one(exchange, *found[0], geometry))
+    return exchange.reply(_several(exchange, found, geometry))
 
 
 async def query_entities(exchange: Exchange) -> Reply:
     """GET /entities."""
     asked = asked_by(exchange.parameters)
+    return await _answer(exchange, asked, local=is_local(exchange, asked))
+
+
+def is_local(exchange: Exchange, asked: Asked) -> bool:
+    """Whether what is here alone is asked for (6.3.18). Raises BadRequestData."""
     local = exchange.parameters.flag("local")
-    if asked.type == "*":
-        if "local" in exchange.parameters and not local:
-            raise BadRequestData("type=* asks for what is here alone", hint="Leave local out.", where="local")
-        local = True
-    return await _answer(exchange, asked, local=local)
+    if asked.type != "*":
+        return local
+    if "local" in exchange.parameters and not local:
+        raise BadRequestData("type=* asks for what is here alone", hint="Leave local out.", where="local")
+    return True
 
 
 async def query_by_post(exchange: Exchange) -> Reply:
@@ -67,7 +72,7 @@ async def query_by_post(exchange: Exchange) -> Reply:
 
 
 async def _answer(exchange: Exchange, asked: Asked, *, local: bool) -> Reply:
-    refuse_joins(exchange.parameters)
+    join = join_of(asked)
     view = view_of(asked, exchange.context, exchange.parameters)
     geometry = geometry_property(exchange.parameters, exchange.context, geojson=exchange.media == GEO_JSON)
     query = entity_query(asked, exchange.context, exchange.parameters, local=local)
@@ -76,14 +81,33 @@ async def _answer(exchange: Exchange, asked: Asked, *, local: bool) -> Reply:
     page = await exchange.services.broker.search(exchange.actor, wanted, tenant=exchange.tenant)
     more = len(page.documents) > query.limit
     headers = page_headers(exchange, more=more, total=page.total)
-    return exchange.reply(_shown(exchange, page.documents[: query.limit], view, geometry), headers=headers)
+    found = _with_linked(exchange, page.documents[: query.limit], view, join)
+    return exchange.reply(_several(exchange, found, geometry), headers=headers)
 
 
-def _shown(exchange: Exchange, documents: list[Document], view: View, geometry: str) -> Any:
-    context = exchange.context
+def _with_linked(
+    exchange: Exchange, documents: list[Document], view: View, join: Join | None
+) -> list[tuple[Document, View]]:
+    """The entities of the answer, and those linked to them that the asker may see (4.5.23)."""
+    if join is None:
+        return [(document, view) for document in documents]
+    find_one = exchange.services.broker.find
+
+    def lookup(entity_id: str) -> Document | None:
+        return find_one(exchange.actor, entity_id, tenant=exchange.tenant)
+
+    return join_linked(documents, exchange.context, view, join, lookup)
+
+
+def _one(exchange: Exchange, document: Document, view: View, geometry: str) -> dict[str, Any]:
     if exchange.media == GEO_JSON:
-        return geojson_collection(documents, context, view, geometry_property=geometry)
-    return [show(document, context, view) for document in documents]
+        return geojson_feature(document, exchange.context, view, geometry_property=geometry)
+    return show(document, exchange.context, view)
+
+
+def _several(exchange: Exchange, found: list[tuple[Document, View]], geometry: str) -> Any:
+    shown = [_one(exchange, document, view, geometry) for document, view in found]
+    return {"type": "FeatureCollection", "features": shown} if exchange.media == GEO_JSON else shown
 
 
 def page_headers(exchange: Exchange, *, more: bool, total: int | None) -> Headers:

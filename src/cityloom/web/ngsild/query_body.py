@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from cityloom.ngsild.errors import BadRequestData
@@ -10,15 +11,8 @@ from cityloom.web.ngsild.parameters import few
 
 MAX_SELECTORS = 200
 
-_TEXTS = {"q": "q", "scopeQ": "scope_q", "lang": "lang", "csf": "csf"}
-_LISTS = {
-    "attrs": "attrs",
-    "pick": "pick",
-    "omit": "omit",
-    "datasetId": "dataset_id",
-    "expandValues": "expand_values",
-}
-_PASSED_OVER = frozenset({"type", "@context", "jsonKeys", "containedBy", "splitEntities", "local"})
+#: What reads a member: its value and its name, to fields of Asked.
+_Read = Callable[[Any, str], dict[str, Any]]
 
 
 def asked_in(payload: Any) -> Asked:
@@ -29,22 +23,47 @@ def asked_in(payload: Any) -> Asked:
         raise _bad("The type of the body must be Query", 'Add "type": "Query".', "type")
     found: dict[str, Any] = {}
     for member, value in payload.items():
-        if member in _TEXTS:
-            found[_TEXTS[member]] = _text(value, member)
-        elif member in _LISTS:
-            found[_LISTS[member]] = _listed(value, member)
-        elif member == "entities":
-            found["selectors"] = _selectors(value)
-        elif member == "geoQ":
-            found |= _geo_query(value)
-        elif member == "ordering":
-            found |= _ordering(value)
-        elif member not in _PASSED_OVER:
+        read = _MEMBERS.get(member)
+        if read is None:
             raise _bad(f"A Query has no member {member[:60]!a}", "Leave it out, or correct its name.", member)
+        found |= read(value, member)
     return Asked(**found)
 
 
-def _selectors(value: Any) -> tuple[tuple[str | None, str | None, str | None], ...]:
+def _nothing(_value: Any, _member: str) -> dict[str, Any]:
+    return {}
+
+
+def _as_text(field: str) -> _Read:
+    return lambda value, member: {field: _text(value, member)}
+
+
+def _as_list(field: str) -> _Read:
+    return lambda value, member: {field: _listed(value, member)}
+
+
+def _as_list_in_text(field: str) -> _Read:
+    """A text with commas between its items, or a list."""
+
+    def read(value: Any, member: str) -> dict[str, Any]:
+        return {field: _listed(value.split(",") if isinstance(value, str) else value, member)}
+
+    return read
+
+
+def _join_level(value: Any, member: str) -> dict[str, Any]:
+    if type(value) is not int:
+        raise _bad(f"{member} is a whole number", f'Write "{member}": 1.', member)
+    return {"join_level": value}
+
+
+def _flag(value: Any, member: str) -> dict[str, Any]:
+    if not isinstance(value, bool):
+        raise _bad(f"{member} is true or false", f'Write "{member}": true.', member)
+    return {}
+
+
+def _selectors(value: Any, _member: str) -> dict[str, Any]:
     if not isinstance(value, list) or not 0 < len(value) <= MAX_SELECTORS:
         raise _bad(
             f"entities is an array of 1 to {MAX_SELECTORS} selectors",
@@ -66,10 +85,10 @@ def _selectors(value: Any) -> tuple[tuple[str | None, str | None, str | None], .
             found.append((None if kind == "*" else kind, identifier, pattern))
         if len(found) > MAX_SELECTORS:
             raise _bad(f"entities selects more than {MAX_SELECTORS} times", "Ask several times.", where)
-    return tuple(found)
+    return {"selectors": tuple(found)}
 
 
-def _geo_query(value: Any) -> dict[str, Any]:
+def _geo_query(value: Any, _member: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _bad("A geoQ is an object", "Give it georel, geometry and coordinates.", "geoQ")
     known = {"georel", "geometry", "coordinates", "geoproperty"}
@@ -81,10 +100,10 @@ def _geo_query(value: Any) -> dict[str, Any]:
     return found
 
 
-def _ordering(value: Any) -> dict[str, Any]:
+def _ordering(value: Any, _member: str) -> dict[str, Any]:
     if not isinstance(value, dict) or "orderBy" not in value:
         raise _bad("An ordering has orderBy", 'Write {"orderBy": ["name"]}.', "ordering")
-    unknown = value.keys() - {"orderBy", "coordinates", "geometry"}
+    unknown = value.keys() - {"orderBy", "coordinates", "geometry", "collation"}
     if unknown:
         raise _bad(f"An ordering has no {min(unknown)[:60]!a} here", "Leave it out.", "ordering")
     found: dict[str, Any] = {"order_by": ",".join(_listed(value["orderBy"], "ordering.orderBy"))}
@@ -92,6 +111,8 @@ def _ordering(value: Any) -> dict[str, Any]:
         found["order_from"] = value["coordinates"]
     if "geometry" in value:
         found["order_geometry"] = _text(value["geometry"], "ordering.geometry")
+    if "collation" in value:
+        found["collation"] = _text(value["collation"], "ordering.collation")
     return found
 
 
@@ -109,3 +130,21 @@ def _listed(value: Any, where: str) -> tuple[str, ...]:
 
 def _bad(message: str, hint: str, where: str | None) -> BadRequestData:
     return BadRequestData(message, hint=hint, where=where)
+
+
+_MEMBERS: dict[str, _Read] = {
+    **dict.fromkeys(("type", "@context"), _nothing),
+    **{name: _as_text(name) for name in ("q", "lang", "csf", "join")},
+    "scopeQ": _as_text("scope_q"),
+    **{name: _as_list(name) for name in ("attrs", "pick", "omit")},
+    "datasetId": _as_list("dataset_id"),
+    "containedBy": _as_list("contained_by"),
+    "expandValues": _as_list_in_text("expand_values"),
+    "jsonKeys": _as_list_in_text("json_keys"),
+    "joinLevel": _join_level,
+    "splitEntities": _flag,
+    "local": _flag,
+    "entities": _selectors,
+    "geoQ": _geo_query,
+    "ordering": _ordering,
+}

@@ -30,6 +30,7 @@ from cityloom.web.ngsild.provision import (
     update_attribute,
     update_attributes,
 )
+from cityloom.web.ngsild.purge import purge_entities
 from cityloom.web.ngsild.registrations import (
     delete_registration,
     query_registrations,
@@ -62,7 +63,7 @@ _SELECTED = frozenset(
         "splitEntities",
     }
 )
-_ORDERED = frozenset({"orderBy", "orderFrom", "orderGeometry"})
+_ORDERED = frozenset({"orderBy", "orderFrom", "orderGeometry", "collation"})
 _TIMED = frozenset(
     {"timerel", "timeAt", "endTimeAt", "timeproperty", "lastN", "aggrMethods", "aggrPeriodDuration"}
 )
@@ -92,6 +93,16 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=_SHOWN | _JOINED | _PAGED | _SELECTED | _ORDERED | {"geometryProperty"},
         answers="Entities",
         geojson=True,
+    ),
+    Operation(
+        method="DELETE",
+        path="/entities",
+        clause="6.4.3.3",
+        summary="Delete all entities that match, or attributes of them",
+        handler=purge_entities,
+        parameters=(_SELECTED - {"splitEntities"}) | {"attrs", "keep", "drop", "geometryProperty", "local"},
+        statuses=(204, 207),
+        writes=True,
     ),
     Operation(
         method="GET",
