@@ -70,6 +70,65 @@ UNITS: dict[str, Unit] = {
 }
 
 
+#: The same units in the Unified Code for Units of Measure, by UN/CEFACT code; those that it has.
+UCUM: dict[str, str] = {
+    "C62": "1",
+    "P1": "%",
+    "CEL": "Cel",
+    "FAH": "[degF]",
+    "KEL": "K",
+    "KMH": "km/h",
+    "MTS": "m/s",
+    "HM": "[mi_i]/h",
+    "MTR": "m",
+    "KMT": "km",
+    "CMT": "cm",
+    "MMT": "mm",
+    "MTK": "m2",
+    "HAR": "har",
+    "KMK": "km2",
+    "MTQ": "m3",
+    "LTR": "L",
+    "DD": "deg",
+    "SEC": "s",
+    "MIN": "min",
+    "HUR": "h",
+    "DAY": "d",
+    "ANN": "a",
+    "A97": "hPa",
+    "PAL": "Pa",
+    "GQ": "ug/m3",
+    "GP": "mg/m3",
+    "59": "[ppm]",
+    "2N": "dB",
+    "LUX": "lx",
+    "D54": "W/m2",
+    "WTT": "W",
+    "KWT": "kW",
+    "KWH": "kW.h",
+    "VLT": "V",
+    "AMP": "A",
+    "KGM": "kg",
+    "TNE": "t",
+    "2A": "rad/s",
+    "E34": "GBy",
+    "HEA": "{head}",
+}
+
+
+def code_of(*said: str) -> str | None:
+    """The UN/CEFACT code of a unit that is said as such a code, in UCUM, by symbol or by name; None for
+    one that is not known. The first that is known counts."""
+    for one in said:
+        word = one.strip()
+        if word in UNITS:
+            return word
+        for code, unit in UNITS.items():
+            if word and (word in (UCUM.get(code), unit.symbol) or word.casefold() == unit.name.casefold()):
+                return code
+    return None
+
+
 @cache
 def _registry() -> UnitRegistry[float]:
     from pint import UnitRegistry as Registry

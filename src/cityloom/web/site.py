@@ -32,6 +32,8 @@ from cityloom.web.openapi import openapi_route
 from cityloom.web.pages.every import every_page
 from cityloom.web.refusal import error_page, refuse
 from cityloom.web.rooms import Rooms
+from cityloom.web.sensorthings.routes import ROOT as SENSORTHINGS
+from cityloom.web.sensorthings.routes import sensorthings_interface
 from cityloom.web.static import StaticFiles
 from cityloom.web.visit import Visit
 
@@ -73,7 +75,9 @@ class Site:
         binding = rooms.models if rooms.checks_writes and not rooms.access.open_access else None
         limits = limits or BodyLimits()
         request_ids = RequestIds()
-        beside = Beside({FEATURES: features_interface(rooms)}, self.pages)
+        beside = Beside(
+            {FEATURES: features_interface(rooms), SENSORTHINGS: sensorthings_interface(rooms)}, self.pages
+        )
         self._app = self._behind_the_gate(beside, limits, request_ids)
         self._api = ApiGate(
             api(rooms, contexts, binding),

@@ -1,0 +1,306 @@
+"""The sets of rows that one asker sees, and the links between rows (OGC 18-088, 8.2 and 9.2)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from cityloom.access.ownership import OWNED_TYPES
+from cityloom.history.model import Window
+from cityloom.kernel.actor import Actor
+from cityloom.kernel.time import parse_instant, to_millis
+from cityloom.ngsild.errors import BadRequestData, ResourceNotFound
+from cityloom.ngsild.model import Document, instance_of
+from cityloom.ngsild.query import EntityQuery
+from cityloom.ngsild.type_selection import TypeSelection
+from cityloom.web.addresses import entity_path
+from cityloom.web.ogc.features import geometry_of
+from cityloom.web.rooms import Rooms
+from cityloom.web.sensorthings import mapping
+from cityloom.web.sensorthings.model import (
+    DATASTREAMS,
+    FEATURES,
+    HISTORICAL,
+    LINKS,
+    LOCATIONS,
+    OBSERVATIONS,
+    PROPERTIES,
+    PROPERTY_TYPE,
+    SENSOR_TYPE,
+    SENSORS,
+    THINGS,
+    Row,
+    Stream,
+    sensor_of,
+    split_observation_id,
+    split_stream_id,
+    stream_of,
+    streams_of,
+)
+from cityloom.web.sensorthings.observations import Observations, Span
+
+#: Types that are no Things: acts of the city, and what is said of sensors.
+NO_THINGS = frozenset(OWNED_TYPES) | {SENSOR_TYPE, PROPERTY_TYPE}
+#: Entities looked at in one piece.
+PIECE = 500
+#: Instants of the past at which one Thing's place is told.
+MOST_PLACES = 1_000
+
+
+class Sets:
+    """Rows by set and id, and along links, for one asker in one tenant."""
+
+    def __init__(self, rooms: Rooms, actor: Actor, tenant: str, site: str) -> None:
+        self._broker = rooms.broker
+        self._history = rooms.history
+        self.models = rooms.models
+        self._actor = actor
+        self._tenant = tenant
+        self._site = site
+        self.observations = Observations(rooms.history, actor, tenant)
+
+    # One row
+
+    async def one(self, kind: str, identifier: str) -> Row:
+        """The row with this id. Raises ResourceNotFound."""
+        found = await self.find(kind, identifier)
+        if found is None:
+            raise ResourceNotFound(
+                f"There is no {kind}('{identifier[:200]}')",
+                hint="Ids are texts in single quotes, as the links have them.",
+                where="path",
+            )
+        return found
+
+    async def find(self, kind: str, identifier: str) -> Row | None:
+        """The row with this id, or None."""
+        if kind == PROPERTIES:
+            return await self._find_property(identifier)
+        if kind == OBSERVATIONS:
+            return await self._find_observation(identifier)
+        thing, key = split_stream_id(identifier)
+        document = self._document(thing)
+        if document is None or (kind != SENSORS and not _is_thing(document)):
+            return None
+        if kind == DATASTREAMS:
+            stream = stream_of(document, key)
+            return None if stream is None else mapping.datastream(stream, self.models)
+        if kind in (LOCATIONS, HISTORICAL):
+            places = [*_current_place(document), *await self._places(document)]
+            rows = [row for one in places for row in self._at(kind, document, *one)]
+            return next((row for row in rows if row.id == identifier), None)
+        if key:
+            return None
+        if kind == FEATURES:
+            return mapping.feature_of_interest(document) if geometry_of(document) else None
+        return mapping.thing(document) if kind == THINGS else self._sensor(document)
+
+    def _at(
+        self, kind: str, document: Document, geometry: dict[str, Any] | None, millis: int | None
+    ) -> Iterator[Row]:
+        if kind == LOCATIONS:
+            yield mapping.location(document, geometry, millis)
+        elif millis is not None:
+            yield mapping.historical_location(document, millis)
+
+    async def _find_property(self, name: str) -> Row | None:
+        query = EntityQuery(attrs=(name,), limit=1)
+        page = await self._broker.search(self._actor, query, tenant=self._tenant)
+        of = next((one for one in page.documents if any(s.attribute == name for s in streams_of(one))), None)
+        said = self._document(f"urn:ngsi-ld:{PROPERTY_TYPE}:{name}")
+        if of is None and said is None:
+            return None
+        return mapping.observed_property(name, said, self.models, of)
+
+    async def _find_observation(self, identifier: str) -> Row | None:
+        thing, key, millis = split_observation_id(identifier)
+        document = self._document(thing)
+        stream = None if document is None or not _is_thing(document) else stream_of(document, key)
+        if stream is None or millis is None:
+            return None
+        found = await self.observations.read([stream], Span(millis, millis + 1), 1, newest=False)
+        return found.rows[0] if found.rows else None
+
+    # Sets
+
+    async def rows(self, kind: str) -> AsyncIterator[Row]:
+        """Every row of a set, but for Observations."""
+        if kind in (SENSORS, PROPERTIES):
+            async for row in self._distinct(kind):
+                yield row
+            return
+        async for document in self._things():
+            for row in await self._of_thing(kind, document):
+                yield row
+
+    async def _of_thing(self, kind: str, document: Document) -> list[Row]:
+        """The rows of a set that a Thing has."""
+        if kind == THINGS:
+            return [mapping.thing(document)]
+        if kind == DATASTREAMS:
+            return [mapping.datastream(one, self.models) for one in streams_of(document)]
+        if geometry_of(document) is None:
+            return []
+        if kind == FEATURES:
+            return [mapping.feature_of_interest(document)]
+        if kind == LOCATIONS:
+            return [mapping.location(document)]
+        return [mapping.historical_location(document, at) for _, at in await self._places(document)]
+
+    async def _distinct(self, kind: str) -> AsyncIterator[Row]:
+        """Sensors and ObservedProperties: those of the Datastreams, then those that stand alone."""
+        seen: set[str] = set()
+        async for document in self._things():
+            for stream in streams_of(document):
+                row = self.linked_now(
+                    mapping.datastream(stream, self.models),
+                    "Sensor" if kind == SENSORS else "ObservedProperty",
+                )[0]
+                if row.id not in seen:
+                    seen.add(row.id)
+                    yield row
+        own = SENSOR_TYPE if kind == SENSORS else PROPERTY_TYPE
+        async for document in self._documents((own,)):
+            name = document["id"].rpartition(":")[2] if kind == PROPERTIES else document["id"]
+            if name not in seen:
+                yield await self.one(kind, name)
+
+    async def _things(self) -> AsyncIterator[Document]:
+        types = self._broker.types(self._actor, tenant=self._tenant)
+        async for document in self._documents([name for name in types if name not in NO_THINGS]):
+            if _is_thing(document):
+                yield document
+
+    async def _documents(self, types: Iterable[str]) -> AsyncIterator[Document]:
+        selection = TypeSelection(tuple((name,) for name in types))
+        offset = 0
+        while selection.alternatives:
+            query = EntityQuery(type_expression=selection, limit=PIECE, offset=offset)
+            page = await self._broker.search(self._actor, query, tenant=self._tenant)
+            for document in page.documents:
+                yield document
+            offset += PIECE
+            if len(page.documents) < PIECE:
+                return
+
+    # Links
+
+    async def linked(self, row: Row, link: str) -> AsyncIterator[Row]:
+        """The rows at the other end of a link, but for Observations."""
+        if link == "HistoricalLocations" and row.document is not None:
+            for _, at in await self._places(row.document):
+                yield mapping.historical_location(row.document, at)
+        elif row.kind == HISTORICAL and link == "Locations" and row.document is not None:
+            for geometry, at in await self._places(row.document):
+                if mapping.historical_location(row.document, at).id == row.id:
+                    yield mapping.location(row.document, geometry, at)
+        elif row.kind == PROPERTIES:
+            async for found in self._with_property(row.id):
+                yield found
+        else:
+            for found in self.linked_now(row, link):
+                yield found
+
+    async def _with_property(self, name: str) -> AsyncIterator[Row]:
+        """The Datastreams of one attribute."""
+        query = EntityQuery(attrs=(name,), limit=10**9)
+        page = await self._broker.search(self._actor, query, tenant=self._tenant)
+        for document in filter(_is_thing, page.documents):
+            for stream in streams_of(document):
+                if stream.attribute == name:
+                    yield mapping.datastream(stream, self.models)
+
+    def linked_now(self, row: Row, link: str) -> list[Row]:
+        """The same for links that need neither history nor a search: filters may follow them."""
+        document, stream = row.document, row.stream
+        if row.kind == SENSORS and link == "Datastreams":
+            return [mapping.datastream(one, self.models) for one in self._observed_by(row.id)]
+        if document is None:
+            return []
+        if link in ("Thing", "Things"):
+            return [mapping.thing(document)]
+        if link == "Locations" and row.kind == THINGS:
+            return [mapping.location(document)] if geometry_of(document) else []
+        if link == "FeatureOfInterest":
+            return [mapping.feature_of_interest(document)] if geometry_of(document) else []
+        if link == "Datastreams" and row.kind == THINGS:
+            return [mapping.datastream(one, self.models) for one in streams_of(document)]
+        if stream is None or link not in LINKS[row.kind]:
+            raise BadRequestData(
+                f"{row.kind}/{link} cannot be looked at in $filter or $orderby",
+                hint="Ask there first, then for what was found.",
+                where="$filter",
+            )
+        return [self._of_stream(stream, link)]
+
+    def _of_stream(self, stream: Stream, link: str) -> Row:
+        if link == "Datastream":
+            return mapping.datastream(stream, self.models)
+        if link == "Sensor":
+            return self._sensor(self._document(sensor_of(stream)) or stream.document)
+        said = self._document(f"urn:ngsi-ld:{PROPERTY_TYPE}:{stream.attribute}")
+        return mapping.observed_property(stream.attribute, said, self.models, stream.document)
+
+    def streams_behind(self, row: Row) -> list[Stream]:
+        """The Datastreams whose Observations stand behind the row's link to them."""
+        if row.stream is not None:
+            return [row.stream]
+        return streams_of(row.document) if row.document is not None else []
+
+    async def streams(self) -> list[Stream]:
+        """All Datastreams."""
+        return [row.stream async for row in self.rows(DATASTREAMS) if row.stream is not None]
+
+    # The rooms
+
+    def _document(self, entity_id: str) -> Document | None:
+        return self._broker.find(self._actor, entity_id, tenant=self._tenant)
+
+    def _sensor(self, document: Document) -> Row:
+        return mapping.sensor(document, self._site + entity_path(document["id"]))
+
+    def _observed_by(self, sensor: str) -> Iterator[Stream]:
+        """The Datastreams of what points at the sensor, and of itself."""
+        ids = [*self._broker.referrers(self._actor, sensor, tenant=self._tenant), sensor]
+        for entity_id in dict.fromkeys(ids):
+            document = self._document(entity_id)
+            if document is not None and _is_thing(document):
+                yield from (
+                    one for one in streams_of(document) if self._of_stream(one, "Sensor").id == sensor
+                )
+
+    async def _places(self, document: Document) -> list[tuple[dict[str, Any], int]]:
+        """Where a Thing was, newest first, with milliseconds since 1970."""
+        found = await asyncio.to_thread(self._places_in_history, document["id"])
+        return found or [(geometry, at) for geometry, at in _since_written(document)]
+
+    def _places_in_history(self, entity_id: str) -> list[tuple[dict[str, Any], int]]:
+        series = self._history.series(self._actor, entity_id, ["location"], tenant=self._tenant)
+        ids = np.array([one.id for one in series if one.key.attribute_type == "GeoProperty"], np.int64)
+        if not len(ids):
+            return []
+        found = self._history.read(Window(ids, last_n=MOST_PLACES))
+        places = [(found.value(row), int(found.at[row])) for row in range(len(found.at))]
+        return sorted(places, key=lambda place: -place[1])
+
+
+def _is_thing(document: Document) -> bool:
+    return NO_THINGS.isdisjoint(document["type"])
+
+
+def _current_place(document: Document) -> list[tuple[dict[str, Any], int | None]]:
+    geometry = geometry_of(document)
+    return [] if geometry is None else [(geometry, None)]
+
+
+def _since_written(document: Document) -> Iterator[tuple[dict[str, Any], int]]:
+    """Where history has no place (it keeps points alone): the present one, from when it was written."""
+    item = instance_of(document, "location")
+    if item is None or item["type"] != "GeoProperty":
+        return
+    said = item.get("observedAt") or item.get("modifiedAt") or document.get("modifiedAt")
+    if said is not None:
+        yield item["value"], to_millis(parse_instant(said, where="location"))
