@@ -423,6 +423,24 @@ async def test_tenants_are_apart(api, problem):
     problem(await api.get("/types", headers={"ngsild-tenant": "a b"}), 400, "BadRequestData", "NGSILD-Tenant")
 
 
+async def test_a_source_may_be_registered_in_a_tenant_before_there_are_entities(api, problem):
+    """As IoT agents do: first they register what a device can be told, and then it measures (5.5.10)."""
+    tenant = {"ngsild-tenant": "pumps"}
+    source = {
+        "type": "ContextSourceRegistration",
+        "information": [{"entities": [{"type": "Pump"}], "propertyNames": ["start"]}],
+        "endpoint": "https://agent.example/",
+    }
+    problem(await api.get("/csourceRegistrations?type=Pump", headers=tenant), 404, "NonexistentTenant")
+    registered = await api.post("/csourceRegistrations", json=source, headers=tenant)
+    assert registered.status_code == 201
+    assert len((await api.get("/csourceRegistrations?type=Pump", headers=tenant)).json()) == 1
+    assert (await api.get("/types", headers=tenant)).status_code == 200
+    path = registered.headers["location"].removeprefix("/ngsi-ld/v1")
+    assert (await api.delete(path, headers=tenant)).status_code == 204
+    problem(await api.get("/types", headers=tenant), 404, "NonexistentTenant")
+
+
 # Who asks
 
 

@@ -125,6 +125,10 @@ class Sources:
 
     # Discovery (5.10)
 
+    def tenants(self) -> list[str]:
+        """The tenants in which a source is registered."""
+        return self._kept.tenants()
+
     def get(self, actor: Actor, identifier: str, *, tenant: str) -> Registration:
         """A registration (5.10.1). Raises ResourceNotFound."""
         require(actor, "entities:read")

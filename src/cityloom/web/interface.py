@@ -56,7 +56,9 @@ class Call:
         if refusal is not None:
             raise refusal
         self.tenant = tenant_named(
-            self.header(b"ngsild-tenant"), self._broker, self.actor, may_be_new=self.method == "POST"
+            self.header(b"ngsild-tenant"),
+            lambda tenant: tenant in self._broker.tenants(self.actor),
+            may_be_new=self.method == "POST",
         )
         self.parameters = self._read_parameters()
 

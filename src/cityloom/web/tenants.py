@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-from cityloom.context.broker import Broker
-from cityloom.kernel.actor import Actor
 from cityloom.kernel.change import DEFAULT_TENANT
 from cityloom.ngsild.errors import BadRequestData, NonexistentTenant
 
 _TENANT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-def tenant_named(name: str, broker: Broker, actor: Actor, *, may_be_new: bool = False) -> str:
+def tenant_named(name: str, is_there: Callable[[str], bool], *, may_be_new: bool = False) -> str:
     """The tenant behind the header NGSILD-Tenant, which is "" for the default one.
 
-    Raises BadRequestData for what is no name, NonexistentTenant for one in which the actor sees nothing.
+    `is_there` tells whether the asker finds anything in a tenant. Raises BadRequestData for what is no name,
+    NonexistentTenant for one that is not there.
     """
     if name and not _TENANT.fullmatch(name):
         raise BadRequestData(
@@ -23,7 +23,7 @@ def tenant_named(name: str, broker: Broker, actor: Actor, *, may_be_new: bool = 
             hint="Use up to 64 letters, digits, hyphens and underscores.",
             where="NGSILD-Tenant",
         )
-    if name and not may_be_new and name not in broker.tenants(actor):
+    if name and not may_be_new and not is_there(name):
         raise NonexistentTenant(
             f"There is no tenant {name}",
             hint="Creating an entity in it makes it.",

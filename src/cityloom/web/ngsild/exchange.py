@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from cityloom.access.authority import require
 from cityloom.kernel.actor import ANONYMOUS, Actor
 from cityloom.kernel.change import DEFAULT_TENANT
 from cityloom.ngsild.contexts import CORE, Context
-from cityloom.ngsild.errors import BadRequestData, NonexistentTenant
+from cityloom.ngsild.errors import BadRequestData
 from cityloom.ngsild.json_text import decode_json
 from cityloom.web.limits import TooLarge
 from cityloom.web.ngsild.negotiation import (
@@ -28,6 +27,7 @@ from cityloom.web.ngsild.negotiation import (
     media_type,
 )
 from cityloom.web.ngsild.parameters import Parameters
+from cityloom.web.tenants import tenant_named
 
 if TYPE_CHECKING:
     from cityloom.web.ngsild.operations import Operation
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 ROOT = "/ngsi-ld/v1"
 
-_TENANT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LINK_TYPE = f'; rel="{CONTEXT_RELATION}"; type="{JSON_LD}"'
 
 Headers = list[tuple[bytes, bytes]]
@@ -205,22 +204,11 @@ class Exchange:
         return media
 
     def _tenant(self) -> str:
-        tenant = self.header(b"ngsild-tenant")
-        if tenant and not _TENANT.fullmatch(tenant):
-            raise BadRequestData(
-                f"{tenant[:70]!a} is not the name of a tenant",
-                hint="Use up to 64 letters, digits, hyphens and underscores.",
-                where="NGSILD-Tenant",
-            )
-        if tenant and not self.operation.makes_tenants:
-            broker = self.services.broker
-            if tenant not in broker.tenants(self.actor):
-                raise NonexistentTenant(
-                    f"There is no tenant {tenant}",
-                    hint="Creating an entity in it makes it.",
-                    where="NGSILD-Tenant",
-                )
-        return tenant or DEFAULT_TENANT
+        def is_there(tenant: str) -> bool:
+            return self.services.has_tenant(self.actor, tenant)
+
+        name = self.header(b"ngsild-tenant")
+        return tenant_named(name, is_there, may_be_new=self.operation.makes_tenants)
 
     # The answer
 

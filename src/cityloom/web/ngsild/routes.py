@@ -332,6 +332,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.8.3.1",
         summary="Register a context source",
         handler=register_source,
+        makes_tenants=True,
         body="CSourceRegistration",
         statuses=(201,),
     ),

@@ -8,6 +8,7 @@ from datetime import datetime
 from cityloom.context.broker import Broker
 from cityloom.federation.federation import Federation
 from cityloom.history.temporal import TemporalHistory
+from cityloom.kernel.actor import Actor
 from cityloom.kernel.time import Clock
 from cityloom.sensing.models import DataModels
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
@@ -25,3 +26,7 @@ class Services:
     #: What is written is checked against them; None: anything is taken.
     models: DataModels | None = None
     contexts: ContextsInUse = field(default_factory=ContextsInUse)
+
+    def has_tenant(self, actor: Actor, tenant: str) -> bool:
+        """Whether it has Entities that the actor may see, or sources that may have some (5.5.10)."""
+        return tenant in self.broker.tenants(actor) or tenant in self.federation.sources.tenants()
