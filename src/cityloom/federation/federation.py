@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -50,6 +51,7 @@ class Federation:
         """`alias` is this city's name among Context Sources (5.2.40); empty: one is made, once."""
         self.sources = Sources(register, broker, outbound, clock)
         self.peers = Peers(outbound, clock)
+        self._clock = clock
         self._aliases = Registered(register, "alias", _Alias, most=1)
         self._alias = alias
         self._open_to = tuple(open_to)
@@ -70,9 +72,17 @@ class Federation:
     async def stop(self) -> None:
         await self.sources.stop()
 
+    def now(self) -> datetime:
+        """The city's time."""
+        return self._clock.now()
+
     def alias_for(self, tenant: str) -> str:
         """The pseudonym of a tenant of this city (5.2.40)."""
         return f"{self._alias}-{tenant}" if tenant else self._alias
+
+    def any(self, tenant: str) -> bool:
+        """Whether a tenant has registered sources at all. Asked on every request."""
+        return self.sources.any(tenant)
 
     def standing(self, tenant: str, registration: Registration) -> Standing:
         """How a registration has fared since the city began."""

@@ -268,6 +268,7 @@ _MEMBERS: dict[str, Callable[[Any, Context], Any]] = {
     "datasetId": _datasets,
     "description": _text,
     "expiresAt": _instant,
+    "localOnly": _flag,
     "location": _geometry,
     "observationSpace": _geometry,
     "operationSpace": _geometry,

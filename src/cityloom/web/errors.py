@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from cityloom.access.errors import NotSignedIn, TooManyAttempts
+from cityloom.federation.errors import LoopDetected, SourceFailed, SourceTimedOut
 from cityloom.kernel.errors import (
     BadInput,
     CityError,
@@ -71,6 +72,9 @@ TABLE: tuple[tuple[type[CityError], Told], ...] = (
     (TooManyAttempts, _plain(429, "Too many attempts", n("Too many attempts"))),
     (StorageFull, _plain(507, "Disk full", n("The city's disk is full"))),
     (LdContextNotAvailable, _standard(504, "LdContextNotAvailable", "@context not available")),
+    (LoopDetected, _plain(508, "Loop detected", n("Please try again in a moment"))),
+    (SourceTimedOut, _plain(504, "Gateway timeout", n("Please try again in a moment"))),
+    (SourceFailed, _plain(502, "Bad gateway", n("Please try again in a moment"))),
     (NotReady, _plain(503, "Not ready", n("Please try again in a moment"))),
     (NonexistentTenant, _standard(404, "NonexistentTenant", "No such tenant", _ABSENT)),
     (ResourceNotFound, _standard(404, "ResourceNotFound", "Not found", _ABSENT)),

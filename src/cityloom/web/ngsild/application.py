@@ -71,6 +71,8 @@ class NgsiLd:
             raise StatusAlone(204 if scope["method"] == "OPTIONS" else 405, [allow])
         exchange = Exchange(scope, receive, self._services, operation, variables)
         await exchange.begin()
+        if self._services.federation.any(exchange.tenant) and operation.spread and not exchange.is_local:
+            return await operation.spread(exchange)
         return await operation.handler(exchange)
 
     def _resource_of(self, operation: Operation) -> Resource:

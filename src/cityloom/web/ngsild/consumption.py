@@ -78,7 +78,7 @@ async def _answer(exchange: Exchange, asked: Asked, *, local: bool) -> Reply:
     query = entity_query(asked, exchange.context, exchange.parameters, local=local)
     # One more than asked for tells whether there is a next page.
     wanted = msgspec.structs.replace(query, limit=query.limit + 1)
-    page = await exchange.services.broker.search(exchange.actor, wanted, tenant=exchange.tenant)
+    page = await exchange.sight.search(exchange.actor, wanted, tenant=exchange.tenant)
     more = len(page.documents) > query.limit
     headers = page_headers(exchange, more=more, total=page.total)
     found = _with_linked(exchange, page.documents[: query.limit], view, join)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from cityloom.web.ngsild.parameters import Parameters
 from cityloom.web.tenants import tenant_named
 
 if TYPE_CHECKING:
+    from cityloom.context.consumption import Consumption
     from cityloom.web.ngsild.operations import Operation
     from cityloom.web.ngsild.services import Services
 
@@ -38,6 +40,8 @@ ROOT = "/ngsi-ld/v1"
 _LINK_TYPE = f'; rel="{CONTEXT_RELATION}"; type="{JSON_LD}"'
 
 Headers = list[tuple[bytes, bytes]]
+
+_UNREAD: Any = object()
 
 
 class StatusAlone(Exception):
@@ -65,7 +69,9 @@ class Exchange:
 
     __slots__ = (
         "_headers",
+        "_prepared",
         "_receive",
+        "_sight",
         "actor",
         "context",
         "media",
@@ -91,6 +97,8 @@ class Exchange:
         #: The variables in the path, decoded.
         self.variables = variables
         self._receive = receive
+        self._prepared: Any = _UNREAD
+        self._sight: Consumption | None = None
         self._headers: dict[bytes, list[str]] = {}
         for name, value in scope["headers"]:
             self._headers.setdefault(name, []).append(value.decode("latin-1"))
@@ -127,10 +135,38 @@ class Exchange:
         """Whether GeoJSON is wanted without an @context in it (6.3.6)."""
         return "body=json" in self.header(b"prefer").replace(" ", "").split(",")
 
+    @property
+    def sight(self) -> Consumption:
+        """What is asked about Entities: the city itself, or the city together with its sources (4.3.6)."""
+        return self._sight or self.services.broker
+
+    @property
+    def is_local(self) -> bool:
+        """Whether what is here alone is meant (6.3.18)."""
+        return self.parameters.text("local") == "true" if "local" in self.parameters else False
+
+    def headers(self) -> dict[str, str]:
+        """The request's headers by name in lower case, values of the same name joined."""
+        return {name.decode("latin-1"): ", ".join(values) for name, values in self._headers.items()}
+
+    def seeing(self, sight: Consumption) -> Exchange:
+        """The same request, asking about other Entities."""
+        other = copy(self)
+        other._sight = sight
+        return other
+
+    def carrying(self, payload: Any) -> Exchange:
+        """The same request with another body, once its own is read."""
+        other = copy(self)
+        other._prepared = payload
+        return other
+
     # The body
 
     async def payload(self) -> Any:
         """The JSON of the body; `context` is set from where the Content-Type says (6.3.5)."""
+        if self._prepared is not _UNREAD:
+            return self._prepared
         media = self._content_type()
         decoded = decode_json(await self._body())
         link = context_link(self._headers.get(b"link", []))

@@ -55,6 +55,8 @@ class Operation:
     clause: str
     summary: str
     handler: Handler
+    #: Answers in place of `handler` where the tenant has registered sources and `local` is not asked for.
+    spread: Handler | None = None
     parameters: frozenset[str] = field(default_factory=frozenset)
     body: Body = ""
     answers: Answer = ""

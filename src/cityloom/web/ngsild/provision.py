@@ -178,7 +178,7 @@ def attribute_name_of(exchange: Exchange) -> str:
 
 def find(exchange: Exchange, entity_id: str) -> Document:
     """The entity as it is, when it has the type that is asked for. Raises ResourceNotFound."""
-    document = exchange.services.broker.retrieve(exchange.actor, entity_id, tenant=exchange.tenant)
+    document = exchange.sight.retrieve(exchange.actor, entity_id, tenant=exchange.tenant)
     selection = type_selection(exchange.parameters.text("type"), exchange.context)
     if selection is not None and not compile_types(selection)(document):
         raise ResourceNotFound(

@@ -18,6 +18,11 @@ from cityloom.web.ngsild.consumption import query_by_post, query_entities, retri
 from cityloom.web.ngsild.context_documents import list_contexts, serve_context
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
 from cityloom.web.ngsild.discovery import list_attributes, list_types, retrieve_attribute, retrieve_type
+from cityloom.web.ngsild.distributed_consumption import (
+    query_everywhere,
+    query_everywhere_by_post,
+    retrieve_everywhere,
+)
 from cityloom.web.ngsild.operations import Operation
 from cityloom.web.ngsild.provision import (
     append_attributes,
@@ -90,6 +95,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.4.3.2",
         summary="Query entities",
         handler=query_entities,
+        spread=query_everywhere,
         parameters=_SHOWN | _JOINED | _PAGED | _SELECTED | _ORDERED | {"geometryProperty"},
         answers="Entities",
         geojson=True,
@@ -110,6 +116,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.5.3.1",
         summary="Retrieve an entity",
         handler=retrieve_entity,
+        spread=retrieve_everywhere,
         parameters=_SHOWN | _JOINED | {"type", "geometryProperty"},
         answers="Entity",
         geojson=True,
@@ -265,6 +272,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.23.3.1",
         summary="Query entities by POST",
         handler=query_by_post,
+        spread=query_everywhere_by_post,
         parameters=_PAGED | {"format", "options", "join", "joinLevel", "geometryProperty", "local"},
         body="Query",
         answers="Entities",
@@ -335,6 +343,7 @@ OPERATIONS: tuple[Operation, ...] = (
         makes_tenants=True,
         body="CSourceRegistration",
         statuses=(201,),
+        makes_tenants=True,
     ),
     Operation(
         method="GET",

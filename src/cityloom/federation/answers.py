@@ -1,0 +1,73 @@
+"""What sources answer, read with suspicion: only what is an Entity and was asked for is taken (6.3.17)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from cityloom.federation.model import Reply, Wire
+from cityloom.kernel.errors import CityError
+from cityloom.ngsild.contexts import Context
+from cityloom.ngsild.errors import BadRequestData
+from cityloom.ngsild.json_text import decode_json
+from cityloom.ngsild.model import Document, Instance
+from cityloom.ngsild.parse import parse_entity
+from cityloom.ngsild.values import check_instant
+
+#: Entities of one answer that are read; the rest is passed over.
+MOST_ENTITIES = 1_000
+#: Entities that are read before others get their turn on the event loop.
+_TURN = 50
+
+#: Finds the Context behind an @context. Raises BadRequestData, LdContextNotAvailable.
+UseContext = Callable[[Any], Awaitable[Context]]
+
+
+class NotEntities(Exception):
+    """The answer holds no Entities."""
+
+
+async def entities_in(reply: Reply, wire: Wire, use: UseContext) -> list[Document]:
+    """The Entities of an answer. Raises NotEntities where any of it is none."""
+    try:
+        decoded = decode_json(reply.body)
+        items = decoded if isinstance(decoded, list) else [decoded]
+        found = []
+        for place, item in enumerate(items[:MOST_ENTITIES]):
+            if place % _TURN == _TURN - 1:
+                await asyncio.sleep(0)
+            found.append(await _entity(item, wire, use))
+        return found
+    except CityError as error:
+        raise NotEntities(str(error)) from error
+
+
+async def _entity(item: Any, wire: Wire, use: UseContext) -> Document:
+    context = wire.context
+    if isinstance(item, dict) and "@context" in item:
+        context = await use(item["@context"])
+    document = parse_entity(item, context)
+    _add_times(document, item)
+    for key, value in item.items():
+        items = document["attrs"].get(context.expand(key)) if isinstance(value, dict | list) else None
+        if items is not None:
+            _add_times_of_instances(items, value)
+    return document
+
+
+def _add_times_of_instances(items: list[Instance], value: Any) -> None:
+    raws = value if isinstance(value, list) else [value]
+    if len(raws) == len(items):
+        for instance, raw in zip(items, raws, strict=True):
+            _add_times(instance, raw)
+
+
+def _add_times(found: dict[str, Any], raw: Any) -> None:
+    """System times are the source's own: they decide which of two values is the newer."""
+    for name in ("createdAt", "modifiedAt"):
+        if isinstance(raw, dict) and name in raw:
+            try:
+                found[name] = check_instant(raw[name])
+            except BadRequestData:
+                continue
