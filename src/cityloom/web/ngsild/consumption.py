@@ -91,7 +91,7 @@ def _with_linked(
     """The entities of the answer, and those linked to them that the asker may see (4.5.23)."""
     if join is None:
         return [(document, view) for document in documents]
-    find_one = exchange.services.broker.find
+    find_one = exchange.sight.find
 
     def lookup(entity_id: str) -> Document | None:
         return find_one(exchange.actor, entity_id, tenant=exchange.tenant)

@@ -343,7 +343,6 @@ OPERATIONS: tuple[Operation, ...] = (
         makes_tenants=True,
         body="CSourceRegistration",
         statuses=(201,),
-        makes_tenants=True,
     ),
     Operation(
         method="GET",
