@@ -36,6 +36,17 @@ async def test_outbound_sends_what_it_is_given_and_brings_the_answer():
     assert request.headers["host"] == address.removeprefix("http://")
 
 
+async def test_outbound_speaks_of_a_body_only_where_one_is_expected():
+    """Express, on which agents stand, takes a length of 0 for a body of no known type, and refuses it."""
+    async with serving(well()) as (address, asked):
+        outbound = anywhere()
+        for method in ("GET", "DELETE", "POST"):
+            await outbound.send(method, address, {}, deadline=5.0, largest=1000)
+    lengths = [(request.method, request.headers.get("content-length")) for request in asked]
+    assert lengths == [("GET", None), ("DELETE", None), ("POST", "0")]
+    assert not any("transfer-encoding" in request.headers for request in asked)
+
+
 async def test_outbound_keeps_a_connection_for_the_next_request():
     connections = []
 

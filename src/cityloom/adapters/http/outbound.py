@@ -27,6 +27,9 @@ _PIECE = 65_536
 #: Added where they are missing; the rest is the caller's.
 _USUAL = {"accept": "*/*", "accept-encoding": "gzip, deflate", "user-agent": "CityLoom"}
 
+#: Requests of which nobody expects a body.
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE"})
+
 _Origin = tuple[str, str, int]
 
 
@@ -86,10 +89,12 @@ class HttpOutbound:
         self._busy[origin] = self._busy.get(origin, 0) + 1
         try:
             written = [(name.encode(), value.encode()) for name, value in _complete(headers).items()]
-            async with pool.stream(method, url, headers=written, content=body) as response:
+            # A GET that tells the length of a body it has not is taken for one with a body of no known type.
+            content = None if not body and method in _WITHOUT_BODY else body
+            async with pool.stream(method, url, headers=written, content=content) as response:
                 told = _joined(response.headers)
-                content = await _unpacked(response, told.get("content-encoding", ""), url, largest)
-                return Answer(response.status, told, content)
+                answer = await _unpacked(response, told.get("content-encoding", ""), url, largest)
+                return Answer(response.status, told, answer)
         finally:
             self._busy[origin] -= 1
             if not self._busy[origin]:
