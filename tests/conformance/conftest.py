@@ -32,7 +32,9 @@ from cityloom.history.stage import STAGE, HistoryStage
 from cityloom.kernel.actor import ANONYMOUS, Actor, InformationClass
 from cityloom.kernel.time import WallClock
 from cityloom.ngsild.errors import LdContextNotAvailable
+from cityloom.ngsild.published import Published
 from cityloom.web.limits import BodyLimits, LimitBodies
+from cityloom.web.ngsild.context_store import ContextStore
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
 from cityloom.web.ngsild.exchange import ROOT
 from cityloom.web.ngsild.routes import OPERATIONS
@@ -69,12 +71,12 @@ class ActAs:
         await self._app(scope, receive, send)
 
 
-async def load(uri: str) -> Any:
+async def load(uri: str, *, anew: bool = False) -> Published:
     if uri not in PUBLISHED:
         raise LdContextNotAvailable(
             f"The @context {uri} cannot be loaded", hint="Use another one.", where="@context"
         )
-    return PUBLISHED[uri]
+    return Published(PUBLISHED[uri])
 
 
 class Api(httpx2.AsyncClient):
@@ -125,8 +127,9 @@ async def api() -> AsyncIterator[Api]:
     rooms: Any = SimpleNamespace(
         broker=broker, history=History(store, broker), clock=WallClock(), federation=federation
     )
+    contexts = ContextsInUse(load=load, store=ContextStore(MemoryRegister()))
     app = Starlette(
-        routes=[Mount(ROOT, app=api_of(rooms, ContextsInUse(load=load))), openapi_route(OPERATIONS)],
+        routes=[Mount(ROOT, app=api_of(rooms, contexts)), openapi_route(OPERATIONS)],
         middleware=[Middleware(LimitBodies, limits=BodyLimits()), Middleware(ActAs)],
     )
     async with serving(app) as address, Api(base_url=f"{address}/ngsi-ld/v1", trust_env=False) as client:
@@ -136,6 +139,14 @@ async def api() -> AsyncIterator[Api]:
     await federation.stop()
     await outbound.close()
     await broker.stop()
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the loader of @contexts loads, to be changed for one test."""
+    documents = dict(PUBLISHED)
+    monkeypatch.setitem(globals(), "PUBLISHED", documents)
+    return documents
 
 
 @pytest.fixture

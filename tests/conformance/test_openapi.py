@@ -77,6 +77,7 @@ async def test_every_operation_answers_as_described(api, operation):
         "Attribute": {"value": 6},
         "Entities": [ENTITY],
         "EntityIds": ["urn:x:1"],
+        "Context": {"@context": {"lamp": "https://lights.example/lamp"}},
         "Query": {"type": "Query", "entities": [{"type": "Road"}]},
         "CSourceRegistration": {**REGISTRATION, "id": "urn:x:registration2"},
         "CSourceRegistrationFragment": {"description": "Of the harbour"},

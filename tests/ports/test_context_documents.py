@@ -47,7 +47,8 @@ def plain(status: str, body: bytes, *headers: str):
 async def test_context_documents_loads_what_is_allowed():
     async with answering(plain("200 OK", DOCUMENT)) as (address, asked):
         loaded = await ContextDocuments([f"{address}/ld/"])(f"{address}/ld/traffic.jsonld")
-    assert loaded == {"@context": {"speed": "https://traffic.example/speed"}}
+    assert loaded.document == {"@context": {"speed": "https://traffic.example/speed"}}
+    assert loaded.fresh_s is None
     assert asked == ["/ld/traffic.jsonld"]
 
 
@@ -166,3 +167,19 @@ async def test_context_documents_survives_a_server_that_is_gone():
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
     with pytest.raises(LdContextNotAvailable, match="cannot be loaded"):
         await ContextDocuments([address + "/"])(f"{address}/x")
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"cache-control": "public, max-age=300"}, 300.0),
+        ({"cache-control": "max-age=300, s-maxage=600"}, 600.0),
+        ({"cache-control": "no-store, max-age=300"}, 0.0),
+        ({"date": "Sun, 01 Mar 2026 12:00:00 GMT", "expires": "Sun, 01 Mar 2026 12:05:00 GMT"}, 300.0),
+        ({"expires": "0"}, 0.0),
+        ({"cache-control": "max-age=9", "expires": "0"}, 9.0),
+    ],
+)
+def test_freshness_is_what_the_headers_say(headers, seconds):
+    assert context_documents.freshness(headers) == seconds

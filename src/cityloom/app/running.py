@@ -37,6 +37,7 @@ from cityloom.app.machine import (
 )
 from cityloom.kernel.time import Clock, WallClock
 from cityloom.sensing.host import ConnectorPlugin
+from cityloom.web.ngsild.context_store import ContextStore
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
 from cityloom.web.rooms import City, MqttAddress, Pace, Rooms
 from cityloom.web.server import Server
@@ -121,9 +122,8 @@ class _Run:
         self.mqtt = self._listener_for_devices(configuration.mqtt)
         self.house.transports["mqtt-client"] = MqttClient(self.house.clock)
         load = ContextDocuments(configuration.contexts.allow, inside=configuration.contexts.inside)
-        self.site: Site = build(
-            rooms_of(self.house, self.health, demo, self.mqtt), contexts=ContextsInUse(load=load)
-        )
+        self.contexts = ContextsInUse(load=load, store=ContextStore(self.house.register))
+        self.site: Site = build(rooms_of(self.house, self.health, demo, self.mqtt), contexts=self.contexts)
         self.keeping: asyncio.Task[None] | None = None
         self.server = Server(self.site, before_stop=self.site.close, proxies=configuration.proxies)
 
@@ -156,6 +156,7 @@ class _Run:
 
     async def _start(self) -> None:
         await self.house.begin()
+        await self.contexts.start()
         self.site.start()
         if self.demo:
             await self.demo.prepare(self.house)

@@ -196,13 +196,10 @@ class ContextResolver:
         self._documents[uri] = document
         self._forget()
 
-    def document(self, uri: str) -> Any | None:
-        """The loaded document behind a URI, the bundled core @context included; None when unknown."""
-        return CORE_DOCUMENT if is_core(uri) else self._documents.get(uri)
-
-    def uris(self) -> list[str]:
-        """The URIs of all loaded documents, the core @context first."""
-        return [CORE_CONTEXT_URI, *self._documents]
+    def forget(self, uri: str) -> None:
+        """Make unknown the document behind a URI."""
+        if self._documents.pop(uri, None) is not None:
+            self._forget()
 
     def missing(self, source: Any) -> list[str]:
         """URIs that must be loaded before `source` can be resolved. Ask again after loading them."""

@@ -83,6 +83,7 @@ _PARAMETERS: dict[str, tuple[Json, str]] = {
     "orderGeometry": (_TEXT, "Type of the geometry in orderFrom; Point by default."),
     "pick": (_LIST, "Members that are shown."),
     "q": (_TEXT, 'Query on attributes: temperature>20;name=="Aarhus".'),
+    "reload": (_FLAG, "Fetch a copy again from where it was published, instead of deleting it."),
     "scopeQ": (_TEXT, "Scopes: /Aarhus/#."),
     "splitEntities": (_FLAG, "Whether entities are spread over sources; none are."),
     "timeAt": (_INSTANT, "Instant that timerel relates to."),

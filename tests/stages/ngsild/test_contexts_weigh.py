@@ -34,7 +34,7 @@ async def test_address_keeps_contexts_of_bodies_up_to_a_size():
     for number in range(60):
         used = await contexts.use(large(number))
         newest = contexts.address(used, "").rpartition("/")[2]
-    kept = contexts.kept_ids()
+    kept = [one.local_id for one in contexts.stored_of("")]
     assert kept[-1] == newest
     assert 1 < len(kept) <= MAX_KEPT_BYTES / 300_000
 

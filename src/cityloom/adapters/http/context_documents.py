@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from time import monotonic
-from typing import Any
 from urllib.parse import urlsplit
 
 from cityloom.adapters.http.outbound import HttpOutbound
 from cityloom.adapters.network.reach import Reach
-from cityloom.kernel.outbound import AddressNotAllowed, Unreachable
+from cityloom.kernel.outbound import AddressNotAllowed, Answer, Unreachable
 from cityloom.ngsild.errors import BadRequestData, InvalidRequest, LdContextNotAvailable
 from cityloom.ngsild.json_text import decode_json
+from cityloom.ngsild.published import Published
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +39,8 @@ _HEADERS = {"accept": "application/ld+json, application/json;q=0.9, */*;q=0.1"}
 
 
 class ContextDocuments:
-    """Called with a URI it gives the JSON document behind it. Lives on the event loop.
+    """Called with a URI it gives the JSON document behind it; `anew` also when it failed a moment ago.
+    Lives on the event loop.
 
     Raises LdContextNotAvailable for an address that is not allowed or does not answer well, BadRequestData
     for what is no @context document.
@@ -50,10 +54,10 @@ class ContextDocuments:
         """
         self._outbound = HttpOutbound(Reach(allowed, inside=inside))
         self._turn = asyncio.Semaphore(AT_ONCE)
-        self._loading: dict[str, asyncio.Task[Any]] = {}
+        self._loading: dict[str, asyncio.Task[Published]] = {}
         self._failed: dict[str, float] = {}
 
-    async def __call__(self, uri: str) -> Any:
+    async def __call__(self, uri: str, *, anew: bool = False) -> Published:
         if not self.allows(uri):
             raise LdContextNotAvailable(
                 f"The @context {uri[:200]!a} is not among those this city may load",
@@ -61,15 +65,20 @@ class ContextDocuments:
                 "or send the terms in the body.",
                 where="@context",
             )
-        if monotonic() - self._failed.get(uri, -REST) < REST:
+        if not anew and monotonic() - self._failed.get(uri, -REST) < REST:
             raise _unavailable(uri, "it failed a moment ago")
         task = self._loading.get(uri)
         if task is None:
             if len(self._loading) >= MAX_WAITING:
                 raise _unavailable(uri, "too many others are being loaded")
-            task = self._loading[uri] = asyncio.ensure_future(self._document(uri))
+            task = self._loading[uri] = asyncio.ensure_future(self._published(uri))
             task.add_done_callback(lambda _: self._loading.pop(uri, None))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        finally:
+            if anew:
+                # Whoever asks for it anew takes nothing from those who come after.
+                self._failed.pop(uri, None)
 
     def allows(self, uri: str) -> bool:
         """Whether an address begins with one that is allowed, and hides nothing on the way."""
@@ -79,16 +88,16 @@ class ContextDocuments:
             return False
         return not urlsplit(uri).query
 
-    async def _document(self, uri: str) -> Any:
+    async def _published(self, uri: str) -> Published:
         try:
             async with self._turn:
-                body = await self._fetch(uri)
+                answer = await self._fetch(uri)
         except (AddressNotAllowed, Unreachable) as error:
             _log.warning("The @context cannot be loaded: %s", error.message)
             self._rest(uri)
             raise _unavailable(uri, error.message) from None
         try:
-            document = decode_json(body, where=uri)
+            document = decode_json(answer.body, where=uri)
         except InvalidRequest as error:
             self._rest(uri)
             raise BadRequestData(error.message, hint=error.hint, where=uri) from None
@@ -99,9 +108,10 @@ class ContextDocuments:
                 hint="It must be a JSON object with the member @context.",
                 where=uri,
             )
-        return document
+        self._failed.pop(uri, None)
+        return Published(document, freshness(answer.headers))
 
-    async def _fetch(self, uri: str) -> bytes:
+    async def _fetch(self, uri: str) -> Answer:
         answer = await self._outbound.send("GET", uri, _HEADERS, deadline=DEADLINE, largest=MAX_BYTES)
         if answer.status != 200:
             # A redirect would lead elsewhere than the operator allowed.
@@ -110,12 +120,32 @@ class ContextDocuments:
                 hint="Check that system.",
                 where=uri[:200],
             )
-        return answer.body
+        return answer
 
     def _rest(self, uri: str) -> None:
         if len(self._failed) >= MAX_FAILURES:
             del self._failed[next(iter(self._failed))]
         self._failed[uri] = monotonic()
+
+
+def freshness(headers: Mapping[str, str]) -> float | None:
+    """Seconds for which an answer stays fresh by its headers (RFC 9111, 4.2.1); None: they do not say."""
+    control = headers.get("cache-control", "").lower()
+    if re.search(r"\bno-(?:store|cache)\b", control):
+        return 0.0
+    for directive in ("s-maxage", "max-age"):
+        said = re.search(rf'\b{directive}="?(\d{{1,9}})', control)
+        if said is not None:
+            return float(said[1])
+    if "expires" not in headers:
+        return None
+    try:
+        expires = parsedate_to_datetime(headers["expires"])
+        sent = parsedate_to_datetime(headers["date"]) if "date" in headers else datetime.now(UTC)
+        return max(0.0, (expires - sent).total_seconds())
+    except (TypeError, ValueError):
+        # What cannot be read as a date means that it is over.
+        return 0.0
 
 
 def _unavailable(uri: str, why: str) -> LdContextNotAvailable:

@@ -62,9 +62,9 @@ class NgsiLd:
             )
         resource, variables = found
         operation = resource.methods.get(scope["method"])
-        if operation is None and resource.segments == ("entities",) and scope["path"].endswith("/"):
+        if operation is None and scope["path"].endswith("/"):
             # /entities/ is also the path of an entity whose id was forgotten.
-            resource, variables = self._find(["entities", ""]) or found
+            resource, variables = self._find([*resource.segments, ""]) or found
             operation = resource.methods.get(scope["method"])
         if operation is None:
             allow = (b"allow", ", ".join([*resource.methods, "OPTIONS"]).encode())

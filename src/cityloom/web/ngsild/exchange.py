@@ -117,7 +117,7 @@ class Exchange:
         self.parameters = Parameters.read(self.scope.get("query_string", b""), self.operation.parameters)
         self.tenant = self._tenant()
         if not self.operation.body:
-            self.context = await self.services.contexts.use(context_link(self._headers.get(b"link", [])))
+            self.context = await self._use(context_link(self._headers.get(b"link", [])))
 
     def header(self, name: bytes) -> str:
         """The value of a header, "" when it is not there."""
@@ -181,8 +181,13 @@ class Exchange:
                 self.context = await self.own_context(decoded)
             return decoded
         refuse_own_context(decoded)
-        self.context = await self.services.contexts.use(link)
+        self.context = await self._use(link)
         return decoded
+
+    async def payload_as_it_is(self) -> Any:
+        """The JSON of a body that is no NGSI-LD, such as one that is an @context."""
+        self._content_type()
+        return decode_json(await self._body())
 
     async def own_context(self, item: Any) -> Context:
         """The Context that an object of a JSON-LD body brings. Raises BadRequestData when it brings none."""
@@ -192,7 +197,10 @@ class Exchange:
                 hint="Add the member @context, or send application/json.",
                 where="@context",
             )
-        return await self.services.contexts.use(item["@context"])
+        return await self._use(item["@context"])
+
+    async def _use(self, source: Any) -> Context:
+        return await self.services.contexts.use(source, self.tenant)
 
     @property
     def is_json_ld(self) -> bool:
@@ -263,7 +271,7 @@ class Exchange:
 
     def context_header(self) -> bytes:
         """The value of a Link header that names the @context."""
-        address = self.services.contexts.address(self.context, self.base)
+        address = self.services.contexts.address(self.context, self.base, self.tenant)
         return f"<{address}>{_LINK_TYPE}".encode("ascii", "ignore")
 
 

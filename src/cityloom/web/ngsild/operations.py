@@ -18,6 +18,7 @@ Body = Literal[
     "Entities",
     "EntityIds",
     "Query",
+    "Context",
     "CSourceRegistration",
     "CSourceRegistrationFragment",
 ]

@@ -15,7 +15,7 @@ from cityloom.web.ngsild.batches import (
     upsert_entities,
 )
 from cityloom.web.ngsild.consumption import query_by_post, query_entities, retrieve_entity
-from cityloom.web.ngsild.context_documents import list_contexts, serve_context
+from cityloom.web.ngsild.context_documents import add_context, delete_context, list_contexts, serve_context
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
 from cityloom.web.ngsild.discovery import list_attributes, list_types, retrieve_attribute, retrieve_type
 from cityloom.web.ngsild.distributed_consumption import (
@@ -380,6 +380,17 @@ OPERATIONS: tuple[Operation, ...] = (
         statuses=(204,),
     ),
     Operation(
+        method="POST",
+        path="/jsonldContexts",
+        clause="6.29.3.1",
+        summary="Add an @context",
+        handler=add_context,
+        body="Context",
+        statuses=(201,),
+        writes=True,
+        makes_tenants=True,
+    ),
+    Operation(
         method="GET",
         path="/jsonldContexts",
         clause="6.29.3.2",
@@ -387,6 +398,7 @@ OPERATIONS: tuple[Operation, ...] = (
         handler=list_contexts,
         parameters=frozenset({"details", "kind"}),
         answers="Contexts",
+        makes_tenants=True,
     ),
     Operation(
         method="GET",
@@ -396,6 +408,18 @@ OPERATIONS: tuple[Operation, ...] = (
         handler=serve_context,
         parameters=frozenset({"details"}),
         answers="Context",
+        makes_tenants=True,
+    ),
+    Operation(
+        method="DELETE",
+        path="/jsonldContexts/{contextId}",
+        clause="6.30.3.2",
+        summary="Delete an @context, or fetch a copy again",
+        handler=delete_context,
+        parameters=frozenset({"reload"}),
+        statuses=(204,),
+        writes=True,
+        makes_tenants=True,
     ),
     Operation(
         method="GET",
