@@ -6,16 +6,19 @@ the state as it was when it began, also when it gives way to others on the event
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import islice
+from operator import attrgetter
+from sys import maxsize
 from time import perf_counter
+from typing import Protocol
 
 import msgspec
 import orjson
 from msgspec.structs import replace
 
-from cityloom.context.revision import INDEXED_GEOMETRY
-from cityloom.context.state import Clearance, CurrentState, Held
+from cityloom.context.sifting import Lot, Sifting
+from cityloom.context.state import Clearance, CurrentState
 from cityloom.ngsild.errors import TooManyResults
 from cityloom.ngsild.model import DEFAULT_VOCABULARY, Document
 from cityloom.ngsild.ordering import in_order
@@ -27,6 +30,8 @@ from cityloom.ngsild.query import EntityQuery, Predicate, compile
 #: one document may cost as much as a thousand others.
 TURN = 1000
 TURN_SECONDS = 0.01
+
+_by_creation = attrgetter("created")
 
 
 class QueryPage(msgspec.Struct):
@@ -43,15 +48,11 @@ def answer(
 
     Raises what compiling the query raises: BadRequestData, TooComplexQuery, OperationNotSupported.
     """
-    compiled = compile(query, lookup)
-    candidates = _candidates(state, tenant, clearance, query)
-    if _is_answered_by_index(query):
-        return _page_of_all(state, tenant, clearance, query, candidates)
-    snapshot = [held.document for held in candidates]
-    matches = _matches(snapshot, compiled, _needles(query))
-    if query.order_by:
-        return (yield from _sorted_page(matches, query))
-    return (yield from _page(matches, query))
+    if _is_page_of_all(query):
+        return _page_of_all(state, tenant, clearance, query)
+    page = _Page(query)
+    yield from _gather(state, tenant, clearance, query, lookup, page)
+    return page.told()
 
 
 def ids_of_all(
@@ -66,127 +67,170 @@ def ids_of_all(
 
     Raises TooManyResults for more than `most`, and what compiling the query raises.
     """
-    compiled = compile(query, lookup)
-    candidates = _candidates(state, tenant, clearance, query)
-    if _is_answered_by_index(query):
-        found = [held.entity_id for held in candidates]
-        _check_number(found, most)
-        return found
-    found = []
-    for document in _matches([held.document for held in candidates], compiled, _needles(query)):
-        if document is None:
-            yield
-        else:
-            found.append(document["id"])
-            _check_number(found, most)
-    return found
-
-
-def _check_number(found: list[str], most: int | None) -> None:
-    if most is not None and len(found) > most:
-        raise TooManyResults(
-            f"More than {most} entities match", hint="Narrow the query: by type, value or place."
-        )
+    ids = _Ids(most)
+    yield from _gather(state, tenant, clearance, query, lookup, ids)
+    return ids.found
 
 
 #: Members of a query that say what is shown of the matches, not which Entities match.
-_SHOWING = {"type_expression": None, "pick": (), "omit": (), "dataset_id": (), "limit": 0, "offset": 0}
+_SHOWING = {"pick": (), "omit": (), "dataset_id": (), "limit": 0, "offset": 0}
 
 
-def _is_answered_by_index(query: EntityQuery) -> bool:
-    """Whether every candidate matches: nothing but types that stand alone is asked for."""
-    types = query.type_expression
-    if types is not None and any(len(names) > 1 for names in types.alternatives):
-        return False
+def _is_page_of_all(query: EntityQuery) -> bool:
+    """Whether everything matches, and the page is among the first Entities."""
     # Compared with a query that asks nothing, so that a condition the standard adds is not overlooked.
-    return replace(query, **_SHOWING, count=False) == EntityQuery(limit=0)
+    return query.offset <= TURN and replace(query, **_SHOWING, count=False) == EntityQuery(limit=0)
 
 
-def _candidates(state: CurrentState, tenant: str, clearance: Clearance, query: EntityQuery) -> Iterable[Held]:
-    """Entities among which all matches are, oldest first."""
-    if query.ids:
-        found = (state.find(tenant, one, clearance) for one in dict.fromkeys(query.ids))
-        return sorted((held for held in found if held is not None), key=lambda held: held.created)
-    names = _types_asked_for(query)
-    bounds = None
-    if query.geo is not None and query.geo.geoproperty == INDEXED_GEOMETRY:
-        bounds = query.geo.bounds()
-    if bounds is not None:
-        near = state.within(tenant, bounds, clearance)
-        return near if names is None else [held for held in near if not set(names).isdisjoint(held.types)]
-    if names is None:
-        return state.all(tenant, clearance)
-    return state.of_types(tenant, names, clearance)
-
-
-def _types_asked_for(query: EntityQuery) -> tuple[str, ...] | None:
-    """Types of which every match has one; None when it may be of any type."""
-    if query.type_expression is not None:
-        return query.type_expression.candidates()
-    selections = [selector.type_expression for selector in query.selectors]
-    if not selections or None in selections:
-        return None
-    return tuple(dict.fromkeys(name for one in selections if one is not None for name in one.candidates()))
-
-
-def _page_of_all(
-    state: CurrentState, tenant: str, clearance: Clearance, query: EntityQuery, candidates: Iterable[Held]
-) -> QueryPage:
-    total = _count_of_all(state, tenant, clearance, query) if query.count else None
-    page = islice(candidates, query.offset, query.offset + query.limit)
+def _page_of_all(state: CurrentState, tenant: str, clearance: Clearance, query: EntityQuery) -> QueryPage:
+    total = state.count(tenant, clearance) if query.count else None
+    page = islice(state.all(tenant, clearance), query.offset, query.offset + query.limit)
     return QueryPage([orjson.loads(held.document) for held in page], total)
 
 
-def _count_of_all(state: CurrentState, tenant: str, clearance: Clearance, query: EntityQuery) -> int:
-    if query.type_expression is None:
-        return state.count(tenant, clearance)
-    names = query.type_expression.candidates()
-    if len(names) == 1:
-        return state.count(tenant, clearance, names[0])
-    return sum(1 for _ in state.of_types(tenant, names, clearance))
+class _Wanted(Protocol):
+    """What is made of the matches."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further match changes anything."""
+        ...
+
+    def take(self, match: Document) -> None: ...
+
+    def take_sure(self, lot: Lot, begin: int, end: int) -> None:
+        """Matches of a lot that need not be looked at, from one place to before another."""
+        ...
 
 
-def _matches(
-    snapshot: Sequence[bytes], compiled: Predicate, needles: Sequence[bytes]
-) -> Iterator[Document | None]:
-    """The documents that match; None once in a while, when it is others' turn."""
+class _Page:
+    """The matches of a query, as far as its page needs them."""
+
+    def __init__(self, query: EntityQuery) -> None:
+        self._query = query
+        self._total = 0
+        self._found: list[Document] = []
+        # What is to be ordered is needed whole.
+        self._first = 0 if query.order_by else query.offset
+        self._end = maxsize if query.order_by else query.offset + query.limit
+
+    @property
+    def is_full(self) -> bool:
+        return self._total >= self._end and not self._query.count
+
+    def take(self, match: Document) -> None:
+        if self._first <= self._total < self._end:
+            self._found.append(match)
+        self._total += 1
+
+    def take_sure(self, lot: Lot, begin: int, end: int) -> None:
+        first = begin + max(self._first - self._total, 0)
+        last = min(begin + self._end - self._total, end)
+        self._found += [orjson.loads(lot.document(place)) for place in range(first, last)]
+        self._total += end - begin
+
+    def told(self) -> QueryPage:
+        query, found = self._query, self._found
+        if query.order_by:
+            found = in_order(found, query.order_by)[query.offset : query.offset + query.limit]
+        return QueryPage(found, self._total if query.count else None)
+
+
+class _Ids:
+    """The ids of all matches. Raises TooManyResults for more than `most`."""
+
+    is_full = False
+
+    def __init__(self, most: int | None) -> None:
+        self.found: list[str] = []
+        self._most = maxsize if most is None else most
+
+    def take(self, match: Document) -> None:
+        self.found.append(match["id"])
+        if len(self.found) > self._most:
+            raise TooManyResults(
+                f"More than {self._most} entities match", hint="Narrow the query: by type, value or place."
+            )
+
+    def take_sure(self, lot: Lot, begin: int, end: int) -> None:
+        for place in range(begin, end):
+            self.take(orjson.loads(lot.document(place)))
+
+
+def _gather(
+    state: CurrentState,
+    tenant: str,
+    clearance: Clearance,
+    query: EntityQuery,
+    lookup: Lookup,
+    wanted: _Wanted,
+) -> Generator[None, None, None]:
+    """Hand the matches to whoever wants them, oldest first, until they have enough."""
+    passing = _passing(compile(query, lookup), _needles(query))
+    lots: Iterator[Lot]
+    if query.ids:
+        found = (state.find(tenant, one, clearance) for one in dict.fromkeys(query.ids))
+        lots = iter([Lot.of(sorted((held for held in found if held is not None), key=_by_creation))])
+    else:
+        sifting = Sifting(state.rows(tenant, clearance), query)
+        yield from sifting.prepare()
+        lots = sifting.lots()
+    yield from _look(lots, passing, wanted)
+
+
+def _look(lots: Iterator[Lot], passing: Passing, wanted: _Wanted) -> Generator[None, None, None]:
     until = perf_counter() + TURN_SECONDS
-    for number, text in enumerate(snapshot, 1):
-        if number % TURN == 0 or perf_counter() > until:
-            yield None
-            until = perf_counter() + TURN_SECONDS
-        if all(needle in text for needle in needles):
-            document = orjson.loads(text)
-            if compiled(document):
-                yield document
+    for lot in (waiting := _Waiting(lots)):
+        step = TURN if lot.all_sure else 1
+        for place in range(0, len(lot), step):
+            if place % TURN == TURN - 1 or perf_counter() > until:
+                # Others' turn. What they change is not to be seen here.
+                lot.keep()
+                waiting.keep()
+                yield
+                until = perf_counter() + TURN_SECONDS
+            if lot.all_sure or lot.is_sure(place):
+                wanted.take_sure(lot, place, min(place + step, len(lot)))
+            elif (match := passing(lot.document(place))) is not None:
+                wanted.take(match)
+            if wanted.is_full:
+                return
 
 
-def _page(matches: Iterator[Document | None], query: EntityQuery) -> Generator[None, None, QueryPage]:
-    page: list[Document] = []
-    total = 0
-    end = query.offset + query.limit
-    for document in matches:
-        if document is None:
-            yield
-            continue
-        if query.offset <= total < end:
-            page.append(document)
-        total += 1
-        if total >= end and not query.count:
-            break
-    return QueryPage(page, total if query.count else None)
+class _Waiting:
+    """Lots that are still to come."""
+
+    def __init__(self, lots: Iterator[Lot]) -> None:
+        self._lots = lots
+        self._are_kept = False
+
+    def __iter__(self) -> Iterator[Lot]:
+        while (lot := next(self._lots, None)) is not None:
+            yield lot
+
+    def keep(self) -> None:
+        """Make all of them, as they are now."""
+        if not self._are_kept:
+            self._are_kept = True
+            lots = list(self._lots)
+            for lot in lots:
+                lot.keep()
+            self._lots = iter(lots)
 
 
-def _sorted_page(matches: Iterator[Document | None], query: EntityQuery) -> Generator[None, None, QueryPage]:
-    found: list[Document] = []
-    for document in matches:
-        if document is None:
-            yield
-        else:
-            found.append(document)
-    ordered = in_order(found, query.order_by)
-    page = ordered[query.offset : query.offset + query.limit]
-    return QueryPage(page, len(found) if query.count else None)
+#: The document, when it matches.
+Passing = Callable[[bytes], Document | None]
+
+
+def _passing(compiled: Predicate, needles: Sequence[bytes]) -> Passing:
+    def passing(text: bytes) -> Document | None:
+        for needle in needles:
+            if needle not in text:
+                return None
+        document: Document = orjson.loads(text)
+        return document if compiled(document) else None
+
+    return passing
 
 
 # Needles: bytes that stand in every document that matches, so that others need not be parsed

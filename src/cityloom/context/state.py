@@ -12,21 +12,17 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Iterable, Iterator
-from math import nan
 from operator import attrgetter
 
 import msgspec
-import numpy as np
 
 from cityloom.context.ports import Bounds, Folded
 from cityloom.context.revision import INDEXED_GEOMETRY, Revision
+from cityloom.context.rows import Rows
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import ChangeKind
 
 _by_creation = attrgetter("created")
-
-#: A box that touches no box.
-_NOWHERE: Bounds = (nan, nan, nan, nan)
 
 
 class Held(msgspec.Struct, gc=False):
@@ -41,7 +37,7 @@ class Held(msgspec.Struct, gc=False):
     #: The sequence of the change that led to this state.
     sequence: int
     references: tuple[str, ...]
-    #: Its row among the boxes; -1 without a location.
+    #: Its row in its partition.
     place: int = -1
 
 
@@ -77,89 +73,13 @@ class Shelf:
         self._held.pop(entity_id, None)
 
 
-class Boxes:
-    """The boxes around the locations, as an array of (west, south, east, north) in degrees.
-
-    New rows wait in a list until somebody asks, since writing one row into an array costs as much as
-    writing many.
-    """
-
-    def __init__(self) -> None:
-        self._boxes = np.empty((64, 4))
-        #: How many rows of the array are in use.
-        self._known = 0
-        self._new: list[Bounds] = []
-        self._held: list[Held | None] = []
-        self._free: list[int] = []
-
-    def put(self, held: Held, bounds: Bounds | None) -> None:
-        if bounds is None:
-            self.remove(held)
-        elif held.place >= 0:
-            self._write(held.place, bounds)
-        elif self._free:
-            held.place = self._free.pop()
-            self._held[held.place] = held
-            self._write(held.place, bounds)
-        else:
-            held.place = len(self._held)
-            self._held.append(held)
-            self._new.append(bounds)
-
-    def remove(self, held: Held) -> None:
-        if held.place >= 0:
-            self._write(held.place, _NOWHERE)
-            self._held[held.place] = None
-            self._free.append(held.place)
-            held.place = -1
-
-    def within(self, bounds: Bounds) -> list[Held]:
-        """The Entities whose box touches `bounds`, in no order."""
-        self._take_in()
-        west, south, east, north = bounds
-        boxes = self._boxes[: self._known]
-        hits = np.flatnonzero(
-            (boxes[:, 0] <= east) & (boxes[:, 2] >= west) & (boxes[:, 1] <= north) & (boxes[:, 3] >= south)
-        )
-        return [held for row in hits.tolist() if (held := self._held[row]) is not None]
-
-    def extent(self, held: Iterable[Held]) -> Bounds | None:
-        """The box around the boxes of these Entities; None when none of them has one."""
-        self._take_in()
-        rows = np.fromiter((one.place for one in held if one.place >= 0), np.int64)
-        if not len(rows):
-            return None
-        boxes = self._boxes[rows]
-        west, south = boxes[:, :2].min(axis=0).tolist()
-        east, north = boxes[:, 2:].max(axis=0).tolist()
-        return (west, south, east, north)
-
-    def _write(self, place: int, bounds: Bounds) -> None:
-        if place < self._known:
-            self._boxes[place] = bounds
-        else:
-            self._new[place - self._known] = bounds
-
-    def _take_in(self) -> None:
-        if not self._new:
-            return
-        known = self._known + len(self._new)
-        if known > len(self._boxes):
-            grown = np.empty((2 * known, 4))
-            grown[: self._known] = self._boxes[: self._known]
-            self._boxes = grown
-        self._boxes[self._known : known] = self._new
-        self._known = known
-        self._new = []
-
-
 class Partition:
     """The Entities of one tenant and one information class, with their indices."""
 
     def __init__(self) -> None:
         self.shelf = Shelf()
         self.by_type: dict[str, Shelf] = {}
-        self.boxes = Boxes()
+        self.rows = Rows()
         self.referrers: dict[str, dict[str, Held]] = {}
 
     def put(self, held: Held, bounds: Bounds | None) -> None:
@@ -167,13 +87,14 @@ class Partition:
         for name in held.types:
             self._shelf_of(name).add(held)
         self._refer(held, held.references)
-        self.boxes.put(held, bounds)
+        self.rows.put(held, bounds)
 
     def update(self, held: Held, revision: Revision) -> None:
         """Bring an Entity that is here up to date."""
         change = revision.change
         held.document = change.document
         held.sequence = change.sequence
+        self.rows.change(held)
         if held.types != change.types:
             self._retype(held, change.types)
         if held.references != revision.references:
@@ -181,14 +102,14 @@ class Partition:
             held.references = revision.references
             self._refer(held, held.references)
         if INDEXED_GEOMETRY in change.attributes:
-            self.boxes.put(held, revision.bounds)
+            self.rows.places.move(held.place, revision.bounds)
 
     def remove(self, held: Held) -> None:
         self.shelf.remove(held.entity_id)
         for name in held.types:
             self._unshelve(name, held.entity_id)
         self._unrefer(held)
-        self.boxes.remove(held)
+        self.rows.remove(held)
 
     def _retype(self, held: Held, types: tuple[str, ...]) -> None:
         for name in set(held.types) - set(types):
@@ -196,6 +117,7 @@ class Partition:
         for name in set(types) - set(held.types):
             self._shelf_of(name).add(held)
         held.types = types
+        self.rows.retype(held)
 
     def _shelf_of(self, name: str) -> Shelf:
         shelf = self.by_type.get(name)
@@ -289,7 +211,12 @@ class CurrentState:
 
     def within(self, tenant: str, bounds: Bounds, clearance: Clearance) -> list[Held]:
         """The Entities whose location's box touches `bounds`, oldest first."""
-        found = [held for part in self._seen(tenant, clearance) for held in part.boxes.within(bounds)]
+        found = [
+            held
+            for part in self._seen(tenant, clearance)
+            for row in part.rows.places.within(bounds).tolist()
+            if (held := part.rows.held[row]) is not None
+        ]
         return sorted(found, key=_by_creation)
 
     def extent(self, tenant: str, name: str, clearance: Clearance) -> Bounds | None:
@@ -297,12 +224,16 @@ class CurrentState:
         found = [
             box
             for part in self._seen(tenant, clearance)
-            if (box := part.boxes.extent(part.by_type.get(name, ()))) is not None
+            if (box := part.rows.places.extent(held.place for held in part.by_type.get(name, ()))) is not None
         ]
         if not found:
             return None
         west, south, east, north = zip(*found, strict=True)
         return (min(west), min(south), max(east), max(north))
+
+    def rows(self, tenant: str, clearance: Clearance) -> list[Rows]:
+        """The rows of the partitions that hold anything."""
+        return [part.rows for part in self._seen(tenant, clearance) if len(part.shelf)]
 
     def referrers(self, tenant: str, target: str, clearance: Clearance) -> list[Held]:
         """The Entities that point at `target`, oldest first."""

@@ -61,7 +61,7 @@ def compile_q(term: Term, lookup: Lookup | None = None) -> Predicate:
     if isinstance(term, Exists):
         wanted = not term.negated
         return lambda document: any(True for _ in targets(document)) is wanted
-    test = _test_pattern(term) if isinstance(term, Pattern) else _test_comparison(term)
+    test = _test_pattern(term) if isinstance(term, Pattern) else comparison_test(term)
     return lambda document: any(map(test, targets(document)))
 
 
@@ -215,7 +215,8 @@ def _test_pattern(term: Pattern) -> _Test:
     return test
 
 
-def _test_comparison(term: Compare) -> _Test:
+def comparison_test(term: Compare) -> _Test:
+    """Whether one target value of a comparison's path matches."""
     if term.operator in _ORDERS:
         assert isinstance(term.values, tuple), "the grammar gives one value here"
         return _test_order(term.operator, term.values[0])
@@ -261,7 +262,7 @@ def _test_range(limits: Range) -> _Test:
 def _test_order(operator: str, value: Value) -> _Test:
     order = _ORDERS[operator]
     # A date-time in quotes is compared as a time with what is a time.
-    kind = "datetime" if value.kind == "string" and _instant(value.value) is not None else value.kind
+    kind = "datetime" if value.kind == "string" and instant_of(value.value) is not None else value.kind
     key = _KEYS[kind]
     limit = key(value.value)
 
@@ -289,7 +290,8 @@ def _boolean(value: Any) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def _instant(value: Any) -> datetime | None:
+def instant_of(value: Any) -> datetime | None:
+    """The instant that a text is, None for what is none."""
     return _parsed_instant(value) if isinstance(value, str) and len(value) <= 40 else None
 
 
@@ -331,7 +333,7 @@ _KEYS: dict[str, Callable[[Any], Any]] = {
     "string": _text,
     "uri": _text,
     "boolean": _boolean,
-    "datetime": _instant,
+    "datetime": instant_of,
     "date": _date,
     "time": _time,
 }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from cityloom.context.places import Places
 from cityloom.context.ports import Folded
-from cityloom.context.state import Boxes, CurrentState, Held
+from cityloom.context.state import CurrentState
 from cityloom.kernel.actor import InformationClass
 
 OPEN = (InformationClass.OPEN,)
@@ -90,13 +91,12 @@ def test_count_and_types_count_what_is_cleared(state):
     assert state.count("elsewhere", ALL) == 0
 
 
-def test_boxes_take_a_new_place_before_and_after_they_were_asked():
-    boxes = Boxes()
-    held = Held("urn:1", ("Thing",), InformationClass.OPEN, b"{}", 1, 1, ())
-    boxes.put(held, (9.0, 9.0, 9.0, 9.0))
-    boxes.put(held, (0.5, 0.5, 0.5, 0.5))
-    assert boxes.within(SQUARE) == [held]
-    boxes.put(held, (9.0, 9.0, 9.0, 9.0))
-    assert boxes.within(SQUARE) == []
-    boxes.put(held, None)
-    assert boxes.within((8.0, 8.0, 10.0, 10.0)) == []
+def test_rows_take_a_new_place_before_and_after_they_were_asked():
+    places = Places()
+    places.add(0, (9.0, 9.0, 9.0, 9.0))
+    places.move(0, (0.5, 0.5, 0.5, 0.5))
+    assert places.within(SQUARE).tolist() == [0]
+    places.move(0, (9.0, 9.0, 9.0, 9.0))
+    assert places.within(SQUARE).tolist() == []
+    places.move(0, None)
+    assert places.within((8.0, 8.0, 10.0, 10.0)).tolist() == []

@@ -1,0 +1,123 @@
+"""Where rows lie: the box around each, and the boxes that touch another without looking at all of them.
+
+Most boxes are points. These are sorted by the cell of a fine grid, along parallels, so that those in a box
+are a run of the sorted list on each parallel of cells. What was added or moved since the sorting is looked at
+one by one, until it is so much that sorting anew is cheaper.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from math import floor, nan
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cityloom.context.ports import Bounds
+
+Rows = NDArray[np.intp]
+
+#: Cells in a degree, and the number that lies between two parallels of cells.
+_CELLS = 512
+_PARALLEL = 1 << 20
+#: Parallels of cells in a box; a higher one holds so much that everything may be looked at.
+_MOST_PARALLELS = 2_048
+#: Rows that are looked at one by one sooner than sorted.
+FEW = 2_000
+#: A box that touches no box.
+_NOWHERE: Bounds = (nan, nan, nan, nan)
+_NONE: Rows = np.empty(0, np.intp)
+
+
+class Places:
+    """A box a row: west, south, east, north in degrees; not a number where a row lies nowhere."""
+
+    def __init__(self) -> None:
+        self._boxes = array("d")
+        self._cells = np.empty(0, np.int64)
+        self._sorted: Rows = _NONE
+        #: Rows whose box is no point.
+        self._wide: Rows = _NONE
+        #: Rows that were put since the sorting.
+        self._put: set[int] = set()
+        #: How many rows lie somewhere or did so at the sorting.
+        self._placed = 0
+
+    def add(self, row: int, bounds: Bounds | None) -> None:
+        """The box of the next row."""
+        self._boxes.extend(bounds or _NOWHERE)
+        if bounds is not None:
+            self._put.add(row)
+
+    def move(self, row: int, bounds: Bounds | None) -> None:
+        """Another box for a row."""
+        start = 4 * row
+        boxes = self._boxes
+        boxes[start], boxes[start + 1], boxes[start + 2], boxes[start + 3] = bounds or _NOWHERE
+        if bounds is not None:
+            self._put.add(row)
+
+    def box(self, row: int) -> Bounds | None:
+        """The box of a row."""
+        west, south, east, north = self._boxes[4 * row : 4 * row + 4]
+        return None if west != west else (west, south, east, north)
+
+    def within(self, bounds: Bounds) -> Rows:
+        """The rows whose box touches `bounds`, in their order."""
+        if len(self._put) > max(FEW, self._placed // 8):
+            self._sort()
+        return self._touching(self._candidates(bounds), bounds)
+
+    def extent(self, rows: Iterable[int]) -> Bounds | None:
+        """The box around the boxes of some rows; None when none of them has one."""
+        boxes = np.frombuffer(self._boxes).reshape(-1, 4)[np.fromiter(rows, np.intp)]
+        boxes = boxes[~np.isnan(boxes[:, 0])]
+        if not len(boxes):
+            return None
+        west, south = boxes[:, :2].min(axis=0).tolist()
+        east, north = boxes[:, 2:].max(axis=0).tolist()
+        return (west, south, east, north)
+
+    def _candidates(self, bounds: Bounds) -> Rows | None:
+        """Rows among which all that touch are, in their order; None for all rows."""
+        west, south, east, north = bounds
+        lowest, highest = _cell(south, 90), _cell(north, 90)
+        if highest - lowest >= _MOST_PARALLELS:
+            return None
+        parallels = np.arange(lowest, highest + 1, dtype=np.int64) * _PARALLEL
+        starts = np.searchsorted(self._cells, parallels + _cell(west, 180))
+        ends = np.searchsorted(self._cells, parallels + _cell(east, 180), side="right")
+        runs = [self._sorted[start:end] for start, end in zip(starts, ends, strict=True) if start < end]
+        put = np.fromiter(self._put, np.intp, len(self._put))
+        return np.unique(np.concatenate([*runs, put, self._wide]))
+
+    def _touching(self, rows: Rows | None, bounds: Bounds) -> Rows:
+        west, south, east, north = bounds
+        boxes = np.frombuffer(self._boxes).reshape(-1, 4)
+        if rows is not None:
+            boxes = boxes[rows]
+        hits = np.flatnonzero(
+            (boxes[:, 0] <= east) & (boxes[:, 2] >= west) & (boxes[:, 1] <= north) & (boxes[:, 3] >= south)
+        )
+        return hits if rows is None else rows[hits]
+
+    def _sort(self) -> None:
+        boxes = np.frombuffer(self._boxes).reshape(-1, 4)
+        placed = ~np.isnan(boxes[:, 0])
+        point = placed & (boxes[:, 0] == boxes[:, 2]) & (boxes[:, 1] == boxes[:, 3])
+        rows = np.flatnonzero(point)
+        cells = _cells(boxes[rows, 1], 90) * _PARALLEL + _cells(boxes[rows, 0], 180)
+        order = np.argsort(cells, kind="stable")
+        self._cells, self._sorted = cells[order], rows[order]
+        self._wide = np.flatnonzero(placed & ~point)
+        self._placed = len(rows) + len(self._wide)
+        self._put.clear()
+
+
+def _cell(degrees: float, most: int) -> int:
+    return floor((min(max(degrees, -most), most) + most) * _CELLS)
+
+
+def _cells(degrees: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+    return np.floor((degrees + most) * _CELLS).astype(np.int64)

@@ -1,0 +1,204 @@
+"""The Entities of a partition as rows, in the order of their creation, with what queries look at in columns.
+
+A column is made when the first query asks for its path, and costs as much as looking at every document once.
+From then on a change marks its row, and the next query reads the marked rows before it looks at the columns.
+What is asked for least lately makes room: columns together take a bounded part of the memory.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from cityloom.context.places import Places
+from cityloom.context.ports import Bounds
+from cityloom.ngsild.q_columns import Column, Selection
+from cityloom.ngsild.q_language import Path
+
+_by_creation = attrgetter("created")
+
+if TYPE_CHECKING:
+    from cityloom.context.state import Held
+
+#: Bytes that all columns of a partition may take, and how many there may be in any case.
+COLUMN_BYTES = 96 * 1024 * 1024
+LEAST_COLUMNS, MOST_COLUMNS = 8, 64
+_BYTES_A_ROW = 9
+#: Rows that are free before those behind them move up.
+_MANY_FREE = 4_096
+#: Rows that are read before others get their turn.
+_TURN = 500
+
+
+class Rows:
+    """Rows of Entities. `Held.place` is an Entity's row."""
+
+    def __init__(self) -> None:
+        self._columns: dict[Path, Column] = {}
+        #: Columns that are being made: changes reach them, questions do not.
+        self._making: dict[int, Column] = {}
+        #: Counts how often the rows were numbered anew.
+        self._numbering = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.held: list[Held | None] = []
+        self.places = Places()
+        self._types = array("i")
+        self._codes: dict[tuple[str, ...], int] = {}
+        self._free = 0
+        self._newest = 0
+        self._in_order = True
+        self._columns.clear()
+        self._making.clear()
+        #: Rows that changed since the columns were read.
+        self._marked: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    def put(self, held: Held, bounds: Bounds | None) -> None:
+        """A row for an Entity that has none."""
+        row = held.place = len(self.held)
+        self.held.append(held)
+        self._types.append(self._code_of(held.types))
+        self.places.add(row, bounds)
+        if held.created < self._newest:
+            self._in_order = False
+        else:
+            self._newest = held.created
+        self._mark(row)
+
+    def change(self, held: Held) -> None:
+        """The Entity's document, and maybe its types, are others."""
+        self._mark(held.place)
+
+    def retype(self, held: Held) -> None:
+        self._types[held.place] = self._code_of(held.types)
+
+    def remove(self, held: Held) -> None:
+        row, held.place = held.place, -1
+        self.held[row] = None
+        self._types[row] = -1
+        self.places.move(row, None)
+        self._mark(row)
+        self._free += 1
+
+    # What queries ask
+
+    def types(self, wanted: Iterable[tuple[str, ...]], rows: Selection) -> NDArray[np.bool_]:
+        """Of which rows the types are among the wanted."""
+        right = np.zeros(len(self._codes) + 1, bool)
+        right[[self._codes[types] for types in wanted]] = True
+        found: NDArray[np.bool_] = right[np.frombuffer(self._types, np.int32)[rows]]
+        return found
+
+    def all_types(self) -> Iterable[tuple[str, ...]]:
+        """The combinations of types that some row has, or had."""
+        return self._codes
+
+    def column(self, path: Path) -> Column | None:
+        """The column of a path, when it is read."""
+        return self._columns.get(path)
+
+    def tidy(self) -> None:
+        """Rows in the order of creation, and not too many free ones. Numbers of rows from before are void."""
+        if self._in_order and self._free <= max(_MANY_FREE, len(self.held) // 2):
+            return
+        standing = sorted((held for held in self.held if held is not None), key=_by_creation)
+        boxes = [self.places.box(held.place) for held in standing]
+        self._numbering += 1
+        self._begin()
+        for held, bounds in zip(standing, boxes, strict=True):
+            self.put(held, bounds)
+
+    def read(self, paths: Iterable[Path]) -> Iterator[None]:
+        """Bring columns for these paths up to date. Yields now and then; they are so at the end, and until
+        something changes. Where another query makes a column at the moment, there is none for this one."""
+        wanted = dict.fromkeys(paths)
+        while True:
+            numbering = self._numbering
+            for _ in self._read(wanted):
+                yield
+                if self._numbering != numbering:
+                    break
+            else:
+                return
+
+    def _read(self, wanted: Iterable[Path]) -> Iterator[None]:
+        making = {column.path for column in self._making.values()}
+        fresh: list[Column] = []
+        for path in wanted:
+            if path in self._columns:
+                # What was asked for last stands last.
+                self._columns[path] = self._columns.pop(path)
+            elif path not in making:
+                fresh.append(Column(path))
+        if fresh:
+            self._make_room(len(fresh))
+            yield from self._make(fresh)
+        yield from self._read_marked()
+
+    def _make(self, fresh: list[Column]) -> Iterator[None]:
+        """Read every document for new columns. What changes meanwhile is marked, and read again."""
+        numbering = self._numbering
+        for column in fresh:
+            column.grow(len(self.held))
+            self._making[id(column)] = column
+        try:
+            yield from self._read_all(fresh)
+            if self._numbering == numbering:
+                self._columns.update((column.path, column) for column in fresh)
+        finally:
+            for column in fresh:
+                self._making.pop(id(column), None)
+
+    def _read_all(self, fresh: list[Column]) -> Iterator[None]:
+        needles = [orjson.dumps(column.path.names[0]) + b":" for column in fresh]
+        numbering = self._numbering
+        for row in range(len(self.held)):
+            if row % _TURN == _TURN - 1:
+                yield
+                if self._numbering != numbering:
+                    return
+            held = self.held[row]
+            if held is not None and any(needle in held.document for needle in needles):
+                document = orjson.loads(held.document)
+                for column in fresh:
+                    column.put(row, document)
+
+    def _read_marked(self) -> Iterator[None]:
+        columns = (*self._columns.values(), *self._making.values())
+        for column in columns:
+            column.grow(len(self.held))
+        count = 0
+        while self._marked:
+            row = self._marked.pop()
+            held = self.held[row]
+            document = None if held is None else orjson.loads(held.document)
+            for column in columns:
+                column.put(row, document)
+            count += 1
+            if count % _TURN == 0:
+                yield
+                yield from self._read_marked()
+                return
+
+    def _mark(self, row: int) -> None:
+        if self._columns or self._making:
+            self._marked.add(row)
+
+    def _make_room(self, more: int) -> None:
+        room = COLUMN_BYTES // (_BYTES_A_ROW * max(1, len(self.held)))
+        most = min(max(room, LEAST_COLUMNS), MOST_COLUMNS)
+        while self._columns and len(self._columns) + more > most:
+            del self._columns[next(iter(self._columns))]
+
+    def _code_of(self, types: tuple[str, ...]) -> int:
+        return self._codes.setdefault(types, len(self._codes))

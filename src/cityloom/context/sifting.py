@@ -1,0 +1,161 @@
+"""Sifting: which rows of the partitions can match a query, told by columns and places, in lots.
+
+A lot is a run of rows in the order of creation. Of each of its rows it is told whether it surely matches; the
+others have to be looked at. Lots are made one by one, so that a page near the beginning costs little, however
+many there are; and without a pause between them, since a pause lets the rows change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cityloom.context.revision import INDEXED_GEOMETRY
+from cityloom.context.rows import LEAST_COLUMNS, Rows
+from cityloom.context.state import Held
+from cityloom.ngsild.q_columns import Selection, judge, paths_of
+from cityloom.ngsild.q_language import MEMBERS, And, Exists, Or, Path, Term
+from cityloom.ngsild.query import EntityQuery
+from cityloom.ngsild.type_selection import compile_types
+
+#: Rows in a partition for which columns are worth while.
+WORTH_COLUMNS = 200
+#: Rows in the first lot, and at most in a later one; each is twice as large as the one before.
+_FIRST_LOT, _LARGEST_LOT = 1 << 11, 1 << 16
+
+_by_creation = attrgetter("created")
+
+
+class Lot:
+    """Rows among which matches are, oldest first."""
+
+    def __init__(
+        self, held: Sequence[Held | None], rows: Sequence[int], sure: NDArray[np.bool_] | None
+    ) -> None:
+        """`sure`: which rows match without being looked at; None for none of them."""
+        self._held = held
+        self._rows = rows
+        self._sure = sure
+        self._documents: list[bytes] | None = None
+        self.all_sure = sure is not None and bool(sure.all())
+
+    @classmethod
+    def of(cls, held: Sequence[Held]) -> Lot:
+        """These Entities, none of them sure."""
+        return cls(held, range(len(held)), None)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def document(self, place: int) -> bytes:
+        if self._documents is not None:
+            return self._documents[place]
+        held = self._held[self._rows[place]]
+        assert held is not None, "a lot has no empty rows"
+        return held.document
+
+    def is_sure(self, place: int) -> bool:
+        return self._sure is not None and bool(self._sure[place])
+
+    def keep(self) -> None:
+        """Hold on to the documents as they are now: rows may change from here on."""
+        if self._documents is None:
+            self._documents = [self.document(place) for place in range(len(self))]
+
+
+class Sifting:
+    """A query over the rows of some partitions."""
+
+    def __init__(self, parts: Sequence[Rows], query: EntityQuery) -> None:
+        self._parts = parts
+        self._query = query
+        self._term, self._is_exact = _told_by_columns(query)
+        found = () if self._term is None else paths_of(self._term)
+        self._paths = list(dict.fromkeys(found))[:LEAST_COLUMNS]
+        self._bounds = None
+        if query.geo is not None and query.geo.geoproperty == INDEXED_GEOMETRY:
+            self._bounds = query.geo.bounds()
+
+    def prepare(self) -> Iterator[None]:
+        """Bring what is looked at up to date; yields now and then. Right after it, `lots` is."""
+        again = True
+        while again:
+            again = False
+            for rows in self._parts:
+                rows.tidy()
+                if len(rows) >= WORTH_COLUMNS:
+                    for _ in rows.read(self._paths):
+                        again = True
+                        yield
+
+    def lots(self) -> Iterator[Lot]:
+        if len(self._parts) == 1:
+            for rows, numbers, sure in self._sifted(self._parts[0]):
+                yield Lot(rows.held, numbers.tolist(), sure)
+            return
+        found: list[tuple[Held, bool]] = []
+        for part in self._parts:
+            for rows, numbers, sure in self._sifted(part):
+                known = [False] * len(numbers) if sure is None else sure.tolist()
+                several = (rows.held[number] for number in numbers.tolist())
+                found += [
+                    (one, is_sure) for one, is_sure in zip(several, known, strict=True) if one is not None
+                ]
+        found.sort(key=lambda pair: pair[0].created)
+        yield Lot([one for one, _ in found], range(len(found)), np.array([sure for _, sure in found], bool))
+
+    def _sifted(self, rows: Rows) -> Iterator[tuple[Rows, NDArray[np.intp], NDArray[np.bool_] | None]]:
+        """Numbers of rows that may match, in their order, and which of them surely do."""
+        types = self._types(rows)
+        for selection, size in self._selections(rows):
+            high = rows.types(types, selection)
+            low = high
+            if self._term is not None:
+                judged = judge(self._term, rows.column, selection, size)
+                low, high = low & judged[0], high & judged[1]
+            hits = np.flatnonzero(high)
+            if len(hits):
+                numbers = hits + selection.start if isinstance(selection, slice) else selection[hits]
+                yield rows, numbers, low[hits] if self._is_exact else None
+
+    def _selections(self, rows: Rows) -> Iterator[tuple[Selection, int]]:
+        if self._bounds is not None:
+            near = rows.places.within(self._bounds)
+            yield near, len(near)
+            return
+        start, size = 0, _FIRST_LOT
+        while start < len(rows):
+            end = min(start + size, len(rows))
+            yield slice(start, end), end - start
+            start, size = end, min(2 * size, _LARGEST_LOT)
+
+    def _types(self, rows: Rows) -> list[tuple[str, ...]]:
+        """The combinations of types that a match may have."""
+        query = self._query
+        if query.type_expression is not None:
+            wanted = compile_types(query.type_expression)
+            return [types for types in rows.all_types() if wanted({"type": types})]
+        selections = [selector.type_expression for selector in query.selectors]
+        if not selections or None in selections:
+            return list(rows.all_types())
+        names = {name for one in selections if one is not None for name in one.candidates()}
+        return [types for types in rows.all_types() if not names.isdisjoint(types)]
+
+
+def _told_by_columns(query: EntityQuery) -> tuple[Term | None, bool]:
+    """What columns can tell of a query, and whether that and the types are all that it asks."""
+    terms: list[Term] = [] if query.q is None else [query.q]
+    is_exact = (
+        query.geo is None and query.scope_q is None and query.id_pattern is None and not query.selectors
+    )
+    if query.attrs:
+        if MEMBERS.isdisjoint(query.attrs):
+            terms.append(Or(tuple(Exists(Path((name,))) for name in query.attrs)))
+        else:
+            is_exact = False
+    if not terms:
+        return None, is_exact
+    return terms[0] if len(terms) == 1 else And(tuple(terms)), is_exact
