@@ -132,8 +132,7 @@ def judge(term: Term, column_of: Callable[[Path], Column | None], rows: Selectio
         judged = [judge(part, column_of, rows, size) for part in term.terms]
         join = np.logical_and if isinstance(term, And) else np.logical_or
         return join.reduce([low for low, _ in judged]), join.reduce([high for _, high in judged])
-    column = None if isinstance(term, Located) or term.path.hops else column_of(term.path)
-    if column is None or isinstance(term, Located):
+    if isinstance(term, Located) or term.path.hops or (column := column_of(term.path)) is None:
         return np.zeros(size, bool), np.ones(size, bool)
     kinds = column.kinds(rows)
     if isinstance(term, Exists):
