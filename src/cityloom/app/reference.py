@@ -24,6 +24,9 @@ from cityloom.web.ngsild.routes import OPERATIONS
 from cityloom.web.ogc.routes import RESOURCES
 from cityloom.web.ogc.routes import ROOT as FEATURES
 from cityloom.web.pages.every import every_page
+from cityloom.web.sensorthings.model import LINKS
+from cityloom.web.sensorthings.routes import CREATE_OBSERVATIONS
+from cityloom.web.sensorthings.routes import ROOT as SENSORTHINGS
 
 _WRITTEN = "<!-- Written from the code by `make docs`. -->\n\n"
 
@@ -210,6 +213,21 @@ def _http() -> Iterator[str]:
     )
     for resource in RESOURCES:
         yield f"| GET | `{FEATURES}{resource.path.rstrip('/')}` | {resource.summary} |"
+    yield from (
+        "",
+        "## OGC SensorThings",
+        "",
+        f"Version 1.1 under `{SENSORTHINGS}`: reading and creating; "
+        "[a guide](../guides/read_sensors_with_sensorthings.md). Each set has `('id')` behind it for one, "
+        "and its links behind that.",
+        "",
+        "| methods | path | links |",
+        "| --- | --- | --- |",
+        f"| GET | `{SENSORTHINGS}` | the sets |",
+    )
+    for name, links in LINKS.items():
+        yield f"| GET, POST | `{SENSORTHINGS}/{name}` | {', '.join(links)} |"
+    yield f"| POST | `{SENSORTHINGS}/{CREATE_OBSERVATIONS}` | many Observations at once (data array) |"
     yield from (
         "",
         "## Pages",

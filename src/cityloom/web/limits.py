@@ -25,6 +25,7 @@ class TooSlow(BadInput):
 USUAL: Mapping[str, int] = {
     "": MEGABYTE,
     "/ngsi-ld/": 64 * MEGABYTE,
+    "/sta/": 8 * MEGABYTE,
     "/hooks/": 16 * MEGABYTE,
     "/report": 12 * MEGABYTE,
     "/indicators/": 12 * MEGABYTE,

@@ -17,6 +17,7 @@ from cityloom.ngsild.model import entity, point, prop
 from cityloom.sensing.model import Device, Profile
 from cityloom.web.ngsild.routes import OPERATIONS
 from cityloom.web.ogc.routes import RESOURCES
+from cityloom.web.sensorthings.model import SETS
 
 #: In the order of the table's letters. `device` shows a device's token, all others sign in.
 WHO = (
@@ -361,3 +362,47 @@ async def test_who_reads_which_features(filled, reader_class):
     assert await _who_is_answered(filled, reader_class, "/ogc", FEATURES) == FEATURES
     untried = [one.path for one in RESOURCES if not any(_fits(one.path, path) for path in FEATURES)]
     assert untried == []
+
+
+#: SensorThings: the sets, and what belongs to a Thing of each class of information; then who may read it.
+STA = "/sta/v1.1"
+THINGS: dict[str, str] = {
+    "": PEOPLE,
+    **{f"/{name}": PEOPLE for name in SETS},
+    **{
+        f"/{path}": who
+        for thing, who in ((THING, PEOPLE), (INSIDE, STAFF), (SECRET, "sm"))
+        for path in (
+            f"Things('{thing}')",
+            f"Things('{thing}')/Datastreams",
+            f"Things('{thing}')/HistoricalLocations",
+            f"Locations('{thing};location')",
+            f"Datastreams('{thing};level')",
+            f"Datastreams('{thing};level')/Observations",
+            f"Sensors('{thing}')",
+            f"FeaturesOfInterest('{thing}')/Observations",
+        )
+    },
+}
+
+
+async def test_who_reads_which_things_and_observations(filled, reader_class):
+    assert await _who_is_answered(filled, reader_class, STA, THINGS) == THINGS
+
+
+async def test_who_creates_things_and_observations(filled, reader_class):
+    readers = Readers(filled, reader_class)
+    paths = [
+        *(f"/{name}" for name in SETS),
+        "/CreateObservations",
+        f"/Datastreams('{THING};level')/Observations",
+    ]
+    allowed = dict.fromkeys(paths, "")
+    for who, letter in zip(WHO, LETTERS, strict=True):
+        reader = await readers.one(who)
+        for path in paths:
+            answer = await reader.client.post(STA + path, json={"a": 1})
+            assert answer.status_code in (400, 401, 403, 422), (who, path, answer.text)
+            if answer.status_code not in (401, 403):
+                allowed[path] += letter
+    assert allowed == dict.fromkeys(paths, WRITERS)

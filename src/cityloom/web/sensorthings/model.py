@@ -3,15 +3,16 @@
 | set | an Entity's | id |
 | --- | --- | --- |
 | Things | self | the Entity's |
-| Locations | location; at an instant of the past | Entity\\|location; with \\|milliseconds |
-| HistoricalLocations | location at an instant | Entity\\|location\\|milliseconds |
-| Datastreams | Property that is observed | Entity\\|attribute, Entity\\|attribute\\|datasetId |
+| Locations | location; at an instant of the past | Entity;location; with ;milliseconds |
+| HistoricalLocations | location at an instant | Entity;location;milliseconds |
+| Datastreams | Property that is observed | Entity;attribute, Entity;attribute;datasetId |
 | Sensors | the device that it points at, or itself | that Entity's |
 | ObservedProperties | attribute | its name |
 | Observations | reading | Datastream's, with milliseconds behind the last bar |
 | FeaturesOfInterest | place | the Entity's |
 
-A bar stands in no URI and in no name, so an id is taken apart again in one way alone.
+A semicolon within a part is written %3B and a percent sign %25, so an id is taken apart in one way alone.
+Both are rare: the usual id needs no escape in an address.
 """
 
 from __future__ import annotations
@@ -49,15 +50,16 @@ LINKS: dict[str, dict[str, tuple[str, bool]]] = {
 }
 SETS = tuple(LINKS)
 
-#: The JsonProperty of a Thing that says of its Datastreams what its attributes cannot: by attribute, or
-#: attribute|datasetId.
+#: The JsonProperty of a Thing that says of its Datastreams what its attributes cannot: one instance for each,
+#: in a dataset of its own.
 DECLARED = "dataStreams"
+DECLARED_DATASET = "urn:ngsi-ld:Dataset:datastream:"
 #: The Relationships that point at what observes.
 OBSERVERS = ("refDevice", "refSensor", "observedBy")
 #: Types of Entities that are made for Sensors and ObservedProperties.
 SENSOR_TYPE, PROPERTY_TYPE = "Sensor", "ObservedProperty"
 
-_BAR = "|"
+_MARK = ";"
 #: What services estimate is no observation.
 _ESTIMATED = PLATFORM_DATASETS
 
@@ -78,11 +80,11 @@ class Stream(msgspec.Struct, frozen=True):
     @property
     def key(self) -> str:
         """What tells it from the Entity's other ones."""
-        return f"{self.attribute}{_BAR}{self.dataset}" if self.dataset else self.attribute
+        return _joined(self.attribute, self.dataset) if self.dataset else _joined(self.attribute)
 
     @property
     def id(self) -> str:
-        return f"{self.thing}{_BAR}{self.key}"
+        return f"{_joined(self.thing)}{_MARK}{self.key}"
 
     @property
     def instance(self) -> dict[str, Any] | None:
@@ -111,11 +113,12 @@ class Row(msgspec.Struct, frozen=True):
 
 def declared_in(document: Document) -> dict[str, dict[str, Any]]:
     """What an Entity says of Datastreams, by their keys; what cannot be read is passed over."""
-    items = document["attrs"].get(DECLARED, ())
-    said = items[0].get("json") if items else None
-    if not isinstance(said, dict):
-        return {}
-    return {key: one for key, one in said.items() if isinstance(one, dict)}
+    found: dict[str, dict[str, Any]] = {}
+    for item in document["attrs"].get(DECLARED, ()):
+        dataset, said = item.get("datasetId", ""), item.get("json")
+        if dataset.startswith(DECLARED_DATASET) and isinstance(said, dict):
+            found[dataset.removeprefix(DECLARED_DATASET)] = said
+    return found
 
 
 def streams_of(document: Document) -> list[Stream]:
@@ -129,7 +132,7 @@ def streams_of(document: Document) -> list[Stream]:
                 one = Stream(document, name, dataset)
                 found[one.key] = one
     for key in declared_in(document):
-        attribute, _, dataset = key.partition(_BAR)
+        attribute, dataset = key_parts(key)
         found.setdefault(key, Stream(document, attribute, dataset))
     return list(found.values())
 
@@ -141,25 +144,39 @@ def stream_of(document: Document, key: str) -> Stream | None:
 
 def split_stream_id(identifier: str) -> tuple[str, str]:
     """The Entity's id, and the key of the Datastream."""
-    thing, _, key = identifier.partition(_BAR)
-    return thing, key
+    thing, _, key = identifier.partition(_MARK)
+    return _part(thing), key
 
 
 def split_observation_id(identifier: str) -> tuple[str, str, int | None]:
     """The Entity's id, the key of the Datastream, and milliseconds; None where there are none."""
-    stream, _, millis = identifier.rpartition(_BAR)
+    stream, _, millis = identifier.rpartition(_MARK)
     thing, key = split_stream_id(stream)
     return thing, key, int(millis) if millis.isascii() and millis.isdigit() and len(millis) < 16 else None
 
 
 def location_id(thing: str, millis: int | None = None) -> str:
     """The id of where a Thing is, or was at an instant."""
-    return _BAR.join([thing, "location", *([] if millis is None else [str(millis)])])
+    return _joined(thing, "location", *([] if millis is None else [str(millis)]))
 
 
 def observation_id(stream: Stream, millis: int) -> str:
     """The id of what was observed at an instant."""
-    return f"{stream.id}{_BAR}{millis}"
+    return f"{stream.id}{_MARK}{millis}"
+
+
+def key_parts(key: str) -> tuple[str, str]:
+    """The attribute and the dataset of a Datastream's key."""
+    attribute, _, dataset = key.partition(_MARK)
+    return _part(attribute), _part(dataset)
+
+
+def _joined(*parts: str) -> str:
+    return _MARK.join(part.replace("%", "%25").replace(_MARK, "%3B") for part in parts)
+
+
+def _part(text: str) -> str:
+    return text.replace("%3B", _MARK).replace("%25", "%")
 
 
 def sensor_of(stream: Stream) -> str:

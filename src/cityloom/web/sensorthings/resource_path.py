@@ -15,6 +15,9 @@ from cityloom.ngsild.errors import BadRequestData
 MAX_PATH = 8_000
 MAX_STEPS = 12
 
+#: What stands in an address as it is, so that a client may take the id out of it.
+_PLAIN = ":;@,=+$'"
+
 _STEP = re.compile(r"([A-Za-z]+)(?:\(('(?:[^']|'')*'|[0-9]{1,20})\))?", re.ASCII)
 
 
@@ -60,8 +63,8 @@ def parse_path(raw: str) -> ResourcePath:
 
 def address(kind: str, identifier: str) -> str:
     """The path of one: Things('urn:x:1'), percent-encoded."""
-    said = identifier.replace("'", "''")
-    return f"{kind}('{quote(said, safe=':')}')"
+    said = quote(identifier.replace("'", "''"), safe=_PLAIN)
+    return f"{kind}('{said}')"
 
 
 def _id(text: str | None) -> str | None:

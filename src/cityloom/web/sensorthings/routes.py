@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from urllib.parse import quote
 
+from cityloom.access.authority import require
 from cityloom.kernel.errors import CityError
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.web.interface import Call, Interface, json_reply
 from cityloom.web.ngsild.exchange import Reply, StatusAlone
 from cityloom.web.rooms import Rooms
 from cityloom.web.sensorthings.answers import Answers, Place
+from cityloom.web.sensorthings.creation import Creation
 from cityloom.web.sensorthings.model import LINKS, PROPERTIES, SENSORS, SETS, Row
 from cityloom.web.sensorthings.options import Options, parse_options
+from cityloom.web.sensorthings.payloads import object_of
 from cityloom.web.sensorthings.resource_path import ResourcePath, Step, parse_path
 from cityloom.web.sensorthings.sets import Sets
 
@@ -52,6 +56,11 @@ CONFORMS_TO = (
             "status-code",
         )
     ),
+    *(
+        f"{_REQUIREMENTS}/create-update-delete/{name}"
+        for name in ("create-entity", "link-to-existing-entities", "deep-insert")
+    ),
+    f"{_REQUIREMENTS}/data-array/data-array",
 )
 
 
@@ -60,23 +69,44 @@ class SensorThings:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
+        self._lock = asyncio.Lock()
+        # Models bind here as over NGSI-LD.
+        binding = rooms.checks_writes and not rooms.access.open_access
+        self._models = rooms.models if binding else None
 
     async def answer(self, call: Call) -> Reply:
         """The answer. Raises ResourceNotFound, BadRequestData and what reading and creating raise."""
         path = parse_path(call.raw_path)
         sets = Sets(self._rooms, call.actor, call.tenant, call.site)
         if call.method == "POST":
-            raise StatusAlone(405, [(b"allow", b"GET, HEAD, OPTIONS")])
+            return await self._create(call, path, sets)
         if not path.steps:
             return json_reply(service_document(call.base))
         return await _read(call, path, sets)
+
+    async def _create(self, call: Call, path: ResourcePath, sets: Sets) -> Reply:
+        require(call.actor, "entities:write")
+        creation = Creation(self._rooms, sets, call, self._lock, self._models)
+        answers = Answers(sets, call.base)
+        if [step.name for step in path.steps] == [CREATE_OBSERVATIONS]:
+            return json_reply(await creation.create_observations(await call.payload()), status=201)
+        where, _ = await _walk(path, sets, answers) if path.steps else (None, ())
+        if not isinstance(where, Place):
+            raise StatusAlone(405, [(b"allow", b"GET, HEAD, OPTIONS")])
+        payload = object_of(await call.payload())
+        row = await creation.create(where.kind, payload, where.row)
+        made = await answers.render(row, Options())
+        return json_reply(made, status=201, headers=[(b"location", made["@iot.selfLink"].encode())])
 
 
 def service_document(base: str) -> dict[str, Any]:
     """What there is: the sets, and what they conform to (OGC 18-088, 9.2.1)."""
     return {
         "value": [{"name": name, "url": f"{base}/{name}"} for name in SETS],
-        "serverSettings": {"conformance": CONFORMS_TO},
+        "serverSettings": {
+            "conformance": CONFORMS_TO,
+            f"{_REQUIREMENTS}/data-array/data-array": {"endpoints": [f"{base}/{CREATE_OBSERVATIONS}"]},
+        },
     }
 
 

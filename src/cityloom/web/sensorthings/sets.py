@@ -81,7 +81,8 @@ class Sets:
             return await self._find_property(identifier)
         if kind == OBSERVATIONS:
             return await self._find_observation(identifier)
-        thing, key = split_stream_id(identifier)
+        alone = kind in (THINGS, SENSORS, FEATURES)
+        thing, key = (identifier, "") if alone else split_stream_id(identifier)
         document = self._document(thing)
         if document is None or (kind != SENSORS and not _is_thing(document)):
             return None
@@ -92,8 +93,6 @@ class Sets:
             places = [*_current_place(document), *await self._places(document)]
             rows = [row for one in places for row in self._at(kind, document, *one)]
             return next((row for row in rows if row.id == identifier), None)
-        if key:
-            return None
         if kind == FEATURES:
             return mapping.feature_of_interest(document) if geometry_of(document) else None
         return mapping.thing(document) if kind == THINGS else self._sensor(document)
