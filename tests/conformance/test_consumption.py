@@ -499,3 +499,49 @@ async def test_visitors_see_what_is_open_alone(api, problem):
     problem(await api.get("/types/Camera", headers=visitor), 404, "ResourceNotFound")
     problem(await api.get("/attributes/refRoad", headers=visitor), 404, "ResourceNotFound")
     assert (await api.get("/temporal/entities?type=Camera&attrs=refRoad", headers=visitor)).json() == []
+
+
+# Earlier versions of the standard (4.3.6.8)
+
+
+async def test_answers_conform_to_the_version_that_is_preferred(api):
+    modern = {
+        "id": "urn:ngsi-ld:Road:1",
+        "type": "Road",
+        "scope": "/north",
+        "surface": {"type": "VocabProperty", "vocab": "asphalt"},
+        "name": {"type": "LanguageProperty", "languageMap": {"en": "High Street"}},
+        "route": {"type": "ListRelationship", "objectList": ["urn:x:1", "urn:x:2"]},
+        "speed": {"type": "Property", "value": 50, "unitCode": "KMH"},
+    }
+    await api.have(modern)
+
+    async def answer(version, path="/entities/urn:ngsi-ld:Road:1"):
+        return await api.get(path, headers={"prefer": f"respond-async, ngsi-ld={version}"})
+
+    reply = await answer("1.5")
+    assert (reply.status_code, reply.headers["preference-applied"]) == (203, "ngsi-ld=1.5")
+    shown = reply.json()
+    assert shown["surface"] == {"type": "Property", "value": "asphalt"}
+    assert shown["route"] == {"type": "Relationship", "object": ["urn:x:1", "urn:x:2"]}
+    assert (shown["name"], shown["scope"]) == (modern["name"], "/north")
+    shown = (await answer("1.0", "/entities?type=Road")).json()[0]
+    assert shown["name"] == {"type": "Property", "value": {"en": "High Street"}}
+    assert shown["speed"] == {"type": "Property", "value": 50}
+    assert "scope" not in shown
+    for version, applied in (("1.9", "1.9"), ("2.4", "1.9")):
+        reply = await answer(version)
+        assert (reply.status_code, reply.headers["preference-applied"]) == (200, f"ngsi-ld={applied}")
+        assert reply.json()["surface"]["type"] == "VocabProperty"
+    reply = await answer("newest")
+    assert reply.status_code == 200 and "preference-applied" not in reply.headers
+
+
+async def test_several_instances_become_one_for_the_oldest_version(api):
+    readings = [
+        {"type": "Property", "value": 2, "datasetId": "urn:d:1"},
+        {"type": "Property", "value": 1},
+    ]
+    await api.have({"id": "urn:x:1", "type": ["Road", "Street"], "speed": readings})
+    reply = await api.get("/entities/urn:x:1", headers={"prefer": "ngsi-ld=1.0"})
+    assert reply.json() == {"id": "urn:x:1", "type": "Road", "speed": {"type": "Property", "value": 1}}

@@ -11,7 +11,7 @@ from itertools import islice
 from operator import attrgetter
 from sys import maxsize
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import orjson
@@ -21,7 +21,7 @@ from cityloom.context.sifting import Lot, Sifting
 from cityloom.context.state import Clearance, CurrentState
 from cityloom.ngsild.errors import TooManyResults
 from cityloom.ngsild.model import DEFAULT_VOCABULARY, Document
-from cityloom.ngsild.ordering import in_order
+from cityloom.ngsild.ordering import sort_key
 from cityloom.ngsild.q_language import And, Compare, Exists, Located, Or, Path, Term
 from cityloom.ngsild.q_matching import Lookup
 from cityloom.ngsild.query import EntityQuery, Predicate, compile
@@ -30,6 +30,8 @@ from cityloom.ngsild.query import EntityQuery, Predicate, compile
 #: one document may cost as much as a thousand others.
 TURN = 1000
 TURN_SECONDS = 0.01
+#: The last place in an order that is asked for.
+MOST_ORDERED = 50_000
 
 _by_creation = attrgetter("created")
 
@@ -50,7 +52,7 @@ def answer(
     """
     if _is_page_of_all(query):
         return _page_of_all(state, tenant, clearance, query)
-    page = _Page(query)
+    page = _Ordered(query) if query.order_by else _Page(query)
     yield from _gather(state, tenant, clearance, query, lookup, page)
     return page.told()
 
@@ -110,9 +112,8 @@ class _Page:
         self._query = query
         self._total = 0
         self._found: list[Document] = []
-        # What is to be ordered is needed whole.
-        self._first = 0 if query.order_by else query.offset
-        self._end = maxsize if query.order_by else query.offset + query.limit
+        self._first = query.offset
+        self._end = query.offset + query.limit
 
     @property
     def is_full(self) -> bool:
@@ -130,10 +131,47 @@ class _Page:
         self._total += end - begin
 
     def told(self) -> QueryPage:
-        query, found = self._query, self._found
-        if query.order_by:
-            found = in_order(found, query.order_by)[query.offset : query.offset + query.limit]
-        return QueryPage(found, self._total if query.count else None)
+        return QueryPage(self._found, self._total if self._query.count else None)
+
+
+class _Ordered:
+    """A page in order. Of the matches only those are kept that can still be on it, so that no sort takes
+    long. Raises TooManyResults for a page too deep down."""
+
+    is_full = False
+
+    def __init__(self, query: EntityQuery) -> None:
+        self._query = query
+        self._total = 0
+        self._end = query.offset + query.limit
+        if self._end > MOST_ORDERED:
+            raise TooManyResults(
+                f"An order reaches {MOST_ORDERED} entities deep",
+                hint="Narrow the query, or page through it unordered.",
+                where="offset",
+            )
+        self._key_of = sort_key(query.order_by)
+        self._kept: list[tuple[Any, int, Document]] = []
+
+    def take(self, match: Document) -> None:
+        self._kept.append((self._key_of(match), self._total, match))
+        self._total += 1
+        if len(self._kept) >= 2 * self._end + TURN:
+            self._kept = sorted(self._kept, key=_in_place)[: self._end]
+
+    def take_sure(self, lot: Lot, begin: int, end: int) -> None:
+        for place in range(begin, end):
+            self.take(orjson.loads(lot.document(place)))
+
+    def told(self) -> QueryPage:
+        page = sorted(self._kept, key=_in_place)[self._query.offset : self._end]
+        found = [document for _, _, document in page]
+        return QueryPage(found, self._total if self._query.count else None)
+
+
+def _in_place(entry: tuple[Any, int, Document]) -> tuple[Any, int]:
+    """Key, and what was found first among equals."""
+    return entry[:2]
 
 
 class _Ids:

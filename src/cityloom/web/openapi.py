@@ -98,6 +98,7 @@ _PARAMETERS: dict[str, tuple[Json, str]] = {
 _STATUSES = {
     200: "What was asked for",
     201: "Created",
+    203: "What was asked for, as the version of the standard has it that was preferred",
     204: "Done",
     206: "A part of the time asked for; Content-Range tells which",
     207: "Done in part; the body tells what became of each",

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from cityloom.ngsild.collation import parse_collation
 from cityloom.ngsild.contexts import Context
 from cityloom.ngsild.errors import (
     BadRequestData,
@@ -294,8 +295,10 @@ def _order(asked: Asked, context: Context) -> tuple[Any, ...]:
         coordinates = decode_json(position, where="orderFrom") if isinstance(position, str) else position
         kind = asked.order_geometry or "Point"
         place = named("orderFrom", lambda: check_reference({"type": kind, "coordinates": coordinates}))
-    text = asked.order_by
-    return named("orderBy", lambda: parse_order_by(text, context, place))
+    text, collation = asked.order_by, asked.collation
+    if collation is not None:
+        named("collation", lambda: parse_collation(collation))
+    return named("orderBy", lambda: parse_order_by(text, context, place, collation))
 
 
 def named(parameter: str, read: Callable[[], T]) -> T:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import msgspec
 
 from cityloom.ngsild.errors import BadRequestData, ResourceNotFound
+from cityloom.ngsild.fallbacks import conforming
 from cityloom.ngsild.linking import Join, join_linked
 from cityloom.ngsild.model import Document
 from cityloom.ngsild.representation import View, geojson_feature, show
@@ -43,10 +44,11 @@ async def retrieve_entity(exchange: Exchange) -> Reply:
         raise ResourceNotFound(
             f"Nothing of {entity_id} is left to show", hint="Pick more of it, or omit less.", where="pick"
         )
-    found = _with_linked(exchange, [document], view, join)
+    answer = _Answering(exchange, view, join)
+    found = answer.entities([document])
     if join is None or join.how == "inline":
-        return exchange.reply(_one(exchange, *found[0], geometry))
-    return exchange.reply(_several(exchange, found, geometry))
+        return answer.reply(_one(exchange, *found[0], geometry))
+    return answer.reply(_several(exchange, found, geometry))
 
 
 async def query_entities(exchange: Exchange) -> Reply:
@@ -81,22 +83,48 @@ async def _answer(exchange: Exchange, asked: Asked, *, local: bool) -> Reply:
     page = await exchange.sight.search(exchange.actor, wanted, tenant=exchange.tenant)
     more = len(page.documents) > query.limit
     headers = page_headers(exchange, more=more, total=page.total)
-    found = _with_linked(exchange, page.documents[: query.limit], view, join)
-    return exchange.reply(_several(exchange, found, geometry), headers=headers)
+    answer = _Answering(exchange, view, join)
+    found = answer.entities(page.documents[: query.limit])
+    return answer.reply(_several(exchange, found, geometry), headers)
 
 
-def _with_linked(
-    exchange: Exchange, documents: list[Document], view: View, join: Join | None
-) -> list[tuple[Document, View]]:
-    """The entities of the answer, and those linked to them that the asker may see (4.5.23)."""
-    if join is None:
-        return [(document, view) for document in documents]
-    find_one = exchange.sight.find
+class _Answering:
+    """Makes the entities of an answer: with those linked to them (4.5.23), in the version of the standard
+    that is preferred (4.3.6.8)."""
 
-    def lookup(entity_id: str) -> Document | None:
-        return find_one(exchange.actor, entity_id, tenant=exchange.tenant)
+    def __init__(self, exchange: Exchange, view: View, join: Join | None) -> None:
+        self._exchange = exchange
+        self._view = view
+        self._join = join
+        self._version = exchange.preferred_version
+        self._is_altered = False
 
-    return join_linked(documents, exchange.context, view, join, lookup)
+    def entities(self, documents: list[Document]) -> list[tuple[Document, View]]:
+        """The entities, each with how it is shown; linked ones that the asker may see."""
+        documents = [self._conforming(document) for document in documents]
+        if self._join is None:
+            return [(document, self._view) for document in documents]
+        return join_linked(documents, self._exchange.context, self._view, self._join, self._linked)
+
+    def reply(self, shown: Any, headers: Headers | None = None) -> Reply:
+        """The answer: 203 where entities were altered for the version that is preferred."""
+        made = list(headers or [])
+        if self._version is not None:
+            major, minor = self._version
+            made.append((b"preference-applied", f"ngsi-ld={major}.{minor}".encode()))
+        return self._exchange.reply(shown, status=203 if self._is_altered else 200, headers=made)
+
+    def _conforming(self, document: Document) -> Document:
+        if self._version is None:
+            return document
+        made = conforming(document, self._version, self._exchange.context)
+        self._is_altered |= made is not document
+        return made
+
+    def _linked(self, entity_id: str) -> Document | None:
+        exchange = self._exchange
+        found = exchange.sight.find(exchange.actor, entity_id, tenant=exchange.tenant)
+        return None if found is None else self._conforming(found)
 
 
 def _one(exchange: Exchange, document: Document, view: View, geometry: str) -> dict[str, Any]:

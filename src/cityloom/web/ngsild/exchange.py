@@ -15,6 +15,7 @@ from cityloom.kernel.actor import ANONYMOUS, Actor
 from cityloom.kernel.change import DEFAULT_TENANT
 from cityloom.ngsild.contexts import CORE, Context
 from cityloom.ngsild.errors import BadRequestData
+from cityloom.ngsild.fallbacks import Version, preferred_version
 from cityloom.ngsild.json_text import decode_json
 from cityloom.web.limits import TooLarge
 from cityloom.web.ngsild.negotiation import (
@@ -160,6 +161,11 @@ class Exchange:
         other = copy(self)
         other._prepared = payload
         return other
+
+    @property
+    def preferred_version(self) -> Version | None:
+        """The version of the standard that an answer in JSON shall conform to (4.3.6.8); None: any."""
+        return None if self.media == GEO_JSON else preferred_version(self.header(b"prefer"))
 
     # The body
 

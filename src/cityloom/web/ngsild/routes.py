@@ -98,6 +98,7 @@ OPERATIONS: tuple[Operation, ...] = (
         spread=query_everywhere,
         parameters=_SHOWN | _JOINED | _PAGED | _SELECTED | _ORDERED | {"geometryProperty"},
         answers="Entities",
+        statuses=(200, 203),
         geojson=True,
     ),
     Operation(
@@ -119,6 +120,7 @@ OPERATIONS: tuple[Operation, ...] = (
         spread=retrieve_everywhere,
         parameters=_SHOWN | _JOINED | {"type", "geometryProperty"},
         answers="Entity",
+        statuses=(200, 203),
         geojson=True,
     ),
     Operation(
@@ -276,6 +278,7 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=_PAGED | {"format", "options", "join", "joinLevel", "geometryProperty", "local"},
         body="Query",
         answers="Entities",
+        statuses=(200, 203),
         geojson=True,
     ),
     Operation(

@@ -1,0 +1,99 @@
+"""Entities for readers of earlier versions of the standard (ETSI GS CIM 009, 4.3.6.8).
+
+What came with a later version is written as the earlier ones can read it, or left out.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from cityloom.ngsild.contexts import Context
+from cityloom.ngsild.model import CONTENT_MEMBER, Document, Instance
+
+Version = tuple[int, int]
+
+#: The version that is spoken here.
+NATIVE: Version = (1, 9)
+
+_PREFERENCE = re.compile(r'ngsi-ld\s*=\s*"?(\d{1,3})\.(\d{1,3})"?')
+
+#: Types that came later than Property and Relationship: since when, and what they were before.
+_TYPES: dict[str, tuple[Version, str]] = {
+    "LanguageProperty": ((1, 4), "Property"),
+    "JsonProperty": ((1, 8), "Property"),
+    "VocabProperty": ((1, 8), "Property"),
+    "ListProperty": ((1, 8), "Property"),
+    "ListRelationship": ((1, 8), "Relationship"),
+}
+#: Members of attributes that are left out before a version.
+_MEMBERS: dict[str, Version] = {
+    "datasetId": (1, 3),
+    "observedAt": (1, 3),
+    "unitCode": (1, 3),
+    "objectType": (1, 8),
+    "expiresAt": (1, 9),
+    "valueType": (1, 9),
+}
+_SEVERAL: Version = (1, 3)
+_SCOPE: Version = (1, 4)
+_EXPIRY: Version = (1, 9)
+
+
+def preferred_version(prefer: str) -> Version | None:
+    """The version that a Prefer header asks for, our own for a later one; None when it asks for none."""
+    for preference in prefer.split(","):
+        found = _PREFERENCE.fullmatch(preference.strip())
+        if found is not None:
+            return min((int(found[1]), int(found[2])), NATIVE)
+    return None
+
+
+def conforming(document: Document, version: Version, context: Context) -> Document:
+    """The entity as a version has it; the same object when nothing has to change."""
+    if version >= NATIVE:
+        return document
+    made: Document = {key: value for key, value in document.items() if _is_known(key, version)}
+    if version < _SEVERAL:
+        made["type"] = document["type"][:1]
+    made["attrs"] = _attributes(document["attrs"], version, context)
+    return document if made == document else made
+
+
+def _is_known(member: str, version: Version) -> bool:
+    return not (member == "scope" and version < _SCOPE) and not (member == "expiresAt" and version < _EXPIRY)
+
+
+def _attributes(
+    attributes: dict[str, list[Instance]], version: Version, context: Context
+) -> dict[str, list[Instance]]:
+    found: dict[str, list[Instance]] = {}
+    for name, items in attributes.items():
+        if version < _SEVERAL:
+            items = sorted(items, key=lambda item: "datasetId" in item)[:1]
+        found[name] = [_instance(item, version, context) for item in items]
+    return found
+
+
+def _instance(item: Instance, version: Version, context: Context) -> Instance:
+    kind = item["type"]
+    since, before = _TYPES.get(kind, ((1, 0), kind))
+    member = CONTENT_MEMBER[kind]
+    made: Instance = {}
+    for key, value in item.items():
+        if key in _MEMBERS and version < _MEMBERS[key]:
+            continue
+        if key == "attrs":
+            value = _attributes(value, version, context)
+        made[key] = value
+    if version < since:
+        made["type"] = before
+        content = made.pop(member)
+        made[CONTENT_MEMBER[before]] = _compacted(content, context) if kind == "VocabProperty" else content
+    return made
+
+
+def _compacted(value: Any, context: Context) -> Any:
+    """Names of a vocabulary as the terms that a reader knows: a Property holds what is said, as it is."""
+    compact = context.compact
+    return [compact(name) for name in value] if isinstance(value, list) else compact(value)
