@@ -53,7 +53,7 @@ _ALPHABETS: Mapping[str, Mapping[str, str]] = {
     **dict.fromkeys(("da", "nb", "nn", "no"), _NORDIC_WEST),
     **dict.fromkeys(("sv", "fi"), _NORDIC_EAST),
     "es": {"ñ": "n1"},
-    "pl": dict(zip("ąćęłńóśźż", ("a1", "c1", "e1", "l1", "n1", "o1", "s1", "z1", "z2"), strict=True)),
+    "pl": dict(zip("ąćęłńóśźż", ["a1", "c1", "e1", "l1", "n1", "o1", "s1", "z1", "z2"], strict=True)),
     "cs": {"č": "c1", "ř": "r1", "š": "s1", "ž": "z1"},
     "sk": {"ä": "a1", "č": "c1", "ô": "o1", "š": "s1", "ž": "z1"},
     "hr": {"č": "c1", "ć": "c2", "đ": "d1", "š": "s1", "ž": "z1"},
