@@ -65,7 +65,7 @@ _PHONE_BOOK = {"ä": "ae", "ö": "oe", "ü": "ue"}
 
 
 class Collation(msgspec.Struct, frozen=True):
-    """How texts are compared. `strength` counts the levels that differ: letters, accents, case, everything."""
+    """How texts are compared. `strength` counts levels that differ: letters, accents, case, everything."""
 
     alphabet: Mapping[str, str]
     expansions: Mapping[str, str]
