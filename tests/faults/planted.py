@@ -12,6 +12,8 @@ import sys
 import threading
 from collections.abc import Callable
 
+import apsw
+
 from cityloom.adapters.mqtt import deliveries
 from cityloom.adapters.sqlite import connection
 from cityloom.adapters.sqlite.feed import SqliteFeed
@@ -62,11 +64,17 @@ def _synchronous(level: str) -> None:
     connection._configure = careless
 
 
+def forgiving() -> None:
+    """Takes a flush that failed for a full disk: tells it, and goes on."""
+    connection._is_full = lambda error: isinstance(error, apsw.FullError | apsw.IOError)
+
+
 BUGS: dict[str, Callable[[], None]] = {
     "early": early,
     "early-puback": early_puback,
     "normal": normal,
     "unflushed": unflushed,
+    "forgiving": forgiving,
 }
 
 if __name__ == "__main__":

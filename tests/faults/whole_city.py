@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,8 @@ from pathlib import Path
 import httpx2
 from harness import Disk
 from mixed_load import CONTEXTS, ENTITIES, SUBSCRIPTIONS, Ledger, Load, State
+
+from cityloom.context.commit import EXIT_DISK_ERROR
 
 HERE = Path(__file__).parent
 #: Seconds a city may take to start, to acknowledge something, or to end.
@@ -176,67 +178,101 @@ def on_a_disk(folder: Path, bug: str = "none") -> Iterator[tuple[Disk, City]]:
 
 def cut_under_load(disk: Disk, city: City, load: Load, chance: random.Random) -> Trial:
     """Cut the power of a running city at a moment of chance, and start it again on what is left."""
+    let_write(city, load, chance)
+    # Before the cut: what is acknowledged while it happens may be lost.
+    told = Told.by(load)
+    disk.cut()
+    # A city without a bug ends by itself; one with a bug may not notice.
+    status = city.wait() if city.bug == "none" else None
+    status = city.kill() if status is None else status
+    load.end()
+    give_power_back(disk)
+    return look(city, load, told, status)
 
-    def cut() -> int:
-        disk.cut()
-        # A city without a bug ends by itself; one with a bug may not notice.
-        status = city.wait() if city.bug == "none" else None
-        return city.kill() if status is None else status
 
-    def give_back() -> None:
-        disk.unmount()
-        disk.mount()
+def fail_flushes_under_load(disk: Disk, city: City, load: Load, chance: random.Random) -> Trial:
+    """From a moment of chance on, no flush succeeds; when the city has ended, the power is cut as well."""
+    let_write(city, load, chance)
+    assert city.process is not None
+    calls = "fsync,fdatasync"
+    inject = f"inject={calls}:error=EIO:when={chance.randint(1, 20)}+"
+    words = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={calls}", "-e", inject]
+    with subprocess.Popen([*words, "-p", str(city.process.pid)]) as tracer:
+        status = city.wait(30 if city.bug == "none" else 3)
+        status = city.kill() if status is None else status
+        tracer.wait(PATIENCE)
+    load.end()
+    # After the end: whatever was acknowledged, before and after flushes began to fail, must be there.
+    told = Told.by(load)
+    disk.cut()
+    give_power_back(disk)
+    return look(city, load, told, status)
 
-    return interrupt(city, load, chance, cut, give_back)
+
+def kill_under_load(city: City, load: Load, chance: random.Random) -> Trial:
+    """Kill a running city at a moment of chance, and start it again."""
+    let_write(city, load, chance)
+    refusals = list(load.refusals)
+    status = city.kill()
+    load.end()
+    told = Told.by(load)
+    told.refusals = refusals
+    return look(city, load, told, status)
+
+
+def give_power_back(disk: Disk) -> None:
+    disk.unmount()
+    disk.mount()
 
 
 def is_found(folder: Path, bug: str, chance: random.Random) -> bool:
-    """Whether a power cut shows a bug that was put in: by writes that are lost, or files that do not fit."""
+    """Whether a fault shows a bug that was put in: by writes that are lost, files that do not fit, or a city
+    that goes on although nobody knows what is stored."""
+    fault = fail_flushes_under_load if bug == "forgiving" else cut_under_load
     with on_a_disk(folder, bug) as (disk, city):
         city.start()
         city.stop()
         os.sync()  # the files are there; what is lost is lost afterwards
         city.start()
         try:
-            trial = cut_under_load(disk, city, Load(Ledger()), chance)
+            trial = fault(disk, city, Load(Ledger()), chance)
         except DidNotStart:
             return True
-        return bool(trial.lost)
+        return bool(trial.lost) or (bug == "forgiving" and trial.status != EXIT_DISK_ERROR)
 
 
-def kill_under_load(city: City, load: Load, chance: random.Random) -> Trial:
-    """Kill a running city at a moment of chance, and start it again."""
-    return interrupt(city, load, chance, city.kill, lambda: None)
+@dataclass
+class Told:
+    """What clients had been told at a moment."""
+
+    acknowledged: dict[str, int]
+    ways: dict[str, int]
+    refusals: list[str]
+
+    @classmethod
+    def by(cls, load: Load) -> Told:
+        return cls(load.ledger.snapshot(), load.ledger.told.copy(), list(load.refusals))
 
 
-def interrupt(
-    city: City,
-    load: Load,
-    chance: random.Random,
-    strike: Callable[[], int],
-    mend: Callable[[], None],
-) -> Trial:
-    """Let clients write, strike, mend, start again, and look what is left. The city runs before and after."""
-    ledger = load.ledger
-    ledger.told.clear()
+def let_write(city: City, load: Load, chance: random.Random) -> None:
+    """Let clients write for a while of chance; they go on afterwards."""
+    load.ledger.told.clear()
     load.begin(city.address, city.mqtt_port)
     wait_for_acknowledgements(city, load, chance.randint(50, 1_500))
-    # Before the strike: what is acknowledged while it happens may be lost.
-    snapshot, told, refusals = ledger.snapshot(), ledger.told.copy(), list(load.refusals)
-    status = strike()
-    load.end()
-    mend()
+
+
+def look(city: City, load: Load, told: Told, status: int) -> Trial:
+    """Start the city again, and compare what it has with what clients were told."""
     kept = feed_as_it_is(city.home)
     recovery = city.start()
     found = city.found()
-    lost = [
-        f"{name}: {track.states[snapshot.get(name, 0)]} was acknowledged, {found.get(name)} is there"
-        for name, track in ledger.tracks.items()
-        if track.lost(snapshot.get(name, 0), found.get(name))
-    ]
-    for name, track in ledger.tracks.items():
-        track.settle(found.get(name))
-    return Trial(told, lost, kept["holes"], kept["disorder"], refusals, status, recovery)
+    lost = []
+    for name, track in load.ledger.tracks.items():
+        acknowledged, there = told.acknowledged.get(name, 0), found.get(name)
+        if track.lost(acknowledged, there):
+            lost.append(f"{name}: {track.states[acknowledged]} was acknowledged, {there} is there")
+        track.settle(there)
+    return Trial(told.ways, lost, kept["holes"], kept["disorder"], told.refusals, status, recovery)
 
 
 def wait_for_acknowledgements(city: City, load: Load, wanted: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from cityloom.adapters.files.whole_files import sync_folder
 from cityloom.kernel.errors import BadConfig, NotReady, StorageFull
 
 
@@ -108,6 +109,8 @@ class DuckFile:
     def _open(self) -> duckdb.DuckDBPyConnection:
         try:
             _make_room_for_a_new_one(self._file)
+            if not self._file.exists():
+                self._begin()
             connection = duckdb.connect(str(self._file), config=self._config)
         except (duckdb.Error, OSError) as error:
             raise self._cannot_be_opened(error) from error
@@ -122,6 +125,14 @@ class DuckFile:
         ):
             connection.execute(f"SET {setting}")
         return connection
+
+    def _begin(self) -> None:
+        """Make a new file, which is there whole or not at all: DuckDB writes its heads one after another."""
+        begun = self._file.with_name(f"{self._file.name}.new")
+        begun.unlink(missing_ok=True)
+        duckdb.connect(str(begun), config=self._config).close()
+        begun.rename(self._file)
+        sync_folder(self._file.parent)
 
     def _cannot_be_opened(self, error: Exception) -> BadConfig:
         said = str(error).splitlines()[0]

@@ -6,7 +6,7 @@ Each store brings a part of the schema with versions of its own, so that rooms c
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import apsw
 
 from cityloom.adapters.sqlite.connection import open_reader, open_writer, sound, transaction
+from cityloom.context.commit import end_process
 from cityloom.kernel.errors import BadConfig
 
 _MIGRATIONS = ("CREATE TABLE part (name TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT, WITHOUT ROWID",)
@@ -22,8 +23,10 @@ _MIGRATIONS = ("CREATE TABLE part (name TEXT PRIMARY KEY, version INTEGER NOT NU
 class Records:
     """One writing and one reading connection to `records.db`. From any thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, fail_stop: Callable[[BaseException], None] = end_process) -> None:
+        """`fail_stop` is told of an error of the disk, after which nobody knows what is stored."""
         self._path = path
+        self._fail_stop = fail_stop
         self._writer = open_writer(path, _MIGRATIONS)
         # What is removed here is somebody's: its bytes go too, not only the way to them.
         self._writer.pragma("secure_delete", "on")
@@ -51,9 +54,17 @@ class Records:
 
     @contextmanager
     def write(self) -> Iterator[apsw.Connection]:
-        """One durable transaction, whole or not at all. Raises StorageFull and NotReady like the feed."""
-        with self._writing, sound(self._path), transaction(self._writer):
-            yield self._writer
+        """One durable transaction, whole or not at all. Raises StorageFull and NotReady like the feed.
+
+        An error of the disk ends the process, as one of the feed does: a flush that has failed must not be
+        tried again, since the system may have thrown away what was to be flushed.
+        """
+        try:
+            with self._writing, sound(self._path), transaction(self._writer):
+                yield self._writer
+        except apsw.IOError as error:
+            self._fail_stop(error)
+            raise
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows of a query, as of the newest commit."""
