@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
+import apsw
 import pytest
 from argon2 import PasswordHasher
 
@@ -71,3 +72,16 @@ async def test_odd_names_passwords_and_tokens_are_refused_as_any_wrong_ones(tmp_
         assert await accounts.actor_for_session(odd) is None
         assert await accounts.actor_for_token(odd) is None
         assert len(await accounts.all(AUDITOR)) == 1
+
+
+def test_a_flush_that_fails_ends_the_process_and_is_not_tried_again(tmp_path):
+    ended = []
+    with closing(Records(tmp_path / "records.db", fail_stop=ended.append)) as records:
+        failed = apsw.IOError("disk I/O error")
+        with pytest.raises(apsw.IOError), records.write():
+            raise failed
+        assert ended == [failed]
+        # What the disk has nothing to do with ends nothing.
+        with pytest.raises(apsw.ConstraintError), records.write() as connection:
+            connection.execute("INSERT INTO part VALUES ('twice', 1), ('twice', 1)")
+        assert ended == [failed]
