@@ -71,14 +71,14 @@ class Range(msgspec.Struct, frozen=True):
     high: Value
 
 
-class Exists(msgspec.Struct, frozen=True):
+class Exists(msgspec.Struct, frozen=True, tag=True):
     """The path leads somewhere, whatever stands there."""
 
     path: Path
     negated: bool = False
 
 
-class Compare(msgspec.Struct, frozen=True):
+class Compare(msgspec.Struct, frozen=True, tag=True):
     """path operator value. Several values mean any of them, with == and != alone."""
 
     path: Path
@@ -86,7 +86,7 @@ class Compare(msgspec.Struct, frozen=True):
     values: tuple[Value, ...] | Range
 
 
-class Pattern(msgspec.Struct, frozen=True):
+class Pattern(msgspec.Struct, frozen=True, tag=True):
     """path ~= "regular expression", found anywhere in the text."""
 
     path: Path
@@ -94,19 +94,19 @@ class Pattern(msgspec.Struct, frozen=True):
     negated: bool = False
 
 
-class Located(msgspec.Struct, frozen=True):
+class Located(msgspec.Struct, frozen=True, tag=True):
     """A geoquery among the terms: no text of `q` holds one, the other languages do."""
 
     geo: GeoQuery
 
 
-class And(msgspec.Struct, frozen=True):
+class And(msgspec.Struct, frozen=True, tag=True):
     """All of them."""
 
     terms: tuple[Term, ...]
 
 
-class Or(msgspec.Struct, frozen=True):
+class Or(msgspec.Struct, frozen=True, tag=True):
     """Any of them."""
 
     terms: tuple[Term, ...]

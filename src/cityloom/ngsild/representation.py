@@ -119,6 +119,9 @@ def _header(document: Document, context: Context, view: View) -> dict[str, Any]:
         out.update(
             (key, document[key]) for key in ("createdAt", "modifiedAt", "expiresAt") if key in document
         )
+    if "deletedAt" in document:
+        # Told by notifications alone, and always (5.8.6).
+        out["deletedAt"] = document["deletedAt"]
     return out
 
 
@@ -275,4 +278,6 @@ _SPECIAL: Mapping[str, Callable[[Any, Context], Any]] = {
     "valueType": _compacted,
     "entityTypeSealed": _compacted,
     "objectList": _as_objects,
+    "previousVocab": _compacted,
+    "previousObjectList": _as_objects,
 }

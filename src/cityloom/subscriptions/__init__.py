@@ -1,0 +1,1 @@
+"""Tells other systems what changed: subscriptions, which of them a change concerns, and its delivery."""

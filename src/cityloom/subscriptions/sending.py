@@ -1,0 +1,117 @@
+"""A notification on its way: its form and its headers (ETSI GS CIM 009, 5.3.1, 6.3.6, 7.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+import orjson
+
+from cityloom.kernel.outbound import Outbound
+from cityloom.ngsild.subscription import Endpoint
+from cityloom.subscriptions.model import Kept
+from cityloom.subscriptions.ports import Publisher
+
+#: Seconds for one notification, where the subscription gives none, and at most.
+USUAL_DEADLINE = 10.0
+LONGEST_DEADLINE = 30.0
+#: Bytes of an answer, of which only the status is wanted.
+LARGEST_ANSWER = 65_536
+
+_JSON = "application/json"
+_JSON_LD = "application/ld+json"
+_GEO_JSON = "application/geo+json"
+_VERSIONS = {"mqtt3.1.1": 4, "mqtt5.0": 5}
+
+
+class Sender:
+    """Sends one notification. Raises AddressNotAllowed, Unreachable."""
+
+    def __init__(self, outbound: Outbound, publisher: Publisher) -> None:
+        self._outbound = outbound
+        self._publisher = publisher
+
+    def check(self, endpoint: Endpoint) -> None:
+        """Look at an address before it is kept. Raises AddressNotAllowed."""
+        (self._publisher if is_mqtt(endpoint) else self._outbound).check(endpoint.uri)
+
+    async def send(self, kept: Kept, shown: Sequence[bytes], at: str, reference: Any) -> int:
+        """The status of the answer, 200 where a broker has taken it. `shown` are Entities as JSON."""
+        endpoint = kept.wanted.notification.endpoint
+        body = written(kept, shown, at, reference)
+        deadline = min((endpoint.timeout or USUAL_DEADLINE * 1000) / 1000, LONGEST_DEADLINE)
+        if is_mqtt(endpoint):
+            message = orjson.dumps({"metadata": _metadata(kept), "body": orjson.Fragment(body)})
+            await self._publisher.publish(
+                endpoint.uri,
+                message,
+                version=_VERSIONS[endpoint.setting("MQTT-Version") or "mqtt5.0"],
+                qos=int(endpoint.setting("MQTT-QoS") or 0),
+                deadline=deadline,
+            )
+            return 200
+        headers = headers_of(kept)
+        answer = await self._outbound.send(
+            "POST", endpoint.uri, headers, body, deadline=deadline, largest=LARGEST_ANSWER
+        )
+        return answer.status
+
+
+def is_mqtt(endpoint: Endpoint) -> bool:
+    """Whether an endpoint is a topic of an MQTT broker."""
+    return endpoint.uri.lower().startswith("mqtt")
+
+
+def written(kept: Kept, shown: Sequence[bytes], at: str, reference: Any) -> bytes:
+    """A notification as JSON (5.3.1). `reference` is the @context that is named in it where it is JSON-LD."""
+    endpoint = kept.wanted.notification.endpoint
+    data: Any = orjson.Fragment(b"[" + b",".join(shown) + b"]")
+    if endpoint.accept == _GEO_JSON:
+        data = {"type": "FeatureCollection", "features": data}
+        if not prefers_plain(endpoint):
+            data["@context"] = reference
+    notification = {
+        "id": f"urn:ngsi-ld:Notification:{uuid4()}",
+        "type": "Notification",
+        "subscriptionId": kept.wanted.id,
+        "notifiedAt": at,
+        "data": data,
+    }
+    if endpoint.accept == _JSON_LD:
+        notification["@context"] = reference
+    return orjson.dumps(notification)
+
+
+def headers_of(kept: Kept) -> dict[str, str]:
+    """The headers of a notification: what the receiver is to be told comes on top (5.2.22)."""
+    endpoint = kept.wanted.notification.endpoint
+    media = endpoint.accept or _JSON
+    found = {"Content-Type": media, "Accept": _JSON}
+    if media == _JSON or (media == _GEO_JSON and prefers_plain(endpoint)):
+        found["Link"] = _link(kept)
+    if kept.tenant:
+        found["NGSILD-Tenant"] = kept.tenant
+    given = {pair.key.lower() for pair in endpoint.receiver_info or ()}
+    found = {name: value for name, value in found.items() if name.lower() not in given}
+    return found | {pair.key: pair.value for pair in endpoint.receiver_info or ()}
+
+
+def prefers_plain(endpoint: Endpoint) -> bool:
+    """Whether GeoJSON is wanted without an @context in it (5.3.1)."""
+    return "body=json" in (endpoint.told("Prefer") or "").replace(" ", "").split(",")
+
+
+def _metadata(kept: Kept) -> Mapping[str, str]:
+    endpoint = kept.wanted.notification.endpoint
+    media = endpoint.accept or _JSON
+    found = {"Content-Type": media}
+    if media != _JSON_LD:
+        found["Link"] = _link(kept)
+    if kept.tenant:
+        found["NGSILD-Tenant"] = kept.tenant
+    return found | {pair.key: pair.value for pair in endpoint.receiver_info or ()}
+
+
+def _link(kept: Kept) -> str:
+    return f'<{kept.link}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
