@@ -118,6 +118,11 @@ class Accounts:
             clearance=owner.clearance & found.clearance,
         )
 
+    def actor_now(self, actor_id: str) -> Actor | None:
+        """An account's Actor with the rights it has now; None when it is gone or closed."""
+        account = self._store.account(actor_id)
+        return None if account is None or account.disabled else actor_of(account)
+
     def display_name(self, actor_id: str) -> str:
         """The name of an account for pages; the id itself for others, and for accounts that are gone."""
         account = self._store.account(actor_id)

@@ -53,3 +53,11 @@ class Access:
         if session and (holder := await self.accounts.actor_for_session(session, seen=False)):
             return holder == actor
         return actor == (OPEN_ACCESS if self.open_access else ANONYMOUS)
+
+    def now(self, actor_id: str) -> Actor | None:
+        """Who an `Actor.id` stands for now, with today's rights; None when nobody may act under it."""
+        if actor_id == TERMINAL.id:
+            return TERMINAL
+        if actor_id == OPEN_ACCESS.id:
+            return OPEN_ACCESS if self.open_access else None
+        return self.accounts.actor_now(actor_id)

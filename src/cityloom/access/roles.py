@@ -17,6 +17,7 @@ PERMISSIONS: dict[str, str] = {
     "entities:write": "create, change and delete entities, within one's clearance",
     "entities:classify": "set the information class of an entity",
     "sources:register": "register other brokers as context sources, whose data then appear here",
+    "subscriptions:edit": "subscribe to changes of entities, and change and end one's own subscriptions",
     "alerts:handle": "raise, acknowledge, assign, comment and clear alerts",
     "reports:answer": "answer, close and publish citizens' reports, and see how to reach their authors",
     "notices:publish": "write, publish and withdraw notices",
@@ -88,7 +89,7 @@ ROLES: dict[str, Role] = {
             "operator",
             "Operator",
             "watches the city, handles alerts, answers citizens",
-            ["alerts:handle", "reports:answer", "notices:publish", "parked:read"],
+            ["alerts:handle", "reports:answer", "notices:publish", "subscriptions:edit", "parked:read"],
             [OPEN, INTERNAL],
         ),
         _role(
@@ -109,7 +110,7 @@ ROLES: dict[str, Role] = {
             "security_operator",
             "Security operator",
             "works with information of the security class",
-            ["entities:write", "entities:classify", "alerts:handle"],
+            ["entities:write", "entities:classify", "subscriptions:edit", "alerts:handle"],
             [OPEN, INTERNAL, SECURITY],
         ),
         _role(

@@ -32,6 +32,11 @@ class CityFolder(NamedTuple):
         return self.home / "records.db"
 
     @property
+    def notifications(self) -> Path:
+        """What waits to be told to those who subscribed."""
+        return self.home / "notifications.db"
+
+    @property
     def history(self) -> Path:
         return self.home / "history.duckdb"
 

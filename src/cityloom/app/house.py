@@ -18,12 +18,14 @@ from cityloom.adapters.duckdb.history import DuckHistory
 from cityloom.adapters.files.evidence import FileEvidenceStore
 from cityloom.adapters.files.photos import FilePhotoStore
 from cityloom.adapters.http.outbound import HttpOutbound
+from cityloom.adapters.mqtt.publisher import MqttPublisher
 from cityloom.adapters.network.reach import Reach
 from cityloom.adapters.npz.parameters import NpzParameterStore
 from cityloom.adapters.sqlite.accounts import SqliteAccountStore
 from cityloom.adapters.sqlite.audit import SqliteAuditStore
 from cityloom.adapters.sqlite.device_records import SqliteDeviceStore
 from cityloom.adapters.sqlite.feed import SqliteFeed
+from cityloom.adapters.sqlite.outbox import SqliteOutbox
 from cityloom.adapters.sqlite.parked_readings import SqliteParkedStore
 from cityloom.adapters.sqlite.records import Records
 from cityloom.adapters.sqlite.register import SqliteRegister
@@ -44,7 +46,7 @@ from cityloom.history.temporal import TemporalHistory
 from cityloom.indicators.framework import Framework
 from cityloom.indicators.indicators import Indicators
 from cityloom.kernel.errors import BrokenPlugin, CityError
-from cityloom.kernel.time import Clock
+from cityloom.kernel.time import Clock, WallClock
 from cityloom.operations.alerts import Alerts
 from cityloom.people.deliveries import Deliveries
 from cityloom.people.notices import Notices
@@ -59,6 +61,7 @@ from cityloom.sensing.parked import ParkedReadings
 from cityloom.sensing.presence import Presence
 from cityloom.services.host import ServiceHost
 from cityloom.services.plugin import CityService
+from cityloom.subscriptions.subscriptions import Subscriptions
 
 _log = logging.getLogger(__name__)
 _Read = TypeVar("_Read")
@@ -112,6 +115,16 @@ class House:
         reach = Reach(configuration.outbound.allow or None, inside=configuration.outbound.inside)
         #: Sends to addresses that others named.
         self.outbound = HttpOutbound(reach)
+        self.outbox = SqliteOutbox(folder.notifications)
+        self.subscriptions = Subscriptions(
+            self.broker,
+            self.register,
+            self.outbox,
+            self.outbound,
+            MqttPublisher(reach),
+            self.access.now,
+            WallClock(),
+        )
         self.federation = Federation(
             self.register,
             self.broker,
@@ -177,6 +190,7 @@ class House:
         self.broker.follow(HISTORY, self._remembering.handle, durable=True, after=self._remembering.through)
         await self.devices.start()
         await self.federation.start()
+        await self.subscriptions.start()
 
     async def live(self) -> None:
         """Start what decides and what feeds: the city moves."""
@@ -200,8 +214,9 @@ class House:
         # A training may read weeks of history for many seconds; the last readings would wait behind it.
         self.store.interrupt_reading()
         await self.broker.stop()
+        await self.subscriptions.stop()
         await self.outbound.close()
-        for store in (self.store, self._table, self._feed, self._records):
+        for store in (self.store, self._table, self._feed, self._records, self.outbox):
             store.close()
 
     async def _keep_house(self) -> None:

@@ -123,6 +123,7 @@ class _Run:
         self.house.transports["mqtt-client"] = MqttClient(self.house.clock)
         load = ContextDocuments(configuration.contexts.allow, inside=configuration.contexts.inside)
         self.contexts = ContextsInUse(load=load, store=ContextStore(self.house.register))
+        self.house.subscriptions.contexts = self.contexts.use
         self.site: Site = build(rooms_of(self.house, self.health, demo, self.mqtt), contexts=self.contexts)
         self.keeping: asyncio.Task[None] | None = None
         self.server = Server(self.site, before_stop=self.site.close, proxies=configuration.proxies)
@@ -251,6 +252,7 @@ def rooms_of(house: House, health: ProcessHealth, demo: Demo | None, mqtt: MqttA
         broker=house.broker,
         history=house.history,
         federation=house.federation,
+        subscriptions=house.subscriptions,
         alerts=house.alerts,
         notices=house.notices,
         reports=house.reports,

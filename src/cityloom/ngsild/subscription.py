@@ -12,6 +12,7 @@ import msgspec
 
 from cityloom.ngsild.contexts import CORE, Context
 from cityloom.ngsild.geo_query import GeoQuery
+from cityloom.ngsild.projection import Projection
 from cityloom.ngsild.q_language import Term
 from cityloom.ngsild.scope_query import ScopeQuery
 from cityloom.ngsild.type_selection import TypeSelection
@@ -74,8 +75,8 @@ class Notification(msgspec.Struct, frozen=True, omit_defaults=True):
 
     endpoint: Endpoint
     attributes: tuple[str, ...] | None = None
-    pick: tuple[str, ...] | None = None
-    omit: tuple[str, ...] | None = None
+    pick: Projection | None = None
+    omit: Projection | None = None
     format: Format | None = None
     join: Join | None = None
     join_level: int | None = None
@@ -178,8 +179,8 @@ def represent_subscription(one: Subscription, context: Context = CORE) -> dict[s
 def _notification(one: Notification, context: Context) -> dict[str, Any]:
     said = {
         "attributes": _compacted(one.attributes, context),
-        "pick": _compacted(one.pick, context),
-        "omit": _compacted(one.omit, context),
+        "pick": _projection(one.pick, context),
+        "omit": _projection(one.omit, context),
         "format": one.format,
         "join": one.join,
         "joinLevel": one.join_level,
@@ -224,9 +225,19 @@ def _place(one: Place, context: Context) -> dict[str, Any]:
 
 
 def _compacted(names: Collection[str] | None, context: Context) -> list[str] | None:
-    if names is None:
+    return None if names is None else list(map(context.compact, names))
+
+
+def _projection(one: Projection | None, context: Context) -> list[str] | None:
+    """The members that a projection names, those of linked entities in braces (4.21)."""
+    if one is None:
         return None
-    return [name if name in IDENTITY else context.compact(name) for name in names]
+    found = []
+    for name in sorted(one.members):
+        below = _projection(one.linked.get(name), context)
+        shown = name if name in IDENTITY else context.compact(name)
+        found.append(shown if below is None else f"{shown}{{{','.join(below)}}}")
+    return found
 
 
 def _listed(items: Collection[str] | None) -> list[str] | None:

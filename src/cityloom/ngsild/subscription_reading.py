@@ -19,6 +19,7 @@ from cityloom.ngsild.errors import BadRequestData, TooComplexQuery
 from cityloom.ngsild.geo_query import parse_geo_query
 from cityloom.ngsild.languages import parse_languages
 from cityloom.ngsild.names import NULL, check_uri
+from cityloom.ngsild.projection import Projection, parse_projection
 from cityloom.ngsild.q_language import compile_pattern, parse_q
 from cityloom.ngsild.scope_query import parse_scope_query
 from cityloom.ngsild.subscription import (
@@ -213,8 +214,9 @@ def _plain_attribute(value: Any, context: Context) -> str:
     return _attribute(value, context)
 
 
-def _entity_member(value: Any, context: Context) -> str:
-    return str(value) if value in IDENTITY else _attribute(value, context)
+def _projection(value: Any, context: Context) -> Projection:
+    terms = _several(_text)(value, context)
+    return parse_projection(",".join(terms), context)
 
 
 def _dataset(value: Any, _context: Context) -> str:
@@ -308,9 +310,17 @@ def _check_projection(one: Notification) -> None:
     """What is shown is said once (4.21)."""
     if one.attributes is not None and not (one.pick is None and one.omit is None):
         raise _bad("attributes stands for pick", "Leave attributes out.", "attributes")
-    both = set(one.pick or ()) & set(one.omit or ())
+    pick, omit = one.pick or Projection(), one.omit or Projection()
+    both = {name for name in pick.members & omit.members if name not in {*pick.linked, *omit.linked}}
     if both:
         raise _bad(f"{min(both)[:60]!a} is picked and omitted", "Leave it out of one of them.", "omit")
+    levels = (one.join_level or 1) if one.join in ("flat", "inline") else 0
+    if max(pick.depth, omit.depth) > levels:
+        raise _bad(
+            f"It reaches further into linked entities than {levels} levels",
+            "Ask with join and joinLevel.",
+            "pick",
+        )
 
 
 def _endpoint(value: Any, context: Context) -> Endpoint:
@@ -394,8 +404,8 @@ _MEMBERS: dict[str, tuple[str, _Read]] = {
 _NOTIFICATION: dict[str, tuple[str, _Read]] = {
     "endpoint": ("endpoint", _endpoint),
     "attributes": ("attributes", _several(_plain_attribute)),
-    "pick": ("pick", _several(_entity_member)),
-    "omit": ("omit", _several(_entity_member)),
+    "pick": ("pick", _projection),
+    "omit": ("omit", _projection),
     "format": ("format", _one_of(_FORMATS)),
     "join": ("join", _one_of(_JOINS)),
     "joinLevel": ("join_level", _level),

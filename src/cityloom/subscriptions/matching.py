@@ -18,7 +18,7 @@ import orjson
 from cityloom.kernel.change import Change, ChangeKind
 from cityloom.ngsild.attribute_changes import OF_ENTITY, Happening, attribute_happenings, waited_for
 from cityloom.ngsild.model import Document
-from cityloom.ngsild.q_language import And, Compare, Operator, Or, Path, Term
+from cityloom.ngsild.q_language import And, Compare, Located, Operator, Or, Path, Term
 from cityloom.ngsild.q_matching import Lookup, values_at
 from cityloom.ngsild.query import EntityQuery, EntitySelector, Predicate, compile
 from cityloom.ngsild.subscription import Subscription
@@ -344,4 +344,4 @@ def _equal_key(value: Any) -> Any:
 def _follows_links(term: Term) -> bool:
     if isinstance(term, And | Or):
         return any(map(_follows_links, term.terms))
-    return bool(term.path.hops)
+    return not isinstance(term, Located) and bool(term.path.hops)

@@ -13,6 +13,7 @@ from starlette.routing import Route
 import cityloom
 from cityloom.ngsild.model import CONTENT_MEMBER
 from cityloom.ngsild.query import DEFAULT_LIMIT, MAX_LIMIT
+from cityloom.ngsild.subscription import TRIGGERS
 from cityloom.web.ngsild.exchange import ROOT
 from cityloom.web.ngsild.negotiation import GEO_JSON, JSON, JSON_LD, MERGE_PATCH
 from cityloom.web.ngsild.operations import Operation
@@ -160,6 +161,45 @@ _REGISTRATION: Json = {
     "expiresAt": _INSTANT,
 }
 
+_ENDPOINT: Json = {
+    "uri": {"type": "string", "format": "uri"},
+    "accept": {
+        "type": "string",
+        "enum": ["application/json", "application/ld+json", "application/geo+json"],
+    },
+    "timeout": {"type": "number", "exclusiveMinimum": 0, "description": "Milliseconds."},
+    "cooldown": {"type": "number", "exclusiveMinimum": 0, "description": "Milliseconds."},
+    "receiverInfo": {"type": "array", "items": {"type": "object"}},
+    "notifierInfo": {"type": "array", "items": {"type": "object"}},
+}
+_SUBSCRIPTION: Json = {
+    "id": {"type": "string", "format": "uri"},
+    "type": {"const": "Subscription"},
+    "subscriptionName": _TEXT,
+    "entities": {"type": "array", "items": {"type": "object"}, "minItems": 1},
+    "watchedAttributes": _NAMES,
+    "notificationTrigger": {"type": "array", "items": {"type": "string", "enum": list(TRIGGERS)}},
+    "q": _TEXT,
+    "geoQ": {"type": "object"},
+    "scopeQ": _TEXT,
+    "datasetId": _NAMES,
+    "isActive": {"type": "boolean"},
+    "expiresAt": _INSTANT,
+    "throttling": {"type": "number", "exclusiveMinimum": 0, "description": "Seconds."},
+    "timeInterval": {"type": "number", "exclusiveMinimum": 0, "description": "Seconds."},
+    "jsonldContext": {"type": "string", "format": "uri"},
+    "notification": {
+        "type": "object",
+        "required": ["endpoint"],
+        "properties": {
+            "endpoint": {"type": "object", "required": ["uri"], "properties": _ENDPOINT},
+            "format": {"type": "string", "enum": ["normalized", "concise", "simplified", "keyValues"]},
+            "showChanges": {"type": "boolean"},
+            "sysAttrs": {"type": "boolean"},
+        },
+    },
+}
+
 _SCHEMAS: dict[str, Json] = {
     "Attribute": _ATTRIBUTE,
     "Entity": _object(["id", "type"], _ENTITY_PROPERTIES),
@@ -229,6 +269,9 @@ _SCHEMAS: dict[str, Json] = {
     "CSourceRegistration": _object(["type", "endpoint", "information"], _REGISTRATION),
     "CSourceRegistrationFragment": _object([], _REGISTRATION),
     "CSourceRegistrations": _array("CSourceRegistration"),
+    "Subscription": _object(["type", "notification"], _SUBSCRIPTION),
+    "SubscriptionFragment": _object([], _SUBSCRIPTION),
+    "Subscriptions": _array("Subscription"),
 }
 
 _HEADERS: dict[str, Json] = {

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cityloom.sensing.models import DataModels
     from cityloom.sensing.parked import ParkedReadings
     from cityloom.services.host import ServiceHost
+    from cityloom.subscriptions.subscriptions import Subscriptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +107,7 @@ class Rooms:
     broker: Broker
     history: History
     federation: Federation
+    subscriptions: Subscriptions
     alerts: Alerts
     notices: Notices
     reports: Reports

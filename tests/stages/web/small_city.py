@@ -30,11 +30,13 @@ from cityloom.adapters.memory.device_records import MemoryDeviceStore
 from cityloom.adapters.memory.evidence import MemoryEvidenceStore
 from cityloom.adapters.memory.feed import MemoryFeed
 from cityloom.adapters.memory.history import MemoryHistory
+from cityloom.adapters.memory.outbox import MemoryOutbox
 from cityloom.adapters.memory.parameters import MemoryParameterStore
 from cityloom.adapters.memory.parked_readings import MemoryParkedStore
 from cityloom.adapters.memory.register import MemoryRegister
 from cityloom.adapters.memory.reporters import MemoryPhotoStore, MemoryReporterStore
 from cityloom.adapters.memory.state_table import MemoryStateTable
+from cityloom.adapters.mqtt.publisher import MqttPublisher
 from cityloom.adapters.network.reach import Reach
 from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
@@ -57,6 +59,7 @@ from cityloom.sensing.host import ConnectorHost, ConnectorPlugin
 from cityloom.sensing.models import read_models
 from cityloom.sensing.parked import ParkedReadings
 from cityloom.services.host import ServiceHost
+from cityloom.subscriptions.subscriptions import Subscriptions
 from cityloom.web.rooms import City, MqttAddress, Rooms
 from cityloom.web.site import Site, build
 
@@ -176,6 +179,15 @@ class SmallCity:
             history=history,
             federation=Federation(
                 MemoryRegister(), self.broker, HttpOutbound(Reach(None, inside=True)), self.clock
+            ),
+            subscriptions=Subscriptions(
+                self.broker,
+                MemoryRegister(),
+                MemoryOutbox(),
+                HttpOutbound(Reach(None, inside=True)),
+                MqttPublisher(Reach(None, inside=True)),
+                Access(self.accounts, open_access=open_access).now,
+                self.clock,
             ),
             alerts=self.alerts,
             deliveries=self.deliveries,

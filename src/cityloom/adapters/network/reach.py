@@ -41,7 +41,8 @@ class Reach:
                 hint=f"Write one of {', '.join(schemes)}, with a host, and no fragment and no .. in it.",
                 where=url[:200],
             )
-        begun = [one for one in self._urls or () if url.startswith(one)]
+        asked = url.replace(f"{parts.netloc}", parts.netloc.rpartition("@")[2], 1)
+        begun = [one for one in self._urls or () if asked.startswith(one)]
         if self._urls is not None and not begun:
             raise AddressNotAllowed(
                 f"{url[:200]!a} is not among the addresses this city may reach", hint=_ASK, where=url[:200]

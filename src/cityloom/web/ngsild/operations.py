@@ -21,6 +21,8 @@ Body = Literal[
     "Context",
     "CSourceRegistration",
     "CSourceRegistrationFragment",
+    "Subscription",
+    "SubscriptionFragment",
 ]
 #: What a good answer carries; "" is nothing.
 Answer = Literal[
@@ -39,6 +41,8 @@ Answer = Literal[
     "ContextSourceIdentity",
     "CSourceRegistration",
     "CSourceRegistrations",
+    "Subscription",
+    "Subscriptions",
 ]
 
 _ONE_ENTITY = 1_000_000

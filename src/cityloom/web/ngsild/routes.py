@@ -45,6 +45,13 @@ from cityloom.web.ngsild.registrations import (
 )
 from cityloom.web.ngsild.services import Services
 from cityloom.web.ngsild.source_identity import identify
+from cityloom.web.ngsild.subscriptions import (
+    create_subscription,
+    delete_subscription,
+    query_subscriptions,
+    retrieve_subscription,
+    update_subscription,
+)
 from cityloom.web.ngsild.temporal import query_evolutions, retrieve_evolution
 from cityloom.web.rooms import Rooms
 
@@ -394,6 +401,55 @@ OPERATIONS: tuple[Operation, ...] = (
         makes_tenants=True,
     ),
     Operation(
+        method="POST",
+        path="/subscriptions",
+        clause="6.10.3.1",
+        summary="Subscribe to changes",
+        handler=create_subscription,
+        body="Subscription",
+        statuses=(201,),
+        makes_tenants=True,
+    ),
+    Operation(
+        method="GET",
+        path="/subscriptions",
+        clause="6.10.3.2",
+        summary="List one's subscriptions",
+        handler=query_subscriptions,
+        parameters=_PAGED | _OPTIONS,
+        answers="Subscriptions",
+        makes_tenants=True,
+    ),
+    Operation(
+        method="GET",
+        path="/subscriptions/{subscriptionId}",
+        clause="6.11.3.1",
+        summary="Retrieve a subscription",
+        handler=retrieve_subscription,
+        parameters=_OPTIONS,
+        answers="Subscription",
+        makes_tenants=True,
+    ),
+    Operation(
+        method="PATCH",
+        path="/subscriptions/{subscriptionId}",
+        clause="6.11.3.2",
+        summary="Change a subscription",
+        handler=update_subscription,
+        body="SubscriptionFragment",
+        statuses=(204,),
+        makes_tenants=True,
+    ),
+    Operation(
+        method="DELETE",
+        path="/subscriptions/{subscriptionId}",
+        clause="6.11.3.3",
+        summary="End a subscription",
+        handler=delete_subscription,
+        statuses=(204,),
+        makes_tenants=True,
+    ),
+    Operation(
         method="GET",
         path="/jsonldContexts",
         clause="6.29.3.2",
@@ -443,6 +499,7 @@ def api(rooms: Rooms, contexts: ContextsInUse | None = None, models: DataModels 
         temporal=TemporalHistory(rooms.history, rooms.broker),
         clock=rooms.clock,
         federation=rooms.federation,
+        subscriptions=rooms.subscriptions,
         started=datetime.now(UTC),
         models=models,
         contexts=contexts or ContextsInUse(),

@@ -11,6 +11,7 @@ from cityloom.history.temporal import TemporalHistory
 from cityloom.kernel.actor import Actor
 from cityloom.kernel.time import Clock
 from cityloom.sensing.models import DataModels
+from cityloom.subscriptions.subscriptions import Subscriptions
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
 
 
@@ -22,6 +23,7 @@ class Services:
     temporal: TemporalHistory
     clock: Clock
     federation: Federation
+    subscriptions: Subscriptions
     started: datetime
     #: What is written is checked against them; None: anything is taken.
     models: DataModels | None = None

@@ -1,0 +1,358 @@
+"""Subscriptions (ETSI GS CIM 009, 5.8): kept, changed and ended by whoever may, and served from the feed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Any
+
+import msgspec
+
+from cityloom.access.authority import require
+from cityloom.context.broker import Broker
+from cityloom.context.ports import Register
+from cityloom.context.registered import Registered
+from cityloom.kernel.actor import Actor, InformationClass
+from cityloom.kernel.change import Change
+from cityloom.kernel.outbound import Outbound
+from cityloom.kernel.time import Clock, format_instant, now_millis
+from cityloom.ngsild.attribute_changes import waited_for
+from cityloom.ngsild.contexts import CORE, Context
+from cityloom.ngsild.errors import ResourceNotFound
+from cityloom.ngsild.model import Document
+from cityloom.ngsild.q_matching import Lookup
+from cityloom.ngsild.subscription import Subscription
+from cityloom.subscriptions.delivery import Delivery
+from cityloom.subscriptions.matching import Happened, Matcher, Rule, query_of
+from cityloom.subscriptions.model import Health, Kept, Pending, Tally, bounded
+from cityloom.subscriptions.periodic import Intervals
+from cityloom.subscriptions.ports import Outbox, Publisher
+from cityloom.subscriptions.rendering import Rendered, Rendering
+from cityloom.subscriptions.sending import Sender
+
+_log = logging.getLogger(__name__)
+
+STAGE = "subscriptions"
+EDIT = "subscriptions:edit"
+#: Sees and ends everybody's.
+OVERSEE = "accounts:manage"
+#: Subscriptions in a city.
+MAX_SUBSCRIPTIONS = 10_000
+#: Seconds of looking at changes before others get their turn on the event loop.
+TURN_SECONDS = 0.005
+#: Entities in one page of what is told at intervals.
+PAGE = 100
+
+#: The Context behind what was given as @context. Raises LdContextNotAvailable, BadRequestData.
+Contexts = Callable[[Any], Awaitable[Context]]
+#: Somebody as they are now, by `Actor.id`; None when they are nobody any more.
+Actors = Callable[[str], Actor | None]
+
+
+async def _core(_source: Any) -> Context:
+    return CORE
+
+
+class Subscriptions:
+    """Lives on the event loop. `actors` tells who somebody is now: rights are looked at when something is
+    sent, not when it was subscribed to."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        register: Register,
+        outbox: Outbox,
+        outbound: Outbound,
+        publisher: Publisher,
+        actors: Actors,
+        clock: Clock,
+    ) -> None:
+        self._broker = broker
+        self._actors = actors
+        self._clock = clock
+        #: Resolves @contexts. Whoever runs the house sets it.
+        self.contexts: Contexts = _core
+        self._kept = Registered(register, "subscription", Kept, most=MAX_SUBSCRIPTIONS)
+        self._outbox = outbox
+        self._publisher = publisher
+        self._sender = Sender(outbound, publisher)
+        self._delivery = Delivery(
+            outbox,
+            self._sender,
+            clock,
+            find=lambda key: self._kept.find(*key),
+            owner=self._owner,
+            reference=lambda kept: self._context_of(kept).reference(),
+        )
+        self._matchers: dict[str, Matcher] = {}
+        self._renderings: dict[tuple[str, str], Rendering] = {}
+        self._resolved: dict[bytes, Context] = {}
+        self._intervals = Intervals(self._tell_all)
+
+    async def start(self) -> None:
+        """Go on where it was left: with what is kept, with what waits, and with the feed."""
+        await self._kept.start()
+        kept = [one for tenant in self._kept.tenants() for one in self._kept.all(tenant)]
+        for one in kept:
+            try:
+                await self._resolve(one.context)
+            except Exception as error:  # noqa: BLE001 - names are then told in full, which means the same
+                _log.warning("The @context of %s cannot be had: %s", one.wanted.id, error)
+            self._serve(one)
+        await self._delivery.start()
+        self._broker.follow(STAGE, self._follow, durable=True)
+
+    async def stop(self) -> None:
+        """Give up what is on its way, once the broker has stopped. What waits is sent at the next start."""
+        self._intervals.stop()
+        await self._delivery.stop()
+        await self._publisher.close()
+
+    # What may be asked of it (5.8.1 to 5.8.5)
+
+    async def create(
+        self, actor: Actor, wanted: Subscription, source: Any, link: str, *, tenant: str
+    ) -> None:
+        """Keep a new subscription (5.8.1). `source` is the @context of its notifications, `link` its address.
+
+        Raises NotAllowed, AlreadyExists, AddressNotAllowed, LdContextNotAvailable, StorageFull.
+        """
+        require(actor, EDIT)
+        self._sender.check(wanted.notification.endpoint)
+        await self._resolve(source)
+        now = self.now()
+        kept = Kept(
+            tenant,
+            actor.id,
+            tuple(sorted(actor.clearance)),
+            wanted,
+            source,
+            link,
+            self._broker.last_sequence,
+            now,
+            now,
+        )
+        await self._kept.add(tenant, wanted.id, kept)
+        self._serve(kept)
+
+    async def replace(
+        self, actor: Actor, old: Kept, wanted: Subscription, source: Any = None, link: str | None = None
+    ) -> None:
+        """Keep a subscription as its owner has changed it (5.8.2); another @context comes with its `link`.
+
+        Raises NotAllowed, ResourceNotFound, AddressNotAllowed, LdContextNotAvailable, StorageFull.
+        """
+        require(actor, EDIT)
+        if old.owner != actor.id:
+            raise _not_found(old.wanted.id)
+        self._sender.check(wanted.notification.endpoint)
+        kept = msgspec.structs.replace(
+            old,
+            wanted=wanted,
+            clearance=tuple(sorted(actor.clearance)),
+            modified_at=self.now(),
+        )
+        if link is not None:
+            await self._resolve(source)
+            kept = msgspec.structs.replace(kept, context=source, link=link)
+        await self._kept.replace(old.tenant, wanted.id, kept)
+        self._serve(kept)
+
+    def retrieve(self, actor: Actor, id: str, *, tenant: str) -> Kept:
+        """A subscription of one's own, or of anybody's for who oversees them (5.8.3). ResourceNotFound."""
+        require(actor, EDIT)
+        kept = self._kept.find(tenant, id)
+        if kept is None or not _sees(actor, kept):
+            raise _not_found(id)
+        return kept
+
+    def all(self, actor: Actor, *, tenant: str) -> list[Kept]:
+        """The subscriptions that somebody may see, oldest first (5.8.4)."""
+        require(actor, EDIT)
+        return [kept for kept in self._kept.all(tenant) if _sees(actor, kept)]
+
+    async def delete(self, actor: Actor, id: str, *, tenant: str) -> None:
+        """End a subscription (5.8.5); what waits for it is not sent any more. ResourceNotFound."""
+        kept = self.retrieve(actor, id, tenant=tenant)
+        await self._kept.remove(tenant, [id])
+        self._cease(kept)
+        await self._delivery.forget([kept.key])
+
+    def tally(self, kept: Kept) -> Tally:
+        """How notifying went."""
+        return self._delivery.tally(kept.key)
+
+    def now(self) -> str:
+        """The instant by which subscriptions expire: the machine's, also in a city that replays the past."""
+        return format_instant(self._clock.now())
+
+    def tenants(self) -> list[str]:
+        """The tenants that have subscriptions."""
+        return self._kept.tenants()
+
+    def health(self) -> list[Health]:
+        """How all of them are doing, for staff: without what they carry to their receivers."""
+        waiting = self._delivery.waiting()
+        now = self.now()
+        return [
+            Health(
+                kept.wanted.id,
+                tenant,
+                kept.owner,
+                _plain(kept.wanted.notification.endpoint.uri),
+                kept.wanted.status(now),
+                self.tally(kept),
+                waiting[lane_of(kept)],
+            )
+            for tenant in self._kept.tenants()
+            for kept in self._kept.all(tenant)
+        ]
+
+    # Serving them
+
+    def _serve(self, kept: Kept) -> None:
+        self._cease(kept)
+        if kept.wanted.time_interval is None:
+            self._matchers.setdefault(kept.tenant, Matcher(self._lookup_of)).add(kept)
+        else:
+            self._intervals.add(kept)
+        mask = waited_for(kept.wanted.triggers)
+        self._renderings[kept.key] = Rendering(kept, self._context_of(kept), mask, self._linked)
+        self._delivery.forgive(lane_of(kept))
+
+    def _cease(self, kept: Kept) -> None:
+        matcher = self._matchers.get(kept.tenant)
+        if matcher is not None:
+            matcher.remove(kept.wanted.id)
+        self._intervals.remove(kept.key)
+        self._renderings.pop(kept.key, None)
+
+    async def _follow(self, changes: list[Change]) -> None:
+        """Offer what changes tell to the endpoints' queues; on return it is sent, or kept to be sent."""
+        found: list[Pending] = []
+        turn = perf_counter()
+        for change in changes:
+            matcher = self._matchers.get(change.tenant)
+            if matcher:
+                happened = Happened(change)
+                for rule in matcher.concerned(happened):
+                    found += self._told(rule, happened)
+                if perf_counter() - turn > TURN_SECONDS:
+                    await asyncio.sleep(0)
+                    turn = perf_counter()
+        if found:
+            await self._delivery.keep(found)
+
+    def _told(self, rule: Rule, happened: Happened) -> list[Pending]:
+        change = happened.change
+        now = self.now()
+        rendered: dict[Any, Rendered] = {}
+        found = []
+        for kept in rule.asked_by.values():
+            if kept.since >= change.sequence or kept.wanted.status(now) != "active":
+                continue
+            owner = self._owner(kept)
+            if owner is None or not owner.sees(change.information_class):
+                continue
+            rendering = self._renderings[kept.key]
+            shown = rendered.get(rendering.key)
+            if shown is None:
+                shown = rendered[rendering.key] = rendering.of_change(happened, owner)
+            found.append(self._offer(kept, change.entity_id, shown))
+        return found
+
+    def _offer(self, kept: Kept, entity_id: str, rendered: Rendered) -> Pending:
+        item = Pending(
+            self._delivery.next_place(),
+            lane_of(kept),
+            kept.tenant,
+            kept.wanted.id,
+            entity_id,
+            rendered.classes,
+            now_millis(),
+            rendered.shown,
+        )
+        self._delivery.offer(item)
+        return item
+
+    async def _tell_all(self, kept: Kept) -> None:
+        """Everything that matches, page by page; nothing while the last is still on its way."""
+        owner = self._owner(kept)
+        now = self.now()
+        if owner is None or kept.wanted.status(now) != "active" or self._delivery.waits(lane_of(kept)):
+            return
+        rendering = self._renderings[kept.key]
+        query = msgspec.structs.replace(query_of(kept.wanted), limit=PAGE)
+        while True:
+            page = await self._broker.search(owner, query, tenant=kept.tenant)
+            for document in page.documents:
+                secrecy = self._class_of(owner, document["id"], kept.tenant)
+                if secrecy is not None:
+                    self._offer(kept, document["id"], rendering.of_document(document, secrecy, owner))
+            if len(page.documents) < PAGE:
+                return
+            query = msgspec.structs.replace(query, offset=query.offset + PAGE)
+
+    # Who sees what
+
+    def _owner(self, kept: Kept) -> Actor | None:
+        """The owner as they are now, if they may still subscribe."""
+        owner = self._actors(kept.owner)
+        return None if owner is None or not owner.may(EDIT) else bounded(owner, kept)
+
+    def _lookup_of(self, kept: Kept) -> Lookup:
+        def lookup(entity_id: str) -> Document | None:
+            owner = self._owner(kept)
+            return None if owner is None else self._broker.find(owner, entity_id, tenant=kept.tenant)
+
+        return lookup
+
+    def _linked(self, owner: Actor, tenant: str, entity_id: str) -> tuple[Document, InformationClass] | None:
+        secrecy = self._class_of(owner, entity_id, tenant)
+        document = self._broker.find(owner, entity_id, tenant=tenant)
+        return None if secrecy is None or document is None else (document, secrecy)
+
+    def _class_of(self, owner: Actor, entity_id: str, tenant: str) -> InformationClass | None:
+        try:
+            return self._broker.class_of(owner, entity_id, tenant=tenant)
+        except ResourceNotFound:
+            return None
+
+    # @contexts
+
+    async def _resolve(self, source: Any) -> None:
+        self._resolved[_key(source)] = await self.contexts(source)
+
+    def _context_of(self, kept: Kept) -> Context:
+        return self._resolved.get(_key(kept.context), CORE)
+
+
+def lane_of(kept: Kept) -> str:
+    """The queue of a subscription: its endpoint's; its own where sending is throttled."""
+    uri = kept.wanted.notification.endpoint.uri
+    if kept.wanted.throttling is None and kept.wanted.time_interval is None:
+        return uri
+    return f"{uri} {kept.tenant} {kept.wanted.id}"
+
+
+def _sees(actor: Actor, kept: Kept) -> bool:
+    return kept.owner == actor.id or actor.may(OVERSEE)
+
+
+def _not_found(id: str) -> ResourceNotFound:
+    return ResourceNotFound(
+        f"There is no subscription {id[:200]!a}", hint="GET /subscriptions lists yours.", where="id"
+    )
+
+
+def _plain(uri: str) -> str:
+    """An address without what opens a door: no user, no password, no query."""
+    head, _, rest = uri.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{head}://{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"
+
+
+def _key(source: Any) -> bytes:
+    return msgspec.json.encode(source, order="sorted")

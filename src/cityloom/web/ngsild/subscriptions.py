@@ -1,0 +1,111 @@
+"""Subscriptions (ETSI GS CIM 009, 6.10, 6.11)."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import msgspec
+
+from cityloom.ngsild.contexts import Context
+from cityloom.ngsild.errors import NonexistentTenant
+from cityloom.ngsild.names import check_uri
+from cityloom.ngsild.subscription import Subscription, represent_subscription
+from cityloom.ngsild.subscription_reading import parse_subscription, patch_subscription
+from cityloom.subscriptions.model import Kept
+from cityloom.web.ngsild.asking import format_of, page_of
+from cityloom.web.ngsild.exchange import ROOT, Exchange, Reply
+from cityloom.web.ngsild.registrations import list_headers
+
+
+async def create_subscription(exchange: Exchange) -> Reply:
+    """POST /subscriptions (5.8.1)."""
+    payload = await exchange.payload()
+    subscriptions = exchange.services.subscriptions
+    fresh = f"urn:ngsi-ld:Subscription:{uuid4()}"
+    wanted = parse_subscription(payload, exchange.context, id=fresh, now=subscriptions.now())
+    wanted, context = await _with_context(exchange, wanted)
+    await subscriptions.create(
+        exchange.actor, wanted, context.source, wanted.json_ld_context or "", tenant=exchange.tenant
+    )
+    location = f"{ROOT}/subscriptions/{quote(wanted.id, safe=':')}"
+    return Reply(201, headers=[(b"Location", location.encode())])
+
+
+async def query_subscriptions(exchange: Exchange) -> Reply:
+    """GET /subscriptions (5.8.4)."""
+    _check_tenant(exchange)
+    limit, offset, count = page_of(exchange.parameters)
+    found = exchange.services.subscriptions.all(exchange.actor, tenant=exchange.tenant)
+    page = [_shown(exchange, kept) for kept in found[offset : offset + limit]]
+    more = len(found) > offset + limit
+    headers = list_headers(exchange, more=more, total=len(found) if count else None)
+    return exchange.reply(page, headers=headers)
+
+
+async def retrieve_subscription(exchange: Exchange) -> Reply:
+    """GET /subscriptions/{subscriptionId} (5.8.3)."""
+    return exchange.reply(_shown(exchange, _kept(exchange)))
+
+
+async def update_subscription(exchange: Exchange) -> Reply:
+    """PATCH /subscriptions/{subscriptionId} (5.8.2)."""
+    kept = _kept(exchange)
+    payload = await exchange.payload()
+    subscriptions = exchange.services.subscriptions
+    wanted, changed = patch_subscription(kept.wanted, payload, exchange.context, now=subscriptions.now())
+    if "json_ld_context" not in changed:
+        await subscriptions.replace(exchange.actor, kept, wanted)
+        return Reply(204)
+    wanted, context = await _with_context(exchange, wanted)
+    await subscriptions.replace(exchange.actor, kept, wanted, context.source, wanted.json_ld_context)
+    return Reply(204)
+
+
+async def delete_subscription(exchange: Exchange) -> Reply:
+    """DELETE /subscriptions/{subscriptionId} (5.8.5)."""
+    identifier = _id(exchange)
+    _check_tenant(exchange)
+    await exchange.services.subscriptions.delete(exchange.actor, identifier, tenant=exchange.tenant)
+    return Reply(204)
+
+
+async def _with_context(exchange: Exchange, wanted: Subscription) -> tuple[Subscription, Context]:
+    """The @context of its notifications: the one it names, else its own, which it then names (5.8.1.4)."""
+    contexts = exchange.services.contexts
+    if wanted.json_ld_context is not None:
+        return wanted, await contexts.use(wanted.json_ld_context)
+    link = contexts.address(exchange.context, exchange.base)
+    return msgspec.structs.replace(wanted, json_ld_context=link), exchange.context
+
+
+def _shown(exchange: Exchange, kept: Kept) -> dict[str, Any]:
+    """A subscription with what the system adds: how it stands, and how notifying went (5.2.14.2)."""
+    shown = represent_subscription(kept.wanted, exchange.context)
+    shown["status"] = kept.wanted.status(exchange.services.subscriptions.now())
+    shown["notification"] |= exchange.services.subscriptions.tally(kept).members()
+    _, options = format_of(exchange.parameters, {"normalized": ""}, "")
+    if "sysAttrs" in options:
+        shown |= {"createdAt": kept.created_at, "modifiedAt": kept.modified_at}
+    return shown
+
+
+def _kept(exchange: Exchange) -> Kept:
+    identifier = _id(exchange)
+    _check_tenant(exchange)
+    return exchange.services.subscriptions.retrieve(exchange.actor, identifier, tenant=exchange.tenant)
+
+
+def _id(exchange: Exchange) -> str:
+    return check_uri(exchange.variables["subscriptionId"], "subscriptionId")
+
+
+def _check_tenant(exchange: Exchange) -> None:
+    """A tenant is there once it has an entity or a subscription (4.14)."""
+    tenant, services = exchange.tenant, exchange.services
+    if tenant in ("", *services.subscriptions.tenants()) or tenant in services.broker.tenants(exchange.actor):
+        return
+    raise NonexistentTenant(
+        f"There is no tenant {tenant}", hint="Creating an entity in it makes it.", where="NGSILD-Tenant"
+    )
