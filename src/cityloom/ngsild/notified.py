@@ -37,10 +37,12 @@ def told_of_change(
     """
     attributes = dict(document["attrs"])
     for name in names:
-        items = [
-            _told(was, now, at, telling)
-            for was, now in paired(before.get(name, ()), attributes.get(name, ()))
-        ]
+        old, new = before.get(name, []), attributes.get(name, [])
+        items = (
+            [_told(was, now, at, telling) for was, now in paired(old, new)]
+            if new
+            else _all_gone(old, at, telling)
+        )
         if items:
             attributes[name] = items
     return {**document, "attrs": attributes}
@@ -49,8 +51,15 @@ def told_of_change(
 def told_of_deletion(document: Document, names: Collection[str], at: str, telling: Telling) -> Document:
     """An Entity that is gone: `names` are the attributes whose end is told too; all where changes are."""
     wanted = document["attrs"] if telling.show_changes else names
-    attributes = {name: [_gone(item, at, telling) for item in document["attrs"][name]] for name in wanted}
+    attributes = {name: _all_gone(document["attrs"][name], at, telling) for name in wanted}
     return {**document, "deletedAt": at, "attrs": attributes}
+
+
+def _all_gone(items: list[Instance], at: str, telling: Telling) -> list[Instance]:
+    """Nothing is left of an attribute: that is said once, unless each instance has more to tell."""
+    if len(items) > 1 and not telling.show_changes:
+        items = [{key: value for key, value in items[0].items() if key != "datasetId"}]
+    return [_gone(item, at, telling) for item in items]
 
 
 def _told(was: Instance | None, now: Instance | None, at: str, telling: Telling) -> Instance:

@@ -154,7 +154,7 @@ def represent_subscription(one: Subscription, context: Context = CORE) -> dict[s
         "description": one.description,
         "entities": None if one.entities is None else [_selector(item, context) for item in one.entities],
         "watchedAttributes": _compacted(one.watched, context),
-        "notificationTrigger": _listed(one.triggers),
+        "notificationTrigger": _listed(_triggers(one)),
         "timeInterval": one.time_interval,
         "q": one.q and one.q.text,
         "geoQ": one.geo and _place(one.geo, context),
@@ -174,6 +174,11 @@ def represent_subscription(one: Subscription, context: Context = CORE) -> dict[s
         "notification": _notification(one.notification, context),
     }
     return {key: value for key, value in said.items() if value is not None}
+
+
+def _triggers(one: Subscription) -> Collection[str] | None:
+    """What is waited for; the usual where nothing is said and something is waited for at all."""
+    return USUAL_TRIGGERS if one.triggers is None and one.time_interval is None else one.triggers
 
 
 def _notification(one: Notification, context: Context) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection
 from math import isfinite
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -245,7 +245,8 @@ def _question(expanded: Collection[str]) -> _Read:
     def read(value: Any, context: Context) -> Question:
         if type(value) is not str:
             raise _bad("A query is a string", "Write it such as temperature>20.")
-        return Question(value, parse_q(value, context, expand_values=expanded))
+        # What is percent-encoded for a URL means the same here.
+        return Question(value, parse_q(unquote(value), context, expand_values=expanded))
 
     return read
 

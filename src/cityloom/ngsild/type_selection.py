@@ -31,6 +31,8 @@ def parse_type_selection(text: str, context: Context = CORE) -> TypeSelection | 
     """
     if text == "*":
         return None
+    if text.startswith("(") and text.endswith(")") and text.count("(") == 1:
+        text = text[1:-1]
     return TypeSelection(
         tuple(
             tuple(context.expand(name) for name in names)
