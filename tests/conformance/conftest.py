@@ -17,12 +17,15 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from cityloom.access.authority import OPEN_ACCESS
+from cityloom.access.entrance import Access
 from cityloom.access.errors import NotSignedIn
 from cityloom.adapters.http.outbound import HttpOutbound
 from cityloom.adapters.memory.feed import MemoryFeed
 from cityloom.adapters.memory.history import MemoryHistory
+from cityloom.adapters.memory.outbox import MemoryOutbox
 from cityloom.adapters.memory.register import MemoryRegister
 from cityloom.adapters.memory.state_table import MemoryStateTable
+from cityloom.adapters.mqtt.publisher import MqttPublisher
 from cityloom.adapters.network.reach import Reach
 from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
@@ -33,6 +36,7 @@ from cityloom.kernel.actor import ANONYMOUS, Actor, InformationClass
 from cityloom.kernel.time import WallClock
 from cityloom.ngsild.errors import LdContextNotAvailable
 from cityloom.ngsild.published import Published
+from cityloom.subscriptions.subscriptions import Subscriptions
 from cityloom.web.limits import BodyLimits, LimitBodies
 from cityloom.web.ngsild.context_store import ContextStore
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
@@ -125,8 +129,21 @@ async def api() -> AsyncIterator[Api]:
     federation = Federation(MemoryRegister(), broker, outbound, WallClock(), alias="here")
     await federation.start()
     rooms: Any = SimpleNamespace(
-        broker=broker, history=History(store, broker), clock=WallClock(), federation=federation
+        broker=broker,
+        history=History(store, broker),
+        clock=WallClock(),
+        federation=federation,
+        subscriptions=Subscriptions(
+            broker,
+            MemoryRegister(),
+            MemoryOutbox(),
+            outbound,
+            MqttPublisher(Reach(None, inside=True)),
+            Access(None, open_access=True).now,
+            WallClock(),
+        ),
     )
+    await rooms.subscriptions.start()
     contexts = ContextsInUse(load=load, store=ContextStore(MemoryRegister()))
     app = Starlette(
         routes=[Mount(ROOT, app=api_of(rooms, contexts)), openapi_route(OPERATIONS)],
@@ -136,9 +153,10 @@ async def api() -> AsyncIterator[Api]:
         client.broker = broker
         client.federation = federation
         yield client
+    await broker.stop()
+    await rooms.subscriptions.stop()
     await federation.stop()
     await outbound.close()
-    await broker.stop()
 
 
 @pytest.fixture

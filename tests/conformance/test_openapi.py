@@ -13,6 +13,12 @@ from cityloom.web.openapi import describe
 DOCUMENT = describe(OPERATIONS)
 ENTITY = {"id": "urn:x:1", "type": "Road", "speed": 5}
 #: It speaks of no type that the tests ask for, so that nobody is asked.
+SUBSCRIPTION = {
+    "id": "urn:x:subscription1",
+    "type": "Subscription",
+    "entities": [{"type": "Road"}],
+    "notification": {"endpoint": {"uri": "https://receiver.example/notify"}},
+}
 REGISTRATION = {
     "id": "urn:x:registration",
     "type": "ContextSourceRegistration",
@@ -71,6 +77,7 @@ async def test_every_operation_answers_as_described(api, operation):
     """With something in the city and a body that fits, the status is one that is described."""
     await api.have(ENTITY)
     await api.post("/csourceRegistrations", json=REGISTRATION)
+    await api.post("/subscriptions", json=SUBSCRIPTION)
     bodies = {
         "Entity": {**ENTITY, "id": "urn:x:1" if operation.method == "PUT" else "urn:x:2"},
         "EntityFragment": {"speed": 6},
@@ -81,6 +88,8 @@ async def test_every_operation_answers_as_described(api, operation):
         "Query": {"type": "Query", "entities": [{"type": "Road"}]},
         "CSourceRegistration": {**REGISTRATION, "id": "urn:x:registration2"},
         "CSourceRegistrationFragment": {"description": "Of the harbour"},
+        "Subscription": {**SUBSCRIPTION, "id": "urn:x:subscription2"},
+        "SubscriptionFragment": {"description": "Of the harbour"},
     }
     path = operation.path.format(
         entityId="urn:x:1",
@@ -88,6 +97,7 @@ async def test_every_operation_answers_as_described(api, operation):
         type="Road",
         contextId="none",
         registrationId=REGISTRATION["id"],
+        subscriptionId=SUBSCRIPTION["id"],
     )
     options: dict[str, Any] = {"json": bodies[operation.body]} if operation.body else {}
     searched = path in ("/entities", "/temporal/entities", "/csourceRegistrations")

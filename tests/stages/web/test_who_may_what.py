@@ -12,6 +12,7 @@ import pytest
 from starlette.routing import Mount
 
 from cityloom.access.authority import TERMINAL
+from cityloom.access.roles import ROLES
 from cityloom.kernel.actor import InformationClass
 from cityloom.ngsild.model import entity, point, prop
 from cityloom.sensing.model import Device, Profile
@@ -297,9 +298,22 @@ async def test_a_program_may_write_over_ngsi_ld_when_its_account_may(filled, rea
             assert answer.status_code < 500, (who, line, answer.text)
             if answer.status_code not in (401, 403):
                 allowed[line] = allowed.get(line, "") + letter
-    expected = {f"{one.method} {one.path}": WRITERS if one.writes else PEOPLE for one in OPERATIONS}
+    expected = {f"{one.method} {one.path}": _who_may(one) for one in OPERATIONS}
     assert allowed == expected
     assert {f"{one.method} {one.path}" for one in OPERATIONS if not one.writes} == READING
+
+
+def _who_may(operation) -> str:
+    if operation.path.startswith("/subscriptions"):
+        return _holding("subscriptions:edit")
+    if operation.path.startswith("/csourceRegistrations/"):
+        return SIGNED_IN if operation.method == "GET" else _holding("connectors:manage")
+    return WRITERS if operation.writes else PEOPLE
+
+
+def _holding(permission: str) -> str:
+    pairs = zip(LETTERS, WHO, strict=True)
+    return "".join(one for one, who in pairs if who in ROLES and permission in ROLES[who].permissions)
 
 
 #: What needs no leave to write; everything else of the API does.
@@ -316,6 +330,16 @@ READING = {
     "GET /jsonldContexts",
     "GET /jsonldContexts/{contextId}",
     "GET /info/sourceIdentity",
+    "GET /subscriptions",
+    "GET /subscriptions/{subscriptionId}",
+    "POST /subscriptions",
+    "PATCH /subscriptions/{subscriptionId}",
+    "DELETE /subscriptions/{subscriptionId}",
+    "POST /csourceRegistrations",
+    "PATCH /csourceRegistrations/{registrationId}",
+    "DELETE /csourceRegistrations/{registrationId}",
+    "GET /csourceRegistrations",
+    "GET /csourceRegistrations/{registrationId}",
 }
 
 

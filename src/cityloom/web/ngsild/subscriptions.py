@@ -8,12 +8,14 @@ from uuid import uuid4
 
 import msgspec
 
+from cityloom.access.authority import require
 from cityloom.ngsild.contexts import Context
 from cityloom.ngsild.errors import NonexistentTenant
 from cityloom.ngsild.names import check_uri
 from cityloom.ngsild.subscription import Subscription, represent_subscription
 from cityloom.ngsild.subscription_reading import parse_subscription, patch_subscription
 from cityloom.subscriptions.model import Kept
+from cityloom.subscriptions.subscriptions import EDIT
 from cityloom.web.ngsild.asking import format_of, page_of
 from cityloom.web.ngsild.exchange import ROOT, Exchange, Reply
 from cityloom.web.ngsild.registrations import list_headers
@@ -21,6 +23,7 @@ from cityloom.web.ngsild.registrations import list_headers
 
 async def create_subscription(exchange: Exchange) -> Reply:
     """POST /subscriptions (5.8.1)."""
+    require(exchange.actor, EDIT)
     payload = await exchange.payload()
     subscriptions = exchange.services.subscriptions
     fresh = f"urn:ngsi-ld:Subscription:{uuid4()}"
@@ -35,6 +38,7 @@ async def create_subscription(exchange: Exchange) -> Reply:
 
 async def query_subscriptions(exchange: Exchange) -> Reply:
     """GET /subscriptions (5.8.4)."""
+    require(exchange.actor, EDIT)
     _check_tenant(exchange)
     limit, offset, count = page_of(exchange.parameters)
     found = exchange.services.subscriptions.all(exchange.actor, tenant=exchange.tenant)
@@ -98,6 +102,7 @@ def _kept(exchange: Exchange) -> Kept:
 
 
 def _id(exchange: Exchange) -> str:
+    require(exchange.actor, EDIT)
     return check_uri(exchange.variables["subscriptionId"], "subscriptionId")
 
 
