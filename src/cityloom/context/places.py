@@ -69,6 +69,15 @@ class Places:
             self._sort()
         return self._touching(self._candidates(bounds), bounds)
 
+    def lie_within(self, bounds: Bounds, rows: Rows) -> NDArray[np.bool_]:
+        """Which of these rows' boxes lie wholly within `bounds`."""
+        west, south, east, north = bounds
+        boxes = np.frombuffer(self._boxes).reshape(-1, 4)[rows]
+        found: NDArray[np.bool_] = (
+            (boxes[:, 0] >= west) & (boxes[:, 2] <= east) & (boxes[:, 1] >= south) & (boxes[:, 3] <= north)
+        )
+        return found
+
     def extent(self, rows: Iterable[int]) -> Bounds | None:
         """The box around the boxes of some rows; None when none of them has one."""
         boxes = np.frombuffer(self._boxes).reshape(-1, 4)[np.fromiter(rows, np.intp)]

@@ -48,8 +48,10 @@ def revise(change: Change, created: int, document: Document) -> Revision:
 
 
 def bounds_of(document: Document) -> Bounds | None:
-    """The box around all instances of `location`: west, south, east, north in degrees."""
-    instances = document["attrs"].get(INDEXED_GEOMETRY)
+    """The box around all places that `location` names: west, south, east, north in degrees."""
+    instances = [
+        item for item in document["attrs"].get(INDEXED_GEOMETRY, ()) if item["type"] == "GeoProperty"
+    ]
     if not instances:
         return None
     if len(instances) == 1:

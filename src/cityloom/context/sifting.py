@@ -78,6 +78,9 @@ class Sifting:
         self._bounds = None
         if query.geo is not None and query.geo.geoproperty == INDEXED_GEOMETRY:
             self._bounds = query.geo.bounds()
+        #: Whether what lies wholly within the bounds needs not be looked at.
+        self._is_box = query.geo is not None and self._bounds is not None and query.geo.is_box()
+        self._is_exact &= query.geo is None or self._is_box
 
     def prepare(self) -> Iterator[None]:
         """Bring what is looked at up to date; yields now and then. Right after it, `lots` is."""
@@ -116,6 +119,8 @@ class Sifting:
             if self._term is not None:
                 judged = judge(self._term, rows.column, selection, size)
                 low, high = low & judged[0], high & judged[1]
+            if self._is_box and self._bounds is not None and not isinstance(selection, slice):
+                low = low & rows.places.lie_within(self._bounds, selection)
             hits = np.flatnonzero(high)
             if len(hits):
                 numbers = hits + selection.start if isinstance(selection, slice) else selection[hits]
@@ -146,11 +151,9 @@ class Sifting:
 
 
 def _told_by_columns(query: EntityQuery) -> tuple[Term | None, bool]:
-    """What columns can tell of a query, and whether that and the types are all that it asks."""
+    """What columns can tell of a query, and whether that, the types and a place are all that it asks."""
     terms: list[Term] = [] if query.q is None else [query.q]
-    is_exact = (
-        query.geo is None and query.scope_q is None and query.id_pattern is None and not query.selectors
-    )
+    is_exact = query.scope_q is None and query.id_pattern is None and not query.selectors
     if query.attrs:
         if MEMBERS.isdisjoint(query.attrs):
             terms.append(Or(tuple(Exists(Path((name,))) for name in query.attrs)))

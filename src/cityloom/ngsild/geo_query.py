@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from math import asin, cos, isfinite, radians, sin, sqrt
 from typing import Any, Literal, cast, get_args
 
@@ -52,6 +53,15 @@ class GeoQuery(msgspec.Struct, frozen=True):
     #: Metres, for "near".
     max_distance: float | None = None
     min_distance: float | None = None
+
+    def is_box(self) -> bool:
+        """Whether all that lies within `bounds` matches: it is asked what touches a box along the axes."""
+        if self.relation != "intersects" or self.geometry["type"] != "Polygon":
+            return False
+        (ring, *holes) = self.geometry["coordinates"]
+        corners = {tuple(position[:2]) for position in ring}
+        sides = all((one[0] == other[0]) is not (one[1] == other[1]) for one, other in pairwise(ring))
+        return not holes and len(ring) == 5 and len(corners) == 4 and sides
 
     def bounds(self) -> Bounds | None:
         """A box that the geometry of every match touches; None when there is no such box."""

@@ -303,6 +303,7 @@ GEOS = [
     ("near;maxDistance==300000", "Point", [0.0, 0.0]),
     ("near;minDistance==300000", "Point", [0.0, 0.0]),
     ("disjoint", "Polygon", SQUARE["coordinates"]),
+    ("intersects", "Polygon", SQUARE["coordinates"]),
     ("intersects", "Point", [2.0, 2.0]),
 ]
 

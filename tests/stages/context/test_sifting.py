@@ -66,6 +66,7 @@ def queries(draw):
                 ("near;maxDistance==5000000", "Point", [1.0, 1.0]),
                 ("intersects", "LineString", [[-5, -5], [5, 5]]),
                 ("disjoint", "Polygon", SQUARE),
+                ("intersects", "Polygon", SQUARE),
             ]
         )
     )

@@ -74,6 +74,7 @@ def matches(text: str) -> bool:
         "T_AFTER(opens, DATE('2026-04-11'))",
         "T_INTERSECTS(observedAt, INTERVAL('2026-04-12', '..'))",
         "T_DURING(observedAt, INTERVAL('2026-04-01T00:00:00Z', '2026-05-01T00:00:00Z'))",
+        "T_DURING(observedAt, INTERVAL('..', '..')) AND T_INTERSECTS(opens, INTERVAL('..', '..'))",
         "T_EQUALS(opens, TIMESTAMP('2026-04-12T08:00:00Z'))",
         "T_DISJOINT(observedAt, INTERVAL('..', '2026-04-01'))",
         "NOT T_AFTER(observedAt, DATE('2026-04-12'))",
@@ -104,6 +105,8 @@ def test_term_of_matches_what_the_expression_says(text):
         "T_AFTER(observedAt, INTERVAL('2026-04-12', '..'))",
         "NOT T_INTERSECTS(observedAt, INTERVAL('2026-04-12', '..'))",
         "T_INTERSECTS(nothing, INTERVAL('..', '..'))",
+        "T_DISJOINT(observedAt, INTERVAL('..', '..'))",
+        "NOT T_DURING(observedAt, INTERVAL('..', '..'))",
     ],
 )
 def test_term_of_does_not_match_what_is_otherwise_or_missing(text):

@@ -103,7 +103,9 @@ def located(geometry: object, relation: Relation = "intersects", name: str = "lo
 
 
 def during(first: datetime | None, last: datetime | None, path: Path) -> Term:
-    """Not before `first` and not after `last`."""
+    """There, not before `first` and not after `last`."""
+    if first is None and last is None:
+        return Exists(path)
     terms: list[Term] = []
     if first is not None:
         terms.append(_compare(path, ">=", first))
@@ -201,12 +203,12 @@ def _so(path: Path, function: str, first: datetime | None, last: datetime | None
     if function == "T_DISJOINT":
         outside = [_compare(path, "<", first)] if first else []
         outside += [_compare(path, ">", last)] if last else []
-        return Or(tuple(outside))
+        return Or(tuple(outside)) if outside else _never(path)
     if function == "T_DURING":
         inside = [_compare(path, ">", first)] if first else []
         inside += [_compare(path, "<", last)] if last else []
         return And((Exists(path), *inside))
-    return And((Exists(path), during(first, last, path)))
+    return during(first, last, path)
 
 
 def _not_so(path: Path, function: str, first: datetime | None, last: datetime | None) -> Term:
@@ -217,7 +219,7 @@ def _not_so(path: Path, function: str, first: datetime | None, last: datetime | 
         return Exists(path) if first is None else _compare(path, ">=", first)
     outside = [_compare(path, "<=", first)] if first else []
     outside += [_compare(path, ">=", last)] if last else []
-    return Or(tuple(outside))
+    return Or(tuple(outside)) if outside else _never(path)
 
 
 def _never(path: Path) -> Term:

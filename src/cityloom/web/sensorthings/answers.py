@@ -15,6 +15,7 @@ from cityloom.web.sensorthings.model import (
     DATASTREAMS,
     LINKS,
     OBSERVATIONS,
+    THINGS,
     Row,
     Stream,
 )
@@ -41,6 +42,8 @@ from cityloom.web.sensorthings.sets import Sets
 
 #: Rows in one answer, those that are expanded counted too.
 MAX_ROWS = 50_000
+#: Rows that are sorted for one answer.
+MAX_SORTED = 20_000
 #: Rows looked at before others get their turn on the event loop.
 TURN = 200
 
@@ -75,19 +78,47 @@ class Answers:
         """A page of a set. Raises BadRequestData for a member that there is not, TooManyResults."""
         if place.kind == OBSERVATIONS:
             return await self._page_of_observations(place, options)
+        if place.row is None and place.kind == THINGS and options.filter is None and not options.order:
+            rows, total = await self._sets.things(_top(options) + 1, options.skip, count=options.count)
+            return _cut(rows, msgspec.structs.replace(options, skip=0), total)
+        if options.order:
+            return await self._ordered_page(place, options)
+        end = options.skip + _top(options)
         found: list[Row] = []
-        wanted = options.skip + _top(options) + 1
-        whole = options.count or bool(options.order)
+        number = 0
+        async for row in self._matches(place, options):
+            if options.skip <= number <= end:
+                found.append(row)
+            number += 1
+            if number > end and not options.count:
+                break
+        more = number > end
+        return Page(found[: _top(options)], number if options.count else None, more)
+
+    async def _ordered_page(self, place: Place, options: Options) -> Page:
+        found: list[Row] = []
+        async for row in self._matches(place, options):
+            found.append(row)
+            if len(found) > MAX_SORTED:
+                raise TooManyResults(
+                    f"More than {MAX_SORTED} rows would have to be sorted",
+                    hint="Narrow them down with $filter, or leave $orderby out.",
+                    where="$orderby",
+                )
+        return _cut(self._ordered(found, options.order), options, len(found) if options.count else None)
+
+    async def _matches(self, place: Place, options: Options) -> AsyncIterator[Row]:
+        """The rows that the filter lets through; others have their turn between."""
         number = 0
         async for row in self._candidates(place, options.filter):
             number += 1
             if number % TURN == 0:
                 await asyncio.sleep(0)
-            if options.filter is None or holds(options.filter, lambda names, row=row: self._look(row, names)):  # type: ignore[misc]  # the default holds the row of this turn
-                found.append(row)
-                if not whole and len(found) >= wanted:
-                    break
-        return _cut(self._ordered(found, options.order), options, len(found) if options.count else None)
+            if self._holds(options.filter, row):
+                yield row
+
+    def _holds(self, expression: Expression | None, row: Row) -> bool:
+        return expression is None or holds(expression, lambda names: self._look(row, names))
 
     async def render(self, row: Row, options: Options, *, ref: bool = False) -> Json:
         """One row as JSON."""
@@ -142,10 +173,23 @@ class Answers:
     def _candidates(self, place: Place, expression: Expression | None) -> AsyncIterator[Row]:
         if place.row is not None:
             return self._sets.linked(place.row, place.link)
-        identifier = _id_asked_for(expression, ("@iot.id",))
+        identifier = _text_asked_for(expression, ("@iot.id",))
         if identifier is not None:
             return self._one(place.kind, identifier)
+        named = _text_asked_for(expression, ("name",))
+        if place.kind == THINGS and named is not None:
+            return self._named(named)
         return self._sets.rows(place.kind)
+
+    async def _named(self, name: str) -> AsyncIterator[Row]:
+        """Things among which are those of a name."""
+        offset = 0
+        rows: list[Row] = []
+        while offset == 0 or rows:
+            rows, _ = await self._sets.things(TURN, offset, named=name)
+            offset += TURN
+            for row in rows:
+                yield row
 
     async def _one(self, kind: str, identifier: str) -> AsyncIterator[Row]:
         """The row with an id, when it is there."""
@@ -206,14 +250,7 @@ class Answers:
         return _cut(rows, options, len(rows) if options.count else None)
 
     def _kept(self, found: Observed, expression: Expression | None) -> list[Row]:
-        if expression is None:
-            return found.rows
-        wanted = expression
-        return [
-            row
-            for row in found.rows
-            if holds(wanted, lambda names, row=row: self._look(row, names))  # type: ignore[misc]  # as above
-        ]
+        return [row for row in found.rows if self._holds(expression, row)]
 
     async def _streams(
         self, place: Place, expression: Expression | None
@@ -222,7 +259,7 @@ class Answers:
         if place.row is not None:
             return self._sets.streams_behind(place.row), expression
         for name in ("@iot.id", "id"):
-            identifier = _id_asked_for(expression, ("Datastream", name))
+            identifier = _text_asked_for(expression, ("Datastream", name))
             if identifier is not None:
                 row = await self._sets.find(DATASTREAMS, identifier)
                 rest = _without(expression, ("Datastream", name))
@@ -260,8 +297,8 @@ def _selected(made: Json, links: dict[str, str], options: Options, row: Row) -> 
     return kept, {name: to for name, to in links.items() if name in wanted}
 
 
-def _id_asked_for(expression: Expression | None, names: tuple[str, ...]) -> str | None:
-    """The id that every match must have."""
+def _text_asked_for(expression: Expression | None, names: tuple[str, ...]) -> str | None:
+    """The text that a member of every match must be."""
     for part in conjuncts(expression):
         if _is_equality(part, names):
             assert isinstance(part, Binary) and isinstance(part.right, Literal), "as it was just found"

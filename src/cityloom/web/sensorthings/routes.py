@@ -18,7 +18,7 @@ from cityloom.web.sensorthings.model import LINKS, PROPERTIES, SENSORS, SETS, Ro
 from cityloom.web.sensorthings.options import Options, parse_options
 from cityloom.web.sensorthings.payloads import object_of
 from cityloom.web.sensorthings.resource_path import ResourcePath, Step, parse_path
-from cityloom.web.sensorthings.sets import Sets
+from cityloom.web.sensorthings.sets import KeptProperties, Sets
 
 ROOT = "/sta/v1.1"
 CREATE_OBSERVATIONS = "CreateObservations"
@@ -70,6 +70,7 @@ class SensorThings:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self._lock = asyncio.Lock()
+        self._kept = KeptProperties()
         # Models bind here as over NGSI-LD.
         binding = rooms.checks_writes and not rooms.access.open_access
         self._models = rooms.models if binding else None
@@ -77,7 +78,7 @@ class SensorThings:
     async def answer(self, call: Call) -> Reply:
         """The answer. Raises ResourceNotFound, BadRequestData and what reading and creating raise."""
         path = parse_path(call.raw_path)
-        sets = Sets(self._rooms, call.actor, call.tenant, call.site)
+        sets = Sets(self._rooms, call.actor, call.tenant, call.site, self._kept)
         if call.method == "POST":
             return await self._create(call, path, sets)
         if not path.steps:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
@@ -10,10 +11,11 @@ import numpy as np
 
 from cityloom.access.ownership import OWNED_TYPES
 from cityloom.history.model import Window
-from cityloom.kernel.actor import Actor
+from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.time import parse_instant, to_millis
-from cityloom.ngsild.errors import BadRequestData, ResourceNotFound
+from cityloom.ngsild.errors import BadRequestData, ResourceNotFound, TooManyResults
 from cityloom.ngsild.model import Document, instance_of
+from cityloom.ngsild.q_language import Compare, Exists, Or, Path, Term, Value
 from cityloom.ngsild.query import EntityQuery
 from cityloom.ngsild.type_selection import TypeSelection
 from cityloom.web.addresses import entity_path
@@ -45,15 +47,42 @@ from cityloom.web.sensorthings.observations import Observations, Span
 #: Types that are no Things: acts of the city, and what is said of sensors.
 NO_THINGS = frozenset(OWNED_TYPES) | {SENSOR_TYPE, PROPERTY_TYPE}
 #: Entities looked at in one piece.
-PIECE = 500
+PIECE = 100
+#: Things whose Observations are read together, and whose properties are looked up each time.
+MOST_AT_ONCE = 5_000
+#: Tenants and clearances whose ObservedProperties are kept.
+MOST_KEPT = 500
 #: Instants of the past at which one Thing's place is told.
 MOST_PLACES = 1_000
+
+
+_Key = tuple[str, frozenset[InformationClass]]
+
+
+class KeptProperties:
+    """What was last found of the ObservedProperties, by tenant and clearance, for some seconds."""
+
+    def __init__(self, seconds: float = 20.0) -> None:
+        self._seconds = seconds
+        self._found: dict[_Key, tuple[float, list[Row]]] = {}
+
+    def find(self, key: _Key) -> list[Row] | None:
+        at, rows = self._found.get(key, (0.0, []))
+        return rows if rows and time.monotonic() - at < self._seconds else None
+
+    def keep(self, key: _Key, rows: list[Row]) -> None:
+        if len(self._found) >= MOST_KEPT:
+            self._found.clear()
+        self._found[key] = (time.monotonic(), rows)
 
 
 class Sets:
     """Rows by set and id, and along links, for one asker in one tenant."""
 
-    def __init__(self, rooms: Rooms, actor: Actor, tenant: str, site: str) -> None:
+    def __init__(
+        self, rooms: Rooms, actor: Actor, tenant: str, site: str, kept: KeptProperties | None = None
+    ) -> None:
+        self._kept = KeptProperties() if kept is None else kept
         self._broker = rooms.broker
         self._history = rooms.history
         self.models = rooms.models
@@ -127,7 +156,11 @@ class Sets:
 
     async def rows(self, kind: str) -> AsyncIterator[Row]:
         """Every row of a set, but for Observations."""
-        if kind in (SENSORS, PROPERTIES):
+        if kind == PROPERTIES:
+            for row in await self._properties():
+                yield row
+            return
+        if kind == SENSORS:
             async for row in self._distinct(kind):
                 yield row
             return
@@ -149,15 +182,25 @@ class Sets:
             return [mapping.location(document)]
         return [mapping.historical_location(document, at) for _, at in await self._places(document)]
 
+    async def _properties(self) -> list[Row]:
+        """The ObservedProperties. To find them is to look at every Thing: they are kept for a while."""
+        key = (self._tenant, frozenset(self._actor.clearance))
+        found = self._kept.find(key)
+        if found is None:
+            found = [row async for row in self._distinct(PROPERTIES)]
+            # In a small city it costs little, and what is new is there at once.
+            if self.count_of_things() > MOST_AT_ONCE:
+                self._kept.keep(key, found)
+        return found
+
     async def _distinct(self, kind: str) -> AsyncIterator[Row]:
         """Sensors and ObservedProperties: those of the Datastreams, then those that stand alone."""
         seen: set[str] = set()
         async for document in self._things():
             for stream in streams_of(document):
-                row = self.linked_now(
-                    mapping.datastream(stream, self.models),
-                    "Sensor" if kind == SENSORS else "ObservedProperty",
-                )[0]
+                if kind == PROPERTIES and stream.attribute in seen:
+                    continue
+                row = self._of_stream(stream, "Sensor" if kind == SENSORS else "ObservedProperty")
                 if row.id not in seen:
                     seen.add(row.id)
                     yield row
@@ -167,23 +210,60 @@ class Sets:
             if name not in seen:
                 yield await self.one(kind, name)
 
-    async def _things(self) -> AsyncIterator[Document]:
-        types = self._broker.types(self._actor, tenant=self._tenant)
-        async for document in self._documents([name for name in types if name not in NO_THINGS]):
-            if _is_thing(document):
-                yield document
+    async def things(
+        self, limit: int, offset: int, *, named: str | None = None, count: bool = False
+    ) -> tuple[list[Row], int | None]:
+        """Things, oldest first, and how many there are in all where it is asked for.
 
-    async def _documents(self, types: Iterable[str]) -> AsyncIterator[Document]:
+        `named`: those that may have this name, as far as an index tells.
+        """
+        types = self._thing_types()
+        if not types:
+            return [], 0
+        page = await self._broker.search(
+            self._actor,
+            EntityQuery(
+                type_expression=TypeSelection(tuple((name,) for name in types)),
+                q=None if named is None else _may_be_named(named),
+                limit=limit,
+                offset=offset,
+                count=count,
+            ),
+            tenant=self._tenant,
+        )
+        return [mapping.thing(document) for document in page.documents], page.total
+
+    def count_of_things(self) -> int:
+        """How many Things there are, one of several types counted as often."""
+        counts = self._broker.types(self._actor, tenant=self._tenant)
+        return sum(counts[name] for name in self._thing_types())
+
+    def _thing_types(self) -> list[str]:
+        types = self._broker.types(self._actor, tenant=self._tenant)
+        return [name for name in types if name not in NO_THINGS]
+
+    async def _things(self) -> AsyncIterator[Document]:
+        async for document in self._documents(self._thing_types()):
+            yield document
+
+    async def _documents(self, types: Iterable[str], attribute: str = "") -> AsyncIterator[Document]:
+        """Entities of some types, with an attribute where one is named; others have their turn between."""
         selection = TypeSelection(tuple((name,) for name in types))
         offset = 0
         while selection.alternatives:
-            query = EntityQuery(type_expression=selection, limit=PIECE, offset=offset)
+            query = EntityQuery(
+                type_expression=selection,
+                attrs=(attribute,) if attribute else (),
+                limit=PIECE,
+                offset=offset,
+            )
             page = await self._broker.search(self._actor, query, tenant=self._tenant)
             for document in page.documents:
                 yield document
             offset += PIECE
             if len(page.documents) < PIECE:
                 return
+            await asyncio.sleep(0)
 
     # Links
 
@@ -205,9 +285,7 @@ class Sets:
 
     async def _with_property(self, name: str) -> AsyncIterator[Row]:
         """The Datastreams of one attribute."""
-        query = EntityQuery(attrs=(name,), limit=10**9)
-        page = await self._broker.search(self._actor, query, tenant=self._tenant)
-        for document in filter(_is_thing, page.documents):
+        async for document in self._documents(self._thing_types(), name):
             for stream in streams_of(document):
                 if stream.attribute == name:
                     yield mapping.datastream(stream, self.models)
@@ -250,7 +328,13 @@ class Sets:
         return streams_of(row.document) if row.document is not None else []
 
     async def streams(self) -> list[Stream]:
-        """All Datastreams."""
+        """All Datastreams. Raises TooManyResults where there are so many that one must be named."""
+        if self.count_of_things() > MOST_AT_ONCE:
+            raise TooManyResults(
+                f"There are more than {MOST_AT_ONCE} Things, too many to read all Observations at once",
+                hint="Ask Datastreams('…')/Observations, or $filter=Datastream/@iot.id eq '…'.",
+                where="path",
+            )
         return [row.stream async for row in self.rows(DATASTREAMS) if row.stream is not None]
 
     # The rooms
@@ -286,8 +370,14 @@ class Sets:
         return sorted(places, key=lambda place: -place[1])
 
 
+def _may_be_named(name: str) -> Term:
+    """What every Thing of this name matches: one without a name goes by the end of its id."""
+    path = Path(("name",))
+    return Or((Compare(path, "==", (Value("string", name),)), Exists(path, negated=True)))
+
+
 def _is_thing(document: Document) -> bool:
-    return NO_THINGS.isdisjoint(document["type"])
+    return not NO_THINGS.issuperset(document["type"])
 
 
 def _current_place(document: Document) -> list[tuple[dict[str, Any], int | None]]:
