@@ -85,12 +85,14 @@ async def test_every_operation_answers_as_described(api, operation):
         "Entities": [ENTITY],
         "EntityIds": ["urn:x:1"],
         "Context": {"@context": {"lamp": "https://lights.example/lamp"}},
+        "EntityMap": {"expiresAt": "2099-01-01T00:00:00Z"},
         "Query": {"type": "Query", "entities": [{"type": "Road"}]},
         "CSourceRegistration": {**REGISTRATION, "id": "urn:x:registration2"},
         "CSourceRegistrationFragment": {"description": "Of the harbour"},
         "Subscription": {**SUBSCRIPTION, "id": "urn:x:subscription2"},
         "SubscriptionFragment": {"description": "Of the harbour"},
     }
+    made = await api.get("/entityMaps", params={"type": "Road"})
     path = operation.path.format(
         entityId="urn:x:1",
         attrId="speed",
@@ -98,11 +100,14 @@ async def test_every_operation_answers_as_described(api, operation):
         contextId="none",
         registrationId=REGISTRATION["id"],
         subscriptionId=SUBSCRIPTION["id"],
+        entityMapId=made.json()["id"],
     )
     options: dict[str, Any] = {"json": bodies[operation.body]} if operation.body else {}
-    searched = path in ("/entities", "/temporal/entities", "/csourceRegistrations")
+    searched = path in ("/entities", "/temporal/entities", "/csourceRegistrations", "/entityMaps")
     if searched and operation.method in ("GET", "DELETE"):
         options["params"] = {"type": "Road"}
+    if path == "/temporal/entityMaps":
+        options["params"] = {"type": "Road", "timerel": "after", "timeAt": "2020-01-01T00:00:00Z"}
     reply = await api.request(operation.method, path, **options)
     expected = operation.statuses if operation.path != "/jsonldContexts/{contextId}" else (404,)
     assert reply.status_code in expected, reply.text

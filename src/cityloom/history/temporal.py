@@ -110,6 +110,10 @@ class TemporalHistory:
             return TemporalPage(self._aggregated(query, series), len(ids))
         return self._evolved(query, series, len(ids))
 
+    def ids(self, actor: Actor, query: TemporalQuery, *, tenant: str = DEFAULT_TENANT) -> list[str]:
+        """The ids of all Entities of which something falls into the interval (5.14.5)."""
+        return self._with_instances(query, self._matching(actor, query.entities, tenant))
+
     def temporal_entity(
         self, actor: Actor, entity_id: str, query: TemporalQuery, *, tenant: str = DEFAULT_TENANT
     ) -> TemporalPage:

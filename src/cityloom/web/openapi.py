@@ -46,6 +46,8 @@ _PARAMETERS: dict[str, tuple[Json, str]] = {
     "details": (_FLAG, "Give details of each."),
     "drop": (_LIST, "Attributes that are deleted, rather than whole entities."),
     "endTimeAt": (_INSTANT, "End of the interval for timerel=between."),
+    "entityMap": (_FLAG, "Tell where the entity map is that answers this; it is made when there is none."),
+    "entityMapLifetime": (_TEXT, "How long the entity map is wanted as ISO 8601 duration: PT10M."),
     "expandValues": (_LIST, "Attributes whose texts in q are terms of the @context."),
     "format": (
         _TEXT,
@@ -264,6 +266,16 @@ _SCHEMAS: dict[str, Json] = {
     "Attributes": {"oneOf": [_object(["attributeList"], {"attributeList": _NAMES}), {"type": "array"}]},
     "AttributeInfo": _object(["id", "type", "attributeName"], {}),
     "Contexts": {"type": "array"},
+    "EntityMap": _object(
+        [],
+        {
+            "id": _TEXT,
+            "type": {"const": "EntityMap"},
+            "expiresAt": _INSTANT,
+            "entityMap": {"type": "object"},
+            "linkedMaps": {"type": "object"},
+        },
+    ),
     "Context": _object([], {"@context": {}}),
     "ContextSourceIdentity": _object(["id", "type", "contextSourceAlias"], {}),
     "CSourceRegistration": _object(["type", "endpoint", "information"], _REGISTRATION),

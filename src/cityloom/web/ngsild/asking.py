@@ -67,6 +67,8 @@ class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
     join: str | None = None
     join_level: int | None = None
     contained_by: tuple[str, ...] = ()
+    entity_map: bool = False
+    entity_map_lifetime: str | None = None
 
 
 def asked_by(parameters: Parameters) -> Asked:
@@ -98,6 +100,8 @@ def asked_by(parameters: Parameters) -> Asked:
         join=parameters.text("join"),
         join_level=parameters.number("joinLevel", 1, least=1) if "joinLevel" in parameters else None,
         contained_by=parameters.listed("containedBy"),
+        entity_map=parameters.flag("entityMap"),
+        entity_map_lifetime=parameters.text("entityMapLifetime"),
     )
 
 

@@ -11,6 +11,7 @@ from cityloom.ngsild.errors import BadRequestData, ResourceNotFound
 from cityloom.ngsild.fallbacks import conforming
 from cityloom.ngsild.linking import Join, join_linked
 from cityloom.ngsild.model import Document
+from cityloom.ngsild.query import EntityQuery
 from cityloom.ngsild.representation import View, geojson_feature, show
 from cityloom.web.ngsild.asking import (
     Asked,
@@ -19,6 +20,7 @@ from cityloom.web.ngsild.asking import (
     join_of,
     page_of,
 )
+from cityloom.web.ngsild.entity_maps import create_entity_map, map_in_use
 from cityloom.web.ngsild.exchange import ROOT, Exchange, Headers, Reply
 from cityloom.web.ngsild.negotiation import GEO_JSON
 from cityloom.web.ngsild.provision import entity_id_of, find
@@ -44,11 +46,13 @@ async def retrieve_entity(exchange: Exchange) -> Reply:
         raise ResourceNotFound(
             f"Nothing of {entity_id} is left to show", hint="Pick more of it, or omit less.", where="pick"
         )
+    mapped = await map_in_use(exchange, asked, EntityQuery(ids=(entity_id,)))
+    headers = [] if mapped is None else mapped.headers
     answer = _Answering(exchange, view, join)
     found = answer.entities([document])
     if join is None or join.how == "inline":
-        return answer.reply(_one(exchange, *found[0], geometry))
-    return answer.reply(_several(exchange, found, geometry))
+        return answer.reply(_one(exchange, *found[0], geometry), headers)
+    return answer.reply(_several(exchange, found, geometry), headers)
 
 
 async def query_entities(exchange: Exchange) -> Reply:
@@ -73,19 +77,37 @@ async def query_by_post(exchange: Exchange) -> Reply:
     return await _answer(exchange, asked, local=exchange.parameters.flag("local"))
 
 
+async def create_map(exchange: Exchange) -> Reply:
+    """GET /entityMaps (6.34.3.1)."""
+    asked = asked_by(exchange.parameters)
+    return await create_entity_map(exchange, asked, local=is_local(exchange, asked))
+
+
+async def create_map_by_post(exchange: Exchange) -> Reply:
+    """POST /entityMaps (6.34.3.2)."""
+    asked = asked_in(await exchange.payload())
+    return await create_entity_map(exchange, asked, local=exchange.parameters.flag("local"))
+
+
 async def _answer(exchange: Exchange, asked: Asked, *, local: bool) -> Reply:
     join = join_of(asked)
     view = view_of(asked, exchange.context, exchange.parameters)
     geometry = geometry_property(exchange.parameters, exchange.context, geojson=exchange.media == GEO_JSON)
     query = entity_query(asked, exchange.context, exchange.parameters, local=local)
+    mapped = await map_in_use(exchange, asked, query)
+    if mapped is not None:
+        query = mapped.within(query)
     # One more than asked for tells whether there is a next page.
     wanted = msgspec.structs.replace(query, limit=query.limit + 1)
     page = await exchange.sight.search(exchange.actor, wanted, tenant=exchange.tenant)
     more = len(page.documents) > query.limit
     headers = page_headers(exchange, more=more, total=page.total)
+    if mapped is not None:
+        headers += mapped.headers
     answer = _Answering(exchange, view, join)
     found = answer.entities(page.documents[: query.limit])
-    return answer.reply(_several(exchange, found, geometry), headers)
+    status = 201 if mapped is not None and mapped.is_new else 200
+    return answer.reply(_several(exchange, found, geometry), headers, status)
 
 
 class _Answering:
@@ -106,13 +128,13 @@ class _Answering:
             return [(document, self._view) for document in documents]
         return join_linked(documents, self._exchange.context, self._view, self._join, self._linked)
 
-    def reply(self, shown: Any, headers: Headers | None = None) -> Reply:
+    def reply(self, shown: Any, headers: Headers | None = None, status: int = 200) -> Reply:
         """The answer: 203 where entities were altered for the version that is preferred."""
         made = list(headers or [])
         if self._version is not None:
             major, minor = self._version
             made.append((b"preference-applied", f"ngsi-ld={major}.{minor}".encode()))
-        return self._exchange.reply(shown, status=203 if self._is_altered else 200, headers=made)
+        return self._exchange.reply(shown, status=203 if self._is_altered else status, headers=made)
 
     def _conforming(self, document: Document) -> Document:
         if self._version is None:

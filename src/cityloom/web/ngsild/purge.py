@@ -9,6 +9,7 @@ from cityloom.ngsild.errors import BadRequestData, ResourceNotFound
 from cityloom.web.ngsild.asking import asked_by, entity_query, names
 from cityloom.web.ngsild.batches import batch_reply
 from cityloom.web.ngsild.consumption import is_local
+from cityloom.web.ngsild.entity_maps import named_map
 from cityloom.web.ngsild.exchange import Exchange, Reply
 from cityloom.web.ngsild.provision import trace
 
@@ -18,6 +19,9 @@ async def purge_entities(exchange: Exchange) -> Reply:
     asked = asked_by(exchange.parameters)
     query = entity_query(asked, exchange.context, exchange.parameters, local=is_local(exchange, asked))
     is_kept = _kept_attributes(exchange)
+    mapped = await named_map(exchange)
+    if mapped is not None:
+        query = mapped.within(query)
     broker = exchange.services.broker
     ids = await broker.search_ids(exchange.actor, query, tenant=exchange.tenant)
     why, tenant = trace(exchange), exchange.tenant
@@ -25,7 +29,10 @@ async def purge_entities(exchange: Exchange) -> Reply:
         outcome = await broker.delete_many(exchange.actor, ids, trace=why, tenant=tenant)
     else:
         outcome = await broker.keep_attributes_of_many(exchange.actor, ids, is_kept, trace=why, tenant=tenant)
-    return batch_reply(_without_those_gone(outcome), [], 204)
+    reply = batch_reply(_without_those_gone(outcome), [], 204)
+    if mapped is not None:
+        reply.headers = [*(reply.headers or []), *mapped.headers]
+    return reply
 
 
 def _kept_attributes(exchange: Exchange) -> Callable[[str], bool] | None:

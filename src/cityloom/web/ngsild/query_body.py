@@ -60,7 +60,7 @@ def _join_level(value: Any, member: str) -> dict[str, Any]:
 def _flag(value: Any, member: str) -> dict[str, Any]:
     if not isinstance(value, bool):
         raise _bad(f"{member} is true or false", f'Write "{member}": true.', member)
-    return {}
+    return {"entity_map": value} if member == "entityMap" else {}
 
 
 def _selectors(value: Any, _member: str) -> dict[str, Any]:
@@ -144,6 +144,8 @@ _MEMBERS: dict[str, _Read] = {
     "joinLevel": _join_level,
     "splitEntities": _flag,
     "local": _flag,
+    "entityMap": _flag,
+    "entityMapLifetime": _as_text("entity_map_lifetime"),
     "entities": _selectors,
     "geoQ": _geo_query,
     "ordering": _ordering,

@@ -14,7 +14,13 @@ from cityloom.web.ngsild.batches import (
     update_entities,
     upsert_entities,
 )
-from cityloom.web.ngsild.consumption import query_by_post, query_entities, retrieve_entity
+from cityloom.web.ngsild.consumption import (
+    create_map,
+    create_map_by_post,
+    query_by_post,
+    query_entities,
+    retrieve_entity,
+)
 from cityloom.web.ngsild.context_documents import add_context, delete_context, list_contexts, serve_context
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
 from cityloom.web.ngsild.discovery import list_attributes, list_types, retrieve_attribute, retrieve_type
@@ -23,6 +29,7 @@ from cityloom.web.ngsild.distributed_consumption import (
     query_everywhere_by_post,
     retrieve_everywhere,
 )
+from cityloom.web.ngsild.entity_maps import delete_entity_map, retrieve_entity_map, update_entity_map
 from cityloom.web.ngsild.operations import Operation
 from cityloom.web.ngsild.provision import (
     append_attributes,
@@ -52,11 +59,12 @@ from cityloom.web.ngsild.subscriptions import (
     retrieve_subscription,
     update_subscription,
 )
-from cityloom.web.ngsild.temporal import query_evolutions, retrieve_evolution
+from cityloom.web.ngsild.temporal import create_map_over_time, query_evolutions, retrieve_evolution
 from cityloom.web.rooms import Rooms
 
 _SHOWN = frozenset({"format", "options", "attrs", "pick", "omit", "lang", "datasetId", "local"})
 _JOINED = frozenset({"join", "joinLevel", "containedBy"})
+_MAPPED = frozenset({"entityMap", "entityMapLifetime"})
 _PAGED = frozenset({"limit", "offset", "count"})
 _SELECTED = frozenset(
     {
@@ -103,9 +111,9 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Query entities",
         handler=query_entities,
         spread=query_everywhere,
-        parameters=_SHOWN | _JOINED | _PAGED | _SELECTED | _ORDERED | {"geometryProperty"},
+        parameters=_SHOWN | _JOINED | _PAGED | _SELECTED | _ORDERED | _MAPPED | {"geometryProperty"},
         answers="Entities",
-        statuses=(200, 203),
+        statuses=(200, 201, 203),
         geojson=True,
     ),
     Operation(
@@ -125,7 +133,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Retrieve an entity",
         handler=retrieve_entity,
         spread=retrieve_everywhere,
-        parameters=_SHOWN | _JOINED | {"type", "geometryProperty"},
+        parameters=_SHOWN | _JOINED | _MAPPED | {"type", "geometryProperty"},
         answers="Entity",
         statuses=(200, 203),
         geojson=True,
@@ -285,7 +293,7 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=_PAGED | {"format", "options", "join", "joinLevel", "geometryProperty", "local"},
         body="Query",
         answers="Entities",
-        statuses=(200, 203),
+        statuses=(200, 201, 203),
         geojson=True,
     ),
     Operation(
@@ -307,6 +315,62 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=_SHOWN | _TIMED,
         answers="EntityTemporal",
         statuses=(200, 206),
+    ),
+    Operation(
+        method="GET",
+        path="/entityMaps",
+        clause="6.34.3.1",
+        summary="Make an entity map of a query",
+        handler=create_map,
+        parameters=_SHOWN | _JOINED | _PAGED | _SELECTED | _ORDERED | _MAPPED | {"geometryProperty"},
+        answers="EntityMap",
+        statuses=(201,),
+    ),
+    Operation(
+        method="POST",
+        path="/entityMaps",
+        clause="6.34.3.2",
+        summary="Make an entity map of a query by POST",
+        handler=create_map_by_post,
+        parameters=_PAGED | {"format", "options", "join", "joinLevel", "geometryProperty", "local"},
+        body="Query",
+        answers="EntityMap",
+        statuses=(201,),
+    ),
+    Operation(
+        method="GET",
+        path="/entityMaps/{entityMapId}",
+        clause="6.32.3.1",
+        summary="Retrieve an entity map",
+        handler=retrieve_entity_map,
+        answers="EntityMap",
+    ),
+    Operation(
+        method="PATCH",
+        path="/entityMaps/{entityMapId}",
+        clause="6.32.3.2",
+        summary="Change when an entity map expires",
+        handler=update_entity_map,
+        body="EntityMap",
+        statuses=(204,),
+    ),
+    Operation(
+        method="DELETE",
+        path="/entityMaps/{entityMapId}",
+        clause="6.32.3.3",
+        summary="Delete an entity map",
+        handler=delete_entity_map,
+        statuses=(204,),
+    ),
+    Operation(
+        method="GET",
+        path="/temporal/entityMaps",
+        clause="6.35.3.1",
+        summary="Make an entity map of a query over time",
+        handler=create_map_over_time,
+        parameters=_SHOWN | _PAGED | _SELECTED | _TIMED | _MAPPED,
+        answers="EntityMap",
+        statuses=(201,),
     ),
     Operation(
         method="GET",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cityloom.context.broker import Broker
+from cityloom.context.entity_maps import EntityMaps
 from cityloom.federation.federation import Federation
 from cityloom.history.temporal import TemporalHistory
 from cityloom.kernel.actor import Actor
@@ -28,6 +29,7 @@ class Services:
     #: What is written is checked against them; None: anything is taken.
     models: DataModels | None = None
     contexts: ContextsInUse = field(default_factory=ContextsInUse)
+    entity_maps: EntityMaps = field(default_factory=EntityMaps)
 
     def has_tenant(self, actor: Actor, tenant: str) -> bool:
         """Whether it has Entities that the actor may see, or sources that may have some (5.5.10)."""

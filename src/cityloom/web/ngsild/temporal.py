@@ -22,6 +22,7 @@ from cityloom.ngsild.query import DEFAULT_LIMIT, EntityQuery
 from cityloom.ngsild.temporal_query import TemporalWindow, parse_temporal_window
 from cityloom.web.ngsild.asking import Asked, asked_by, entity_query, format_of
 from cityloom.web.ngsild.consumption import page_headers
+from cityloom.web.ngsild.entity_maps import create_temporal_map
 from cityloom.web.ngsild.exchange import Exchange, Headers, Reply
 from cityloom.web.ngsild.provision import entity_id_of
 
@@ -70,6 +71,19 @@ async def query_evolutions(exchange: Exchange) -> Reply:
     more = page.total > entities.offset + entities.limit
     headers = page_headers(exchange, more=more, total=page.total if entities.count else None)
     return exchange.reply(shown, status=206 if page.cut else 200, headers=headers + _range(page, query))
+
+
+async def create_map_over_time(exchange: Exchange) -> Reply:
+    """GET /temporal/entityMaps (6.35.3.1)."""
+    asked = asked_by(exchange.parameters)
+    local = exchange.parameters.flag("local") or asked.type == "*"
+    entities = entity_query(asked, exchange.context, exchange.parameters, local=local)
+    entities = msgspec.structs.replace(entities, attrs=_attributes(exchange, asked))
+    if exchange.parameters.text("timerel") is None:
+        raise BadRequestData("No time is asked for", hint="Give timerel and timeAt.", where="timerel")
+    query, _, _ = _temporal_query(exchange, entities)
+    with _named_as_parameters():
+        return await create_temporal_map(exchange, asked, query)
 
 
 @contextmanager

@@ -1,0 +1,157 @@
+"""Entity maps over HTTP (ETSI GS CIM 009, 5.14, 6.32, 6.34, 6.35), and how queries use them (5.5.14)."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from cityloom.context.entity_maps import MAX_IDS, EntityMap
+from cityloom.history.periods import parse_step
+from cityloom.history.temporal import TemporalQuery
+from cityloom.kernel.time import format_instant, parse_instant
+from cityloom.ngsild.errors import BadRequestData
+from cityloom.ngsild.names import check_uri
+from cityloom.ngsild.query import EntityQuery
+from cityloom.web.ngsild.asking import Asked, entity_query
+from cityloom.web.ngsild.exchange import ROOT, Exchange, Headers, Reply
+
+_HEADER = b"ngsild-entitymap"
+
+
+class Mapped(msgspec.Struct, frozen=True):
+    """The map that a request uses, and whether it was made for it."""
+
+    map: EntityMap
+    is_new: bool
+
+    @property
+    def headers(self) -> Headers:
+        """Where the map is."""
+        return location_of(self.map)
+
+    def within(self, query: EntityQuery) -> EntityQuery:
+        """The query among the Entities of the map."""
+        ids = self.map.ids if not query.ids else [one for one in self.map.ids if one in set(query.ids)]
+        # A map without Entities is not a query without ids.
+        return msgspec.structs.replace(query, ids=tuple(ids) or ("urn:ngsi-ld:null",))
+
+
+def location_of(one: EntityMap) -> Headers:
+    """The header that says where a map is."""
+    return [(_HEADER, f"{ROOT}/entityMaps/{one.id}".encode())]
+
+
+async def map_in_use(exchange: Exchange, asked: Asked, query: EntityQuery) -> Mapped | None:
+    """The map that the request names or asks for; None where it does neither.
+
+    What other sources know is not mapped: no map is told of then, as 5.5.14 has it.
+    """
+    named = exchange.header(_HEADER)
+    if not (named or asked.entity_map) or exchange.sight is not exchange.services.broker:
+        return None
+    found = exchange.services.entity_maps.find(exchange.tenant, named.rpartition("/")[2])
+    if found is not None and not found.is_temporal:
+        await _without_misfits(exchange, found)
+        return Mapped(found, is_new=False)
+    return Mapped(await _make(exchange, asked, query), is_new=True)
+
+
+async def named_map(exchange: Exchange) -> Mapped | None:
+    """The map that the request names, None where it names none. Raises ResourceNotFound."""
+    named = exchange.header(_HEADER)
+    if not named:
+        return None
+    found = exchange.services.entity_maps.get(exchange.tenant, named.rpartition("/")[2])
+    await _without_misfits(exchange, found)
+    return Mapped(found, is_new=False)
+
+
+async def create_entity_map(exchange: Exchange, asked: Asked, *, local: bool) -> Reply:
+    """The map of a query, as an answer of its own (5.14.4)."""
+    query = entity_query(asked, exchange.context, exchange.parameters, local=local)
+    made = await _make(exchange, asked, query)
+    return exchange.reply(_shown(exchange, made), status=201, headers=location_of(made))
+
+
+async def create_temporal_map(exchange: Exchange, asked: Asked, query: TemporalQuery) -> Reply:
+    """The map of a query over time (5.14.5)."""
+    ids = await asyncio.to_thread(
+        exchange.services.temporal.ids, exchange.actor, query, tenant=exchange.tenant
+    )
+    made = exchange.services.entity_maps.add(
+        exchange.tenant,
+        exchange.actor,
+        query.entities,
+        ids[:MAX_IDS],
+        lifetime=_lifetime(asked),
+        is_temporal=True,
+    )
+    return exchange.reply(_shown(exchange, made), status=201, headers=location_of(made))
+
+
+async def retrieve_entity_map(exchange: Exchange) -> Reply:
+    """GET /entityMaps/{entityMapId} (5.14.1)."""
+    found = exchange.services.entity_maps.get(exchange.tenant, _id_of(exchange))
+    return exchange.reply(_shown(exchange, found))
+
+
+async def update_entity_map(exchange: Exchange) -> Reply:
+    """PATCH /entityMaps/{entityMapId}: when it expires; the rest is the system's (5.14.2)."""
+    map_id = _id_of(exchange)
+    payload = await exchange.payload()
+    if not isinstance(payload, dict):
+        raise BadRequestData("The body is no EntityMap", hint='Send {"expiresAt": "…"}.')
+    exchange.services.entity_maps.get(exchange.tenant, map_id)
+    if "expiresAt" in payload:
+        expires = parse_instant(payload["expiresAt"], where="expiresAt")
+        exchange.services.entity_maps.keep_until(exchange.tenant, map_id, expires)
+    return Reply(204)
+
+
+async def delete_entity_map(exchange: Exchange) -> Reply:
+    """DELETE /entityMaps/{entityMapId} (5.14.3)."""
+    exchange.services.entity_maps.remove(exchange.tenant, _id_of(exchange))
+    return Reply(204)
+
+
+async def _make(exchange: Exchange, asked: Asked, query: EntityQuery) -> EntityMap:
+    lifetime = _lifetime(asked)
+    ids = await exchange.services.broker.search_ids(
+        exchange.actor, query, most=MAX_IDS, tenant=exchange.tenant
+    )
+    return exchange.services.entity_maps.add(exchange.tenant, exchange.actor, query, ids, lifetime=lifetime)
+
+
+async def _without_misfits(exchange: Exchange, one: EntityMap) -> None:
+    """Take out what no longer matches for whom the map was made (5.5.9.3)."""
+    if not one.is_temporal:
+        broker = exchange.services.broker
+        among = Mapped(one, is_new=False).within(one.query)
+        one.ids = tuple(await broker.search_ids(one.actor, among, tenant=exchange.tenant))
+
+
+def _lifetime(asked: Asked) -> timedelta | None:
+    if asked.entity_map_lifetime is None:
+        return None
+    step = parse_step(asked.entity_map_lifetime, where="entityMapLifetime")
+    return step.fixed + timedelta(days=min(step.days + 30 * step.months, 10_000))
+
+
+def _id_of(exchange: Exchange) -> str:
+    return check_uri(exchange.variables["entityMapId"], "entityMapId")
+
+
+def _shown(exchange: Exchange, one: EntityMap) -> dict[str, Any]:
+    """The map with the Entities that whoever reads it may see (5.2.39)."""
+    broker, actor, tenant = exchange.services.broker, exchange.actor, exchange.tenant
+    visible = [one_id for one_id in one.ids if broker.raw(actor, one_id, tenant=tenant) is not None]
+    return {
+        "id": one.id,
+        "type": "EntityMap",
+        "expiresAt": format_instant(one.expires),
+        "entityMap": {entity_id: ["@none"] for entity_id in visible},
+        "linkedMaps": {},
+    }

@@ -1,0 +1,160 @@
+"""Entity maps over HTTP (ETSI GS CIM 009, 5.5.9.3, 5.5.14, 5.14, 6.32, 6.34, 6.35)."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cityloom.context import entity_maps
+from cityloom.kernel.time import parse_instant
+
+
+def car(number, speed=50):
+    return {"id": f"urn:ngsi-ld:Car:{number}", "type": "Car", "speed": {"type": "Property", "value": speed}}
+
+
+def names(entities):
+    return [one["id"].rpartition(":")[2] for one in entities]
+
+
+async def query(api, location="", **parameters):
+    headers = {"ngsild-entitymap": location} if location else {}
+    return await api.get("/entities", params={"type": "Car", **parameters}, headers=headers)
+
+
+async def mapped(api, location, **headers):
+    reply = await api.get(f"/entityMaps/{location.rpartition('/')[2]}", headers=headers)
+    assert reply.status_code == 200, reply.text
+    return reply.json()
+
+
+async def test_a_query_goes_on_among_the_entities_of_its_map(api):
+    await api.have(*map(car, range(5)))
+    first = await query(api, entityMap="true", limit="2")
+    assert (first.status_code, names(first.json())) == (201, ["0", "1"])
+    location = first.headers["ngsild-entitymap"]
+    await api.have(car(5))
+    await api.delete("/entities/urn:ngsi-ld:Car:1")
+    rest = await query(api, location, limit="3", count="true")
+    assert (rest.status_code, names(rest.json())) == (200, ["0", "2", "3"])
+    assert rest.headers["ngsild-entitymap"] == location
+    assert rest.headers["ngsild-results-count"] == "4"
+    assert 'rel="next"' in rest.headers["link"]
+    told = await mapped(api, location)
+    assert told["entityMap"] == {f"urn:ngsi-ld:Car:{number}": ["@none"] for number in (0, 2, 3, 4)}
+
+
+async def test_a_map_whose_query_matches_nothing_stays_empty(api):
+    await api.have(car(1))
+    made = await query(api, entityMap="true", q="speed>100")
+    assert (made.status_code, made.json()) == (201, [])
+    again = await query(api, made.headers["ngsild-entitymap"])
+    assert again.json() == []
+
+
+async def test_a_map_that_is_gone_is_made_anew(api):
+    await api.have(car(1))
+    reply = await query(api, "/ngsi-ld/v1/entityMaps/urn:ngsi-ld:EntityMap:gone")
+    assert (reply.status_code, names(reply.json())) == (201, ["1"])
+    assert "gone" not in reply.headers["ngsild-entitymap"]
+    one = await api.get("/entities/urn:ngsi-ld:Car:1", params={"entityMap": "true"})
+    assert one.status_code == 200
+    assert list((await mapped(api, one.headers["ngsild-entitymap"]))["entityMap"]) == ["urn:ngsi-ld:Car:1"]
+
+
+async def test_a_map_is_made_on_its_own_by_get_and_by_post(api, problem):
+    await api.have(car(1, 30), car(2, 90))
+    made = await api.get("/entityMaps", params={"type": "Car", "q": "speed>50"})
+    assert made.status_code == 201
+    assert list(made.json()["entityMap"]) == ["urn:ngsi-ld:Car:2"]
+    assert made.headers["ngsild-entitymap"].endswith(made.json()["id"])
+    body = {"type": "Query", "entities": [{"type": "Car"}], "entityMapLifetime": "PT1M"}
+    made = await api.post("/entityMaps", json=body)
+    assert len(made.json()["entityMap"]) == 2
+    assert parse_instant(made.json()["expiresAt"], where="") < datetime.now(UTC) + timedelta(minutes=2)
+    problem(await api.get("/entityMaps", params={"id": "urn:x:1"}), 400, "BadRequestData")
+    problem(
+        await api.get("/entityMaps", params={"type": "Car", "entityMapLifetime": "1hour"}),
+        400,
+        "BadRequestData",
+        "entityMapLifetime",
+    )
+
+
+async def test_a_map_of_entities_over_time(api, problem):
+    await api.have(car(1))
+    await api.broker.caught_up()
+    times = {"timerel": "before", "timeproperty": "createdAt"}
+    for at, listed in (("2999-01-01T00:00:00Z", ["urn:ngsi-ld:Car:1"]), ("2000-01-01T00:00:00Z", [])):
+        made = await api.get("/temporal/entityMaps", params={"type": "Car", "timeAt": at, **times})
+        assert (made.status_code, list(made.json()["entityMap"])) == (201, listed)
+    problem(await api.get("/temporal/entityMaps", params={"type": "Car"}), 400, "BadRequestData", "timerel")
+
+
+async def test_a_maps_time_is_bounded_and_can_be_ended(api, problem):
+    await api.have(car(1))
+    made = await api.get("/entityMaps", params={"type": "Car", "entityMapLifetime": "P3650D"})
+    longest = datetime.now(UTC) + entity_maps.LONGEST_LIFETIME
+    assert parse_instant(made.json()["expiresAt"], where="") <= longest
+    path = f"/entityMaps/{made.json()['id']}"
+    change = {"expiresAt": "2099-01-01T00:00:00Z", "entityMap": {"urn:x:injected": ["@none"]}}
+    assert (await api.patch(path, json=change)).status_code == 204
+    told = (await api.get(path)).json()
+    assert list(told["entityMap"]) == ["urn:ngsi-ld:Car:1"] and told["expiresAt"] < "2099"
+    problem(await api.patch(path, json={"expiresAt": "tomorrow"}), 400, "BadRequestData", "expiresAt")
+    assert (await api.patch(path, json={"expiresAt": "2000-01-01T00:00:00Z"})).status_code == 204
+    problem(await api.get(path), 404, "ResourceNotFound")
+
+
+async def test_maps_are_deleted_and_named_by_uris(api, problem):
+    await api.have(car(1))
+    path = f"/entityMaps/{(await api.get('/entityMaps', params={'type': 'Car'})).json()['id']}"
+    assert (await api.delete(path)).status_code == 204
+    for method in ("GET", "DELETE"):
+        problem(await api.request(method, path), 404, "ResourceNotFound")
+        problem(await api.request(method, "/entityMaps/no%20uri"), 400, "BadRequestData", "entityMapId")
+
+
+async def test_a_tenants_maps_are_its_own(api, problem):
+    await api.have(car(1))
+    await api.post("/entities", json=car(1), headers={"ngsild-tenant": "other"})
+    path = f"/entityMaps/{(await api.get('/entityMaps', params={'type': 'Car'})).json()['id']}"
+    for method in ("GET", "DELETE"):
+        reply = await api.request(method, path, headers={"ngsild-tenant": "other"})
+        problem(reply, 404, "ResourceNotFound")
+
+
+async def test_nobody_learns_from_a_map_what_they_may_not_see(api):
+    await api.have({"id": "urn:ngsi-ld:Camera:1", "type": "Camera", "speed": 1}, car(1))
+    made = await api.get("/entities", params={"q": "speed>0", "entityMap": "true"})
+    location = made.headers["ngsild-entitymap"]
+    assert "Camera" in (await api.get(f"/entityMaps/{location.rpartition('/')[2]}")).text
+    visitor = {"x-test-actor": "anonymous"}
+    assert list((await mapped(api, location, **visitor))["entityMap"]) == ["urn:ngsi-ld:Car:1"]
+    page = await api.get(
+        "/entities", params={"q": "speed>0"}, headers={"ngsild-entitymap": location, **visitor}
+    )
+    assert names(page.json()) == ["1"]
+    # Who may see less has taken nothing out of it.
+    assert len((await mapped(api, location))["entityMap"]) == 2
+
+
+async def test_a_purge_keeps_to_its_map(api, problem):
+    await api.have(car(1))
+    made = await query(api, entityMap="true")
+    await api.have(car(2))
+    headers = {"ngsild-entitymap": made.headers["ngsild-entitymap"]}
+    assert (await api.delete("/entities", params={"type": "Car"}, headers=headers)).status_code == 204
+    assert names((await query(api)).json()) == ["2"]
+    gone = {"ngsild-entitymap": "/ngsi-ld/v1/entityMaps/urn:ngsi-ld:EntityMap:gone"}
+    problem(await api.delete("/entities", params={"type": "Car"}, headers=gone), 404, "ResourceNotFound")
+    assert names((await query(api)).json()) == ["2"]
+
+
+@pytest.mark.parametrize(("bound", "most"), [("MAX_MAPS", 2), ("MAX_IDS_IN_ALL", 4)])
+async def test_the_oldest_maps_make_room(api, problem, monkeypatch, bound, most):
+    monkeypatch.setattr(entity_maps, bound, most)
+    await api.have(car(1), car(2))
+    ids = [(await api.get("/entityMaps", params={"type": "Car"})).json()["id"] for _ in range(3)]
+    problem(await api.get(f"/entityMaps/{ids[0]}"), 404, "ResourceNotFound")
+    for kept in ids[1:]:
+        assert (await api.get(f"/entityMaps/{kept}")).status_code == 200
