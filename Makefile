@@ -73,6 +73,9 @@ translations: $(VENV)/.run ## bring the catalogs of texts up to date, and name w
 docs: $(VENV)/.run ## write docs/reference again from the code
 	$(BIN)/python -m cityloom.app.reference docs/reference
 
+clients: $(VENV)/.dev ## the clients that the tests of maps and sensors use, where they are missing
+	$(UV) sync --quiet --frozen --inexact --group clients
+
 lock: $(UV) ## resolve the lock file again
 	$(UV) lock --upgrade
 
