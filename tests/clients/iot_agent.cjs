@@ -35,12 +35,20 @@ const measure = (value) => [{ name: "temperature", type: "Number", value },
   await call(agent.activate, configuration);
   agent.setDataQueryHandler((id, type, _service, _path, names, done) =>
     done(null, { id, type, ...Object.fromEntries(names.map((name) => [name, { type: "Property", value: 2.5 }])) }));
+  const notified = new Promise((done) =>
+    agent.setNotificationHandler((_device, values, answered) => { done(values); answered(); }));
   said.registered = (await call(agent.register, device)).registrationId;
   await call(agent.update, device.id, "Pump", "", measure(21.5), device);
   await call(agent.update, device.id, "Pump", "", measure(22.5), device);
   said.read = await call(agent.query, device.id, "Pump", "", ["temperature"], device);
   said.whole = await ask(`/ngsi-ld/v1/entities/${entity}`);
   said.lazy = await ask(`/ngsi-ld/v1/entities/${entity}?attrs=pressure`);
+  said.subscribed = await call(agent.subscribe, device, ["temperature"], ["temperature"], "normalized");
+  await fetch(`${broker}/ngsi-ld/v1/entities/${entity}/attrs`, {
+    method: "PATCH", body: JSON.stringify({ temperature: { type: "Property", value: 30 } }),
+    headers: { "NGSILD-Tenant": tenant, "Content-Type": "application/json" },
+  });
+  said.notified = await notified;
   said.listed = await ask("/ngsi-ld/v1/csourceRegistrations?type=Pump");
   await call(agent.unregister, device.id, "key", tenant, "/");
   said.after = await ask("/ngsi-ld/v1/csourceRegistrations?type=Pump");
