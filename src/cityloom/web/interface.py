@@ -15,13 +15,13 @@ from urllib.parse import parse_qsl, quote, unquote
 import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cityloom.access.errors import NotSignedIn, TooManyAttempts
+from cityloom.access.errors import NotSignedIn
 from cityloom.context.broker import Broker
 from cityloom.kernel.actor import ANONYMOUS, Actor
 from cityloom.kernel.errors import CityError
 from cityloom.ngsild.errors import BadRequestData, InvalidRequest
 from cityloom.ngsild.json_text import decode_json
-from cityloom.web.errors import problem, told
+from cityloom.web.errors import problem, retry_after, told
 from cityloom.web.identity import refusal_of
 from cityloom.web.ngsild.exchange import Headers, Reply, StatusAlone
 from cityloom.web.ngsild.negotiation import JSON
@@ -169,8 +169,8 @@ class Interface:
         headers: Headers = []
         if isinstance(error, NotSignedIn):
             headers.append((b"www-authenticate", b'Bearer realm="CityLoom"'))
-        if isinstance(error, TooManyAttempts):
-            headers.append((b"retry-after", str(error.retry_after).encode()))
+        if (after := retry_after(error)) is not None:
+            headers.append((b"retry-after", str(after).encode()))
         request_id = scope.get("state", {}).get("request_id", "")
         found = problem(error, instance=f"urn:request:{request_id}" if request_id else "")
         return Reply(told(error).status, orjson.dumps(self._tell(found)), PROBLEM, headers)
