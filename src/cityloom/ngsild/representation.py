@@ -201,14 +201,16 @@ _WRITERS: Mapping[str, Callable[[list[Instance], Context, bool], Any]] = {
 
 def _normalized(item: Instance, context: Context, sys_attrs: bool) -> dict[str, Any]:
     """Members as they are, but for names, vocabularies and the system's times."""
-    out: dict[str, Any] = {}
-    for key, value in item.items():
-        if key == "attrs" or (not sys_attrs and key in _SYSTEM_MEMBERS):
-            continue
-        special = _SPECIAL.get(key)
-        out[key] = value if special is None else special(value, context)
-    if "attrs" in item:
-        for name, items in item["attrs"].items():
+    out = item.copy()
+    if not sys_attrs:
+        for key in _SYSTEM_MEMBERS:
+            out.pop(key, None)
+    nested = out.pop("attrs", None)
+    if not _SPECIAL_MEMBERS.isdisjoint(out):
+        for key in _SPECIAL_MEMBERS.intersection(out):
+            out[key] = _SPECIAL[key](out[key], context)
+    if nested:
+        for name, items in nested.items():
             out[context.compact(name)] = _normalized_items(items, context, sys_attrs)
     return out
 
@@ -281,3 +283,4 @@ _SPECIAL: Mapping[str, Callable[[Any, Context], Any]] = {
     "previousVocab": _compacted,
     "previousObjectList": _as_objects,
 }
+_SPECIAL_MEMBERS = frozenset(_SPECIAL)

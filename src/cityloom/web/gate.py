@@ -69,7 +69,7 @@ class ApiGate:
 
     async def _send(self, scope: Scope, send: Send, reply: Reply, headers: Pairs) -> None:
         turn = turn_of(scope)
-        own = self._names.intersection(name for name, _ in headers) - {HTTPS_ALONE[0]}
+        own = {name for name, _ in reply.headers or () if name in self._names}
         if turn is not None and turn.takes_answers and not own:
             turn.answer(reply.status, self._head, headers, reply.body)
             return

@@ -26,7 +26,8 @@ class NgsiLd:
 
     def __init__(self, operations: Iterable[Operation], services: Services) -> None:
         self._services = services
-        self._resources: dict[int, list[Resource]] = defaultdict(list)
+        #: By how many segments a path has, and the first of them.
+        self._resources: dict[tuple[int, str], list[Resource]] = defaultdict(list)
         for operation in operations:
             self._resource_of(operation).methods[operation.method] = operation
 
@@ -77,7 +78,7 @@ class NgsiLd:
 
     def _resource_of(self, operation: Operation) -> Resource:
         segments = operation.segments
-        known = self._resources[len(segments)]
+        known = self._resources[len(segments), segments[0]]
         found = next((one for one in known if one.segments == segments), None)
         if found is None:
             found = Resource(segments)
@@ -85,7 +86,7 @@ class NgsiLd:
         return found
 
     def _find(self, segments: list[str]) -> tuple[Resource, dict[str, str]] | None:
-        for resource in self._resources.get(len(segments), ()):
+        for resource in self._resources.get((len(segments), segments[0]), ()):
             variables = resource.match(segments)
             if variables is not None:
                 return resource, variables

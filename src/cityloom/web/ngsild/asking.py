@@ -71,8 +71,14 @@ class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
     entity_map_lifetime: str | None = None
 
 
+#: What a request without parameters asks.
+_NOTHING = Asked()
+
+
 def asked_by(parameters: Parameters) -> Asked:
     """A query from the parameters of a GET."""
+    if parameters.are_none:
+        return _NOTHING
     scope_q = parameters.text("scopeQ")
     return Asked(
         ids=parameters.listed("id"),

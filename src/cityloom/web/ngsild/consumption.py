@@ -42,7 +42,7 @@ async def retrieve_entity(exchange: Exchange) -> Reply:
             hint="Look at the entity without attrs.",
             where="attrs",
         )
-    if not show(document, exchange.context, view):
+    if (asked.pick or asked.omit) and not show(document, exchange.context, view):
         raise ResourceNotFound(
             f"Nothing of {entity_id} is left to show", hint="Pick more of it, or omit less.", where="pick"
         )

@@ -55,6 +55,11 @@ class Parameters:
             by_name[name] = value
         return cls(by_name)
 
+    @property
+    def are_none(self) -> bool:
+        """Whether there is no parameter at all."""
+        return not self._by_name
+
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
 
