@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -36,14 +37,24 @@ class _Document(msgspec.Struct, gc=False):
     attrs: dict[str, list[_Instance]]
 
 
+class _Attributes(msgspec.Struct, gc=False):
+    """Attributes that are not taken apart."""
+
+    attrs: dict[str, msgspec.Raw]
+
+
 _decode = msgspec.json.Decoder(_Document).decode
+_decode_attributes = msgspec.json.Decoder(_Attributes).decode
+_decode_instances = msgspec.json.Decoder(list[_Instance]).decode
+#: Attributes that are taken out one by one; of more, all are read at once.
+_FEW = 2
 
 
 def news_of(change: Change) -> EntityNews:
     """What a change means to history. Only attributes that the change names become readings."""
     readings: list[NewReading] = []
     if change.kind is not ChangeKind.DELETED and change.attributes:
-        attributes = _decode(change.document).attrs
+        attributes = _instances(change)
         for name in change.attributes:
             for instance in attributes.get(name, ()):
                 reading = _reading_of(name, instance, change.at_millis)
@@ -59,6 +70,14 @@ def news_of(change: Change) -> EntityNews:
         change.at_millis,
         tuple(readings),
     )
+
+
+def _instances(change: Change) -> Mapping[str, Sequence[_Instance]]:
+    """The instances of the attributes that a change names, by name."""
+    if len(change.attributes) > _FEW:
+        return _decode(change.document).attrs
+    attributes = _decode_attributes(change.document).attrs
+    return {name: _decode_instances(attributes[name]) for name in change.attributes if name in attributes}
 
 
 def _reading_of(name: str, instance: _Instance, at_millis: int) -> NewReading | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 
 from cityloom.kernel.errors import BadInput
@@ -53,6 +54,20 @@ def format_instant(instant: datetime) -> str:
     """RFC 3339 in UTC with Z; milliseconds where there are any."""
     text = instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
     return text.removesuffix(".000") + "Z"
+
+
+def second_of(instant: datetime) -> str:
+    """The instant's second in UTC, such as 2026-04-12T20:00:00: in the order of time, as texts."""
+    return _second_of(int(instant.timestamp()))
+
+
+@lru_cache(maxsize=4)
+def _second_of(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")[:19]
+
+
+#: The second of `EARLIEST`.
+EARLIEST_SECOND = second_of(EARLIEST)
 
 
 def to_millis(instant: datetime) -> int:

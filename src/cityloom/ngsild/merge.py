@@ -7,7 +7,7 @@ results share unchanged parts with them. `now` is an RFC 3339 instant.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from cityloom.ngsild.errors import BadRequestData, ResourceNotFound
@@ -76,21 +76,27 @@ def merge_patch(old: Document, fragment: Document, now: str, *, observed_at: str
 def replace(old: Document, document: Document, now: str) -> Merged:
     """The new document in the place of the old; createdAt stays (5.6.18)."""
     before, after = old["attrs"], document["attrs"]
-    change = _Change({**document, "createdAt": old.get("createdAt", now), "attrs": before}, now)
-    for name in before:
-        if name not in after:
-            change.remove_all(name)
+    changed = dict.fromkeys(name for name in before if name not in after)
+    attributes: dict[str, list[Instance]] = {}
     for name, items in after.items():
-        kept = {item.get("datasetId") for item in items}
-        for gone in [item.get("datasetId") for item in before.get(name, ())]:
-            if gone not in kept:
-                change.remove(name, gone)
-        for item in items:
-            change.put(name, item)
+        standing = before.get(name, ())
+        attributes[name] = [_stamped(item, _creation_of(item, standing, now), now) for item in items]
+        changed[name] = None
     for member in ("type", "scope", "expiresAt"):
         if old.get(member) != document.get(member):
-            change.changed[member] = None
-    return change.done()
+            changed[member] = None
+    created = old.get("createdAt", now)
+    return {**document, "createdAt": created, "modifiedAt": now, "attrs": attributes}, tuple(changed)
+
+
+def _creation_of(item: Instance, standing: Sequence[Instance], now: str) -> str:
+    """When the instance with this datasetId was created, now where there is none."""
+    dataset = item.get("datasetId")
+    for one in standing:
+        if one.get("datasetId") == dataset:
+            created: str = one.get("createdAt", now)
+            return created
+    return now
 
 
 def delete_attribute(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum
+from math import isfinite
 from typing import Any, Literal
 
 import orjson
@@ -200,6 +201,10 @@ class _Reader:
         try:
             for key, value in raw.items():
                 if key == content:
+                    if type(value) is float and kind == "Property" and isfinite(value):
+                        # What most readings are needs no more looking at.
+                        out[key] = value
+                        continue
                     said = out[key] = _CONTENT[kind](self, value)
                     gone = said == NULL if type(said) is str else said in _OTHER_NULLS
                 elif key != "type":

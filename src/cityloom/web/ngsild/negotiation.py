@@ -59,6 +59,8 @@ def _quality(media: str, ranges: list[tuple[str, float]]) -> float:
 
 def context_link(headers: list[str]) -> str | None:
     """The @context that Link headers name (JSON-LD 1.1, 6.1). Raises BadRequestData for several."""
+    if not headers:
+        return None
     found = []
     for header in headers:
         for target, parameters in _LINK.findall(header[:MAX_HEADER]):
@@ -74,6 +76,7 @@ def context_link(headers: list[str]) -> str | None:
     return found[0] if found else None
 
 
+@lru_cache(512)
 def media_type(content_type: str) -> tuple[str, str]:
     """The media type and the charset of a Content-Type header, in lower case."""
     media, *parameters = (piece.strip().lower() for piece in content_type.split(";"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from cityloom.kernel.errors import BadInput
-from cityloom.kernel.time import check_observed, parse_instant
+from cityloom.kernel.time import EARLIEST_SECOND, check_observed, parse_instant, second_of
 from cityloom.ngsild.contexts import iri_of
 from cityloom.ngsild.errors import BadRequestData, InvalidRequest, OperationNotSupported, ResourceNotFound
 from cityloom.ngsild.model import Document, Instance
@@ -218,11 +219,15 @@ def option(exchange: Exchange, *known: str) -> str | None:
 
 def check_times(exchange: Exchange, document: Document, where: str = "") -> None:
     """Refuse observations from a clock that is plainly wrong. Forecasts lie in datasets of their own."""
+    now = exchange.services.clock.now()
+    # To the second, the texts of instants that are sound are in the order of their times.
+    latest = second_of(now)
     for name, items in document["attrs"].items():
         for item in items:
-            if "observedAt" in item:
+            observed = item.get("observedAt")
+            if observed is not None and not EARLIEST_SECOND < observed[:19] <= latest:
                 place = f"{name}.observedAt"
-                _check_time(exchange, item, joined(where, place) if where else place)
+                _check_time(item, now, joined(where, place) if where else place)
 
 
 def check_models(
@@ -244,10 +249,10 @@ def check_models(
         raise
 
 
-def _check_time(exchange: Exchange, item: Instance, where: str) -> None:
+def _check_time(item: Instance, now: datetime, where: str) -> None:
     observed = item.get("observedAt")
     if observed is not None and observed != NULL and "datasetId" not in item:
-        check_observed(parse_instant(observed, where=where), now=exchange.services.clock.now(), where=where)
+        check_observed(parse_instant(observed, where=where), now=now, where=where)
 
 
 async def _fragment(exchange: Exchange, entity_id: str, purpose: Purpose) -> Document:
@@ -282,7 +287,7 @@ async def _instance(exchange: Exchange, *, partial: bool) -> tuple[Instance, str
     if isinstance(payload, dict):
         payload = {key: value for key, value in payload.items() if key != "@context"}
     instance = parse_attribute(payload, exchange.context, partial=partial)
-    _check_time(exchange, instance, "observedAt")
+    _check_time(instance, exchange.services.clock.now(), "observedAt")
     written = {"id": entity_id_of(exchange), "attrs": {name: [instance]}}
     check_models(exchange, written)
     return instance, name
