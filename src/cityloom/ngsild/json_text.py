@@ -12,6 +12,8 @@ from cityloom.ngsild.errors import BadRequestData, InvalidRequest
 
 _KEY_END = b'":'
 _SPACED_KEY_END = re.compile(rb'"[ \t\r\n]+:')
+#: Numbers that may be nearer to zero than any double.
+_SMALL = re.compile(rb"[0-9][eE]-[0-9]{3}|[0-9]\.0{99}")
 _MANY_DIGITS = re.compile(rb"[0-9]{20}")
 _LARGEST_INTEGER = 2**64 - 1
 
@@ -35,7 +37,7 @@ def decode_json(body: bytes | bytearray | memoryview | str, *, where: str = "bod
         text = body if isinstance(body, bytes) else _as_bytes(body)
         _refuse_silent_loss(text, value, where)
     elif isinstance(value, float):
-        _refuse_long_integers(_as_bytes(body), where)
+        _refuse_lost_digits(_as_bytes(body), where)
     return value
 
 
@@ -50,7 +52,7 @@ def _refuse_silent_loss(text: bytes, value: Any, where: str) -> None:
         ) from None
     if canonical == text:
         return
-    _refuse_long_integers(text, where)
+    _refuse_lost_digits(text, where)
     # Each member ends its name with `":`. Where no white space or escape blurs that, counting finds a member
     # that was lost; else the slow way looks at every object.
     same = text.count(_KEY_END) == canonical.count(_KEY_END)
@@ -59,9 +61,22 @@ def _refuse_silent_loss(text: bytes, value: Any, where: str) -> None:
     json.loads(text, object_pairs_hook=lambda pairs: _checked_pairs(pairs, where))
 
 
-def _refuse_long_integers(text: bytes, where: str) -> None:
+def _refuse_lost_digits(text: bytes, where: str) -> None:
+    if _SMALL.search(text):
+        json.loads(text, parse_float=lambda digits: _checked_float(digits, where))
     if _MANY_DIGITS.search(text):
         json.loads(text, parse_int=lambda digits: _checked_integer(digits, where))
+
+
+def _checked_float(digits: str, where: str) -> float:
+    value = float(digits)
+    if value == 0 and digits.lower().partition("e")[0].strip("-0."):
+        raise BadRequestData(
+            f"The number {digits[:30]} is too small to be kept",
+            hint="A double is 0 or at least 5e-324.",
+            where=where,
+        )
+    return value
 
 
 def _checked_integer(digits: str, where: str) -> None:

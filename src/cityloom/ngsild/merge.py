@@ -13,7 +13,7 @@ from typing import Any, Literal
 from cityloom.ngsild.errors import BadRequestData, ResourceNotFound
 from cityloom.ngsild.model import CONTENT_MEMBER, Document, Instance
 from cityloom.ngsild.names import NULL
-from cityloom.ngsild.parse import is_deletion
+from cityloom.ngsild.parse import MAX_TYPES, is_deletion
 
 #: The new document, and the names of what was written or removed.
 Merged = tuple[Document, tuple[str, ...]]
@@ -230,6 +230,12 @@ class _Change:
             return
         new = [name for name in given if name not in present]
         if new:
+            if len(present) + len(new) > MAX_TYPES:
+                raise BadRequestData(
+                    f"An entity has at most {MAX_TYPES} types",
+                    hint="Types that an entity has stay; make another entity.",
+                    where="type",
+                )
             self.document["type"] = [*present, *new]
             self.changed["type"] = None
 

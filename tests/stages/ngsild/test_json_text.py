@@ -92,3 +92,14 @@ def test_decode_json_refuses_integers_that_would_lose_digits(body, digits):
 def test_decode_json_takes_many_digits_that_are_no_integer(body):
     assert decode_json(body) == json.loads(body)
     assert decode_json("[18446744073709551615, 1e300]") == [2**64 - 1, 1e300]
+
+
+@pytest.mark.parametrize("number", ["1e-999", "-2.5E-400", "0." + "0" * 400 + "1"])
+def test_decode_json_refuses_numbers_that_would_become_zero(number):
+    with pytest.raises(BadRequestData, match="too small"):
+        decode_json(f'{{"a": [1, {number}]}}'.encode())
+
+
+@pytest.mark.parametrize("text", ['{"a": 0e-999}', '{"a": 5e-324}', '{"a": "1e-999"}', '{"a": 1e-100}'])
+def test_decode_json_takes_small_numbers_and_texts_like_them(text):
+    assert decode_json(text.encode())["a"] == json.loads(text)["a"]

@@ -192,3 +192,15 @@ def test_delete_attribute_says_what_is_not_there():
         merge.delete_attribute(old, "temperature", LATER, dataset="urn:d:1")
     with pytest.raises(ResourceNotFound):
         merge.delete_attribute(old, "scope", LATER)
+
+
+def test_append_attributes_bounds_the_types_of_an_entity():
+    old = merge.stamp(
+        {"id": "urn:x:1", "type": [f"T{n}" for n in range(60)], "attrs": {}}, "2026-01-01T00:00:00Z"
+    )
+    more = {"id": "urn:x:1", "type": [f"T{n}" for n in range(40, 100)], "attrs": {}}
+    full, _ = merge.append_attributes(old, more, "2026-01-02T00:00:00Z")
+    assert len(full["type"]) == 100
+    with pytest.raises(BadRequestData) as caught:
+        merge.append_attributes(full, {**more, "type": ["T100"]}, "2026-01-03T00:00:00Z")
+    assert caught.value.where == "type"

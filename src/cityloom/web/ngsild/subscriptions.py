@@ -79,8 +79,8 @@ async def _with_context(exchange: Exchange, wanted: Subscription) -> tuple[Subsc
     """The @context of its notifications: the one it names, else its own, which it then names (5.8.1.4)."""
     contexts = exchange.services.contexts
     if wanted.json_ld_context is not None:
-        return wanted, await contexts.use(wanted.json_ld_context)
-    link = contexts.address(exchange.context, exchange.base)
+        return wanted, await contexts.use(wanted.json_ld_context, exchange.tenant)
+    link = await contexts.keep(exchange.context, exchange.base, exchange.tenant)
     return msgspec.structs.replace(wanted, json_ld_context=link), exchange.context
 
 
