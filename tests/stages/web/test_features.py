@@ -277,3 +277,10 @@ async def test_nothing_is_written_here(stations, visitor):
     answer = await visitor.client.post("/ogc/collections/Station/items", json={})
     assert answer.status_code == 405
     assert "GET" in answer.headers["allow"]
+
+
+async def test_the_page_of_open_data_leads_here(stations, visitor):
+    page = await visitor.text("/open-data")
+    for address in re.findall(r'<a href="([^"]+)"><code>/', page):
+        assert (await visitor.get(address, accept="text/html")).status_code == 200
+    assert page.count("<code>/ogc</code>") == page.count("<code>/sta/v1.1</code>") == 1
