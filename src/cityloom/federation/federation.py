@@ -98,14 +98,15 @@ class Federation:
         wanted = frozenset(operations)
         return [one for one in self.candidates(origin, timed=timed) if wanted & one.operations]
 
-    def candidates(self, origin: Origin, *, timed: bool = False) -> list[Registration]:
-        """The registrations that may be used for a request, whatever they offer, oldest first."""
+    def candidates(self, origin: Origin, *, timed: bool = False, looping: bool = False) -> list[Registration]:
+        """The registrations that may be used for a request, whatever they offer, oldest first; with
+        `looping` those too through which the request has come already."""
         fits = None if origin.csf is None else compile_q(origin.csf)
         return [
             one
             for one in self.sources.living(origin.tenant)
             if _is_timed(one) is timed
-            and not (one.alias and one.alias in origin.via)
+            and (looping or not (one.alias and one.alias in origin.via))
             and origin.actor.sees(self.class_of(one))
             and (fits is None or fits(as_document(one)))
         ]

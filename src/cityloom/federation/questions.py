@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 
@@ -53,7 +54,7 @@ def retrieval(
         parameters = [("attrs", ",".join(shown))] if shown else []
         if dataset_ids:
             parameters.append(("datasetId", ",".join(dataset_ids)))
-        path = f"/entities/{entity_id}"
+        path = f"/entities/{quote(entity_id, safe=':')}"
         return Question("GET", path, (*parameters, ("options", "sysAttrs")), may_be_kept=True)
     types = _types_of(infos)
     query = EntityQuery(ids=(entity_id,), type_expression=types, limit=1)

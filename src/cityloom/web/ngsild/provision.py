@@ -21,7 +21,7 @@ from cityloom.web.ngsild.exchange import ROOT, Exchange, Reply, plain_reply
 
 async def create_entity(exchange: Exchange) -> Reply:
     """POST /entities."""
-    payload = await _object(exchange)
+    payload = await object_of(exchange)
     document = parse_entity(payload, exchange.context)
     check_times(exchange, document)
     check_models(exchange, document, alone=True)
@@ -256,7 +256,7 @@ def _check_time(item: Instance, now: datetime, where: str) -> None:
 
 
 async def _fragment(exchange: Exchange, entity_id: str, purpose: Purpose) -> Document:
-    payload = await _object(exchange)
+    payload = await object_of(exchange)
     fragment = parse_entity_fragment(payload, exchange.context, purpose=purpose)
     if fragment.setdefault("id", entity_id) != entity_id:
         raise BadRequestData(
@@ -268,7 +268,8 @@ async def _fragment(exchange: Exchange, entity_id: str, purpose: Purpose) -> Doc
     return fragment
 
 
-async def _object(exchange: Exchange) -> Any:
+async def object_of(exchange: Exchange) -> Any:
+    """The body when it is one object. Raises InvalidRequest."""
     payload = await exchange.payload()
     if not isinstance(payload, dict):
         raise InvalidRequest(
