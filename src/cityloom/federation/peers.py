@@ -59,7 +59,7 @@ _NOT_COPIED = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
 class _Endpoint(msgspec.Struct):
-    """How an address fares."""
+    """How the endpoint of a registration fares."""
 
     waiting: int = 0
     failures: int = 0
@@ -78,7 +78,7 @@ class Peers:
     def __init__(self, outbound: Outbound, clock: Clock) -> None:
         self._outbound = outbound
         self._clock = clock
-        self._endpoints: dict[str, _Endpoint] = {}
+        self._endpoints: dict[tuple[str, str], _Endpoint] = {}
         self._standing: dict[tuple[str, str], Standing] = {}
         self._kept: dict[tuple[str, str, str], _Kept] = {}
         self._kept_bytes = 0
@@ -90,6 +90,7 @@ class Peers:
     def forget(self, tenant: str, registration_id: str) -> None:
         """A registration has gone or changed: nothing that was known of it counts any more."""
         self._standing.pop((tenant, registration_id), None)
+        self._endpoints.pop((tenant, registration_id), None)
         for key in [key for key in self._kept if key[:2] == (tenant, registration_id)]:
             self._drop(key)
 
@@ -103,7 +104,7 @@ class Peers:
         kept = self._kept_reply(registration, question, key)
         if kept is not None:
             return kept
-        endpoint = self._endpoints.setdefault(registration.endpoint, _Endpoint())
+        endpoint = self._endpoints.setdefault((origin.tenant, registration.id), _Endpoint())
         loop = asyncio.get_running_loop()
         if loop.time() < endpoint.resting_until or endpoint.waiting >= MOST_WAITING:
             return Reply(registration, 504, warning="199")

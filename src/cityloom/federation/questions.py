@@ -117,6 +117,18 @@ def _query_question(
     )
 
 
+def purging(
+    query: EntityQuery, infos: tuple[RegistrationInfo, ...], wire: Wire, members: dict[str, list[str]]
+) -> Question:
+    """Ask to delete what matches (5.6.21). `members` names what is kept or dropped, if not all."""
+    shared: dict[str, Any] = {**_filters(query, wire.context), **members}
+    if query.attrs:
+        shared["attrs"] = [wire.context.compact(name) for name in query.attrs]
+    return Question(
+        "DELETE", "/entities", tuple(_as_parameters(narrowed(query, infos), shared, wire.context))
+    )
+
+
 def narrowed(query: EntityQuery, infos: tuple[RegistrationInfo, ...]) -> list[EntitySelector]:
     """The Entities to ask for: what was asked for, cut down to what is registered."""
     asked = list(sought_by(query).selectors) or [EntitySelector()]

@@ -68,7 +68,7 @@ async def merge_entities(exchange: Exchange) -> Reply:
 async def delete_entities(exchange: Exchange) -> Reply:
     """POST /entityOperations/delete."""
     payload = await exchange.payload()
-    _check_array(payload, "ids")
+    check_array(payload, "ids")
     ids: list[str] = []
     errors: list[tuple[str, CityError]] = []
     for place, item in enumerate(payload):
@@ -119,7 +119,7 @@ def _with_id(fragment: Document, where: str) -> Document:
 async def _documents(exchange: Exchange, parse: _Parse) -> tuple[list[Document], list[tuple[str, CityError]]]:
     """The entities that can be read, and why the others cannot."""
     payload = await exchange.payload()
-    _check_array(payload, "entities")
+    check_array(payload, "entities")
     documents: list[Document] = []
     errors: list[tuple[str, CityError]] = []
     own_contexts = exchange.is_json_ld
@@ -143,7 +143,8 @@ async def _documents(exchange: Exchange, parse: _Parse) -> tuple[list[Document],
     return documents, errors
 
 
-def _check_array(payload: Any, what: str) -> None:
+def check_array(payload: Any, what: str) -> None:
+    """Raises BadRequestData for what is no batch, TooLarge for too long a one."""
     if not isinstance(payload, list) or not payload or None in payload:
         raise BadRequestData(
             f"The body is not an array of {what}, or an empty one", hint=f"Send [ … ] with the {what}."

@@ -114,9 +114,7 @@ async def delete_everywhere(exchange: Exchange) -> Reply:
     types = _types(exchange, entity_id)
     shares = _shares(exchange, origin, "deleteEntity", entity_id, types, frozenset(), whole=True)
     outcomes = await _everywhere(exchange, origin, shares, delete_entity, _path(entity_id), None)
-    if any(one.registration is not None and one.registration.proxied for one in outcomes):
-        outcomes = _without_absence(outcomes)
-    return settled(outcomes, entity_id, Reply(204))
+    return settled(_without_absence(outcomes), entity_id, Reply(204))
 
 
 async def _write_fragment(exchange: Exchange, operation: str, handler: Handler, purpose: Any) -> Reply:
@@ -230,7 +228,7 @@ async def _here(
     """The city's own part."""
     part = payload
     if payload is not None and recompact is recompacted_entity:
-        part = _kept(payload, exchange.context, shares.local)
+        part = kept_of(payload, exchange.context, shares.local)
     try:
         reply = await handler(exchange.carrying(part) if payload is not None else exchange)
     except CityError as error:
@@ -239,9 +237,8 @@ async def _here(
 
 
 def _without_absence(outcomes: list[Outcome]) -> list[Outcome]:
-    """That an Entity is not here is no fault where sources have it (5.6.2.4)."""
-    others = [one for one in outcomes if one.registration is not None]
-    if not others:
+    """That something is not here is no fault where it is held by sources alone (5.6.4.4)."""
+    if not any(one.registration is not None and one.registration.proxied for one in outcomes):
         return outcomes
     return [
         one for one in outcomes if one.registration is not None or not isinstance(one.error, ResourceNotFound)
@@ -253,7 +250,7 @@ def _without_absence(outcomes: list[Outcome]) -> list[Outcome]:
 
 def part_of(payload: dict[str, Any], context: Context, share: Share) -> dict[str, Any]:
     """What a source gets of a fragment."""
-    return _kept(payload, context, share.attributes)
+    return kept_of(payload, context, share.attributes)
 
 
 def question_of(
@@ -297,7 +294,8 @@ def written(
     return orjson.dumps(recompact(plain, source, wire.context)), JSON
 
 
-def _kept(payload: dict[str, Any], context: Context, names: frozenset[str]) -> dict[str, Any]:
+def kept_of(payload: dict[str, Any], context: Context, names: frozenset[str]) -> dict[str, Any]:
+    """A fragment with these attributes alone, and what is said of the Entity as such."""
     return {key: value for key, value in payload.items() if key in _OF_ALL or context.expand(key) in names}
 
 

@@ -24,6 +24,14 @@ from cityloom.web.ngsild.consumption import (
 from cityloom.web.ngsild.context_documents import add_context, delete_context, list_contexts, serve_context
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
 from cityloom.web.ngsild.discovery import list_attributes, list_types, retrieve_attribute, retrieve_type
+from cityloom.web.ngsild.distributed_batches import (
+    create_batch_everywhere,
+    delete_batch_everywhere,
+    merge_batch_everywhere,
+    purge_everywhere,
+    update_batch_everywhere,
+    upsert_batch_everywhere,
+)
 from cityloom.web.ngsild.distributed_consumption import (
     query_everywhere,
     query_everywhere_by_post,
@@ -134,6 +142,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.4.3.3",
         summary="Delete all entities that match, or attributes of them",
         handler=purge_entities,
+        spread=purge_everywhere,
         parameters=(_SELECTED - {"splitEntities"}) | {"attrs", "keep", "drop", "geometryProperty", "local"},
         statuses=(204, 207),
         writes=True,
@@ -250,6 +259,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.14.3.1",
         summary="Create entities",
         handler=create_entities,
+        spread=create_batch_everywhere,
         parameters=_LOCAL,
         body="Entities",
         answers="EntityIds",
@@ -263,6 +273,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.15.3.1",
         summary="Create or update entities",
         handler=upsert_entities,
+        spread=upsert_batch_everywhere,
         parameters=_LOCAL | {"options"},
         body="Entities",
         answers="EntityIds",
@@ -276,6 +287,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.16.3.1",
         summary="Update entities",
         handler=update_entities,
+        spread=update_batch_everywhere,
         parameters=_LOCAL | {"options"},
         body="Entities",
         statuses=(204, 207),
@@ -287,6 +299,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.31.3.1",
         summary="Merge fragments into entities",
         handler=merge_entities,
+        spread=merge_batch_everywhere,
         parameters=_LOCAL,
         body="Entities",
         statuses=(204, 207),
@@ -298,6 +311,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.17.3.1",
         summary="Delete entities",
         handler=delete_entities,
+        spread=delete_batch_everywhere,
         parameters=_LOCAL,
         body="EntityIds",
         statuses=(204, 207),

@@ -1,0 +1,374 @@
+"""Batches of Entities of which sources hold a part (ETSI GS CIM 009, 5.6.7 to 5.6.10, 5.6.20, 5.6.21)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from cityloom.federation.model import Origin, Question, Wire
+from cityloom.federation.model import Reply as SourceReply
+from cityloom.federation.questions import purging
+from cityloom.federation.sharing import Shares, share_out
+from cityloom.kernel.errors import CityError
+from cityloom.ngsild.contexts import Context
+from cityloom.ngsild.errors import ResourceNotFound
+from cityloom.ngsild.json_text import decode_json
+from cityloom.ngsild.names import is_uri
+from cityloom.ngsild.recompaction import recompacted_entity
+from cityloom.ngsild.registrations import Registration
+from cityloom.ngsild.source_matching import information_matches, sought_by
+from cityloom.web.errors import told
+from cityloom.web.ngsild.asking import asked_by, entity_query
+from cityloom.web.ngsild.batches import (
+    check_array,
+    create_entities,
+    delete_entities,
+    merge_entities,
+    update_entities,
+    upsert_entities,
+)
+from cityloom.web.ngsild.distributed_provision import kept_of, written
+from cityloom.web.ngsild.distribution import origin_of, wire_to
+from cityloom.web.ngsild.exchange import Exchange, Reply, plain_reply
+from cityloom.web.ngsild.negotiation import JSON, JSON_LD
+from cityloom.web.ngsild.operations import Handler
+from cityloom.web.ngsild.outcomes import failure_of, looped, source_error, unsupported
+from cityloom.web.ngsild.purge import purge_entities
+
+#: Entities that are shared out before others get their turn on the event loop.
+_TURN = 100
+
+
+@dataclass
+class _Result:
+    """What became of the Entities (5.2.16)."""
+
+    created: dict[str, None] = field(default_factory=dict)
+    done: dict[str, None] = field(default_factory=dict)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+
+    def fail(self, error: CityError, ids: Iterable[str], registration: Registration) -> None:
+        self.errors += [source_error(error, one, registration) for one in ids]
+
+
+@dataclass
+class _Part:
+    """What one source gets of a batch."""
+
+    registration: Registration
+    ids: list[str] = field(default_factory=list)
+    items: list[Any] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """A kind of batch: its own name, that of the operation on one Entity, and how that is asked for."""
+
+    operation: str
+    single: str
+    handler: Handler
+    path: str
+    one: Callable[[str], tuple[str, str]]
+    #: Status of a good answer where something was created.
+    status: int = 204
+
+
+def _of_entity(method: str, below: str = "") -> Callable[[str], tuple[str, str]]:
+    return lambda entity_id: (method, f"/entities/{quote(entity_id, safe=':')}{below}")
+
+
+_CREATE = _Batch(
+    "createBatch", "createEntity", create_entities, "create", lambda _: ("POST", "/entities"), 201
+)
+_UPSERT = _Batch(
+    "upsertBatch", "createEntity", upsert_entities, "upsert", lambda _: ("POST", "/entities"), 201
+)
+_UPDATE = _Batch("updateBatch", "appendAttrs", update_entities, "update", _of_entity("POST", "/attrs"))
+_MERGE = _Batch("mergeBatch", "mergeEntity", merge_entities, "merge", _of_entity("PATCH"))
+_DELETE = _Batch("deleteBatch", "deleteEntity", delete_entities, "delete", _of_entity("DELETE"))
+
+
+async def create_batch_everywhere(exchange: Exchange) -> Reply:
+    """POST /entityOperations/create (5.6.7)."""
+    return await _everywhere(exchange, _CREATE)
+
+
+async def upsert_batch_everywhere(exchange: Exchange) -> Reply:
+    """POST /entityOperations/upsert (5.6.8)."""
+    return await _everywhere(exchange, _UPSERT)
+
+
+async def update_batch_everywhere(exchange: Exchange) -> Reply:
+    """POST /entityOperations/update (5.6.9)."""
+    return await _everywhere(exchange, _UPDATE)
+
+
+async def merge_batch_everywhere(exchange: Exchange) -> Reply:
+    """POST /entityOperations/merge (5.6.20)."""
+    return await _everywhere(exchange, _MERGE)
+
+
+async def delete_batch_everywhere(exchange: Exchange) -> Reply:
+    """POST /entityOperations/delete (5.6.10)."""
+    return await _everywhere(exchange, _DELETE)
+
+
+async def purge_everywhere(exchange: Exchange) -> Reply:
+    """DELETE /entities (5.6.21): each source that matches is asked to purge, too."""
+    asked = asked_by(exchange.parameters)
+    query = entity_query(asked, exchange.context, exchange.parameters, local=False)
+    origin = origin_of(exchange, asked.csf)
+    federation = exchange.services.federation
+    sought = sought_by(query)
+    result = _Result()
+    questions = []
+    for registration in federation.candidates(origin):
+        infos = tuple(info for info in registration.information if information_matches(info, sought))
+        if registration.mode == "auxiliary" or not infos or federation.came_around(origin):
+            continue
+        if "purgeEntity" in registration.operations:
+            wire = await wire_to(exchange, origin, registration)
+            members = {
+                name: [wire.context.compact(exchange.context.expand(term)) for term in terms]
+                for name in ("keep", "drop")
+                if (terms := exchange.parameters.listed(name))
+            }
+            questions.append((registration, purging(query, infos, wire, members), wire))
+        elif registration.proxied:
+            result.fail(unsupported(registration), [registration.id], registration)
+    theirs, mine = await asyncio.gather(federation.ask(questions, origin), purge_entities(exchange))
+    for reply in theirs:
+        if not reply.good and reply.status != 404:
+            result.fail(failure_of(reply), [reply.registration.id], reply.registration)
+    if not result.errors:
+        return mine
+    if mine.body:
+        own = decode_json(mine.body)
+        result.errors += own.get("errors", [])
+        result.done.update(dict.fromkeys(own.get("success", [])))
+    return plain_reply({"success": list(result.done), "errors": result.errors}, status=207)
+
+
+async def _everywhere(exchange: Exchange, batch: _Batch) -> Reply:
+    payload = await exchange.payload()
+    check_array(payload, "ids" if batch is _DELETE else "entities")
+    origin = origin_of(exchange)
+    result = _Result()
+    parts: dict[str, _Part] = {}
+    here, shared = await _shared_out(exchange, batch, payload, origin, parts, result)
+    theirs = _ask(exchange, batch, parts, origin, result)
+    if here:
+        await asyncio.gather(theirs, _locally(exchange, batch, here, shared, result))
+    else:
+        await theirs
+    if not result.errors:
+        if batch.status == 201 and (result.created or batch is _CREATE):
+            return plain_reply(list(result.created), status=201)
+        return Reply(204)
+    return plain_reply(
+        {"success": [*dict.fromkeys([*result.created, *result.done])], "errors": result.errors}, status=207
+    )
+
+
+async def _shared_out(
+    exchange: Exchange,
+    batch: _Batch,
+    payload: list[Any],
+    origin: Origin,
+    parts: dict[str, _Part],
+    result: _Result,
+) -> tuple[list[Any], set[str]]:
+    """Fill what each source gets; returns what is left for the city, and the ids that are held by sources
+    alone, in whole or in part."""
+    federation = exchange.services.federation
+    registrations = federation.candidates(origin, looping=True)
+    came_around = federation.came_around(origin)
+    here: list[Any] = []
+    proxied: set[str] = set()
+    for place, item in enumerate(payload):
+        if place % _TURN == _TURN - 1:
+            await asyncio.sleep(0)
+        known = await _known(exchange, batch, item)
+        if known is None:
+            # What cannot be read is told of by the city itself.
+            here.append(item)
+            continue
+        entity_id, types, names, context = known
+        shares = share_out(
+            registrations,
+            frozenset({batch.operation, batch.single}),
+            entity_id,
+            types,
+            names,
+            via=origin.via,
+            came_around=came_around,
+            whole=batch is _DELETE,
+        )
+        _hand_out(shares, batch, item, entity_id, context, parts, result)
+        if any(one.registration.proxied for one in (*shares.forwarded, *shares.refused, *shares.looping)):
+            proxied.add(entity_id)
+        if not shares.elsewhere:
+            here.append(item if batch is _DELETE else kept_of(item, context, shares.local))
+    return here, proxied
+
+
+def _hand_out(
+    shares: Shares,
+    batch: _Batch,
+    item: Any,
+    entity_id: str,
+    context: Context,
+    parts: dict[str, _Part],
+    result: _Result,
+) -> None:
+    for share in shares.forwarded:
+        part = parts.setdefault(share.registration.id, _Part(share.registration))
+        part.ids.append(entity_id)
+        part.items.append(item if batch is _DELETE else kept_of(item, context, share.attributes))
+    for share in shares.refused:
+        result.fail(unsupported(share.registration), [entity_id], share.registration)
+    for share in shares.looping:
+        result.fail(looped(share.registration), [entity_id], share.registration)
+
+
+async def _known(
+    exchange: Exchange, batch: _Batch, item: Any
+) -> tuple[str, tuple[str, ...], frozenset[str], Context] | None:
+    """Id, types, attributes and Context of an item; None where they cannot be read."""
+    if batch is _DELETE:
+        return (item, _types(exchange, item), frozenset(), exchange.context) if is_uri(item) else None
+    if not isinstance(item, dict) or not is_uri(item.get("id")):
+        return None
+    try:
+        context = await exchange.own_context(item) if exchange.is_json_ld else exchange.context
+        raw = item.get("type", [])
+        types = tuple(context.expand(one) for one in (raw if isinstance(raw, list) else [raw]))
+        named = kept_of(item, context, frozenset())
+        names = frozenset(context.expand(key) for key in item if key not in named)
+    except (CityError, TypeError):
+        return None
+    return item["id"], types or _types(exchange, item["id"]), names, context
+
+
+def _types(exchange: Exchange, entity_id: str) -> tuple[str, ...]:
+    document = exchange.services.broker.find(exchange.actor, entity_id, tenant=exchange.tenant)
+    return () if document is None else tuple(document["type"])
+
+
+# Asking
+
+
+async def _ask(
+    exchange: Exchange, batch: _Batch, parts: dict[str, _Part], origin: Origin, result: _Result
+) -> None:
+    asked: list[tuple[Registration, Question, Wire]] = []
+    ids: list[list[str]] = []
+    for part in parts.values():
+        wire = await wire_to(exchange, origin, part.registration)
+        if batch.operation in part.registration.operations:
+            asked.append((part.registration, await _batch_question(exchange, batch, part, wire), wire))
+            ids.append(part.ids)
+            continue
+        for entity_id, item in zip(part.ids, part.items, strict=True):
+            question = await _single_question(exchange, batch, part.registration, wire, entity_id, item)
+            asked.append((part.registration, question, wire))
+            ids.append([entity_id])
+    replies = await exchange.services.federation.ask(asked, origin)
+    for reply, those in zip(replies, ids, strict=True):
+        _take(reply, those, batch, result)
+
+
+def _take(reply: SourceReply, ids: list[str], batch: _Batch, result: _Result) -> None:
+    """What one source answered for these Entities."""
+    if reply.status == 207:
+        told = _decoded(reply.body)
+        if isinstance(told, dict):
+            errors = [one for one in told.get("errors", []) if isinstance(one, dict)]
+            result.errors += [{**one, "registrationId": reply.registration.id} for one in errors]
+            failed = {one.get("entityId") for one in errors}
+            result.done.update(dict.fromkeys(one for one in ids if one not in failed))
+            return
+    if reply.good:
+        made = ids if batch.status == 201 and reply.status == 201 else []
+        result.created.update(dict.fromkeys(made))
+        result.done.update(dict.fromkeys(ids))
+        return
+    result.fail(failure_of(reply), ids, reply.registration)
+
+
+async def _batch_question(exchange: Exchange, batch: _Batch, part: _Part, wire: Wire) -> Question:
+    path = f"/entityOperations/{batch.path}"
+    parameters = _parameters(exchange)
+    if batch is _DELETE:
+        return Question("POST", path, parameters, orjson.dumps(part.ids), JSON)
+    bodies = [await _body(exchange, part.registration, wire, item) for item in part.items]
+    content_type = bodies[0][1]
+    body = b"[" + b",".join(text for text, _ in bodies) + b"]"
+    return Question("POST", path, parameters, body, content_type)
+
+
+async def _single_question(
+    exchange: Exchange, batch: _Batch, registration: Registration, wire: Wire, entity_id: str, item: Any
+) -> Question:
+    method, path = batch.one(entity_id)
+    if batch is _DELETE:
+        return Question(method, path)
+    body, content_type = await _body(exchange, registration, wire, item)
+    return Question(method, path, _parameters(exchange), body, content_type)
+
+
+async def _body(
+    exchange: Exchange, registration: Registration, wire: Wire, item: dict[str, Any]
+) -> tuple[bytes, str]:
+    if not exchange.is_json_ld:
+        return written(exchange, registration, wire, item, recompacted_entity)
+    if registration.told("contentType") == JSON or registration.told("jsonldContext") is not None:
+        context = await exchange.own_context(item)
+        return orjson.dumps(recompacted_entity(item, context, wire.context)), JSON
+    return orjson.dumps(item), JSON_LD
+
+
+def _parameters(exchange: Exchange) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in exchange.parameters.items() if name != "local")
+
+
+# The city's own part
+
+
+async def _locally(
+    exchange: Exchange, batch: _Batch, items: list[Any], proxied: set[str], result: _Result
+) -> None:
+    reply = await batch.handler(exchange.carrying(items))
+    told = _decoded(reply.body) if reply.body else None
+    if isinstance(told, list):
+        result.created.update(dict.fromkeys(told))
+        return
+    if told is None:
+        result.done.update(dict.fromkeys(_ids(items)))
+        return
+    missing = TOLD_ABSENT
+    for one in told["errors"]:
+        absent = one["error"].get("type") == missing
+        # What is held by sources alone need not be here.
+        if not (absent and one["entityId"] in proxied):
+            result.errors.append(one)
+    result.done.update(dict.fromkeys(told["success"]))
+
+
+TOLD_ABSENT = told(ResourceNotFound("", hint="")).type
+
+
+def _ids(items: list[Any]) -> list[str]:
+    return [one if isinstance(one, str) else one["id"] for one in items]
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return decode_json(body)
+    except CityError:
+        return None
