@@ -129,6 +129,13 @@ def purging(
     )
 
 
+def write_selectors(
+    selectors: list[EntitySelector], query: EntityQuery, context: Context
+) -> list[tuple[str, str]]:
+    """Which Entities are meant, and the filters that they must pass, as parameters."""
+    return _as_parameters(selectors, _filters(query, context), context)
+
+
 def narrowed(query: EntityQuery, infos: tuple[RegistrationInfo, ...]) -> list[EntitySelector]:
     """The Entities to ask for: what was asked for, cut down to what is registered."""
     asked = list(sought_by(query).selectors) or [EntitySelector()]

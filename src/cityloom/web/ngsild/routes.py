@@ -38,6 +38,12 @@ from cityloom.web.ngsild.distributed_consumption import (
     retrieve_everywhere,
 )
 from cityloom.web.ngsild.entity_maps import delete_entity_map, retrieve_entity_map, update_entity_map
+from cityloom.web.ngsild.distributed_discovery import (
+    list_attributes_everywhere,
+    list_types_everywhere,
+    retrieve_attribute_everywhere,
+    retrieve_type_everywhere,
+)
 from cityloom.web.ngsild.distributed_provision import (
     append_everywhere,
     create_everywhere,
@@ -48,6 +54,10 @@ from cityloom.web.ngsild.distributed_provision import (
     replace_everywhere,
     update_attribute_everywhere,
     update_everywhere,
+)
+from cityloom.web.ngsild.distributed_temporal import (
+    query_evolutions_everywhere,
+    retrieve_evolution_everywhere,
 )
 from cityloom.web.ngsild.operations import Operation
 from cityloom.web.ngsild.provision import (
@@ -336,6 +346,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.18.3.2",
         summary="Query entities over time",
         handler=query_evolutions,
+        spread=query_evolutions_everywhere,
         parameters=_SHOWN | _PAGED | _SELECTED | _TIMED,
         answers="EntitiesTemporal",
         statuses=(200, 206),
@@ -346,6 +357,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.19.3.1",
         summary="Retrieve an entity over time",
         handler=retrieve_evolution,
+        spread=retrieve_evolution_everywhere,
         parameters=_SHOWN | _TIMED,
         answers="EntityTemporal",
         statuses=(200, 206),
@@ -412,6 +424,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.25.3.1",
         summary="List the types of entities",
         handler=list_types,
+        spread=list_types_everywhere,
         parameters=_LOCAL | {"details"},
         answers="EntityTypes",
     ),
@@ -421,6 +434,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.26.3.1",
         summary="Retrieve a type of entities",
         handler=retrieve_type,
+        spread=retrieve_type_everywhere,
         parameters=_LOCAL,
         answers="EntityTypeInfo",
     ),
@@ -430,6 +444,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.27.3.1",
         summary="List the attributes",
         handler=list_attributes,
+        spread=list_attributes_everywhere,
         parameters=_LOCAL | {"details"},
         answers="Attributes",
     ),
@@ -439,6 +454,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.28.3.1",
         summary="Retrieve an attribute",
         handler=retrieve_attribute,
+        spread=retrieve_attribute_everywhere,
         parameters=_LOCAL,
         answers="Attribute",
     ),

@@ -1,0 +1,178 @@
+"""The past as the city and its sources remember it (ETSI GS CIM 009, 5.7.3, 5.7.4, 4.3.6.7)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from urllib.parse import quote
+
+from cityloom.federation.discovering import Json, evolutions_together, renamed_evolution
+from cityloom.federation.model import Origin, Question, Wire
+from cityloom.federation.model import Reply as SourceReply
+from cityloom.federation.questions import attributes_asked, narrowed, write_selectors
+from cityloom.kernel.errors import CityError
+from cityloom.ngsild.errors import BadRequestData
+from cityloom.ngsild.json_text import decode_json
+from cityloom.ngsild.names import is_uri
+from cityloom.ngsild.query import EntityQuery
+from cityloom.ngsild.registrations import Registration, RegistrationInfo
+from cityloom.ngsild.source_matching import Sought, matching_information, sought_by
+from cityloom.ngsild.temporal_query import parse_temporal_window
+from cityloom.web.ngsild.application import refused
+from cityloom.web.ngsild.asking import Asked, asked_by, entity_query, names
+from cityloom.web.ngsild.distribution import origin_of, warned, wire_to
+from cityloom.web.ngsild.exchange import Exchange, Reply
+from cityloom.web.ngsild.operations import Handler
+from cityloom.web.ngsild.provision import entity_id_of
+from cityloom.web.ngsild.temporal import query_evolutions, retrieve_evolution
+
+_MEMBERS = frozenset({"id", "type", "scope"})
+#: Parameters that say the same to everybody.
+_HANDED_ON = (
+    "timerel",
+    "timeAt",
+    "endTimeAt",
+    "timeproperty",
+    "lastN",
+    "format",
+    "options",
+    "aggrMethods",
+    "aggrPeriodDuration",
+    "datasetId",
+    "lang",
+    "limit",
+)
+
+
+async def retrieve_evolution_everywhere(exchange: Exchange) -> Reply:
+    """GET /temporal/entities/{entityId} (5.7.3)."""
+    entity_id = entity_id_of(exchange)
+    query = EntityQuery(ids=(entity_id,))
+    path = f"/temporal/entities/{quote(entity_id, safe=':')}"
+    return await _everywhere(exchange, "retrieveTemporal", retrieve_evolution, path, query)
+
+
+async def query_evolutions_everywhere(exchange: Exchange) -> Reply:
+    """GET /temporal/entities (5.7.4)."""
+    asked = asked_by(exchange.parameters)
+    query = entity_query(asked, exchange.context, exchange.parameters, local=asked.type == "*")
+    return await _everywhere(exchange, "queryTemporal", query_evolutions, "/temporal/entities", query)
+
+
+async def _everywhere(
+    exchange: Exchange, operation: str, handler: Handler, path: str, query: EntityQuery
+) -> Reply:
+    asked = asked_by(exchange.parameters)
+    origin = origin_of(exchange, asked.csf)
+    questions = await _questions(exchange, origin, operation, path, query, asked)
+    theirs, (mine, own) = await asyncio.gather(
+        exchange.services.federation.ask(questions, origin), _own(exchange, handler)
+    )
+    single = operation == "retrieveTemporal"
+    found = {entity["id"]: entity for entity in mine}
+    warnings = []
+    for (registration, _, wire), reply in zip(questions, theirs, strict=True):
+        if reply.warning:
+            warnings.append((reply.warning, registration))
+        if not reply.good:
+            continue
+        try:
+            entities = _entities(exchange, origin, registration, wire, reply)
+        except CityError:
+            warnings.append(("111", registration))
+            continue
+        for entity in entities:
+            one = entity["id"]
+            if single and one != query.ids[0]:
+                continue
+            found[one] = evolutions_together(found[one], entity) if one in found else entity
+    if own.status >= 400 and (own.status != 404 or not found):
+        return warned(exchange, own, warnings)
+    data: Any = next(iter(found.values())) if single else list(found.values())
+    merged = exchange.reply(data, status=own.status if own.status < 400 else 200)
+    others = [one for one in own.headers or [] if one[0] in (b"content-range", b"ngsild-results-count")]
+    return warned(
+        exchange,
+        Reply(merged.status, merged.body, merged.media, [*(merged.headers or []), *others]),
+        warnings,
+    )
+
+
+async def _questions(
+    exchange: Exchange, origin: Origin, operation: str, path: str, query: EntityQuery, asked: Asked
+) -> list[tuple[Registration, Question, Wire]]:
+    parameters = exchange.parameters
+    window = parse_temporal_window(
+        parameters.text("timerel"),
+        parameters.text("timeAt"),
+        parameters.text("endTimeAt"),
+        parameters.text("timeproperty"),
+    )
+    terms = [term for term in asked.attrs or asked.pick if term not in _MEMBERS]
+    wanted = frozenset(names("attrs", terms, exchange.context))
+    sought = Sought(sought_by(query).selectors, wanted, window=window)
+    federation = exchange.services.federation
+    found: list[tuple[Registration, Question, Wire]] = []
+    if federation.came_around(origin):
+        return found
+    for registration in federation.usable(origin, [operation], timed=True):
+        places = matching_information(registration, sought)
+        if places:
+            infos = tuple(registration.information[place] for place in places)
+            wire = await wire_to(exchange, origin, registration)
+            question = Question("GET", path, _parameters(exchange, operation, query, infos, wanted, wire))
+            found.append((registration, question, wire))
+    return found
+
+
+def _parameters(
+    exchange: Exchange,
+    operation: str,
+    query: EntityQuery,
+    infos: tuple[RegistrationInfo, ...],
+    wanted: frozenset[str],
+    wire: Wire,
+) -> tuple[tuple[str, str], ...]:
+    found = [
+        (name, value)
+        for name in _HANDED_ON
+        if name in exchange.parameters and (value := exchange.parameters.text(name)) is not None
+    ]
+    attributes = attributes_asked(infos, wanted)
+    if attributes is not None:
+        found.append(("attrs", ",".join(sorted(map(wire.context.compact, attributes)))))
+    if operation == "queryTemporal":
+        found += write_selectors(narrowed(query, infos), query, wire.context)
+    return tuple(found)
+
+
+async def _own(exchange: Exchange, handler: Handler) -> tuple[list[Json], Reply]:
+    """What the city itself remembers, its @context left out."""
+    try:
+        reply = await handler(exchange)
+    except CityError as error:
+        return [], refused(error, exchange.scope)
+    found = decode_json(reply.body)
+    entities = found if isinstance(found, list) else [found]
+    return [{key: value for key, value in one.items() if key != "@context"} for one in entities], reply
+
+
+def _entities(
+    exchange: Exchange, origin: Origin, registration: Registration, wire: Wire, reply: SourceReply
+) -> list[Json]:
+    """The Entities of an answer that the asker may see. Raises BadRequestData, InvalidRequest."""
+    decoded = decode_json(reply.body)
+    found = []
+    for item in decoded if isinstance(decoded, list) else [decoded]:
+        if not isinstance(item, dict) or not is_uri(item.get("id")) or not _is_typed(item.get("type")):
+            raise BadRequestData("This is no Entity over time", hint="Look at the source.")
+        names_of_types = item["type"] if isinstance(item["type"], list) else [item["type"]]
+        types = [wire.context.expand(name) for name in names_of_types]
+        if exchange.services.federation.may_be_shown(origin, registration, {"type": types}):
+            found.append(renamed_evolution(item, wire.context, exchange.context))
+    return found
+
+
+def _is_typed(value: Any) -> bool:
+    names_of_types = value if isinstance(value, list) else [value]
+    return bool(names_of_types) and all(isinstance(name, str) for name in names_of_types)
