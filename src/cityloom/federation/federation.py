@@ -126,9 +126,9 @@ class Federation:
         """The answers of several sources, asked at the same time, in the order given."""
         return await self.peers.ask_all(asked, origin, self.alias_for(origin.tenant))
 
-    def _changed(self, tenant: str, before: Registration | None, _after: Registration | None) -> None:
+    def _changed(self, tenant: str, before: Registration | None, after: Registration | None) -> None:
         if before is not None:
-            self.peers.forget(tenant, before.id)
+            self.peers.forget(tenant, before.id, for_good=after is None)
 
 
 def _is_timed(registration: Registration) -> bool:

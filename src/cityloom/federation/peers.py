@@ -87,9 +87,10 @@ class Peers:
         """How a registration has fared."""
         return self._standing.get((tenant, registration_id)) or Standing()
 
-    def forget(self, tenant: str, registration_id: str) -> None:
-        """A registration has gone or changed: nothing that was known of it counts any more."""
-        self._standing.pop((tenant, registration_id), None)
+    def forget(self, tenant: str, registration_id: str, *, for_good: bool) -> None:
+        """A registration has changed, or has gone for good: answers and failures of before count no more."""
+        if for_good:
+            self._standing.pop((tenant, registration_id), None)
         self._endpoints.pop((tenant, registration_id), None)
         for key in [key for key in self._kept if key[:2] == (tenant, registration_id)]:
             self._drop(key)

@@ -15,7 +15,7 @@ from cityloom.federation.model import Reply as SourceReply
 from cityloom.federation.questions import purging
 from cityloom.federation.sharing import Shares, share_out
 from cityloom.kernel.errors import CityError
-from cityloom.ngsild.contexts import Context
+from cityloom.ngsild.contexts import CORE, Context
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.json_text import decode_json
 from cityloom.ngsild.names import is_uri
@@ -157,6 +157,8 @@ async def purge_everywhere(exchange: Exchange) -> Reply:
 async def _everywhere(exchange: Exchange, batch: _Batch) -> Reply:
     payload = await exchange.payload()
     check_array(payload, "ids" if batch is _DELETE else "entities")
+    if exchange.is_json_ld and batch is not _DELETE:
+        exchange.context = await _common_context(exchange, payload)
     origin = origin_of(exchange)
     result = _Result()
     parts: dict[str, _Part] = {}
@@ -173,6 +175,22 @@ async def _everywhere(exchange: Exchange, batch: _Batch) -> Reply:
     return plain_reply(
         {"success": [*dict.fromkeys([*result.created, *result.done])], "errors": result.errors}, status=207
     )
+
+
+async def _common_context(exchange: Exchange, payload: list[Any]) -> Context:
+    """The @context of every item when all have the same, else the core's."""
+    found = CORE
+    for place, item in enumerate(payload):
+        if place % _TURN == _TURN - 1:
+            await asyncio.sleep(0)
+        try:
+            one = await exchange.own_context(item)
+        except CityError:
+            continue
+        if found is not CORE and one is not found:
+            return CORE
+        found = one
+    return found
 
 
 async def _shared_out(
@@ -325,12 +343,15 @@ async def _single_question(
 async def _body(
     exchange: Exchange, registration: Registration, wire: Wire, item: dict[str, Any]
 ) -> tuple[bytes, str]:
+    """One Entity as the source wants it: plain where its @context can be linked or is the source's."""
     if not exchange.is_json_ld:
         return written(exchange, registration, wire, item, recompacted_entity)
-    if registration.told("contentType") == JSON or registration.told("jsonldContext") is not None:
-        context = await exchange.own_context(item)
-        return orjson.dumps(recompacted_entity(item, context, wire.context)), JSON
-    return orjson.dumps(item), JSON_LD
+    context = await exchange.own_context(item)
+    wants = registration.told("contentType")
+    linked = wire.context is context or registration.told("jsonldContext") is not None
+    if wants == JSON_LD or (wants is None and not linked):
+        return orjson.dumps(item), JSON_LD
+    return orjson.dumps(recompacted_entity(item, context, wire.context)), JSON
 
 
 def _parameters(exchange: Exchange) -> tuple[tuple[str, str], ...]:
