@@ -37,7 +37,6 @@ from cityloom.web.ngsild.distributed_consumption import (
     query_everywhere_by_post,
     retrieve_everywhere,
 )
-from cityloom.web.ngsild.entity_maps import delete_entity_map, retrieve_entity_map, update_entity_map
 from cityloom.web.ngsild.distributed_discovery import (
     list_attributes_everywhere,
     list_types_everywhere,
@@ -59,6 +58,7 @@ from cityloom.web.ngsild.distributed_temporal import (
     query_evolutions_everywhere,
     retrieve_evolution_everywhere,
 )
+from cityloom.web.ngsild.entity_maps import delete_entity_map, retrieve_entity_map, update_entity_map
 from cityloom.web.ngsild.operations import Operation
 from cityloom.web.ngsild.provision import (
     append_attributes,
