@@ -187,7 +187,9 @@ class House:
     async def begin(self) -> None:
         """Start the state and what remembers it: the city can be asked."""
         await self.broker.start()
-        self.broker.follow(HISTORY, self._remembering.handle, durable=True, after=self._remembering.through)
+        self.broker.follow(
+            HISTORY, self._remembering.handle, durable=True, after=self._remembering.through, past=True
+        )
         await self.devices.start()
         await self.federation.start()
         await self.subscriptions.start()

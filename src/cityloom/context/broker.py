@@ -13,7 +13,7 @@ from cityloom.context.consumption import Consumption
 from cityloom.context.expiry import Expired, Expiry, Sweeper
 from cityloom.context.folding import INTERVAL, RETENTION, Folding
 from cityloom.context.ports import Feed, StateTable
-from cityloom.context.provision import Provision, Request
+from cityloom.context.provision import PastWrite, Provision, Request
 from cityloom.context.recall import recall
 from cityloom.context.revision import Revision
 from cityloom.context.stages import Handler, Stages, StageStatus
@@ -267,6 +267,19 @@ class Broker(Consumption):
         request = Request(actor, tenant, trace)
         return await self._commit(self._ready().upsert(request, document, update, information_class))
 
+    async def write_past(
+        self,
+        actor: Actor,
+        entity_id: str,
+        past: PastWrite,
+        *,
+        trace: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> Change:
+        """Write or erase what is remembered (5.6.11 to 5.6.16); history knows what is there."""
+        request = Request(actor, tenant, trace)
+        return await self._commit(self._ready().write_past(request, entity_id, past))
+
     # Batches: each Entity on its own, all in the order given
 
     async def create_many(
@@ -344,14 +357,17 @@ class Broker(Consumption):
 
     # Following
 
-    def follow(self, stage: str, handler: Handler, *, durable: bool, after: int | None = None) -> None:
+    def follow(
+        self, stage: str, handler: Handler, *, durable: bool, after: int | None = None, past: bool = False
+    ) -> None:
         """Hand every change to `handler`, in order, in batches of at most 5000, at least once.
 
         A durable stage goes on where it was, also after a restart; one that keeps its place in a store of
         its own says with `after` what it has handled. Others get what comes from now on, and miss changes
-        when they are too slow. Raises Conflict when the name is taken.
+        when they are too slow. With `past` it is handed changes of the kind PAST as well. Raises Conflict
+        when the name is taken.
         """
-        self._stages.follow(stage, handler, durable=durable, after=after)
+        self._stages.follow(stage, handler, durable=durable, after=after, past=past)
 
     async def leave(self, stage: str) -> None:
         """Stop following under this name."""

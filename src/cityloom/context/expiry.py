@@ -13,7 +13,7 @@ import orjson
 
 from cityloom.context.state import CurrentState, Held
 from cityloom.kernel.actor import InformationClass
-from cityloom.kernel.change import Change
+from cityloom.kernel.change import Change, ChangeKind
 from cityloom.kernel.errors import CityError
 from cityloom.kernel.time import Clock, parse_instant
 from cityloom.ngsild.errors import ResourceNotFound
@@ -52,7 +52,7 @@ class Expiry:
     def committed(self, changes: Iterable[Change]) -> None:
         """Remember when something that was written expires."""
         for change in changes:
-            if _MARK in change.document:
+            if _MARK in change.document and change.kind is not ChangeKind.PAST:
                 self.note(change.tenant, change.entity_id, change.document)
 
     def note(self, tenant: str, entity_id: str, text: bytes) -> None:

@@ -66,7 +66,8 @@ class Folding:
 
     def committed(self, revisions: Sequence[Revision]) -> None:
         for revision in revisions:
-            self._changed[revision.created] = revision
+            if revision.change.kind is not ChangeKind.PAST:
+                self._changed[revision.created] = revision
         self._last = revisions[-1].change.sequence
         if len(self._changed) >= ENOUGH:
             self._enough.set()

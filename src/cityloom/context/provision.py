@@ -15,7 +15,7 @@ import orjson
 
 from cityloom.access.ownership import check_write
 from cityloom.context.classes import ClassPolicy
-from cityloom.context.revision import Revision, revise
+from cityloom.context.revision import Revision, past_revision, revise
 from cityloom.context.state import CurrentState
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.change import Change, ChangeKind
@@ -35,6 +35,22 @@ class Request(msgspec.Struct, frozen=True):
     actor: Actor
     tenant: str
     trace: str
+
+
+class PastWrite(msgspec.Struct, frozen=True):
+    """A write to the past, as far as the context must know of it."""
+
+    #: The types of the Entity after it.
+    types: tuple[str, ...]
+    #: What history is told, as it stands in the feed.
+    told: bytes
+    #: Names of the attributes that it is about; none where it is about all.
+    attributes: tuple[str, ...]
+    #: The part that is written as it was and as it will be: None where nothing was, or nothing stays.
+    before: Document | None
+    after: Document | None
+    #: The class of what is remembered already; None where nothing is.
+    information_class: InformationClass | None
 
 
 class Standing(msgspec.Struct, frozen=True, gc=False):
@@ -61,7 +77,7 @@ class Provision:
         for revision in revisions:
             change = revision.change
             key = (change.tenant, change.entity_id)
-            if self._overlay[key] is revision:
+            if self._overlay.get(key) is revision:
                 del self._overlay[key]
         self._committed = revisions[-1].change.sequence
 
@@ -174,6 +190,38 @@ class Provision:
             standing,
             now_millis(),
         )
+
+    def write_past(self, request: Request, entity_id: str, past: PastWrite) -> Revision:
+        """What is remembered of an Entity written or erased (5.6.11 to 5.6.16); its state stays as it is.
+
+        Raises ResourceNotFound for an Entity that the actor may not see, NotAllowed.
+        """
+        _check_may_write(request.actor)
+        check_write(request.actor, past.before, past.after)
+        standing = self._standing(request.tenant, entity_id)
+        if standing is not None:
+            _check_sees(request.actor, entity_id, standing)
+            information_class = standing.information_class
+        elif past.information_class is not None:
+            information_class = past.information_class
+            _check_cleared(request.actor, information_class)
+        else:
+            information_class = self._class_of_new(request.actor, {"type": list(past.types)}, None)
+        change = Change(
+            self._sequence + 1,
+            request.tenant,
+            entity_id,
+            past.types,
+            ChangeKind.PAST,
+            information_class,
+            past.told,
+            past.attributes,
+            now_millis(),
+            request.actor.id,
+            request.trace,
+        )
+        self._sequence = change.sequence
+        return past_revision(change)
 
     def classify(self, request: Request, entity_id: str, information_class: InformationClass) -> Revision:
         """An Entity moved to another class. Raises ResourceNotFound, NotAllowed."""

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 import orjson
 
 from cityloom.context.ports import Feed, StateTable
-from cityloom.context.revision import Revision, revise
+from cityloom.context.revision import Revision, past_revision, revise
 from cityloom.context.stages import BATCH
 from cityloom.context.state import CurrentState
 from cityloom.kernel.actor import InformationClass
-from cityloom.kernel.change import Change
+from cityloom.kernel.change import Change, ChangeKind
 from cityloom.kernel.errors import BadConfig
 
 _log = logging.getLogger(__name__)
@@ -62,6 +62,8 @@ def _without_garbage_collection() -> Iterator[None]:
 
 
 def _revision(change: Change, state: CurrentState) -> Revision:
+    if change.kind is ChangeKind.PAST:
+        return past_revision(change)
     held = state.find(change.tenant, change.entity_id, _EVERY_CLASS)
     created = change.sequence if held is None else held.created
     return revise(change, created, orjson.loads(change.document))

@@ -42,6 +42,11 @@ class Revision(msgspec.Struct, frozen=True, gc=False):
         )
 
 
+def past_revision(change: Change) -> Revision:
+    """The Revision of a change of the kind PAST: it goes into the feed, and touches no index and no table."""
+    return Revision(change, 0, None, ())
+
+
 def revise(change: Change, created: int, document: Document) -> Revision:
     """The Revision of a change whose document is at hand parsed."""
     return Revision(change, created, bounds_of(document), references_of(document))

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from cityloom.context.ports import Feed
-from cityloom.kernel.change import Change
+from cityloom.kernel.change import Change, ChangeKind
 from cityloom.kernel.errors import BadConfig, Conflict, NotReady
 
 _log = logging.getLogger(__name__)
@@ -96,7 +96,9 @@ class Recent:
 class Stage:
     """One follower and its task."""
 
-    def __init__(self, name: str, handler: Handler, *, durable: bool, cursor: int | None) -> None:
+    def __init__(
+        self, name: str, handler: Handler, *, durable: bool, cursor: int | None, past: bool = False
+    ) -> None:
         self.name = name
         self.durable = durable
         #: What is handled; None until the stage begins.
@@ -104,6 +106,8 @@ class Stage:
         #: What is known to the feed to be handled.
         self.saved = 0
         self._handler = handler
+        #: Whether it is handed what was written to the past too.
+        self._past = past
         self._wake = asyncio.Event()
         self._failures = 0
         self._last_error = ""
@@ -179,9 +183,13 @@ class Stage:
                 self._wake.clear()
                 if self.cursor == recent.last and not self._stopping:
                     await self._wake.wait()
-            elif await self._handled(batch):
+            elif not (handed := self._meant(batch)) or await self._handled(handed):
                 self.cursor = batch[-1].sequence
                 self._progress.set()
+
+    def _meant(self, batch: list[Change]) -> list[Change]:
+        """What of a batch this stage is told: a write to the past changes nothing for those who act now."""
+        return batch if self._past else [change for change in batch if change.kind is not ChangeKind.PAST]
 
     async def _next(self, feed: Feed, recent: Recent) -> list[Change]:
         cursor = self.cursor or 0
@@ -241,11 +249,13 @@ class Stages:
         for stage in self._stages.values():
             stage.begin(self._feed, self._recent)
 
-    def follow(self, name: str, handler: Handler, *, durable: bool, after: int | None = None) -> Stage:
+    def follow(
+        self, name: str, handler: Handler, *, durable: bool, after: int | None = None, past: bool = False
+    ) -> Stage:
         """Register a stage. Raises Conflict when the name is taken."""
         if name in self._stages:
             raise Conflict(f"A stage {name!r} follows already", hint="Give the second one a name of its own.")
-        stage = Stage(name, handler, durable=durable, cursor=after)
+        stage = Stage(name, handler, durable=durable, cursor=after, past=past)
         if self._recent is not None:
             stage.begin(self._feed, self._recent)
         self._stages[name] = stage

@@ -166,6 +166,8 @@ class CurrentState:
     def apply(self, revision: Revision) -> None:
         """Take in one committed change. The same change twice leaves the same state."""
         change = revision.change
+        if change.kind is ChangeKind.PAST:
+            return
         held = self.find(change.tenant, change.entity_id, _EVERY_CLASS)
         if held is not None and held.sequence >= change.sequence:
             return

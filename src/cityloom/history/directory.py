@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from cityloom.history.model import (
     EntityNews,
+    Erasure,
     NewReading,
+    Origin,
     PastColumn,
     ReadingBatch,
     Series,
@@ -35,10 +38,24 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     sequence: int
     recorded_at: int
     observed: bool
+    origin: Origin = Origin.MEASURED
+    details: str | None = None
+    instance: str | None = None
+    created_at: int | None = None
 
 
-#: The newest value of a series: at, kind, number, text.
-Newest = tuple[int, ValueKind, float | None, str | None]
+class Erased(NamedTuple):
+    """Readings of a series that go: those of one instant that came before or with one change."""
+
+    series: int
+    at: int
+    sequence: int
+
+
+#: The newest value of a series: at, kind, number, text, details.
+Newest = tuple[int, ValueKind, float | None, str | None, str | None]
+#: Later than any reading: what comes after it is taken for late, and looked at closely.
+_UNKNOWN: Newest = (2**62, ValueKind.NOTHING, None, None, None)
 #: The parts of a SeriesKey, which it costs a third to put together plain.
 _Key = tuple[str, str, str, str, str, str]
 #: What the series of an Entity follow: its types and its class.
@@ -55,6 +72,9 @@ class Plan(msgspec.Struct):
     late: list[tuple[int, int, int]] = msgspec.field(default_factory=list)
     newest: dict[int, Newest] = msgspec.field(default_factory=dict)
     standing: dict[tuple[str, str], Standing] = msgspec.field(default_factory=dict)
+    #: Taken out after the rows were put in: single readings, and whole series.
+    erased: list[Erased] = msgspec.field(default_factory=list)
+    forgotten: set[int] = msgspec.field(default_factory=set)
 
 
 class SeriesDirectory:
@@ -73,6 +93,8 @@ class SeriesDirectory:
         self._by_instance: dict[tuple[str, ...], list[int]] = {}
         #: Those of them that share their attribute instance with another.
         self._siblings: dict[int, list[int]] = {}
+        #: Series of datasets beside the default one, by attribute.
+        self._datasets: dict[tuple[str, ...], list[int]] = {}
         #: Types and class of Entities as their live series have them.
         self._standing: dict[tuple[str, str], Standing] = {}
         self._by_type: dict[tuple[str, str], set[int]] = {}
@@ -103,7 +125,7 @@ class SeriesDirectory:
         with self._lock:
             for one, column in planned:
                 self._put(one)
-                self._newest[one.id] = (int(column.at[-1]), column.kind, float(column.number[-1]), None)
+                self._newest[one.id] = (int(column.at[-1]), column.kind, float(column.number[-1]), None, None)
 
     def apply(self, plan: Plan) -> None:
         """Take over what was stored."""
@@ -112,6 +134,10 @@ class SeriesDirectory:
                 self._put(one)
             self._newest.update(plan.newest)
             self._standing.update(plan.standing)
+            for gone in plan.erased:
+                # Asked of the store again when it is next met.
+                self._newest.pop(gone.series, None)
+            self.forget(plan.forgotten)
 
     def select(
         self,
@@ -146,6 +172,9 @@ class SeriesDirectory:
                 self._by_entity[gone.key.tenant, gone.key.entity_id].remove(number)
                 self._by_instance[gone.key[:4]].remove(number)
                 self._siblings.pop(number, None)
+                if gone.key.dataset:
+                    self._datasets[gone.key[:3]].remove(number)
+                self._standing.pop((gone.key.tenant, gone.key.entity_id), None)
                 for name in gone.types:
                     self._by_type[gone.key.tenant, name].discard(number)
 
@@ -160,6 +189,10 @@ class SeriesDirectory:
     def of_instance(self, key: _Key) -> list[int]:
         """Ids of the series of the same attribute instance in any unit."""
         return self._by_instance.get(key[:4], [])
+
+    def of_attribute(self, attribute: tuple[str, str, str]) -> list[int]:
+        """Ids of all series of an attribute (tenant, Entity, name), of any dataset and unit."""
+        return [*self._by_instance.get((*attribute, ""), ()), *self._datasets.get(attribute, ())]
 
     def siblings(self, number: int) -> Sequence[int]:
         """Ids of all series of the same attribute instance; none for a series that is alone, as most are."""
@@ -216,6 +249,8 @@ class SeriesDirectory:
             together.append(one.id)
             if len(together) > 1:
                 self._siblings.update(dict.fromkeys(together, together))
+            if one.key.dataset:
+                self._datasets.setdefault(one.key[:3], []).append(one.id)
         elif known.types != one.types:
             for name in known.types:
                 self._by_type[tenant, name].discard(one.id)
@@ -239,22 +274,66 @@ class _Planner:
         self._live: dict[_Key, int | None] = {}
         self._added: dict[tuple[str, str], list[int]] = {}
         self._instances: dict[tuple[str, ...], list[int]] = {}
+        #: Series of this batch by attribute.
+        self._attributes: dict[tuple[str, ...], list[int]] = {}
 
     def take(self, news: EntityNews) -> None:
-        if news.kind is ChangeKind.CREATED:
+        for erasure in news.erasures:
+            self._erase(news, erasure)
+        if news.kind is ChangeKind.CREATED or news.kind is ChangeKind.PAST:
             self._revive(news)
         self._follow_entity(news)
         for reading in news.readings:
             self._place(news, reading)
+        for name, datasets in news.standing.items():
+            self._mark_deleted(news, name, datasets)
         if news.kind is ChangeKind.DELETED:
             for one in self._series_of(news):
                 if not one.retired:
+                    self._mark(news, one.id)
                     self._change(msgspec.structs.replace(one, retired=True))
+
+    def _mark_deleted(self, news: EntityNews, name: str, standing: tuple[str, ...]) -> None:
+        """Instances of an attribute that are there no longer were deleted (4.5.7)."""
+        attribute = (news.tenant, news.entity_id, name)
+        for number in (*self._directory.of_attribute(attribute), *self._attributes.get(attribute, ())):
+            one = self._current(number)
+            if not one.retired and one.key.dataset not in standing:
+                self._mark(news, number)
+
+    def _mark(self, news: EntityNews, number: int) -> None:
+        if number in self.plan.forgotten:
+            return
+        newest = self.plan.newest.get(number) or self._directory.newest(number)
+        if newest is None or newest[1] is not ValueKind.NOTHING or newest is _UNKNOWN:
+            # Beside the last value, so that it is the newest of the series whatever clock its readings have.
+            known = newest is not None and newest is not _UNKNOWN
+            at = newest[0] if newest is not None and known else news.recorded_at
+            row = Row(
+                number, at, ValueKind.NOTHING, None, None, news.sequence, news.recorded_at, observed=False
+            )
+            self.plan.rows.append(row)
+            if known:
+                self.plan.newest[number] = (at, ValueKind.NOTHING, None, None, None)
+
+    def _erase(self, news: EntityNews, erasure: Erasure) -> None:
+        for one in self._series_of(news):
+            if _is_meant(one, erasure):
+                if erasure.at is None:
+                    self._forget(one)
+                else:
+                    self.plan.erased.append(Erased(one.id, erasure.at, erasure.sequence))
+                    self.plan.newest[one.id] = _UNKNOWN
+
+    def _forget(self, one: Series) -> None:
+        self.plan.forgotten.add(one.id)
+        self.plan.changed.pop(one.id, None)
+        self._live[one.key] = None
 
     def _series_of(self, news: EntityNews) -> list[Series]:
         entity = (news.tenant, news.entity_id)
         numbers = [*self._directory.of_entity(*entity), *self._added.get(entity, ())]
-        return [self._current(number) for number in numbers]
+        return [self._current(number) for number in numbers if number not in self.plan.forgotten]
 
     def _current(self, number: int) -> Series:
         plan = self.plan
@@ -304,10 +383,25 @@ class _Planner:
         plan, at = self.plan, reading.at
         number = self._live_id(key) or self._create(news, key)
         newest = plan.newest.get(number) or self._directory.newest(number)
-        said: Newest = (at, reading.kind, reading.number, reading.text)
+        said: Newest = (at, reading.kind, reading.number, reading.text, reading.details)
         if newest == said:
             return  # told again, unchanged
-        plan.rows.append(Row(number, *said, news.sequence, news.recorded_at, reading.observed))
+        plan.rows.append(
+            Row(
+                number,
+                at,
+                reading.kind,
+                reading.number,
+                reading.text,
+                news.sequence,
+                news.recorded_at,
+                reading.observed,
+                reading.origin,
+                reading.details,
+                reading.instance,
+                reading.created_at,
+            )
+        )
         if newest is None or at > newest[0]:
             plan.newest[number] = said
         else:
@@ -333,4 +427,18 @@ class _Planner:
         self._live[key] = number
         self._added.setdefault((news.tenant, news.entity_id), []).append(number)
         self._instances.setdefault(key[:4], []).append(number)
+        self._attributes.setdefault(key[:3], []).append(number)
         return number
+
+
+def _is_meant(one: Series, erasure: Erasure) -> bool:
+    key = one.key
+    return (
+        int(one.information_class) in erasure.classes
+        and (erasure.attribute is None or key.attribute == erasure.attribute)
+        and (erasure.dataset is None or key.dataset == erasure.dataset)
+        and (
+            erasure.at is None
+            or (key.attribute_type, key.unit_code) == (erasure.attribute_type, erasure.unit_code)
+        )
+    )

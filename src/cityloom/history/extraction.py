@@ -7,18 +7,23 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
+import orjson
 
-from cityloom.history.model import EntityNews, NewReading, ValueKind
+from cityloom.history.model import ORIGINS, SCOPE, EntityNews, NewReading, Origin, ValueKind
+from cityloom.history.past import erasures_of
 from cityloom.kernel.change import Change, ChangeKind
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import parse_instant, to_millis
 
 #: A value longer than this as text is a document, not a reading; it stays in the feed's state alone.
-LONGEST_TEXT = 4096
+LONGEST_TEXT = 65_536
 #: Whole numbers up to here are exact as floating point numbers.
 _EXACT = 2**53
 
-_NUMBER, _INTEGER, _BOOLEAN, _TEXT, _JSON = ValueKind
+_NUMBER, _INTEGER, _BOOLEAN, _TEXT, _JSON, _NOTHING = ValueKind
+_ORIGIN = "dataOrigin"
+#: Members of an instance, beside its attributes, that are kept as they are.
+_KEPT_MEMBERS = ("objectType", "valueType", "expiresAt", "entityIdSealed", "entityTypeSealed")
 
 
 class _Instance(msgspec.Struct, rename="camel", gc=False):
@@ -31,16 +36,33 @@ class _Instance(msgspec.Struct, rename="camel", gc=False):
     modified_at: Any = None
     unit_code: Any = None
     dataset_id: Any = None
+    attrs: msgspec.Raw | None = None
+    object_type: Any = None
+    value_type: Any = None
+    expires_at: Any = None
+    entity_id_sealed: Any = None
+    entity_type_sealed: Any = None
+    language_map: Any = None
+    vocab: Any = None
+    json: Any = None
+    value_list: Any = None
+    object_list: Any = None
+    # What only a write to the past says.
+    instance_id: str | None = None
+    created_at: str | None = None
+    deleted_at: str | None = None
 
 
 class _Document(msgspec.Struct, gc=False):
-    attrs: dict[str, list[_Instance]]
+    attrs: dict[str, list[_Instance]] = {}
+    scope: list[str] | None = None
 
 
 class _Attributes(msgspec.Struct, gc=False):
     """Attributes that are not taken apart."""
 
-    attrs: dict[str, msgspec.Raw]
+    attrs: dict[str, msgspec.Raw] = {}
+    scope: list[str] | None = None
 
 
 _decode = msgspec.json.Decoder(_Document).decode
@@ -53,13 +75,21 @@ _FEW = 2
 def news_of(change: Change) -> EntityNews:
     """What a change means to history. Only attributes that the change names become readings."""
     readings: list[NewReading] = []
-    if change.kind is not ChangeKind.DELETED and change.attributes:
-        attributes = _instances(change)
+    standing: dict[str, tuple[str, ...]] = {}
+    past = change.kind is ChangeKind.PAST
+    if change.kind is not ChangeKind.DELETED and (change.attributes or change.kind is ChangeKind.CREATED):
+        attributes, scope = _read(change)
+        origin = _origin_of(attributes)
         for name in change.attributes:
-            for instance in attributes.get(name, ()):
-                reading = _reading_of(name, instance, change.at_millis)
+            instances = attributes.get(name, ())
+            for instance in instances:
+                reading = _reading_of(name, instance, change.at_millis, origin, past)
                 if reading is not None:
                     readings.append(reading)
+            if change.kind is ChangeKind.UPDATED and name not in _NO_ATTRIBUTES:
+                standing[name] = tuple([one.dataset_id or "" for one in instances])
+        if not past:
+            _follow_scope(change, scope, readings, standing)
     return EntityNews(
         change.sequence,
         change.tenant,
@@ -69,30 +99,73 @@ def news_of(change: Change) -> EntityNews:
         change.information_class,
         change.at_millis,
         tuple(readings),
+        standing,
+        erasures_of(change.document) if past else (),
     )
 
 
-def _instances(change: Change) -> Mapping[str, Sequence[_Instance]]:
-    """The instances of the attributes that a change names, by name."""
+def _read(change: Change) -> tuple[Mapping[str, Sequence[_Instance]], list[str] | None]:
+    """The instances of the attributes that a change names, by name, with the Entity's origin; and its scopes."""
     if len(change.attributes) > _FEW:
-        return _decode(change.document).attrs
-    attributes = _decode_attributes(change.document).attrs
-    return {name: _decode_instances(attributes[name]) for name in change.attributes if name in attributes}
+        document = _decode(change.document)
+        return document.attrs, document.scope
+    raw = _decode_attributes(change.document)
+    names = (*change.attributes, _ORIGIN)
+    return {name: _decode_instances(raw.attrs[name]) for name in names if name in raw.attrs}, raw.scope
 
 
-def _reading_of(name: str, instance: _Instance, at_millis: int) -> NewReading | None:
+#: What a change may name beside attributes.
+_NO_ATTRIBUTES = frozenset({"type", SCOPE, "expiresAt"})
+
+
+def _follow_scope(
+    change: Change,
+    scope: list[str] | None,
+    readings: list[NewReading],
+    standing: dict[str, tuple[str, ...]],
+) -> None:
+    """The scopes as a Property, observed when they were written (4.5.6)."""
+    written = SCOPE in change.attributes or change.kind is ChangeKind.CREATED
+    if not written:
+        return
+    if scope:
+        said = scope[0] if len(scope) == 1 else scope
+        kept = stored_form(said)
+        if kept is not None:
+            readings.append(NewReading(SCOPE, "", "Property", "", change.at_millis, *kept))
+    elif change.kind is ChangeKind.UPDATED:
+        standing[SCOPE] = ()
+
+
+def _reading_of(
+    name: str, instance: _Instance, at_millis: int, origin: Origin, past: bool
+) -> NewReading | None:
     """The instance as a reading; None for what is not kept."""
     kind = instance.type
-    value = instance.object if kind == "Relationship" else instance.value
-    if kind not in ("Property", "Relationship") and not _is_point(kind, value):
-        return None
-    kept = stored_form(value)
+    value = instance.value if kind == "Property" else getattr(instance, _CONTENT.get(kind, "value"))
+    if past and instance.deleted_at is not None:
+        kept: tuple[ValueKind, float | None, str | None] | None = (_NOTHING, None, None)
+    else:
+        kept = stored_form(value)
     if kept is None:
         return None
     # observedAt; else when the instance was written, which an instance left as it was keeps.
     observed = instance.observed_at is not None
     said = instance.observed_at if observed else instance.modified_at
     at = _millis_of(said) if isinstance(said, str) else None
+    if instance.attrs is None and not past and not _has_more(instance):
+        return NewReading(
+            name,
+            instance.dataset_id or "",
+            kind,
+            instance.unit_code or "",
+            at_millis if at is None else at,
+            *kept,
+            observed,
+            origin,
+        )
+    details, own_origin = _details_of(instance)
+    created = instance.deleted_at or instance.created_at if past else None
     return NewReading(
         name,
         instance.dataset_id or "",
@@ -101,11 +174,61 @@ def _reading_of(name: str, instance: _Instance, at_millis: int) -> NewReading | 
         at_millis if at is None else at,
         *kept,
         observed,
+        origin if own_origin is None else own_origin,
+        details,
+        instance.instance_id if past else None,
+        _millis_of(created) if created else None,
     )
 
 
-def _is_point(kind: str, value: Any) -> bool:
-    return kind == "GeoProperty" and isinstance(value, dict) and value.get("type") == "Point"
+_CONTENT = {
+    "GeoProperty": "value",
+    "Relationship": "object",
+    "LanguageProperty": "language_map",
+    "VocabProperty": "vocab",
+    "JsonProperty": "json",
+    "ListProperty": "value_list",
+    "ListRelationship": "object_list",
+}
+_MORE = tuple(
+    "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name) for name in _KEPT_MEMBERS
+)
+
+
+def _has_more(instance: _Instance) -> bool:
+    return (
+        instance.object_type is not None
+        or instance.value_type is not None
+        or instance.expires_at is not None
+        or instance.entity_id_sealed is not None
+        or instance.entity_type_sealed is not None
+    )
+
+
+def _details_of(instance: _Instance) -> tuple[str | None, Origin | None]:
+    """What an instance has beside the columns, as JSON, and the origin that it says of itself."""
+    more: dict[str, Any] = {
+        member: said
+        for member, field in zip(_KEPT_MEMBERS, _MORE, strict=True)
+        if (said := getattr(instance, field)) is not None
+    }
+    origin = None
+    if instance.attrs is not None:
+        attributes = orjson.loads(bytes(instance.attrs))
+        more["attrs"] = attributes
+        if said := attributes.get(_ORIGIN):
+            origin = _origin_named(said[0].get("value"))
+    text = orjson.dumps(more).decode() if more else None
+    return (text if text is None or len(text) <= LONGEST_TEXT else None), origin
+
+
+def _origin_of(attributes: Mapping[str, Sequence[_Instance]]) -> Origin:
+    said: Sequence[_Instance] = attributes.get(_ORIGIN, ())
+    return (_origin_named(said[0].value) if said else None) or Origin.MEASURED
+
+
+def _origin_named(said: Any) -> Origin | None:
+    return ORIGINS.get(said) if isinstance(said, str) else None
 
 
 def stored_form(value: Any) -> tuple[ValueKind, float | None, str | None] | None:

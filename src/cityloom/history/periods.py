@@ -59,19 +59,25 @@ def parse_step(text: str, *, where: str = "step") -> Step:
 
 
 def edges_of(
-    since: datetime, until: datetime, step: Step | timedelta | None, zone: tzinfo | None = None
+    since: datetime,
+    until: datetime,
+    step: Step | timedelta | None,
+    zone: tzinfo | None = None,
+    *,
+    passed: int = 0,
 ) -> Integers:
     """Edges of the periods from `since`, the last one at or after `until`, in milliseconds since 1970.
 
     Days and months follow the calendar of `zone` (default: that of `since`): a day on which the clock changes
-    has 23 or 25 hours. None or a step of no length gives one period. Raises BadInput for too many periods.
+    has 23 or 25 hours. None or a step of no length gives one period. `passed` calendar steps are left out
+    at the beginning. Raises BadInput for too many periods.
     """
     if until <= since:
         hint = "Let `until` be after `since`."
         raise BadInput("The end does not lie after the beginning", hint=hint, where="until")
     fixed = step if isinstance(step, timedelta) else step.fixed if step and not step.by_calendar else None
     if isinstance(step, Step) and step.by_calendar:
-        return _calendar_edges(since.astimezone(zone) if zone else since, until, step)
+        return _calendar_edges(since.astimezone(zone) if zone else since, until, step, passed)
     if not fixed:
         return np.array([to_millis(since), to_millis(until)], np.int64)
     start, width = to_millis(since), fixed // timedelta(milliseconds=1)
@@ -80,12 +86,37 @@ def edges_of(
     return np.minimum(start + width * np.arange(count + 1, dtype=np.int64), _LAST_MILLIS)
 
 
-def _calendar_edges(since: datetime, until: datetime, step: Step) -> Integers:
-    edges = [to_millis(since)]
+def edges_from(
+    since: datetime, until: datetime, step: Step | timedelta | None, *, first: datetime
+) -> Integers:
+    """As `edges_of`, without the periods that end before `first`: they hold nothing."""
+    if isinstance(step, timedelta):
+        step = Step(fixed=step)
+    if step is None or first <= since:
+        return edges_of(since, until, step)
+    if step.by_calendar:
+        whole = max(0, int((first - since) / _about(step)) - 2)
+        while shifted(since, step, whole + 1) <= first:
+            whole += 1
+        return edges_of(since, until, step, passed=whole)
+    if step.fixed:
+        return edges_of(since + step.fixed * ((first - since) // step.fixed), until, step)
+    return edges_of(since, until, step)
+
+
+def _about(step: Step) -> timedelta:
+    """How long a step is on the average, a little long."""
+    return timedelta(days=30.44 * step.months + step.days) + step.fixed
+
+
+def _calendar_edges(since: datetime, until: datetime, step: Step, passed: int = 0) -> Integers:
+    # Counting the steps would take as long as making them.
+    _check_count(int((until - since) / _about(step) * 0.9) - passed)
+    edges = [to_millis(shifted(since, step, passed))]
     end = to_millis(until)
     while edges[-1] < end:
         try:
-            edges.append(to_millis(shifted(since, step, len(edges))))
+            edges.append(to_millis(shifted(since, step, passed + len(edges))))
         except (ValueError, OverflowError):
             edges.append(_LAST_MILLIS)
         _check_count(len(edges) - 1)

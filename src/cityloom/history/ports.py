@@ -20,8 +20,10 @@ from cityloom.kernel.actor import Actor, InformationClass
 
 #: What `aggregate` can work out for each period (ETSI GS CIM 009, 4.5.19).
 AGGREGATE_METHODS = ("totalCount", "distinctCount", "sum", "avg", "min", "max", "stddev", "sumsq")
+#: How many of a period's values are no numbers; for the rooms' own use.
+TEXT_COUNT = "textCount"
 #: Those that are 0, not missing, where nothing was read.
-COUNTS = frozenset({"totalCount", "distinctCount"})
+COUNTS = frozenset({"totalCount", "distinctCount", TEXT_COUNT})
 
 
 class HistoryStore(Protocol):
@@ -63,6 +65,10 @@ class HistoryStore(Protocol):
         datasets: Sequence[str] | None = None,
     ) -> list[Series]:
         """The series that fit every condition that is given, in the order of their id."""
+        ...
+
+    def extent(self, window: Window) -> tuple[int, int] | None:
+        """The first and the last instant of the window's time over all its series; None when it is empty."""
         ...
 
     def raw(self, window: Window) -> Readings:
@@ -111,6 +117,7 @@ EXPORT_COLUMNS = (
     "text",
     "unit_code",
     "recorded_at",
+    "data_origin",
 )
 #: A text that begins with one of these gets an apostrophe before it in CSV: a spreadsheet would take it for a
 #: formula and run what a stranger wrote. Other formats, and the API, give it as it is.

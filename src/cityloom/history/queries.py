@@ -11,7 +11,7 @@ import numpy as np
 from cityloom.history.answers import Aggregated, Coverage, Gap, Matrix
 from cityloom.history.links import TYPE_TARGET
 from cityloom.history.logic import missing_runs, pooled_means, time_weighted
-from cityloom.history.model import Floats, Integers, Reading, Readings, Series, Statistics, Window
+from cityloom.history.model import SCOPE, Floats, Integers, Reading, Readings, Series, Statistics, Window
 from cityloom.history.periods import Step, edges_of
 from cityloom.history.ports import AGGREGATE_METHODS, CurrentClasses, HistoryStore
 from cityloom.kernel.actor import CITY, Actor
@@ -25,6 +25,9 @@ MOST_CELLS = 20_000_000
 MOST_GAPS = 100
 #: For a time-weighted mean: how far back the value at the beginning is looked for.
 LOOK_BACK = timedelta(days=7)
+
+#: Types of attributes whose readings are measurements, places and links.
+_MEASURABLE = frozenset({"Property", "Relationship", "GeoProperty"})
 
 #: The methods of `aggregate` beside those of NGSI-LD.
 TIME_WEIGHTED = "timeWeightedAvg"
@@ -50,12 +53,14 @@ class History:
         *,
         types: Sequence[str] | None = None,
         dataset: str | None = None,
+        whole: bool = False,
         tenant: str = DEFAULT_TENANT,
     ) -> list[Series]:
         """The series of an Entity, of several, of a type or (None) of all that the actor may see.
 
         `types`: only of Entities that have one of these. `dataset`: None for every instance, "" for the
-        default one. Empty when nothing is remembered.
+        default one. Without `whole` only what can be measured: no texts in languages, lists, objects or
+        scopes, unless they are named. Empty when nothing is remembered.
         """
         datasets = None if dataset is None else [dataset]
         if isinstance(target, str) and target.startswith(TYPE_TARGET):
@@ -66,7 +71,19 @@ class History:
             found = self._store.series(
                 tenant, entity_ids=ids, types=types, attributes=attributes, datasets=datasets
             )
+        if not whole and attributes is None:
+            found = [
+                one for one in found if one.key.attribute_type in _MEASURABLE and one.key.attribute != SCOPE
+            ]
         return self._visible(actor, found)
+
+    def check_known(self, actor: Actor, entity_id: str, *, tenant: str = DEFAULT_TENANT) -> None:
+        """Raises NotFound when there is neither history nor an Entity that the actor sees."""
+        self._must_see(actor, entity_id, self.series(actor, entity_id, whole=True, tenant=tenant), tenant)
+
+    def knows_tenant(self, actor: Actor, tenant: str) -> bool:
+        """Whether anything is remembered of a tenant that the actor may see."""
+        return bool(self._visible(actor, self._store.series(tenant)))
 
     def raw(
         self,
@@ -270,6 +287,10 @@ class History:
     def read(self, window: Window) -> Readings:
         """Readings of series that `series` has shown to the actor."""
         return self._store.raw(window)
+
+    def extent(self, window: Window) -> tuple[int, int] | None:
+        """The first and the last instant of a window, in milliseconds, over all its series."""
+        return self._store.extent(window)
 
     def count(self, series: Integers) -> list[Statistics]:
         """Count, first and last of series that `series` has shown to the actor."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 
 from cityloom.history.extraction import news_of
 from cityloom.history.ports import HistoryStore
@@ -30,6 +31,7 @@ class HistoryStage:
         self._committed = float("-inf")
         self._through = store.last_sequence()
         self._advanced = asyncio.Condition()
+        self._awaited = asyncio.Event()
 
     @property
     def through(self) -> int:
@@ -42,7 +44,7 @@ class HistoryStage:
         if not fresh:
             return
         if len(fresh) < WORTH_A_COMMIT:
-            await asyncio.sleep(max(0.0, self._committed + self._pause - time.monotonic()))
+            await self._rest(self._committed + self._pause - time.monotonic())
         self._committed = time.monotonic()
         await asyncio.to_thread(self._record, fresh)
         async with self._advanced:
@@ -50,9 +52,20 @@ class HistoryStage:
             self._advanced.notify_all()
 
     async def reached(self, sequence: int) -> None:
-        """Wait until the changes through `sequence` are remembered."""
+        """Wait until the changes through `sequence` are remembered: at once, for somebody waits."""
         async with self._advanced:
-            await self._advanced.wait_for(lambda: self._through >= sequence)
+            while self._through < sequence:
+                self._awaited.set()
+                await self._advanced.wait()
+
+    async def _rest(self, seconds: float) -> None:
+        """Let changes gather, unless somebody waits for them."""
+        if seconds > 0:
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes with the answer.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._awaited.wait()
+        self._awaited.clear()
 
     def _record(self, changes: list[Change]) -> None:
         self._store.record([news_of(change) for change in changes], changes[-1].sequence)

@@ -4,57 +4,51 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import datetime
-from hashlib import sha256
 from typing import Protocol
 
 import msgspec
 import numpy as np
 
-from cityloom.history.model import Floats, Integers, Readings, Series, Window
-from cityloom.history.periods import Step, edges_of
-from cityloom.history.ports import COUNTS
+from cityloom.history.instances import instances_of
+from cityloom.history.model import SCOPE, Integers, Readings, Series, Window
+from cityloom.history.periods import Step
 from cityloom.history.queries import History, check_methods
+from cityloom.history.temporal_aggregates import AttributeAggregates, aggregates_of
+from cityloom.history.temporal_filters import Groups, Intervals, inside, matching_scopes, matching_values
 from cityloom.kernel.actor import Actor
 from cityloom.kernel.change import DEFAULT_TENANT
-from cityloom.kernel.time import format_instant, from_millis, to_millis
-from cityloom.ngsild.errors import OperationNotSupported, TooComplexQuery
-from cityloom.ngsild.model import CONTENT_MEMBER, Document, Instance
-from cityloom.ngsild.query import EntityQuery, Predicate, compile
+from cityloom.kernel.time import from_millis, to_millis
+from cityloom.ngsild.model import Document, Instance
+from cityloom.ngsild.query import EntityQuery, compile
 from cityloom.ngsild.temporal_query import TemporalWindow
 
 #: Instances in one answer; a longer evolution is cut in time, and the rest asked for with the next interval.
 MOST_INSTANCES = 10_000
-#: Aggregates in one answer: attributes times methods times periods.
-MOST_AGGREGATES = 1_000_000
+_FAR = 2**61
 
 
 class TemporalQuery(msgspec.Struct, frozen=True):
-    """What is asked. `entities` says of whom; its `q`, `geo` and `scope_q` look at how they are now."""
+    """What is asked. `entities` says of whom; its `q`, `geo` and `scope_q` look into the window."""
 
     entities: EntityQuery = EntityQuery()
     window: TemporalWindow = TemporalWindow()
+    #: Only so many newest instances of each attribute and dataset; an answer is cut at its old end then.
     last_n: int | None = None
     #: Methods of 4.5.19; empty for the instances themselves.
     aggregates: tuple[str, ...] = ()
     #: The length of a period; None or no length takes the whole interval.
     period: Step | None = None
     most_instances: int = MOST_INSTANCES
-
-
-class AttributeAggregates(msgspec.Struct, frozen=True):
-    """Aggregates of one attribute instance: for each method (value, since, until) of each period with any."""
-
-    name: str
-    attribute_type: str
-    dataset: str
-    methods: dict[str, list[tuple[float, datetime, datetime]]]
+    #: Entities by id from the last to the first.
+    descending: bool = False
 
 
 class TemporalEntity(msgspec.Struct, frozen=True):
     """One Entity over time.
 
     `document` is in the internal form, with an attribute's instances in the order of time, each with an
-    "instanceId"; it has no attributes when aggregates were asked for.
+    "instanceId", and its scopes as an attribute `SCOPE`; it has no attributes when aggregates were asked for.
+    An attribute without instances has them beyond where the answer was cut.
     """
 
     document: Document
@@ -62,14 +56,14 @@ class TemporalEntity(msgspec.Struct, frozen=True):
 
 
 class TemporalPage(msgspec.Struct, frozen=True):
-    """An answer. When `cut`, it holds the instances from `since` until `until` alone (206, 6.3.10)."""
+    """An answer. When `cut`, its instances reach from `first` to `last`, and there are more (206, 6.3.10)."""
 
     entities: list[TemporalEntity]
     #: How many Entities there are on all pages.
     total: int
     cut: bool = False
-    since: datetime | None = None
-    until: datetime | None = None
+    first: datetime | None = None
+    last: datetime | None = None
 
 
 class CurrentEntities(Protocol):
@@ -85,30 +79,32 @@ class TemporalHistory:
         self._history = history
         self._broker = broker
 
+    def knows_tenant(self, actor: Actor, tenant: str) -> bool:
+        """Whether anything is remembered of a tenant that the actor may see."""
+        return self._history.knows_tenant(actor, tenant)
+
     def temporal_entities(
         self, actor: Actor, query: TemporalQuery, *, tenant: str = DEFAULT_TENANT
     ) -> TemporalPage:
         """Entities that have instances in the interval, by id (5.7.4).
 
-        Raises OperationNotSupported for timeproperty=deletedAt, BadInput for methods and steps that there
-        are not.
+        Raises BadInput for methods and steps that there are not, TooComplexQuery.
         """
-        if query.window.time_property == "deletedAt":
-            raise OperationNotSupported(
-                "History keeps no time of deletion of attributes",
-                hint="Ask by observedAt, createdAt or modifiedAt.",
-                where="timeproperty",
-            )
         check_methods(query.aggregates)
-        wanted = self._matching(actor, query.entities, tenant)
-        ids = self._with_instances(query, wanted)
+        known = self._known(actor, query.entities, tenant)
+        chosen = _chosen(query.entities, known)
+        counts = self._counts(query, chosen)
+        there = {entity_id: known[entity_id] for entity_id in chosen if counts.get(entity_id)}
+        there = matching_values(self._history, query.entities, _window(query, []), there)
+        there, scopes = matching_scopes(self._history, query.entities, _window(query, []), there)
+        ids = sorted(there, reverse=query.descending)
         page = ids[query.entities.offset :][: query.entities.limit]
-        series = {entity_id: wanted[entity_id] for entity_id in page}
         if not page:
             return TemporalPage([], len(ids))
+        groups = {entity_id: chosen[entity_id] for entity_id in page}
         if query.aggregates:
-            return TemporalPage(self._aggregated(query, series), len(ids))
-        return self._evolved(query, series, len(ids))
+            return TemporalPage(self._aggregated(query, groups), len(ids))
+        return self._evolved(query, groups, len(ids), {one: counts[one] for one in page}, scopes)
 
     def ids(self, actor: Actor, query: TemporalQuery, *, tenant: str = DEFAULT_TENANT) -> list[str]:
         """The ids of all Entities of which something falls into the interval (5.14.5)."""
@@ -118,182 +114,212 @@ class TemporalHistory:
         self, actor: Actor, entity_id: str, query: TemporalQuery, *, tenant: str = DEFAULT_TENANT
     ) -> TemporalPage:
         """One Entity (5.7.3), without attributes when nothing falls into the interval. Raises NotFound."""
-        self._history.raw(actor, entity_id, limit=0, tenant=tenant)
+        self._history.check_known(actor, entity_id, tenant=tenant)
         one = msgspec.structs.replace(query.entities, ids=(entity_id,), limit=1, offset=0)
         page = self.temporal_entities(actor, msgspec.structs.replace(query, entities=one), tenant=tenant)
         if page.entities:
             return page
-        types = [one.types for one in self._history.series(actor, entity_id, tenant=tenant)]
+        types = [one.types for one in self._history.series(actor, entity_id, whole=True, tenant=tenant)]
         document = self._broker.find(actor, entity_id, tenant=tenant)
         names = document["type"] if document is not None else list(types[-1])
         return TemporalPage([TemporalEntity({"id": entity_id, "type": names, "attrs": {}})], 1)
 
-    def _matching(self, actor: Actor, query: EntityQuery, tenant: str) -> dict[str, list[Series]]:
-        """The series of the Entities that match, by id in alphabetical order."""
+    def _known(self, actor: Actor, query: EntityQuery, tenant: str) -> Groups:
+        """All series of the Entities that match by id and type."""
         types = None if query.type_expression is None else query.type_expression.candidates()
-        found = self._history.series(
-            actor, query.ids or None, query.attrs or None, types=types, tenant=tenant
+        found = self._history.series(actor, query.ids or None, types=types, whole=True, tenant=tenant)
+        by_name = compile(
+            msgspec.structs.replace(query, q=None, geo=None, scope_q=None, attrs=(), order_by=())
         )
-        known = msgspec.structs.replace(query, q=None, geo=None, scope_q=None, attrs=())
-        by_name, by_state = compile(known), compile(query)
-        looks_at_state = bool(query.q or query.geo or query.scope_q)
-        groups: dict[str, list[Series]] = defaultdict(list)
+        groups: Groups = defaultdict(list)
         for one in found:
-            if not query.dataset_id or (one.key.dataset or "@none") in query.dataset_id:
-                groups[one.key.entity_id].append(one)
-        return {
-            entity_id: groups[entity_id]
-            for entity_id in sorted(groups)
-            if by_name(_head(entity_id, groups[entity_id]))
-            and (not looks_at_state or self._holds(actor, by_state, entity_id, tenant))
-        }
+            groups[one.key.entity_id].append(one)
+        return {entity_id: group for entity_id, group in groups.items() if by_name(_head(entity_id, group))}
 
-    def _holds(self, actor: Actor, predicate: Predicate, entity_id: str, tenant: str) -> bool:
-        document = self._broker.find(actor, entity_id, tenant=tenant)
-        return document is not None and predicate(document)
-
-    def _with_instances(self, query: TemporalQuery, wanted: dict[str, list[Series]]) -> list[str]:
-        """The ids of those with an instance in the interval."""
+    def _counts(self, query: TemporalQuery, wanted: Groups) -> dict[str, list[Series]]:
+        """Of each Entity with instances in the interval the series that have them."""
         series = [one for group in wanted.values() for one in group]
         if not series:
-            return []
-        edges = np.array([_bound(query.window.since, -_FAR), _bound(query.window.until, _FAR)], np.int64)
-        counts = self._history.aggregate_series(_window(query, series), edges, ["totalCount"])["totalCount"]
-        there = {one.key.entity_id for one, count in zip(series, counts[:, 0], strict=True) if count}
-        return [entity_id for entity_id in wanted if entity_id in there]
+            return {}
+        window = _window(query, series)
+        edges = np.array(
+            [-_FAR if window.since is None else window.since, _FAR if window.until is None else window.until],
+            np.int64,
+        )
+        counts = self._history.aggregate_series(window, edges, ["totalCount"])["totalCount"]
+        there: dict[str, list[Series]] = defaultdict(list)
+        for one, count in zip(series, counts[:, 0].tolist(), strict=True):
+            if count:
+                there[one.key.entity_id].append(one)
+        return there
 
-    def _evolved(self, query: TemporalQuery, wanted: dict[str, list[Series]], total: int) -> TemporalPage:
-        series = [one for group in wanted.values() for one in group]
+    def _evolved(
+        self,
+        query: TemporalQuery,
+        groups: Groups,
+        total: int,
+        filled: Groups,
+        scopes: dict[str, Intervals],
+    ) -> TemporalPage:
+        series = {one.id: one for group in filled.values() for one in group}
+        backwards = query.last_n is not None
         window = msgspec.structs.replace(
-            _window(query, series), last_n=query.last_n, by_time=True, limit=query.most_instances + 1
+            _window(query, list(series.values())),
+            last_n=query.last_n,
+            by_time=True,
+            backwards=backwards,
+            limit=query.most_instances + 1,
         )
         found = self._history.read(window)
-        times = found.recorded_at if window.by_recorded else found.at
-        rows, until = np.arange(len(times)), None
-        if len(times) > query.most_instances:
-            # What is shown ends before the last instant that was not read whole.
-            until = int(times[-1])
-            rows = rows[times < until] if int(times[0]) < until else rows[:-1]
-        by_series = {one.id: one for one in series}
-        instances: dict[int, list[Instance]] = defaultdict(list)
-        for row in rows.tolist():
-            number = int(found.series[row])
-            instances[number].append(_instance(by_series[number], found, row))
+        times = _times(found, window)
+        cut = len(times) > query.most_instances
+        rows = _shown_rows(times, cut, backwards)
+        if scopes:
+            rows = rows[_while_in_scope(found, times, rows, series, scopes)]
+        shown = found.taken(rows)
+        told: dict[str, dict[str, list[Instance]]] = defaultdict(dict)
+        for number, instance in instances_of(series, shown):
+            key = series[number].key
+            told[key.entity_id].setdefault(key.attribute, []).append(instance)
+        if scopes:
+            self._carry_scopes(query, groups, scopes, told)
+        if query.last_n is not None:
+            _keep_last(told, query.last_n)
+        if cut:
+            for one in series.values():
+                told[one.key.entity_id].setdefault(one.key.attribute, [])
         entities = [
-            TemporalEntity(_document(entity_id, group, instances)) for entity_id, group in wanted.items()
+            TemporalEntity({**_head(entity_id, group), "attrs": _in_order(group, told[entity_id])})
+            for entity_id, group in groups.items()
         ]
-        if until is None:
+        if not cut:
             return TemporalPage(entities, total)
-        return TemporalPage(
-            entities, total, cut=True, since=from_millis(int(times[0])), until=from_millis(until)
-        )
+        seen = times[rows]
+        first, last = (int(seen.min()), int(seen.max())) if len(seen) else (int(times[0]), int(times[-1]))
+        return TemporalPage(entities, total, cut=True, first=from_millis(first), last=from_millis(last))
 
-    def _aggregated(self, query: TemporalQuery, wanted: dict[str, list[Series]]) -> list[TemporalEntity]:
-        series = [one for group in wanted.values() for one in group]
-        window = _window(query, series)
-        since, until = query.window.since, query.window.until
-        if since is None or until is None:
-            first, last = self._extent(window)
-            since, until = since or first, until or last
-        edges = edges_of(since, until, query.period)
-        _check_size(len(series) * len(query.aggregates) * (len(edges) - 1))
-        values = self._history.aggregate_series(window, edges, query.aggregates)
-        rows = {one.id: row for row, one in enumerate(series)}
-        ends = [min(edge, to_millis(until)) for edge in edges[1:].tolist()]
+    def _carry_scopes(
+        self,
+        query: TemporalQuery,
+        groups: Groups,
+        scopes: dict[str, Intervals],
+        told: dict[str, dict[str, list[Instance]]],
+    ) -> None:
+        """A scope that was looked for is shown although it was set before the interval (annex C.5.16)."""
+        if query.window.since is None:
+            return
+        series = {one.id: one for group in groups.values() for one in group if one.key.attribute == SCOPE}
+        before = Window(np.array(list(series), np.int64), until=to_millis(query.window.since), last_n=1)
+        for number, instance in instances_of(series, self._history.read(before)):
+            entity_id = series[number].key.entity_id
+            if any(since == before.until for since, _ in scopes.get(entity_id, ())):
+                told[entity_id].setdefault(SCOPE, []).insert(0, instance)
+
+    def _aggregated(self, query: TemporalQuery, groups: Groups) -> list[TemporalEntity]:
+        series = [one for group in groups.values() for one in group if one.key.attribute != SCOPE]
+        found = aggregates_of(
+            self._history,
+            msgspec.structs.replace(_window(query, series), marks="none"),
+            series,
+            query.aggregates,
+            query.period,
+            query.entities.attrs,
+        )
         return [
             TemporalEntity(
                 _head(entity_id, group),
                 tuple(
-                    _aggregates(one, {name: values[name][rows[one.id]] for name in values}, edges, ends)
-                    for one in group
+                    found[one.id] for one in group if one.id in found and any(found[one.id].methods.values())
                 ),
             )
-            for entity_id, group in wanted.items()
+            for entity_id, group in groups.items()
         ]
 
-    def _extent(self, window: Window) -> tuple[datetime, datetime]:
-        """From the first reading of a window until just after its last."""
-        found = self._history.read(msgspec.structs.replace(window, by_time=True))
-        times = found.recorded_at if window.by_recorded else found.at
-        return from_millis(int(times[0])), from_millis(int(times[-1]) + 1)
 
-
-def _check_size(values: int) -> None:
-    if values > MOST_AGGREGATES:
-        raise TooComplexQuery(
-            f"The aggregates would be more than {MOST_AGGREGATES} values",
-            hint="Ask for fewer entities, a longer step, a shorter time or fewer methods.",
-            where="step",
-        )
-
-
-_FAR = 2**61
-
-
-def _bound(instant: datetime | None, far: int) -> int:
-    return far if instant is None else to_millis(instant)
+def _chosen(query: EntityQuery, known: Groups) -> Groups:
+    """The series of the attributes and datasets that are asked for."""
+    attributes, datasets = frozenset(query.attrs), frozenset(query.dataset_id)
+    if not attributes and not datasets:
+        return known
+    return {
+        entity_id: [
+            one
+            for one in group
+            if (not attributes or one.key.attribute in attributes)
+            and (not datasets or (one.key.dataset or "@none") in datasets)
+        ]
+        for entity_id, group in known.items()
+    }
 
 
 def _window(query: TemporalQuery, series: list[Series]) -> Window:
     asked = query.window
     observed = asked.time_property == "observedAt"
+    deleted = asked.time_property == "deletedAt"
     return Window(
         np.array([one.id for one in series], np.int64),
         since=None if asked.since is None else to_millis(asked.since),
         until=None if asked.until is None else to_millis(asked.until),
-        by_recorded=not observed,
+        by_recorded=asked.time_property == "modifiedAt",
+        by_created=deleted or asked.time_property == "createdAt",
         observed=observed,
+        marks="only" if deleted else "with",
     )
 
 
+def _times(found: Readings, window: Window) -> Integers:
+    if window.by_created:
+        return found.created_at
+    return found.recorded_at if window.by_recorded else found.at
+
+
+def _shown_rows(times: Integers, cut: bool, backwards: bool) -> Integers:
+    """The rows that are shown, oldest first. A cut leaves out the last instant that was not read whole."""
+    rows = np.arange(len(times))
+    if cut:
+        end = times[-1]
+        whole = rows[times > end] if backwards else rows[times < end]
+        rows = whole if len(whole) else rows[:-1]
+    return rows[::-1] if backwards else rows
+
+
+def _while_in_scope(
+    found: Readings,
+    times: Integers,
+    rows: Integers,
+    series: dict[int, Series],
+    scopes: dict[str, Intervals],
+) -> Integers:
+    """Places in `rows` of those instances that were while the Entity was in scope."""
+    numbers = found.series[rows]
+    kept = np.zeros(len(rows), np.bool_)
+    for number, one in series.items():
+        here = numbers == number
+        kept[here] = inside(times[rows[here]], scopes.get(one.key.entity_id, []))
+    return np.flatnonzero(kept)
+
+
+def _keep_last(told: dict[str, dict[str, list[Instance]]], last_n: int) -> None:
+    """A changed unit begins a new series: of both together so many are the last."""
+    for attributes in told.values():
+        for name, instances in attributes.items():
+            left: dict[str, int] = defaultdict(lambda: last_n)
+            kept = []
+            for instance in reversed(instances):
+                dataset = instance.get("datasetId", "")
+                left[dataset] -= 1
+                if left[dataset] >= 0:
+                    kept.append(instance)
+            attributes[name] = kept[::-1]
+
+
+def _in_order(group: list[Series], told: dict[str, list[Instance]]) -> dict[str, list[Instance]]:
+    """Attributes in the order in which they were first remembered."""
+    names = dict.fromkeys(one.key.attribute for one in group)
+    return {name: told[name] for name in names if name in told}
+
+
 def _head(entity_id: str, group: list[Series]) -> Document:
-    return {"id": entity_id, "type": list(group[-1].types), "attrs": {}}
-
-
-def _document(entity_id: str, group: list[Series], instances: dict[int, list[Instance]]) -> Document:
-    document = _head(entity_id, group)
-    for one in group:
-        if found := instances.get(one.id):
-            document["attrs"].setdefault(one.key.attribute, []).extend(found)
-    return document
-
-
-def _instance_id(one: Series, found: Readings, row: int) -> str:
-    """Made of what stands beside it alone: the numbers of series and changes count what is secret too."""
-    said = (*one.key[1:], int(found.at[row]), int(found.recorded_at[row]), found.value(row))
-    return f"urn:ngsi-ld:Instance:{sha256(repr(said).encode()).hexdigest()[:32]}"
-
-
-def _instance(one: Series, found: Readings, row: int) -> Instance:
-    """One instance of 4.5.7, with an instanceId that stays the same."""
-    recorded = format_instant(from_millis(int(found.recorded_at[row])))
-    instance: Instance = {
-        "type": one.key.attribute_type,
-        CONTENT_MEMBER[one.key.attribute_type]: found.value(row),
-        "instanceId": _instance_id(one, found, row),
-        "createdAt": recorded,
-        "modifiedAt": recorded,
-    }
-    if found.observed[row]:
-        instance["observedAt"] = format_instant(from_millis(int(found.at[row])))
-    if one.key.unit_code:
-        instance["unitCode"] = one.key.unit_code
-    if one.key.dataset:
-        instance["datasetId"] = one.key.dataset
-    return instance
-
-
-def _aggregates(
-    one: Series, values: dict[str, Floats], edges: Integers, ends: list[int]
-) -> AttributeAggregates:
-    """Periods in which there is something to say: a count above 0, or a number."""
-    starts = edges[:-1].tolist()
-    methods = {
-        name: [
-            (value, from_millis(start), from_millis(end))
-            for value, start, end in zip(row.tolist(), starts, ends, strict=True)
-            if not np.isnan(value) and (value or name not in COUNTS)
-        ]
-        for name, row in values.items()
-    }
-    return AttributeAggregates(one.key.attribute, one.key.attribute_type, one.key.dataset, methods)
+    # The types of the series that follows the Entity now, where there is one.
+    newest = next((one for one in reversed(group) if not one.retired), group[-1])
+    return {"id": entity_id, "type": list(newest.types), "attrs": {}}

@@ -1,12 +1,14 @@
-"""How a temporal evolution is shown (ETSI GS CIM 009, 4.5.7 to 4.5.9, 4.5.19). Pure."""
+"""How a temporal evolution is shown (ETSI GS CIM 009, 4.5.6 to 4.5.9, 4.5.19). Pure."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from cityloom.history.temporal import AttributeAggregates, TemporalEntity
+from cityloom.history.temporal import TemporalEntity
+from cityloom.history.temporal_aggregates import AttributeAggregates
 from cityloom.kernel.time import format_instant
 from cityloom.ngsild.contexts import CORE, Context
+from cityloom.ngsild.languages import choose_language
 from cityloom.ngsild.model import Instance, content
 from cityloom.ngsild.representation import represent
 from cityloom.ngsild.temporal_query import TimeProperty
@@ -14,7 +16,16 @@ from cityloom.ngsild.temporal_query import TimeProperty
 TemporalFormat = Literal["normalized", "concise", "temporalValues", "aggregatedValues"]
 
 #: The member that holds the pairs of a simplified attribute, where it is not "values" (4.5.9).
-_PAIRS_MEMBER = {"Relationship": "objects"}
+_PAIRS_MEMBER = {
+    "Relationship": "objects",
+    "LanguageProperty": "languageMaps",
+    "VocabProperty": "vocabs",
+    "JsonProperty": "jsons",
+    "ListProperty": "valueLists",
+    "ListRelationship": "objectLists",
+}
+#: Types whose content stands in a pair as an object with this member.
+_WRAPPED = {"LanguageProperty": "languageMap", "VocabProperty": "vocab", "JsonProperty": "json"}
 
 
 def represent_temporal(
@@ -24,29 +35,41 @@ def represent_temporal(
     format: TemporalFormat = "normalized",
     sys_attrs: bool = False,
     time_property: TimeProperty = "observedAt",
+    lang: str | None = None,
 ) -> dict[str, Any]:
     """One Entity over time for a reader. `time_property` is the time that pairs of temporalValues carry."""
     if format == "aggregatedValues":
         return _with(entity, context, _aggregated(entity, context))
     if format == "temporalValues":
-        return _with(entity, context, _simplified(entity, context, time_property))
-    shown = represent(entity.document, context, format=format, sys_attrs=sys_attrs)
-    for name in entity.document["attrs"]:
+        return _with(entity, context, _simplified(entity, context, time_property, lang))
+    shown = represent(entity.document, context, format=format, sys_attrs=sys_attrs, lang=lang)
+    for name, instances in entity.document["attrs"].items():
         term = context.compact(name)
-        if not isinstance(shown[term], list):
+        if not isinstance(shown[term], list) or len(instances) == 1:
             shown[term] = [shown[term]]
+        if not sys_attrs:
+            _tell_deletions(shown[term], instances)
     return shown
+
+
+def _tell_deletions(shown: list[Any], instances: list[Instance]) -> None:
+    """That an instance tells of a deletion is no matter of the system's times alone (4.5.7)."""
+    for item, instance in zip(shown, instances, strict=True):
+        if "deletedAt" in instance:
+            item["deletedAt"] = instance["deletedAt"]
 
 
 def _with(entity: TemporalEntity, context: Context, attributes: dict[str, Any]) -> dict[str, Any]:
     return represent({**entity.document, "attrs": {}}, context) | attributes
 
 
-def _simplified(entity: TemporalEntity, context: Context, time_property: TimeProperty) -> dict[str, Any]:
+def _simplified(
+    entity: TemporalEntity, context: Context, time_property: TimeProperty, lang: str | None
+) -> dict[str, Any]:
     """Each attribute, or each of its datasets, as [value, instant] pairs."""
     return {
         context.compact(name): _one_or_many(
-            [_pairs(group, time_property) for group in _by_dataset(instances)]
+            [_pairs(group, context, time_property, lang) for group in _by_dataset(instances)]
         )
         for name, instances in entity.document["attrs"].items()
     }
@@ -59,14 +82,29 @@ def _by_dataset(instances: list[Instance]) -> list[list[Instance]]:
     return list(groups.values())
 
 
-def _pairs(group: list[Instance], time_property: TimeProperty) -> dict[str, Any]:
+def _pairs(
+    group: list[Instance], context: Context, time_property: TimeProperty, lang: str | None
+) -> dict[str, Any]:
     kind = group[0]["type"]
-    shown: dict[str, Any] = {"type": kind}
+    in_one_language = lang is not None and kind == "LanguageProperty"
+    shown: dict[str, Any] = {"type": "Property" if in_one_language else kind}
     if "datasetId" in group[0]:
         shown["datasetId"] = group[0]["datasetId"]
-    member = _PAIRS_MEMBER.get(kind, "values")
-    shown[member] = [[content(item), item.get(time_property, item["modifiedAt"])] for item in group]
+    member = "values" if in_one_language else _PAIRS_MEMBER.get(kind, "values")
+    shown[member] = [
+        [_said(item, kind, context, lang), item.get(time_property, item["modifiedAt"])] for item in group
+    ]
     return shown
+
+
+def _said(item: Instance, kind: str, context: Context, lang: str | None) -> Any:
+    said = content(item)
+    if kind == "LanguageProperty" and lang is not None:
+        return choose_language(said, lang)[1]
+    if kind == "VocabProperty":
+        said = [context.compact(name) for name in said] if isinstance(said, list) else context.compact(said)
+    wrapper = _WRAPPED.get(kind)
+    return said if wrapper is None else {wrapper: said}
 
 
 def _aggregated(entity: TemporalEntity, context: Context) -> dict[str, Any]:

@@ -18,6 +18,8 @@ class ChangeKind(IntEnum):
     CREATED = 0
     UPDATED = 1
     DELETED = 2
+    #: What is remembered of the Entity was written or erased; how it is now stays as it is.
+    PAST = 3
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
@@ -34,7 +36,8 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     types: tuple[str, ...]
     kind: ChangeKind
     information_class: InformationClass
-    #: The Entity after the change as JSON in the internal form; for DELETED, the last state.
+    #: The Entity after the change as JSON in the internal form; for DELETED, the last state; for PAST, what
+    #: history is to do (`cityloom.history.past`), which means nothing to anybody else.
     document: bytes
     #: Names of the attributes that were written or removed by this change.
     attributes: tuple[str, ...]

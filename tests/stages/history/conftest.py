@@ -55,7 +55,7 @@ async def city(tmp_path):
     clock = StandingClock(datetime(2014, 9, 1, 12, tzinfo=UTC))
     broker = Broker(MemoryFeed(), MemoryStateTable(), clock)
     await broker.start()
-    broker.follow(STAGE, stage.handle, durable=True, after=store.last_sequence())
+    broker.follow(STAGE, stage.handle, durable=True, after=store.last_sequence(), past=True)
     yield City(broker, History(store, broker), store, stage, clock)
     await broker.stop()
 

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import duckdb
 import numpy as np
 import orjson
 
-from cityloom.history.directory import Row
+from cityloom.history.directory import Erased, Row
 from cityloom.history.model import Floats, Integers, PastColumn, Readings, Series, SeriesKey
 from cityloom.kernel.time import now_millis
 
 #: Columns by name, as DuckDB registers and fetches them.
 Columns = dict[str, np.ndarray[Any, Any]]
-#: Columns of texts by name.
-Texts = dict[str, list[str]]
+#: Columns of texts by name; None is NULL.
+Texts = Mapping[str, Sequence[str | None]]
 
 
 def series_columns(series: list[Series]) -> tuple[Columns, Texts]:
     """Rows of the table of series."""
-    texts: Texts = {name: [one.key[place] for one in series] for place, name in enumerate(SeriesKey._fields)}
+    texts = {name: [one.key[place] for one in series] for place, name in enumerate(SeriesKey._fields)}
     texts["types"] = [" ".join(one.types) for one in series]
     return {
         "id": np.array([one.id for one in series], np.int32),
@@ -38,7 +38,13 @@ def _row_columns(rows: list[Row]) -> Columns:
         "sequence": np.array([row.sequence for row in rows], np.int64),
         "recorded_at": np.array([row.recorded_at for row in rows], np.int64),
         "observed": np.array([row.observed for row in rows], np.bool_),
+        "origin": np.array([row.origin for row in rows], np.uint8),
     }
+
+
+def is_plain(row: Row) -> bool:
+    """Whether a reading is a number and nothing else, as most are."""
+    return row.text is None and row.details is None and row.instance is None and row.number is not None
 
 
 def past_columns(planned: Sequence[tuple[Series, PastColumn]]) -> Columns:
@@ -54,6 +60,7 @@ def past_columns(planned: Sequence[tuple[Series, PastColumn]]) -> Columns:
         "sequence": np.zeros(total, np.int64),
         "recorded_at": np.full(total, now_millis(), np.int64),
         "observed": np.ones(total, np.bool_),
+        "origin": np.repeat(np.array([column.origin for _, column in planned], np.uint8), lengths),
     }
 
 
@@ -63,8 +70,23 @@ def number_columns(rows: list[Row]) -> Columns:
 
 
 def text_columns(rows: list[Row]) -> tuple[Columns, Texts]:
-    """Readings that are texts."""
-    return _row_columns(rows), {"text": [row.text or "" for row in rows]}
+    """Readings that are texts, or numbers with more to them."""
+    nan = float("nan")
+    plain = _row_columns(rows) | {
+        "number": np.array([nan if row.number is None else row.number for row in rows], np.float64),
+        "created_at": np.array([-1 if row.created_at is None else row.created_at for row in rows], np.int64),
+    }
+    return plain, {
+        "text": [row.text for row in rows],
+        "details": [row.details for row in rows],
+        "instance": [row.instance for row in rows],
+    }
+
+
+def erased_columns(erased: Sequence[Erased]) -> Columns:
+    """Readings that go."""
+    table = np.array(erased, np.int64)
+    return {"series": table[:, 0], "observed_at": table[:, 1], "sequence": table[:, 2]}
 
 
 def late_columns(late: list[tuple[int, int, int]]) -> Columns:
@@ -98,6 +120,9 @@ def readings(found: Columns) -> Readings:
         sequence=_whole(found["sequence"]),
         recorded_at=_whole(found["recorded_at"]),
         observed=np.asarray(found["observed"]).astype(np.bool_),
+        details=_texts(found["details"]),
+        instance=_texts(found["instance"]),
+        created_at=_whole(found["created"]),
     )
 
 

@@ -116,6 +116,12 @@ class DuckHistory:
             result[name][row, bucket] = columns.numbers(found[name])
         return result
 
+    def extent(self, window: Window) -> tuple[int, int] | None:
+        with self._file.reading() as cursor:
+            cursor.register("wanted", {"series": window.series})
+            found = _one(cursor.execute(statements.extent(window), statements.bounds(window)))
+        return None if found[0] is None else (int(found[0]), int(found[1]))
+
     def statistics(self, series: Integers) -> list[Statistics]:
         with self._file.reading() as cursor:
             cursor.register("wanted", {"series": series})
@@ -138,11 +144,9 @@ class DuckHistory:
 
     def forget(self, series: Integers) -> int:
         with self._writing, self._file.transaction() as cursor:
-            cursor.register("wanted", {"series": series})
-            gone = _one(cursor.execute("DELETE FROM reading WHERE series IN (SELECT series FROM wanted)"))
-            cursor.execute("DELETE FROM series WHERE id IN (SELECT series FROM wanted)")
+            gone = _forget(cursor, series)
         self._directory.forget(int(number) for number in series)
-        return int(gone[0])
+        return gone
 
     def interrupt_reading(self) -> None:
         """End the queries that run: nobody waits for them any more, and writing waits behind them."""
@@ -161,10 +165,10 @@ class DuckHistory:
         if plan.changed:
             columns.lay_out(cursor, "moved", *columns.series_columns(list(plan.changed.values())))
             cursor.execute(statements.UPDATE_SERIES)
-        if numbers := [row for row in plan.rows if row.text is None]:
+        if numbers := [row for row in plan.rows if columns.is_plain(row)]:
             cursor.register("numbers", columns.number_columns(numbers))
             cursor.execute(statements.INSERT_NUMBERS)
-        if texts := [row for row in plan.rows if row.text is not None]:
+        if texts := [row for row in plan.rows if not columns.is_plain(row)]:
             columns.lay_out(cursor, "texts", *columns.text_columns(texts))
             cursor.execute(statements.INSERT_TEXTS)
         if plan.late:
@@ -172,6 +176,11 @@ class DuckHistory:
             instants = late["observed_at"]
             cursor.register("late", late)
             cursor.execute(statements.SUPERSEDE, [int(instants.min()), int(instants.max())])
+        if plan.erased:
+            cursor.register("erased", columns.erased_columns(plan.erased))
+            cursor.execute(statements.ERASE)
+        if plan.forgotten:
+            _forget(cursor, np.array(sorted(plan.forgotten), np.int64))
 
     def _create_series(self, cursor: duckdb.DuckDBPyConnection, series: list[Series]) -> None:
         columns.lay_out(cursor, "fresh", *columns.series_columns(series))
@@ -185,12 +194,14 @@ class DuckHistory:
     def _newest_of(self, series: list[int]) -> dict[int, Newest | None]:
         # A part of writing, which goes on to its end.
         with self._file.cursor() as cursor:
-            found = _raw(cursor, Window(np.array(series, np.int64), last_n=1))
+            found = _raw(cursor, Window(np.array(series, np.int64), last_n=1, marks="with"))
         newest: dict[int, Newest | None] = {}
         for row, number in enumerate(found.series.tolist()):
             text = found.text[row]
-            value = None if text is not None else float(found.number[row])
-            newest[number] = (int(found.at[row]), ValueKind(int(found.kind[row])), value, text)
+            number_said = float(found.number[row])
+            value = None if text is not None or np.isnan(number_said) else number_said
+            kind = ValueKind(int(found.kind[row]))
+            newest[number] = (int(found.at[row]), kind, value, text, found.details[row])
         return newest
 
     def _read_series(self) -> None:
@@ -210,16 +221,26 @@ class DuckHistory:
         self._directory = SeriesDirectory(known, self._newest_of)
 
     def _prepare(self, file: Path) -> None:
-        with self._file.cursor() as cursor:
+        with self._file.transaction() as cursor:
             for statement in statements.SCHEMA:
                 cursor.execute(statement)
-            version = _one(cursor.execute("SELECT schema_version FROM progress"))[0]
+            version = int(_one(cursor.execute("SELECT schema_version FROM progress"))[0])
+        while version in range(1, statements.SCHEMA_VERSION):
+            version += 1
+            self._migrate(version)
         if version != statements.SCHEMA_VERSION:
             raise BadConfig(
                 f"{file} was written by another version of CityLoom (schema {version})",
                 hint="Run the version that wrote it, or move the file away to begin a new history.",
                 where=str(file),
             )
+
+    def _migrate(self, version: int) -> None:
+        """From the version before: all of it or nothing, so that it may be cut off at any moment."""
+        with self._file.transaction() as cursor:
+            for statement in statements.MIGRATIONS[version]:
+                cursor.execute(statement)
+            cursor.execute("UPDATE progress SET schema_version = ?", [version])
 
     def _remove_leftovers(self) -> None:
         """Exports that nobody came for."""
@@ -231,6 +252,15 @@ class DuckHistory:
 def _raw(cursor: duckdb.DuckDBPyConnection, window: Window) -> Readings:
     cursor.register("wanted", {"series": window.series})
     return columns.readings(cursor.execute(statements.raw(window), statements.bounds(window)).fetchnumpy())
+
+
+def _forget(cursor: duckdb.DuckDBPyConnection, series: Integers) -> int:
+    """Remove series with their readings; returns how many readings went."""
+    cursor.register("wanted", {"series": series})
+    readings, directory = statements.FORGET
+    gone = _one(cursor.execute(readings))
+    cursor.execute(directory)
+    return int(gone[0])
 
 
 def _one(result: duckdb.DuckDBPyConnection) -> tuple[Any, ...]:

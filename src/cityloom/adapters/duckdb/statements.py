@@ -12,10 +12,21 @@ from pathlib import Path
 
 import numpy as np
 
-from cityloom.history.model import Integers, Window
-from cityloom.history.ports import FORMULA_BEGINS
+from cityloom.history.model import ORIGINS, Integers, Window
+from cityloom.history.ports import FORMULA_BEGINS, TEXT_COUNT
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+#: From the version before to each version, in one transaction with the number itself.
+MIGRATIONS: dict[int, tuple[str, ...]] = {
+    # Where a value comes from is not known of what was kept before that was kept: NULL.
+    2: (
+        "ALTER TABLE reading ADD COLUMN origin UTINYINT",
+        "ALTER TABLE reading ADD COLUMN details VARCHAR",
+        "ALTER TABLE reading ADD COLUMN instance VARCHAR",
+        "ALTER TABLE reading ADD COLUMN created_at BIGINT",
+    ),
+}
 
 SCHEMA = (
     """
@@ -42,7 +53,11 @@ SCHEMA = (
       sequence BIGINT NOT NULL,
       recorded_at BIGINT NOT NULL,
       observed BOOLEAN NOT NULL,
-      superseded BOOLEAN NOT NULL
+      superseded BOOLEAN NOT NULL,
+      origin UTINYINT,
+      details VARCHAR,
+      instance VARCHAR,
+      created_at BIGINT
     )
     """,
     "CREATE TABLE IF NOT EXISTS progress (schema_version INTEGER NOT NULL, last_sequence BIGINT NOT NULL)",
@@ -51,13 +66,14 @@ SCHEMA = (
 
 INSERT_NUMBERS = """
     INSERT INTO reading BY NAME
-    SELECT series, observed_at, kind, number, sequence, recorded_at, observed, false AS superseded
+    SELECT series, observed_at, kind, number, sequence, recorded_at, observed, false AS superseded, origin
     FROM numbers
 """
 
 INSERT_TEXTS = """
     INSERT INTO reading BY NAME
-    SELECT series, observed_at, kind, text, sequence, recorded_at, observed, false AS superseded
+    SELECT series, observed_at, kind, nullif(number, 'NaN'::DOUBLE) AS number, text, sequence, recorded_at,
+      observed, false AS superseded, origin, details, instance, nullif(created_at, -1) AS created_at
     FROM texts
 """
 
@@ -75,13 +91,28 @@ SUPERSEDE = """
       AND reading.sequence < late.sequence
 """
 
+#: One instant of a series, as far as one change.
+ERASE = """
+    DELETE FROM reading USING erased
+    WHERE reading.series = erased.series AND reading.observed_at = erased.observed_at
+      AND reading.sequence <= erased.sequence
+"""
+
+#: Needs the table `wanted(series)`.
+FORGET = (
+    "DELETE FROM reading WHERE series IN (SELECT series FROM wanted)",
+    "DELETE FROM series WHERE id IN (SELECT series FROM wanted)",
+)
+
 STATISTICS = """
     SELECT series, count(*), count(*) FILTER (observed), min(observed_at), max(observed_at)
-    FROM reading SEMI JOIN wanted USING (series) WHERE NOT superseded GROUP BY series ORDER BY series
+    FROM reading SEMI JOIN wanted USING (series) WHERE NOT superseded AND kind < 5
+    GROUP BY series ORDER BY series
 """
 
 _METHODS = {
     "totalCount": "count(*)",
+    TEXT_COUNT: "count(text)",
     "distinctCount": "count(DISTINCT coalesce(text, number::VARCHAR))",
     "sum": "sum(number)",
     "avg": "avg(number)",
@@ -92,27 +123,37 @@ _METHODS = {
 }
 
 
-def bounds(window: Window) -> list[int]:
+def bounds(window: Window) -> list[int | str]:
     """What to bind to the conditions of a window, in their order."""
-    return [bound for bound in (window.since, window.until) if bound is not None]
+    return [bound for bound in (window.instance, window.since, window.until) if bound is not None]
 
 
 def raw(window: Window) -> str:
     """Readings of a window. Needs the table `wanted(series)`."""
     time = _time(window)
     newest = f"QUALIFY row_number() OVER (PARTITION BY series ORDER BY {time} DESC, sequence DESC) <= "
+    order = f"{time}, sequence, series" if window.by_time else f"series, {time}, sequence"
+    if window.by_time and window.backwards:
+        order = f"{time} DESC, sequence DESC, series"
     found = f"reading SEMI JOIN wanted USING (series) {_where(window)}"
     if window.last_n == 1:
         # Found by a maximum for each series, not by ordering all of its readings: a tenth of the time.
-        last = f"SELECT series, max({time}) AS {time} FROM {found} GROUP BY series"
-        found = f"reading SEMI JOIN ({last}) USING (series, {time}) WHERE {_fits(window)}"
+        last = f"SELECT series AS s, max({time}) AS t FROM {found} GROUP BY series"
+        found = f"reading SEMI JOIN ({last}) ON series = s AND {time} = t WHERE {_fits(window)}"
     return f"""
-        SELECT series, observed_at, kind, number, text, sequence, recorded_at, observed
+        SELECT series, observed_at, kind, number, text, sequence, recorded_at, observed, details, instance,
+          {_CREATED} AS created
         FROM {found}
         {newest + str(int(window.last_n)) if window.last_n is not None else ""}
-        ORDER BY {f"{time}, sequence, series" if window.by_time else f"series, {time}, sequence"}
+        ORDER BY {order}
         {f"LIMIT {int(window.limit)}" if window.limit is not None else ""}
     """
+
+
+def extent(window: Window) -> str:
+    """First and last instant of a window. Needs the table `wanted(series)`."""
+    time = _time(window)
+    return f"SELECT min({time}), max({time}) FROM reading SEMI JOIN wanted USING (series) {_where(window)}"
 
 
 def aggregate(window: Window, edges: Integers, methods: Sequence[str]) -> str:
@@ -150,7 +191,7 @@ def export(window: Window, path: Path, format_name: str) -> str:
         COPY (
           SELECT s.entity_id, s.types AS entity_type, s.attribute, s.dataset,
             {instant.format("r.observed_at")} AS observed_at, r.number AS value, {text}, s.unit_code,
-            {instant.format("r.recorded_at")} AS recorded_at
+            {instant.format("r.recorded_at")} AS recorded_at, {_ORIGIN} AS data_origin
           FROM reading r SEMI JOIN wanted USING (series) JOIN series s ON s.id = r.series
           {_where(window)}
           ORDER BY r.series, {time}, r.sequence
@@ -164,7 +205,13 @@ def steps_of(edges: Integers) -> int | None:
     return int(widths[0]) if len(widths) == 1 else None
 
 
+_CREATED = "coalesce(created_at, recorded_at)"
+_ORIGIN = "list_extract([{}], origin + 1)".format(", ".join(f"'{name}'" for name in ORIGINS))
+
+
 def _time(window: Window) -> str:
+    if window.by_created:
+        return _CREATED
     return "recorded_at" if window.by_recorded else "observed_at"
 
 
@@ -179,6 +226,15 @@ def _where(window: Window) -> str:
 
 
 def _fits(window: Window) -> str:
-    return " AND ".join(
-        ["true" if window.corrected else "NOT superseded", "observed" if window.observed else "true"]
-    )
+    conditions = [_MARKS[window.marks]]
+    if not window.corrected:
+        conditions.append("NOT superseded")
+    if window.observed:
+        conditions.append("observed")
+    if window.instance is not None:
+        conditions.append("instance = ?")
+    return " AND ".join(conditions)
+
+
+#: 5 is ValueKind.NOTHING.
+_MARKS = {"none": "kind < 5", "with": "true", "only": "kind = 5"}

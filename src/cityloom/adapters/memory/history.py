@@ -23,10 +23,11 @@ from cityloom.history.model import (
     Readings,
     Series,
     Statistics,
+    ValueKind,
     Window,
     no_readings,
 )
-from cityloom.history.ports import COUNTS, EXPORT_COLUMNS, FORMULA_BEGINS
+from cityloom.history.ports import COUNTS, EXPORT_COLUMNS, FORMULA_BEGINS, TEXT_COUNT
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import from_millis, now_millis
 
@@ -64,7 +65,7 @@ class MemoryHistory:
             now = now_millis()
             for one, column in planned:
                 self._rows[one.id] = [
-                    Row(one.id, at, column.kind, number, None, 0, now, observed=True)
+                    Row(one.id, at, column.kind, number, None, 0, now, observed=True, origin=column.origin)
                     for at, number in zip(column.at.tolist(), column.number.tolist(), strict=True)
                 ]
             self._directory.apply_past(planned)
@@ -88,7 +89,8 @@ class MemoryHistory:
             numbers = sorted({int(number) for number in window.series})
             rows = [row for number in numbers for row in self._inside(number, window)]
         if window.by_time:
-            rows.sort(key=lambda row: (_time(row, window), row.sequence))
+            turn = -1 if window.backwards else 1
+            rows.sort(key=lambda row: (turn * _time(row, window), turn * row.sequence, row.series))
         return _columns(rows[: window.limit])
 
     def aggregate(
@@ -106,6 +108,12 @@ class MemoryHistory:
                     cell = _aggregate(name, found, (rows == row) & (buckets == bucket))
                     result[name][row, bucket] = cell
         return result
+
+    def extent(self, window: Window) -> tuple[int, int] | None:
+        with self._lock:
+            rows = [row for number in window.series.tolist() for row in self._inside(number, window)]
+        times = [_time(row, window) for row in rows]
+        return (min(times), max(times)) if times else None
 
     def statistics(self, series: Integers) -> list[Statistics]:
         found = self.raw(Window(series))
@@ -125,7 +133,7 @@ class MemoryHistory:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(EXPORT_COLUMNS)
             writer.writerows(
-                _export_row(self._directory.get(number), found, row)
+                (*_export_row(self._directory.get(number), found, row), self._origin(found, row))
                 for row, number in enumerate(found.series.tolist())
             )
         return path
@@ -139,12 +147,25 @@ class MemoryHistory:
     def close(self) -> None:
         self._rows.clear()
 
+    def _origin(self, found: Readings, row: int) -> str:
+        place = (int(found.at[row]), int(found.sequence[row]))
+        rows = self._rows[int(found.series[row])]
+        return next(one.origin.name.lower() for one in rows if (one.at, one.sequence) == place)
+
     def _write_plan(self, plan: Plan) -> None:
         for row in plan.rows:
             self._rows.setdefault(row.series, []).append(row)
         for series, at, sequence in plan.late:
             late = [row for row in self._rows.get(series, ()) if row.at == at and row.sequence < sequence]
             self._superseded.update((series, at, row.sequence) for row in late)
+        for gone in plan.erased:
+            self._rows[gone.series] = [
+                row
+                for row in self._rows.get(gone.series, ())
+                if row.at != gone.at or row.sequence > gone.sequence
+            ]
+        for number in plan.forgotten:
+            self._rows.pop(number, None)
 
     def _inside(self, number: int, window: Window) -> list[Row]:
         inside = [
@@ -153,6 +174,8 @@ class MemoryHistory:
             if (window.since is None or _time(row, window) >= window.since)
             and (window.until is None or _time(row, window) < window.until)
             and (row.observed or not window.observed)
+            and (window.instance is None or row.instance == window.instance)
+            and (window.marks == "with" or (row.kind is ValueKind.NOTHING) == (window.marks == "only"))
             and (window.corrected or (number, row.at, row.sequence) not in self._superseded)
         ]
         inside.sort(key=lambda row: (_time(row, window), row.sequence))
@@ -160,27 +183,39 @@ class MemoryHistory:
 
 
 def _time(row: Row, window: Window) -> int:
+    if window.by_created:
+        return row.recorded_at if row.created_at is None else row.created_at
     return row.recorded_at if window.by_recorded else row.at
 
 
 def _columns(rows: list[Row]) -> Readings:
     if not rows:
         return no_readings()
-    series, at, kind, number, text, sequence, recorded_at, observed = zip(
-        *map(msgspec.structs.astuple, rows), strict=True
+    series, at, kind, number, text, sequence, recorded_at, observed, _origin, details, instance, created = (
+        zip(*map(msgspec.structs.astuple, rows), strict=True)
     )
-    texts = np.empty(len(rows), object)
-    texts[:] = text
     return Readings(
         series=np.array(series, np.int64),
         at=np.array(at, np.int64),
         kind=np.array(kind, np.uint8),
         number=np.array(number, np.float64),
-        text=texts,
+        text=_texts(text),
         sequence=np.array(sequence, np.int64),
         recorded_at=np.array(recorded_at, np.int64),
         observed=np.array(observed, np.bool_),
+        details=_texts(details),
+        instance=_texts(instance),
+        created_at=np.array(
+            [row.recorded_at if said is None else said for row, said in zip(rows, created, strict=True)],
+            np.int64,
+        ),
     )
+
+
+def _texts(column: Sequence[str | None]) -> NDArray[np.object_]:
+    texts = np.empty(len(column), object)
+    texts[:] = column
+    return texts
 
 
 _ARITHMETIC: dict[str, Callable[[Floats], float]] = {
@@ -194,6 +229,8 @@ _ARITHMETIC: dict[str, Callable[[Floats], float]] = {
 
 
 def _aggregate(method: str, found: Readings, chosen: NDArray[np.bool_]) -> float:
+    if method == TEXT_COUNT:
+        return float(sum(text is not None for text in found.text[chosen].tolist()))
     if method == "totalCount":
         return float(chosen.sum())
     if method == "distinctCount":

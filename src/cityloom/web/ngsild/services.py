@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from cityloom.context.broker import Broker
 from cityloom.context.entity_maps import EntityMaps
 from cityloom.federation.federation import Federation
-from cityloom.history.temporal import TemporalHistory
+from cityloom.history.past_writing import PastWriting
+from cityloom.history.temporal import MOST_INSTANCES, TemporalHistory
 from cityloom.kernel.actor import Actor
 from cityloom.kernel.time import Clock
 from cityloom.sensing.models import DataModels
@@ -22,6 +24,9 @@ class Services:
 
     broker: Broker
     temporal: TemporalHistory
+    past: PastWriting
+    #: Returns once history tells what the state tells now. Raises NotReady when that takes too long.
+    remembered: Callable[[], Awaitable[None]]
     clock: Clock
     federation: Federation
     subscriptions: Subscriptions
@@ -30,6 +35,8 @@ class Services:
     models: DataModels | None = None
     contexts: ContextsInUse = field(default_factory=ContextsInUse)
     entity_maps: EntityMaps = field(default_factory=EntityMaps)
+    #: Attribute instances in one answer of the temporal API (6.3.10).
+    most_instances: int = MOST_INSTANCES
 
     def has_tenant(self, actor: Actor, tenant: str) -> bool:
         """Whether it has Entities that the actor may see, or sources that may have some (5.5.10)."""

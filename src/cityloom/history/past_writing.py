@@ -1,0 +1,344 @@
+"""Temporal provision (ETSI GS CIM 009, 5.6.11 to 5.6.16): what is remembered is written, corrected and erased.
+
+A write stands in the feed before it is acknowledged, as any other does; history keeps it when it comes to it.
+So that every write finds those before it, each waits until history has come as far as the feed, and writes to
+the past of one Entity go one after the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
+from weakref import WeakValueDictionary
+
+import msgspec
+import numpy as np
+
+from cityloom.context.provision import PastWrite
+from cityloom.history.extraction import LONGEST_TEXT
+from cityloom.history.instances import instance_id, instances_of, instant_in
+from cityloom.history.model import SCOPE, Erasure, Integers, Readings, Series, Window
+from cityloom.history.past import Past, encode_past
+from cityloom.history.queries import History
+from cityloom.kernel.actor import Actor, InformationClass
+from cityloom.kernel.change import DEFAULT_TENANT, Change
+from cityloom.kernel.time import format_instant, from_millis, now_millis, parse_instant, to_millis
+from cityloom.ngsild.errors import BadRequestData, ResourceNotFound
+from cityloom.ngsild.model import Document, Instance
+
+
+class PastBroker(Protocol):
+    """The broker, as far as it is needed here."""
+
+    async def write_past(
+        self, actor: Actor, entity_id: str, past: PastWrite, *, trace: str = ..., tenant: str = ...
+    ) -> Change: ...
+
+
+class Found(msgspec.Struct, frozen=True):
+    """One remembered instance."""
+
+    series: Series
+    at: int
+    sequence: int
+    instance: Instance
+
+
+class PastWriting:
+    """Writes the past. `remembered` returns once history has come as far as the feed is."""
+
+    def __init__(
+        self, history: History, broker: PastBroker, remembered: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._history = history
+        self._broker = broker
+        self._remembered = remembered
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    async def add(
+        self,
+        actor: Actor,
+        document: Document,
+        *,
+        create: bool,
+        trace: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> bool:
+        """Instances and types added to an evolution (5.6.11, 5.6.12); whether it was begun with them.
+
+        Without `create` raises ResourceNotFound where there is none yet.
+        """
+        entity_id = document["id"]
+        async with self._turn(tenant, entity_id):
+            series = await self._series(actor, entity_id, tenant)
+            if not series and not create:
+                raise _unknown(entity_id)
+            present = _types_of(series)
+            types = tuple(dict.fromkeys((*present, *document.get("type", ()))))
+            now = now_millis()
+            attributes = {name: _prepared(items, name, now) for name, items in document["attrs"].items()}
+            new = {"id": entity_id, "type": list(types), "attrs": attributes}
+            past = PastWrite(
+                types=types,
+                told=encode_past(Past(attributes)),
+                attributes=tuple(attributes),
+                before={"id": entity_id, "type": list(present), "attrs": {}} if series else None,
+                after=new,
+                information_class=_class_of(series),
+            )
+            await self._broker.write_past(actor, entity_id, past, trace=trace, tenant=tenant)
+        return not series
+
+    async def delete(
+        self, actor: Actor, entity_id: str, *, trace: str = "", tenant: str = DEFAULT_TENANT
+    ) -> None:
+        """The whole evolution erased (5.6.16). Raises ResourceNotFound."""
+        async with self._turn(tenant, entity_id):
+            series = await self._evolution(actor, entity_id, tenant)
+            before = {"id": entity_id, "type": list(_types_of(series)), "attrs": {}}
+            await self._erase(actor, entity_id, series, Erasure(_classes(actor)), before, None, trace, tenant)
+
+    async def delete_attribute(
+        self,
+        actor: Actor,
+        entity_id: str,
+        name: str,
+        *,
+        dataset: str | None = None,
+        every: bool = False,
+        trace: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> None:
+        """The instances of an attribute erased: of one dataset (None: the default one) or of all (5.6.13)."""
+        async with self._turn(tenant, entity_id):
+            series = await self._evolution(actor, entity_id, tenant)
+            wanted = None if every else dataset or ""
+            meant = [
+                one
+                for one in series
+                if one.key.attribute == name and (wanted is None or one.key.dataset == wanted)
+            ]
+            if not meant:
+                raise _without(entity_id, name)
+            before, after = _around(entity_id, series, name, [_stand_in(one) for one in meant], [])
+            erasure = Erasure(_classes(actor), name, wanted)
+            await self._erase(actor, entity_id, series, erasure, before, after, trace, tenant)
+
+    async def delete_instance(
+        self,
+        actor: Actor,
+        entity_id: str,
+        name: str,
+        identifier: str,
+        *,
+        trace: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> None:
+        """One instance erased, with what it corrected (5.6.15). Raises ResourceNotFound."""
+        async with self._turn(tenant, entity_id):
+            series = await self._evolution(actor, entity_id, tenant)
+            found = await self._instance(series, entity_id, name, identifier)
+            before, after = _around(entity_id, series, name, [found.instance], [])
+            erasure = _erasure_of(actor, found)
+            await self._erase(actor, entity_id, series, erasure, before, after, trace, tenant)
+
+    async def replace_instance(
+        self,
+        actor: Actor,
+        entity_id: str,
+        name: str,
+        identifier: str,
+        instance: Instance,
+        *,
+        trace: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> None:
+        """One instance replaced; it keeps its identifier and createdAt (5.6.14). Raises ResourceNotFound."""
+        async with self._turn(tenant, entity_id):
+            series = await self._evolution(actor, entity_id, tenant)
+            found = await self._instance(series, entity_id, name, identifier)
+            now = now_millis()
+            (new,) = _prepared([instance], name, now)
+            if "observedAt" not in new:
+                new["modifiedAt"] = format_instant(from_millis(found.at))
+            new = {**new, "createdAt": found.instance.get("createdAt", new.get("modifiedAt"))}
+            if name != SCOPE:
+                new["instanceId"] = identifier
+            before, after = _around(entity_id, series, name, [found.instance], [new])
+            past = PastWrite(
+                types=_types_of(series),
+                told=encode_past(Past({name: [new]}, (_erasure_of(actor, found),))),
+                attributes=(name,),
+                before=before,
+                after=after,
+                information_class=_class_of(series),
+            )
+            await self._broker.write_past(actor, entity_id, past, trace=trace, tenant=tenant)
+
+    def _turn(self, tenant: str, entity_id: str) -> asyncio.Lock:
+        """Writes to the past of one Entity go one by one: each must find what the one before has left."""
+        key = (tenant, entity_id)
+        turn = self._turns.get(key)
+        if turn is None:
+            turn = self._turns[key] = asyncio.Lock()
+        return turn
+
+    async def _series(self, actor: Actor, entity_id: str, tenant: str) -> list[Series]:
+        await self._remembered()
+        return self._history.series(actor, entity_id, whole=True, tenant=tenant)
+
+    async def _evolution(self, actor: Actor, entity_id: str, tenant: str) -> list[Series]:
+        series = await self._series(actor, entity_id, tenant)
+        if not series:
+            raise _unknown(entity_id)
+        return series
+
+    async def _instance(self, series: list[Series], entity_id: str, name: str, identifier: str) -> Found:
+        of_attribute = {one.id: one for one in series if one.key.attribute == name}
+        if not of_attribute:
+            raise _without(entity_id, name)
+        found = await asyncio.to_thread(self._find, of_attribute, identifier)
+        if found is None:
+            raise ResourceNotFound(
+                f"{name} has no instance {identifier}",
+                hint="Retrieve the attribute over time for the instanceIds that there are.",
+                where="instanceId",
+            )
+        return found
+
+    def _find(self, series: dict[int, Series], identifier: str) -> Found | None:
+        """The instance with this identifier: its own, or the one made of its key and instant."""
+        numbers = np.array(list(series), np.int64)
+        named = self._history.read(Window(numbers, marks="with", instance=identifier))
+        at = instant_in(identifier)
+        made = None
+        if at is not None:
+            made = self._history.read(Window(_made_of(series, identifier, at), at, at + 1, marks="with"))
+        for found in (named, made):
+            if found is not None and len(found.at):
+                return _found(series, found)
+        return None
+
+    async def _erase(
+        self,
+        actor: Actor,
+        entity_id: str,
+        series: list[Series],
+        erasure: Erasure,
+        before: Document,
+        after: Document | None,
+        trace: str,
+        tenant: str,
+    ) -> None:
+        past = PastWrite(
+            types=_types_of(series),
+            told=encode_past(Past(erase=(erasure,))),
+            attributes=() if erasure.attribute is None else (erasure.attribute,),
+            before=before,
+            after=after,
+            information_class=_class_of(series),
+        )
+        await self._broker.write_past(actor, entity_id, past, trace=trace, tenant=tenant)
+
+
+def _prepared(items: list[Instance], name: str, now: int) -> list[Instance]:
+    """Instances as history takes them: of one dataset and one instant the last alone.
+
+    An instance without an instant of its own stands at the moment of writing; of several each gets a
+    millisecond of its own, so that each can be told from the others.
+    """
+    found: dict[tuple[object, ...], Instance] = {}
+    for item in items:
+        new = {key: value for key, value in item.items() if key not in ("createdAt", "instanceId")}
+        if "deletedAt" in new and not new["deletedAt"]:
+            new["deletedAt"] = format_instant(from_millis(now))
+        if "observedAt" in new:
+            at = to_millis(parse_instant(new["observedAt"], where=f"{name}.observedAt"))
+        else:
+            at = now + len(found)
+            new["modifiedAt"] = format_instant(from_millis(at))
+            if name == SCOPE:
+                new["observedAt"] = new["modifiedAt"]
+        _check_length(new, name)
+        found[new["type"], new.get("datasetId"), new.get("unitCode"), at] = new
+    return list(found.values())
+
+
+def _check_length(item: Instance, name: str) -> None:
+    if len(msgspec.json.encode(item)) > LONGEST_TEXT:
+        raise BadRequestData(
+            f"An instance of {name[:60]} is longer than {LONGEST_TEXT} bytes",
+            hint="History keeps values, not documents: make it shorter.",
+            where=name,
+        )
+
+
+def _made_of(series: dict[int, Series], identifier: str, at: int) -> Integers:
+    numbers = [number for number, one in series.items() if instance_id(one.key, at) == identifier]
+    return np.array(numbers, np.int64)
+
+
+def _found(series: dict[int, Series], found: Readings) -> Found:
+    ((number, instance), *_) = reversed(instances_of(series, found))
+    return Found(series[number], int(found.at[-1]), int(found.sequence[-1]), instance)
+
+
+def _erasure_of(actor: Actor, found: Found) -> Erasure:
+    key = found.series.key
+    return Erasure(
+        _classes(actor),
+        key.attribute,
+        key.dataset,
+        key.attribute_type,
+        key.unit_code,
+        found.at,
+        found.sequence,
+    )
+
+
+def _classes(actor: Actor) -> tuple[int, ...]:
+    return tuple(sorted(int(one) for one in actor.clearance))
+
+
+def _class_of(series: list[Series]) -> InformationClass | None:
+    return max((one.information_class for one in series), default=None)
+
+
+def _types_of(series: Iterable[Series]) -> tuple[str, ...]:
+    """The types of an evolution: of those series that follow the Entity, where there are any."""
+    found = list(series)
+    live = [one for one in found if not one.retired] or found
+    return tuple(dict.fromkeys(name for one in live for name in one.types))
+
+
+def _around(
+    entity_id: str, series: list[Series], name: str, old: list[Instance], new: list[Instance]
+) -> tuple[Document, Document]:
+    """What is written as it was and as it will be, for whoever checks what belongs to whom."""
+    head = {"id": entity_id, "type": list(_types_of(series))}
+    return {**head, "attrs": {name: old}}, {**head, "attrs": {name: new}}
+
+
+def _stand_in(one: Series) -> Instance:
+    """For an instance of a series of which it does not matter what it says."""
+    item: Instance = {"type": one.key.attribute_type, "value": ""}
+    if one.key.dataset:
+        item["datasetId"] = one.key.dataset
+    return item
+
+
+def _unknown(entity_id: str) -> ResourceNotFound:
+    return ResourceNotFound(
+        f"Nothing is remembered of {entity_id}",
+        hint="Check its id; POST /temporal/entities begins an evolution.",
+        where="entityId",
+    )
+
+
+def _without(entity_id: str, name: str) -> ResourceNotFound:
+    return ResourceNotFound(
+        f"{entity_id} has no {name[:60]} over time",
+        hint="Retrieve it over time for the attributes and datasets that it has.",
+        where="attrId",
+    )
