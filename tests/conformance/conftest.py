@@ -123,14 +123,21 @@ async def api() -> AsyncIterator[Api]:
         MemoryFeed(), MemoryStateTable(), WallClock(), ClassPolicy({"Camera": InformationClass.SECURITY})
     )
     store = MemoryHistory()
-    broker.follow(STAGE, HistoryStage(store, pause=0.0).handle, durable=True)
+    stage = HistoryStage(store, pause=0.0)
+    broker.follow(STAGE, stage.handle, durable=True, past=True)
     await broker.start()
     outbound = HttpOutbound(Reach(None, inside=True))
     federation = Federation(MemoryRegister(), broker, outbound, WallClock(), alias="here")
     await federation.start()
+
+    async def remembered() -> None:
+        await stage.caught_up(broker.last_sequence)
+
     rooms: Any = SimpleNamespace(
         broker=broker,
         history=History(store, broker),
+        remembered=remembered,
+        most_instances=10_000,
         clock=WallClock(),
         federation=federation,
         subscriptions=Subscriptions(

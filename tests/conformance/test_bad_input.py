@@ -24,10 +24,12 @@ async def post(api, content, **headers):
 
 def services_of(api):
     """The rooms behind the API, for a call without HTTP."""
-    history: Any = None
+    nothing: Any = None
     return Services(
         broker=api.broker,
-        temporal=TemporalHistory(history, api.broker),
+        temporal=TemporalHistory(nothing),
+        past=nothing,
+        remembered=nothing,
         clock=WallClock(),
         federation=api.federation,
         started=datetime.now(UTC),

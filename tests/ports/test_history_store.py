@@ -442,8 +442,8 @@ def test_export_writes_explicit_columns_in_csv(store):
     assert tuple(rows[0]) == EXPORT_COLUMNS
     where, recorded = ["urn:a", "Weather Farm"], "2014-09-01T00:00:01.000Z"
     assert rows[1:] == [
-        [*where, "temperature", "", "2014-09-01T00:00:00.000Z", "-1.5", "", "CEL", recorded],
-        [*where, "status", "", "2014-09-01T00:00:00.500Z", "", 'frost, "hard"', "", recorded],
+        [*where, "temperature", "", "2014-09-01T00:00:00.000Z", "-1.5", "", "CEL", recorded, "measured"],
+        [*where, "status", "", "2014-09-01T00:00:00.500Z", "", 'frost, "hard"', "", recorded, "measured"],
     ]
 
 

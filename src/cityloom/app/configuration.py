@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -109,6 +109,13 @@ class Models(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     check: bool = True
 
 
+class Remembering(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the temporal API gives."""
+
+    #: Attribute instances in one answer; a longer one is cut in time and says so (206).
+    instances: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 10_000
+
+
 class Map(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The background of the map. Without `tiles` the roads of the data itself are drawn."""
 
@@ -143,6 +150,7 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     federation: Federation = Federation()
     #: What the data models bind.
     models: Models = Models()
+    history: Remembering = Remembering()
     #: The listener for devices.
     mqtt: Mqtt = Mqtt()
     #: The background of the map.

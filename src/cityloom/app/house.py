@@ -104,7 +104,7 @@ class House:
         classes = _classes(configuration)
         self.broker = Broker(self._feed, self._table, clock, classes)
         self.history = History(self.store, self.broker)
-        self.temporal = TemporalHistory(self.history, self.broker)
+        self.temporal = TemporalHistory(self.history)
         self.lineage = Lineage(self.broker, self.history)
         self._remembering = HistoryStage(self.store)
         self.devices = DeviceRegistry(
@@ -153,7 +153,7 @@ class House:
             self._city_services(),
             zone=self.zone,
             store=NpzParameterStore(folder.parameters),
-            remembered=self._all_is_remembered,
+            remembered=self.all_is_remembered,
         )
         self.deliveries = Deliveries(self.broker, clock, self.alerts)
         self.indicators = Indicators(
@@ -230,9 +230,9 @@ class House:
                 _log.warning("Housekeeping waits: %s", error)
             await asyncio.sleep(A_DAY_S)
 
-    async def _all_is_remembered(self) -> None:
-        """Return once history tells what the state tells now."""
-        await self._remembering.reached(self.broker.last_sequence)
+    async def all_is_remembered(self) -> None:
+        """Return once history tells what the state tells now. Raises NotReady when that takes too long."""
+        await self._remembering.caught_up(self.broker.last_sequence)
 
     def _city_services(self) -> list[CityService]:
         wanted = self.configuration.services.items()

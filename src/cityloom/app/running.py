@@ -251,6 +251,8 @@ def rooms_of(house: House, health: ProcessHealth, demo: Demo | None, mqtt: MqttA
         audit=house.audit,
         broker=house.broker,
         history=house.history,
+        remembered=house.all_is_remembered,
+        most_instances=configuration.history.instances,
         federation=house.federation,
         subscriptions=house.subscriptions,
         alerts=house.alerts,

@@ -9,6 +9,8 @@ from typing import Any, Literal
 #: How the values of an attribute are aggregated.
 Nature = Literal["text", "size", "instant", "time", "other"]
 
+#: Of typed values (4.6.3), by the last part of their type.
+_NATURES: dict[str, Nature] = {"DateTime": "instant", "Date": "instant", "Time": "time"}
 _MICROSECONDS = 1_000_000
 
 
@@ -24,7 +26,7 @@ def nature_of(attribute_type: str, value: Any) -> Nature:
         return "size"
     if isinstance(value, dict) and isinstance(value.get("@value"), str):
         kind = str(value.get("@type", "")).rpartition("/")[2].rpartition("#")[2].rpartition(":")[2]
-        return {"DateTime": "instant", "Date": "instant", "Time": "time"}.get(kind, "other")  # type: ignore[return-value]
+        return _NATURES.get(kind, "other")
     return "other"
 
 

@@ -36,7 +36,7 @@ class _Instance(msgspec.Struct, rename="camel", gc=False):
     modified_at: Any = None
     unit_code: Any = None
     dataset_id: Any = None
-    attrs: msgspec.Raw | None = None
+    attrs: msgspec.Raw = msgspec.Raw()
     object_type: Any = None
     value_type: Any = None
     expires_at: Any = None
@@ -105,7 +105,7 @@ def news_of(change: Change) -> EntityNews:
 
 
 def _read(change: Change) -> tuple[Mapping[str, Sequence[_Instance]], list[str] | None]:
-    """The instances of the attributes that a change names, by name, with the Entity's origin; and its scopes."""
+    """The instances of the attributes that a change names, with the Entity's origin; and its scopes."""
     if len(change.attributes) > _FEW:
         document = _decode(change.document)
         return document.attrs, document.scope
@@ -153,7 +153,7 @@ def _reading_of(
     observed = instance.observed_at is not None
     said = instance.observed_at if observed else instance.modified_at
     at = _millis_of(said) if isinstance(said, str) else None
-    if instance.attrs is None and not past and not _has_more(instance):
+    if not instance.attrs and not past and not _has_more(instance):
         return NewReading(
             name,
             instance.dataset_id or "",
@@ -213,7 +213,7 @@ def _details_of(instance: _Instance) -> tuple[str | None, Origin | None]:
         if (said := getattr(instance, field)) is not None
     }
     origin = None
-    if instance.attrs is not None:
+    if instance.attrs:
         attributes = orjson.loads(bytes(instance.attrs))
         more["attrs"] = attributes
         if said := attributes.get(_ORIGIN):

@@ -1,4 +1,4 @@
-"""From remembered readings to attribute instances (ETSI GS CIM 009, 4.5.7, 4.5.8), and their identifiers. Pure."""
+"""From remembered readings to attribute instances and their ids (ETSI GS CIM 009, 4.5.7, 4.5.8). Pure."""
 
 from __future__ import annotations
 

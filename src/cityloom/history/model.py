@@ -153,8 +153,8 @@ class Window(msgspec.Struct, frozen=True):
 
     `by_recorded` reads the time from the change (modifiedAt) instead of observedAt, `by_created` that of the
     instance's creation (createdAt, of a mark deletedAt). `marks` says whether deletions are told. `last_n`
-    keeps the newest n of each series. `corrected` brings the superseded readings too, `observed` only those that came
-    with an observedAt. The answer is ordered by series and
+    keeps the newest n of each series. `corrected` brings the superseded readings too, `observed` only those
+    that came with an observedAt. The answer is ordered by series and
     time, or `by_time` over all series; `limit` cuts it.
     """
 

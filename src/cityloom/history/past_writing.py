@@ -1,4 +1,4 @@
-"""Temporal provision (ETSI GS CIM 009, 5.6.11 to 5.6.16): what is remembered is written, corrected and erased.
+"""Temporal provision (ETSI GS CIM 009, 5.6.11 to 5.6.16): the past is written, corrected and erased.
 
 A write stands in the feed before it is acknowledged, as any other does; history keeps it when it comes to it.
 So that every write finds those before it, each waits until history has come as far as the feed, and writes to

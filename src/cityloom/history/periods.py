@@ -96,12 +96,20 @@ def edges_from(
         return edges_of(since, until, step)
     if step.by_calendar:
         whole = max(0, int((first - since) / _about(step)) - 2)
-        while shifted(since, step, whole + 1) <= first:
+        while (after := _within_years(since, step, whole + 1)) is not None and after <= first:
             whole += 1
         return edges_of(since, until, step, passed=whole)
     if step.fixed:
         return edges_of(since + step.fixed * ((first - since) // step.fixed), until, step)
     return edges_of(since, until, step)
+
+
+def _within_years(since: datetime, step: Step, times: int) -> datetime | None:
+    """As `shifted`; None beyond the years that there are."""
+    try:
+        return shifted(since, step, times)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _about(step: Step) -> timedelta:

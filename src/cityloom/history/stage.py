@@ -9,11 +9,14 @@ from contextlib import suppress
 from cityloom.history.extraction import news_of
 from cityloom.history.ports import HistoryStore
 from cityloom.kernel.change import Change
+from cityloom.kernel.errors import NotReady
 
 #: Under this name the stage follows the feed.
 STAGE = "history"
 #: Changes that wait for no others.
 WORTH_A_COMMIT = 4_000
+#: Seconds that somebody outside waits until history tells what the state tells.
+PATIENCE = 10.0
 
 
 class HistoryStage:
@@ -57,6 +60,20 @@ class HistoryStage:
             while self._through < sequence:
                 self._awaited.set()
                 await self._advanced.wait()
+
+    async def caught_up(self, sequence: int) -> None:
+        """As `reached`, for somebody outside who waits only so long. Raises NotReady."""
+        if self._through >= sequence:
+            return
+        try:
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes with the answer.
+            async with asyncio.timeout(PATIENCE):
+                await self.reached(sequence)
+        except TimeoutError:
+            raise NotReady(
+                "History has not come as far as what was written just now",
+                hint="Try again in a few seconds; the system page tells how far it is.",
+            ) from None
 
     async def _rest(self, seconds: float) -> None:
         """Let changes gather, unless somebody waits for them."""

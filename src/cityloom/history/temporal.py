@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import datetime
-from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -18,6 +17,7 @@ from cityloom.history.temporal_filters import Groups, Intervals, inside, matchin
 from cityloom.kernel.actor import Actor
 from cityloom.kernel.change import DEFAULT_TENANT
 from cityloom.kernel.time import from_millis, to_millis
+from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document, Instance
 from cityloom.ngsild.query import EntityQuery, compile
 from cityloom.ngsild.temporal_query import TemporalWindow
@@ -48,11 +48,12 @@ class TemporalEntity(msgspec.Struct, frozen=True):
 
     `document` is in the internal form, with an attribute's instances in the order of time, each with an
     "instanceId", and its scopes as an attribute `SCOPE`; it has no attributes when aggregates were asked for.
-    An attribute without instances has them beyond where the answer was cut.
     """
 
     document: Document
     aggregates: tuple[AttributeAggregates, ...] = ()
+    #: Attributes, with their types, that have instances only beyond where the answer was cut.
+    beyond: dict[str, str] = {}
 
 
 class TemporalPage(msgspec.Struct, frozen=True):
@@ -66,18 +67,11 @@ class TemporalPage(msgspec.Struct, frozen=True):
     last: datetime | None = None
 
 
-class CurrentEntities(Protocol):
-    """The broker, as far as the temporal evolution needs it. Called from any thread: single look-ups."""
-
-    def find(self, actor: Actor, entity_id: str, *, tenant: str = ...) -> Document | None: ...
-
-
 class TemporalHistory:
     """Answers the temporal API. Methods block: call them in a thread when on the event loop."""
 
-    def __init__(self, history: History, broker: CurrentEntities) -> None:
+    def __init__(self, history: History) -> None:
         self._history = history
-        self._broker = broker
 
     def knows_tenant(self, actor: Actor, tenant: str) -> bool:
         """Whether anything is remembered of a tenant that the actor may see."""
@@ -91,13 +85,7 @@ class TemporalHistory:
         Raises BadInput for methods and steps that there are not, TooComplexQuery.
         """
         check_methods(query.aggregates)
-        known = self._known(actor, query.entities, tenant)
-        chosen = _chosen(query.entities, known)
-        counts = self._counts(query, chosen)
-        there = {entity_id: known[entity_id] for entity_id in chosen if counts.get(entity_id)}
-        there = matching_values(self._history, query.entities, _window(query, []), there)
-        there, scopes = matching_scopes(self._history, query.entities, _window(query, []), there)
-        ids = sorted(there, reverse=query.descending)
+        chosen, counts, ids, scopes = self._matching(actor, query, tenant)
         page = ids[query.entities.offset :][: query.entities.limit]
         if not page:
             return TemporalPage([], len(ids))
@@ -108,21 +96,35 @@ class TemporalHistory:
 
     def ids(self, actor: Actor, query: TemporalQuery, *, tenant: str = DEFAULT_TENANT) -> list[str]:
         """The ids of all Entities of which something falls into the interval (5.14.5)."""
-        return self._with_instances(query, self._matching(actor, query.entities, tenant))
+        return self._matching(actor, query, tenant)[2]
 
     def temporal_entity(
         self, actor: Actor, entity_id: str, query: TemporalQuery, *, tenant: str = DEFAULT_TENANT
     ) -> TemporalPage:
-        """One Entity (5.7.3), without attributes when nothing falls into the interval. Raises NotFound."""
+        """One Entity (5.7.3). Raises NotFound, also when nothing falls into the interval."""
         self._history.check_known(actor, entity_id, tenant=tenant)
         one = msgspec.structs.replace(query.entities, ids=(entity_id,), limit=1, offset=0)
         page = self.temporal_entities(actor, msgspec.structs.replace(query, entities=one), tenant=tenant)
         if page.entities:
             return page
-        types = [one.types for one in self._history.series(actor, entity_id, whole=True, tenant=tenant)]
-        document = self._broker.find(actor, entity_id, tenant=tenant)
-        names = document["type"] if document is not None else list(types[-1])
-        return TemporalPage([TemporalEntity({"id": entity_id, "type": names, "attrs": {}})], 1)
+        raise ResourceNotFound(
+            f"Nothing of this is remembered of {entity_id} in the interval",
+            hint="Widen the interval, name other attributes, or ask by timeproperty=modifiedAt.",
+            where="entityId",
+        )
+
+    def _matching(
+        self, actor: Actor, query: TemporalQuery, tenant: str
+    ) -> tuple[Groups, Groups, list[str], dict[str, Intervals]]:
+        """The series asked for, those of them with instances in the interval, the ids of the Entities that
+        match in their order, and when these were in a scope that was asked for."""
+        known = self._known(actor, query.entities, tenant)
+        chosen = _chosen(query.entities, known)
+        counts = self._counts(query, chosen)
+        there = {entity_id: known[entity_id] for entity_id in chosen if counts.get(entity_id)}
+        there = matching_values(self._history, query.entities, _window(query, []), there)
+        there, scopes = matching_scopes(self._history, query.entities, _window(query, []), there)
+        return chosen, counts, sorted(there, reverse=query.descending), scopes
 
     def _known(self, actor: Actor, query: EntityQuery, tenant: str) -> Groups:
         """All series of the Entities that match by id and type."""
@@ -136,7 +138,7 @@ class TemporalHistory:
             groups[one.key.entity_id].append(one)
         return {entity_id: group for entity_id, group in groups.items() if by_name(_head(entity_id, group))}
 
-    def _counts(self, query: TemporalQuery, wanted: Groups) -> dict[str, list[Series]]:
+    def _counts(self, query: TemporalQuery, wanted: Groups) -> Groups:
         """Of each Entity with instances in the interval the series that have them."""
         series = [one for group in wanted.values() for one in group]
         if not series:
@@ -185,11 +187,11 @@ class TemporalHistory:
             self._carry_scopes(query, groups, scopes, told)
         if query.last_n is not None:
             _keep_last(told, query.last_n)
-        if cut:
-            for one in series.values():
-                told[one.key.entity_id].setdefault(one.key.attribute, [])
         entities = [
-            TemporalEntity({**_head(entity_id, group), "attrs": _in_order(group, told[entity_id])})
+            TemporalEntity(
+                {**_head(entity_id, group), "attrs": _in_order(group, told[entity_id])},
+                beyond=_beyond(filled[entity_id], told[entity_id]) if cut else {},
+            )
             for entity_id, group in groups.items()
         ]
         if not cut:
@@ -311,6 +313,11 @@ def _keep_last(told: dict[str, dict[str, list[Instance]]], last_n: int) -> None:
                 if left[dataset] >= 0:
                     kept.append(instance)
             attributes[name] = kept[::-1]
+
+
+def _beyond(filled: list[Series], told: dict[str, list[Instance]]) -> dict[str, str]:
+    """Attributes that have instances in the interval, of which none is shown."""
+    return {one.key.attribute: one.key.attribute_type for one in filled if one.key.attribute not in told}
 
 
 def _in_order(group: list[Series], told: dict[str, list[Instance]]) -> dict[str, list[Instance]]:

@@ -49,6 +49,7 @@ def represent_temporal(
             shown[term] = [shown[term]]
         if not sys_attrs:
             _tell_deletions(shown[term], instances)
+    shown |= {context.compact(name): [] for name in entity.beyond}
     return shown
 
 
@@ -67,12 +68,15 @@ def _simplified(
     entity: TemporalEntity, context: Context, time_property: TimeProperty, lang: str | None
 ) -> dict[str, Any]:
     """Each attribute, or each of its datasets, as [value, instant] pairs."""
-    return {
+    shown: dict[str, Any] = {
         context.compact(name): _one_or_many(
             [_pairs(group, context, time_property, lang) for group in _by_dataset(instances)]
         )
         for name, instances in entity.document["attrs"].items()
     }
+    for name, kind in entity.beyond.items():
+        shown[context.compact(name)] = {"type": kind, _PAIRS_MEMBER.get(kind, "values"): []}
+    return shown
 
 
 def _by_dataset(instances: list[Instance]) -> list[list[Instance]]:

@@ -25,6 +25,9 @@ _SCOPE = "scope"
 _HEAD = frozenset(
     {"id", "@id", "type", "@type", "@context", "expiresAt", "createdAt", "modifiedAt", "deletedAt"}
 )
+_GEO_PROPERTIES = frozenset({"location", "observationSpace", "operationSpace"})
+#: Names of attributes that not any value may have.
+_WITH_RULES = _GEO_PROPERTIES | {"ngsildproof"}
 _KIND_BY_CONTENT = {member: kind for kind, member in reversed(CONTENT_MEMBER.items())}
 #: The member with the pairs of a simplified attribute, by its type (4.5.9).
 _PAIRS = {
@@ -97,8 +100,10 @@ def _attribute(term: str, raw: Any, context: Context) -> tuple[str, list[Instanc
         except BadRequestData as error:
             error.where = joined(_SCOPE, error.where)
             raise
-    # The name is checked, as that of any attribute.
-    (name,) = parse_entity_fragment({term: 0}, context, purpose="append")["attrs"]
+    name = context.expand(term)
+    if name not in _WITH_RULES:
+        # The name is checked, as that of any attribute.
+        (name,) = parse_entity_fragment({term: 0}, context, purpose="append")["attrs"]
     try:
         return name, _attribute_instances(name, raw, context)
     except BadRequestData as error:
@@ -115,7 +120,7 @@ def _attribute_instances(name: str, raw: Any, context: Context) -> list[Instance
         except BadRequestData as error:
             error.where = joined(place, error.where) if several else error.where
             raise
-    if name in ("location", "observationSpace", "operationSpace"):
+    if name in _GEO_PROPERTIES:
         _check_geometries(name, found)
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 from zoneinfo import ZoneInfo
@@ -106,6 +106,10 @@ class Rooms:
     audit: AuditLog
     broker: Broker
     history: History
+    #: Returns once history tells what the state tells now. Raises NotReady when that takes too long.
+    remembered: Callable[[], Awaitable[None]]
+    #: Attribute instances in one answer of the temporal API.
+    most_instances: int = 10_000
     federation: Federation
     subscriptions: Subscriptions
     alerts: Alerts

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import orjson
 
 from cityloom.history.extraction import LONGEST_TEXT, news_of
-from cityloom.history.model import NewReading, ValueKind
+from cityloom.history.model import NewReading, Origin, ValueKind
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import Change, ChangeKind
 from cityloom.kernel.time import to_millis
@@ -18,8 +18,12 @@ ACCEPTED = to_millis(NOON) + 5_000
 
 
 def readings(kind=ChangeKind.UPDATED, named=None, **attributes):
-    document = entity("Weather", "urn:a", attributes)
-    change = Change(
+    return list(news_of(change_of(kind, named, **attributes)).readings)
+
+
+def change_of(kind=ChangeKind.UPDATED, named=None, scope=(), **attributes):
+    document = entity("Weather", "urn:a", attributes, scope=scope)
+    return Change(
         sequence=1,
         tenant="",
         entity_id="urn:a",
@@ -32,7 +36,6 @@ def readings(kind=ChangeKind.UPDATED, named=None, **attributes):
         by="city",
         trace="",
     )
-    return list(news_of(change).readings)
 
 
 def test_news_of_a_property_has_its_unit_dataset_and_instant():
@@ -67,15 +70,64 @@ def test_news_of_tells_each_kind_of_value():
 
 
 def test_news_of_passes_over_what_is_no_reading():
+    assert readings(essay=prop("x" * (LONGEST_TEXT + 1)), nothing=prop(None)) == []
+
+
+def test_news_of_keeps_the_content_of_every_type_of_attribute():
     outline = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}
     found = readings(
         name=text(en="Frost"),
-        config=json_value({"a": 1}),
+        config=json_value({"a": None}),
         area=geo(outline),
-        essay=prop("x" * (LONGEST_TEXT + 1)),
-        nothing=prop(None),
+        about={"type": "VocabProperty", "vocab": ["frost", "ice"]},
+        depths={"type": "ListProperty", "valueList": [1.5, 2]},
+        route={"type": "ListRelationship", "objectList": ["urn:a", "urn:b"]},
     )
-    assert found == []
+    assert {one.attribute: (one.attribute_type, orjson.loads(one.text)) for one in found} == {
+        "name": ("LanguageProperty", {"en": "Frost"}),
+        "config": ("JsonProperty", {"a": None}),
+        "area": ("GeoProperty", outline),
+        "about": ("VocabProperty", ["frost", "ice"]),
+        "depths": ("ListProperty", [1.5, 2]),
+        "route": ("ListRelationship", ["urn:a", "urn:b"]),
+    }
+
+
+def test_news_of_keeps_what_else_an_instance_has():
+    low = prop(1.0)
+    item = prop(2.0, attributes={"lower": low}) | {"valueType": "urn:number"}
+    (found,) = readings(forecast=item)
+    assert orjson.loads(found.details) == {"valueType": "urn:number", "attrs": {"lower": [low]}}
+    assert found.number == 2.0
+
+
+def test_news_of_tells_where_a_value_comes_from():
+    said = {"dataOrigin": prop("replayed"), "temperature": prop(1)}
+    own = prop(2, attributes={"dataOrigin": prop("estimated")})
+    found = readings(**said, humidity=own)
+    assert {one.attribute: one.origin for one in found} == {
+        "dataOrigin": Origin.REPLAYED,
+        "temperature": Origin.REPLAYED,
+        "humidity": Origin.ESTIMATED,
+    }
+    assert [one.origin for one in readings(temperature=prop(1))] == [Origin.MEASURED]
+
+
+def test_news_of_tells_the_datasets_that_stand():
+    change = change_of(temperature=[prop(1), prop(2, dataset="urn:raw")], named=("temperature", "gone"))
+    assert news_of(change).standing == {"temperature": ("", "urn:raw"), "gone": ()}
+
+
+def test_news_of_scopes_is_a_property_observed_when_it_was_written():
+    written = change_of(named=("scope",), scope=["/Old"])
+    (found,) = news_of(written).readings
+    assert (found.attribute, found.text, found.at, found.observed) == ("scope", "/Old", ACCEPTED, True)
+    created = news_of(change_of(kind=ChangeKind.CREATED, scope=["/A", "/B"]))
+    assert [orjson.loads(one.text) for one in created.readings] == [["/A", "/B"]]
+    assert news_of(change_of(named=("scope",))).standing == {"scope": ()}
+    assert news_of(change_of(named=("temperature",), temperature=prop(1), scope=["/A"])).readings[
+        0
+    ].attribute == ("temperature")
 
 
 def test_news_of_takes_only_the_attributes_that_the_change_names():

@@ -42,7 +42,7 @@ async def test_raw_of_a_value_without_a_time_has_the_time_of_the_change(city):
     assert found.at == found.recorded_at == datetime.fromtimestamp(change.at_millis / 1000, UTC)
 
 
-async def test_raw_keeps_relationships_and_points_and_leaves_texts_and_areas(city, hour):
+async def test_raw_keeps_relationships_and_places_and_leaves_texts_in_languages(city, hour):
     area = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}
     await city.write(
         entity(
@@ -61,6 +61,7 @@ async def test_raw_keeps_relationships_and_points_and_leaves_texts_and_areas(cit
     found = {one.attribute: (one.attribute_type, one.value) for one in city.history.raw(CITY, "urn:d")}
     assert found == {
         "location": ("GeoProperty", {"type": "Point", "coordinates": [10.2, 56.1]}),
+        "area": ("GeoProperty", area),
         "partOf": ("Relationship", "urn:network"),
         "tags": ("Property", ["a", "b"]),
         "empty": ("Property", ""),

@@ -11,7 +11,7 @@ from cityloom.adapters.memory.history import MemoryHistory
 from cityloom.history.stage import HistoryStage
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import Change, ChangeKind
-from cityloom.kernel.errors import StorageFull
+from cityloom.kernel.errors import NotReady, StorageFull
 from cityloom.ngsild.model import entity, prop
 
 
@@ -84,13 +84,19 @@ async def test_reached_waits_until_it_is_remembered(tmp_path):
     await asyncio.wait_for(waiting, 5)
 
 
-async def test_handle_leaves_a_pause_between_commits(tmp_path, monkeypatch):
-    slept = []
+@pytest.fixture
+def slept(monkeypatch):
+    """How long the stage would have let changes gather."""
+    pauses = []
 
-    async def sleep(seconds):
-        slept.append(seconds)
+    async def rest(_stage, seconds):
+        pauses.append(max(0, seconds))
 
-    monkeypatch.setattr("cityloom.history.stage.asyncio.sleep", sleep)
+    monkeypatch.setattr(HistoryStage, "_rest", rest)
+    return pauses
+
+
+async def test_handle_leaves_a_pause_between_commits(tmp_path, slept):
     stage = HistoryStage(Counting(tmp_path), pause=100)
     await stage.handle([change(1)])
     await stage.handle([change(2)])
@@ -98,13 +104,24 @@ async def test_handle_leaves_a_pause_between_commits(tmp_path, monkeypatch):
     assert 0 < slept[1] <= 100
 
 
-async def test_handle_takes_a_large_batch_without_a_pause(tmp_path, monkeypatch):
-    slept = []
+async def test_handle_does_not_let_changes_gather_while_somebody_waits_for_them(tmp_path):
+    stage = HistoryStage(Counting(tmp_path), pause=1_000)
+    await stage.handle([change(1)])
+    waiting = asyncio.create_task(stage.reached(2))
+    await asyncio.wait_for(stage.handle([change(2)]), 20)
+    await asyncio.wait_for(waiting, 20)
 
-    async def sleep(seconds):
-        slept.append(seconds)
 
-    monkeypatch.setattr("cityloom.history.stage.asyncio.sleep", sleep)
+async def test_caught_up_waits_only_so_long(tmp_path, monkeypatch):
+    monkeypatch.setattr("cityloom.history.stage.PATIENCE", 0.0)
+    stage = HistoryStage(Counting(tmp_path), pause=0)
+    with pytest.raises(NotReady, match="written just now"):
+        await stage.caught_up(1)
+    await stage.handle([change(1)])
+    await stage.caught_up(1)
+
+
+async def test_handle_takes_a_large_batch_without_a_pause(tmp_path, monkeypatch, slept):
     monkeypatch.setattr("cityloom.history.stage.WORTH_A_COMMIT", 3)
     stage = HistoryStage(Counting(tmp_path), pause=100)
     await stage.handle([change(1)])

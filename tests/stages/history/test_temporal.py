@@ -28,7 +28,7 @@ async def evolution(city, hour):
         await city.measure(STATION, hour(number), temperature=number)
     await city.measure("urn:ngsi-ld:Weather:2", hour(9), temperature=20)
     await city.measure("urn:ngsi-ld:Traffic:1", hour(0), type="Traffic", unit=None, count=7)
-    return TemporalHistory(city.history, city.broker)
+    return TemporalHistory(city.history)
 
 
 def of(**members):
@@ -65,9 +65,19 @@ async def test_temporal_entities_match_by_type_id_and_attribute(evolution):
     assert (ids(page), page.total) == (["urn:ngsi-ld:Weather:1"], 3)
 
 
-async def test_temporal_entities_match_by_how_they_are_now(evolution):
-    warm = of(q=parse_q("temperature>10", CORE))
-    assert ids(evolution.temporal_entities(CITY, warm)) == ["urn:ngsi-ld:Weather:2"]
+async def test_temporal_entities_match_by_what_they_were_in_the_interval(evolution, hour):
+    warm = EntityQuery(q=parse_q("temperature>=2", CORE))
+    assert ids(evolution.temporal_entities(CITY, TemporalQuery(entities=warm))) == [
+        "urn:ngsi-ld:Weather:1",
+        "urn:ngsi-ld:Weather:2",
+    ]
+    before = TemporalQuery(entities=warm, window=TemporalWindow(hour(0), hour(2)))
+    assert ids(evolution.temporal_entities(CITY, before)) == []
+    (one,) = evolution.temporal_entities(
+        CITY, TemporalQuery(entities=warm, window=TemporalWindow(hour(0), hour(3)))
+    ).entities
+    # The others of its instances in the interval are shown too.
+    assert [item["value"] for item in one.document["attrs"]["temperature"]] == [0, 1, 2]
 
 
 async def test_temporal_entities_are_hidden_by_class(evolution, city, hour):
@@ -101,10 +111,10 @@ async def test_temporal_entities_cut_a_long_answer_in_time(evolution, hour):
     query = TemporalQuery(most_instances=3)
     page = evolution.temporal_entities(CITY, query)
     assert page.cut
-    assert (page.since, page.until) == (hour(0), hour(2))
+    assert (page.first, page.last) == (hour(0), hour(1))
     shown = [item for one in page.entities for group in one.document["attrs"].values() for item in group]
     assert sorted(item["value"] for item in shown) == [0, 1, 7]
-    rest = evolution.temporal_entities(CITY, TemporalQuery(window=TemporalWindow(page.until, None)))
+    rest = evolution.temporal_entities(CITY, TemporalQuery(window=TemporalWindow(hour(2), None)))
     assert not rest.cut
     shown = [item for one in rest.entities for group in one.document["attrs"].values() for item in group]
     assert sorted(item["value"] for item in shown) == [2, 3, 20]
@@ -132,16 +142,14 @@ async def test_temporal_entities_aggregate_over_everything_without_an_interval(e
 
 
 async def test_temporal_entities_refuse_what_is_not_kept(evolution):
-    with pytest.raises(BadInput, match="deletion"):
-        evolution.temporal_entities(CITY, TemporalQuery(window=TemporalWindow(time_property="deletedAt")))
     with pytest.raises(BadInput, match="'mode'"):
         evolution.temporal_entities(CITY, TemporalQuery(aggregates=("mode",)))
 
 
-async def test_temporal_entity_without_instances_in_the_interval_has_no_attributes(evolution, hour):
+async def test_temporal_entity_without_instances_in_the_interval_is_not_found(evolution, hour):
     query = TemporalQuery(window=TemporalWindow(hour(20), hour(21)))
-    (one,) = evolution.temporal_entity(CITY, STATION, query).entities
-    assert one.document == {"id": STATION, "type": ["Weather"], "attrs": {}}
+    with pytest.raises(NotFound, match="in the interval"):
+        evolution.temporal_entity(CITY, STATION, query)
 
 
 async def test_represent_temporal_shows_each_form(evolution, city, hour):

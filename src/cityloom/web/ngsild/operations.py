@@ -14,6 +14,7 @@ Body = Literal[
     "",
     "Entity",
     "EntityFragment",
+    "EntityTemporal",
     "Attribute",
     "Entities",
     "EntityIds",

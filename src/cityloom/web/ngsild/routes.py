@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from cityloom.history.past_writing import PastWriting
 from cityloom.history.temporal import TemporalHistory
 from cityloom.sensing.models import DataModels
 from cityloom.web.ngsild.application import NgsiLd
@@ -88,7 +89,20 @@ from cityloom.web.ngsild.subscriptions import (
     retrieve_subscription,
     update_subscription,
 )
-from cityloom.web.ngsild.temporal import create_map_over_time, query_evolutions, retrieve_evolution
+from cityloom.web.ngsild.temporal import (
+    create_map_over_time,
+    query_evolutions,
+    query_evolutions_by_post,
+    retrieve_evolution,
+)
+from cityloom.web.ngsild.temporal_provision import (
+    add_to_evolution,
+    delete_attribute_evolution,
+    delete_attribute_instance,
+    delete_evolution,
+    replace_attribute_instance,
+    write_evolution,
+)
 from cityloom.web.rooms import Rooms
 
 _SHOWN = frozenset({"format", "options", "attrs", "pick", "omit", "lang", "datasetId", "local"})
@@ -341,13 +355,25 @@ OPERATIONS: tuple[Operation, ...] = (
         geojson=True,
     ),
     Operation(
+        method="POST",
+        path="/temporal/entities",
+        clause="6.18.3.1",
+        summary="Create or update an entity over time",
+        handler=write_evolution,
+        parameters=_LOCAL,
+        body="EntityTemporal",
+        statuses=(201, 204),
+        writes=True,
+        makes_tenants=True,
+    ),
+    Operation(
         method="GET",
         path="/temporal/entities",
         clause="6.18.3.2",
         summary="Query entities over time",
         handler=query_evolutions,
         spread=query_evolutions_everywhere,
-        parameters=_SHOWN | _PAGED | _SELECTED | _TIMED,
+        parameters=_SHOWN | _PAGED | _SELECTED | _TIMED | {"orderBy"},
         answers="EntitiesTemporal",
         statuses=(200, 206),
     ),
@@ -360,6 +386,69 @@ OPERATIONS: tuple[Operation, ...] = (
         spread=retrieve_evolution_everywhere,
         parameters=_SHOWN | _TIMED,
         answers="EntityTemporal",
+        statuses=(200, 206),
+    ),
+    Operation(
+        method="DELETE",
+        path="/temporal/entities/{entityId}",
+        clause="6.19.3.2",
+        summary="Delete what is remembered of an entity",
+        handler=delete_evolution,
+        parameters=_LOCAL,
+        statuses=(204,),
+        writes=True,
+    ),
+    Operation(
+        method="POST",
+        path="/temporal/entities/{entityId}/attrs",
+        clause="6.20.3.1",
+        summary="Add instances of attributes to an entity over time",
+        handler=add_to_evolution,
+        parameters=_LOCAL,
+        body="EntityTemporal",
+        statuses=(204,),
+        writes=True,
+    ),
+    Operation(
+        method="DELETE",
+        path="/temporal/entities/{entityId}/attrs/{attrId}",
+        clause="6.21.3.1",
+        summary="Delete what is remembered of an attribute",
+        handler=delete_attribute_evolution,
+        parameters=_LOCAL | {"datasetId", "deleteAll"},
+        statuses=(204,),
+        writes=True,
+    ),
+    Operation(
+        method="PATCH",
+        path="/temporal/entities/{entityId}/attrs/{attrId}/{instanceId}",
+        clause="6.22.3.1",
+        summary="Replace one remembered instance of an attribute",
+        handler=replace_attribute_instance,
+        parameters=_LOCAL,
+        body="EntityTemporal",
+        statuses=(204,),
+        writes=True,
+    ),
+    Operation(
+        method="DELETE",
+        path="/temporal/entities/{entityId}/attrs/{attrId}/{instanceId}",
+        clause="6.22.3.2",
+        summary="Delete one remembered instance of an attribute",
+        handler=delete_attribute_instance,
+        parameters=_LOCAL,
+        statuses=(204,),
+        writes=True,
+    ),
+    Operation(
+        method="POST",
+        path="/temporal/entityOperations/query",
+        clause="6.24.3.1",
+        summary="Query entities over time by POST",
+        handler=query_evolutions_by_post,
+        parameters=_PAGED | {"format", "options", "lang", "local"},
+        body="Query",
+        answers="EntitiesTemporal",
         statuses=(200, 206),
     ),
     Operation(
@@ -610,7 +699,10 @@ def api(rooms: Rooms, contexts: ContextsInUse | None = None, models: DataModels 
     """The API of a city. `contexts` loads @contexts through an allow-list; `models` bind what is written."""
     services = Services(
         broker=rooms.broker,
-        temporal=TemporalHistory(rooms.history, rooms.broker),
+        temporal=TemporalHistory(rooms.history),
+        past=PastWriting(rooms.history, rooms.broker, rooms.remembered),
+        remembered=rooms.remembered,
+        most_instances=rooms.most_instances,
         clock=rooms.clock,
         federation=rooms.federation,
         subscriptions=rooms.subscriptions,

@@ -39,5 +39,9 @@ class Services:
     most_instances: int = MOST_INSTANCES
 
     def has_tenant(self, actor: Actor, tenant: str) -> bool:
-        """Whether it has Entities that the actor may see, or sources that may have some (5.5.10)."""
-        return tenant in self.broker.tenants(actor) or tenant in self.federation.sources.tenants()
+        """Whether it has Entities that the actor may see, a past, or sources that may have some (5.5.10)."""
+        return (
+            tenant in self.broker.tenants(actor)
+            or tenant in self.federation.sources.tenants()
+            or self.temporal.knows_tenant(actor, tenant)
+        )

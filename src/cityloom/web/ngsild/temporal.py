@@ -1,76 +1,89 @@
-"""Entities over time (ETSI GS CIM 009, 6.18.3.2, 6.19.3.1)."""
+"""Entities over time (ETSI GS CIM 009, 6.18.3.2, 6.19.3.1, 6.24.3.1)."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from cityloom.history.periods import parse_step
 from cityloom.history.temporal import TemporalPage, TemporalQuery
-from cityloom.history.temporal_representation import TemporalFormat, represent_temporal
-from cityloom.kernel.errors import BadInput
+from cityloom.history.temporal_representation import represent_temporal
 from cityloom.kernel.time import format_instant
-from cityloom.ngsild.errors import BadRequestData
-from cityloom.ngsild.languages import parse_languages
-from cityloom.ngsild.model import Document
+from cityloom.ngsild.contexts import Context
+from cityloom.ngsild.errors import BadRequestData, ResourceNotFound
 from cityloom.ngsild.query import DEFAULT_LIMIT, EntityQuery
-from cityloom.ngsild.temporal_query import TemporalWindow, parse_temporal_window
-from cityloom.web.ngsild.asking import Asked, asked_by, entity_query, format_of
+from cityloom.web.ngsild.asking import Asked, asked_by, datasets, entity_query
 from cityloom.web.ngsild.consumption import page_headers
 from cityloom.web.ngsild.entity_maps import create_temporal_map
 from cityloom.web.ngsild.exchange import Exchange, Headers, Reply
+from cityloom.web.ngsild.parameters import Parameters
 from cityloom.web.ngsild.provision import entity_id_of
+from cityloom.web.ngsild.query_body import asked_in
+from cityloom.web.ngsild.showing import view_of
+from cityloom.web.ngsild.temporal_asking import (
+    Shown,
+    TemporalAsked,
+    named_as_parameters,
+    temporal_asked_by,
+    temporal_asked_in,
+    temporal_query,
+)
 
-_FORMATS: dict[str, TemporalFormat] = {
-    "normalized": "normalized",
-    "concise": "concise",
-    "temporalValues": "temporalValues",
-    "aggregatedValues": "aggregatedValues",
-}
-#: What history calls otherwise.
-_PARAMETERS = {"step": "aggrPeriodDuration", "until": "endTimeAt"}
+_RESERVED = ("id", "type", "scope")
 
 
 async def retrieve_evolution(exchange: Exchange) -> Reply:
-    """GET /temporal/entities/{entityId}."""
+    """GET /temporal/entities/{entityId} (5.7.3)."""
     entity_id = entity_id_of(exchange)
     asked = asked_by(exchange.parameters)
+    _check_projection(exchange, asked)
     entities = EntityQuery(
-        attrs=_attributes(exchange, asked), dataset_id=asked.dataset_id, limit=DEFAULT_LIMIT
+        attrs=_attributes(exchange, asked),
+        dataset_id=tuple(datasets(asked.dataset_id)),
+        limit=DEFAULT_LIMIT,
     )
-    query, form, sys_attrs = _temporal_query(exchange, entities)
-    with _named_as_parameters():
-        page = await asyncio.to_thread(
-            exchange.services.temporal.temporal_entity,
-            exchange.actor,
-            entity_id,
-            query,
-            tenant=exchange.tenant,
-        )
-    shown = _shown(exchange, asked, page, query.window, form, sys_attrs)
-    return exchange.reply(shown[0], status=206 if page.cut else 200, headers=_range(page, query))
+    query, shown = _query(exchange, temporal_asked_by(exchange.parameters), entities)
+    await exchange.services.remembered()
+    found, page = await asyncio.to_thread(_one_evolution, exchange, entity_id, query, asked, shown)
+    return exchange.reply(found, status=206 if page.cut else 200, headers=_range(page, query))
 
 
 async def query_evolutions(exchange: Exchange) -> Reply:
-    """GET /temporal/entities."""
+    """GET /temporal/entities (5.7.4)."""
     asked = asked_by(exchange.parameters)
     local = exchange.parameters.flag("local") or asked.type == "*"
+    return await _evolutions(exchange, asked, temporal_asked_by(exchange.parameters), local)
+
+
+async def query_evolutions_by_post(exchange: Exchange) -> Reply:
+    """POST /temporal/entityOperations/query (5.7.4)."""
+    temporal, rest = temporal_asked_in(await exchange.payload())
+    return await _evolutions(
+        exchange, asked_in(rest), temporal, exchange.parameters.flag("local"), by_body=True
+    )
+
+
+async def _evolutions(
+    exchange: Exchange, asked: Asked, temporal: TemporalAsked, local: bool, *, by_body: bool = False
+) -> Reply:
+    _check_projection(exchange, asked)
     entities = entity_query(asked, exchange.context, exchange.parameters, local=local)
     entities = msgspec.structs.replace(entities, attrs=_attributes(exchange, asked))
-    query, form, sys_attrs = _temporal_query(exchange, entities)
-    with _named_as_parameters():
-        page = await asyncio.to_thread(
-            exchange.services.temporal.temporal_entities, exchange.actor, query, tenant=exchange.tenant
+    query, shown = _query(exchange, temporal, entities, by_body=by_body)
+    if temporal.timerel is None and temporal.timeproperty is None and temporal.last_n is None:
+        raise BadRequestData(
+            "A query over time needs a time",
+            hint="Add timerel=after and timeAt, or lastN.",
+            where="timerel",
         )
-    shown = _shown(exchange, asked, page, query.window, form, sys_attrs)
+    await exchange.services.remembered()
+    found, page = await asyncio.to_thread(_many_evolutions, exchange, query, asked, shown)
     more = page.total > entities.offset + entities.limit
     headers = page_headers(exchange, more=more, total=page.total if entities.count else None)
-    return exchange.reply(shown, status=206 if page.cut else 200, headers=headers + _range(page, query))
+    return exchange.reply(found, status=206 if page.cut else 200, headers=headers + _range(page, query))
 
 
 async def create_map_over_time(exchange: Exchange) -> Reply:
@@ -81,117 +94,100 @@ async def create_map_over_time(exchange: Exchange) -> Reply:
     entities = msgspec.structs.replace(entities, attrs=_attributes(exchange, asked))
     if exchange.parameters.text("timerel") is None:
         raise BadRequestData("No time is asked for", hint="Give timerel and timeAt.", where="timerel")
-    query, _, _ = _temporal_query(exchange, entities)
-    with _named_as_parameters():
+    query, _ = _query(exchange, temporal_asked_by(exchange.parameters), entities)
+    await exchange.services.remembered()
+    with named_as_parameters():
         return await create_temporal_map(exchange, asked, query)
 
 
-@contextmanager
-def _named_as_parameters() -> Iterator[None]:
-    """Errors of history name the parameter at fault as it is called here."""
-    try:
-        yield
-    except BadInput as error:
-        error.where = _PARAMETERS.get(error.where or "", error.where)
-        raise
-
-
-def _temporal_query(exchange: Exchange, entities: EntityQuery) -> tuple[TemporalQuery, TemporalFormat, bool]:
-    """What history is asked, the format of the answer, and whether system times are shown."""
-    parameters = exchange.parameters
-    form, options = format_of(parameters, _FORMATS, "normalized")
-    methods = parameters.listed("aggrMethods")
-    period = parameters.text("aggrPeriodDuration")
-    if form == "aggregatedValues" and not methods:
-        raise BadRequestData(
-            "aggregatedValues needs aggrMethods", hint="Add aggrMethods=avg,min,max.", where="aggrMethods"
-        )
-    if form != "aggregatedValues" and (methods or period):
-        raise BadRequestData(
-            "aggrMethods and aggrPeriodDuration belong to aggregatedValues",
-            hint="Add format=aggregatedValues.",
-            where="format",
-        )
-    window = parse_temporal_window(
-        parameters.text("timerel"),
-        parameters.text("timeAt"),
-        parameters.text("endTimeAt"),
-        parameters.text("timeproperty"),
+def _query(
+    exchange: Exchange, asked: TemporalAsked, entities: EntityQuery, *, by_body: bool = False
+) -> tuple[TemporalQuery, Shown]:
+    return temporal_query(
+        asked,
+        exchange.parameters,
+        entities,
+        most_instances=exchange.services.most_instances,
+        by_body=by_body,
     )
-    query = TemporalQuery(
-        entities=entities,
-        window=window,
-        last_n=parameters.number("lastN", 0, least=1) or None,
-        aggregates=methods,
-        period=None if period is None else parse_step(period, where="aggrPeriodDuration"),
-    )
-    return query, form, "sysAttrs" in options
 
 
-def _attributes(exchange: Exchange, asked: Asked) -> tuple[str, ...]:
-    """The attributes that must be read: those of attrs, or else those of pick."""
-    context = exchange.context
-    named = [term for term in asked.attrs or asked.pick if term not in ("id", "type", "scope")]
-    return tuple(context.expand(term) for term in named)
+# In a thread: reading, and making the answer of what was read
 
 
-def _shown(
-    exchange: Exchange,
-    asked: Asked,
-    page: TemporalPage,
-    window: TemporalWindow,
-    form: TemporalFormat,
-    sys_attrs: bool,
+def _one_evolution(
+    exchange: Exchange, entity_id: str, query: TemporalQuery, asked: Asked, shown: Shown
+) -> tuple[dict[str, Any], TemporalPage]:
+    with named_as_parameters():
+        page = exchange.services.temporal.temporal_entity(
+            exchange.actor, entity_id, query, tenant=exchange.tenant
+        )
+    found = _represented(exchange, asked, page, query, shown)[0]
+    if not found:
+        raise ResourceNotFound(
+            "Nothing of the entity is left to be shown", hint="Pick more, or omit less.", where="pick"
+        )
+    return found, page
+
+
+def _many_evolutions(
+    exchange: Exchange, query: TemporalQuery, asked: Asked, shown: Shown
+) -> tuple[list[dict[str, Any]], TemporalPage]:
+    with named_as_parameters():
+        page = exchange.services.temporal.temporal_entities(exchange.actor, query, tenant=exchange.tenant)
+    return _represented(exchange, asked, page, query, shown), page
+
+
+def _represented(
+    exchange: Exchange, asked: Asked, page: TemporalPage, query: TemporalQuery, shown: Shown
 ) -> list[dict[str, Any]]:
-    if asked.lang is not None:
-        parse_languages(asked.lang)
-    kept = _kept_members(exchange, asked)
+    kept = _kept_members(exchange.context, asked)
     return [
         {key: value for key, value in one.items() if kept(key)}
         for one in (
             represent_temporal(
                 entity,
                 exchange.context,
-                format=form,
-                sys_attrs=sys_attrs,
-                time_property=window.time_property,
+                format=shown.format,
+                sys_attrs=shown.sys_attrs,
+                time_property=query.window.time_property,
+                lang=asked.lang,
             )
             for entity in page.entities
         )
     ]
 
 
-def _kept_members(exchange: Exchange, asked: Asked) -> Any:
+def _check_projection(exchange: Exchange, asked: Asked) -> None:
+    """Raises BadRequestData where pick, omit, attrs and lang contradict each other or the grammar (4.21)."""
+    view_of(asked, exchange.context, Parameters({}))
+
+
+def _attributes(exchange: Exchange, asked: Asked) -> tuple[str, ...]:
+    """The attributes that must be read: those of attrs, or else those of pick."""
+    context = exchange.context
+    named = [term for term in asked.attrs or asked.pick if term not in ("id", "type")]
+    return tuple(term if term == "scope" else context.expand(term) for term in named)
+
+
+def _kept_members(context: Context, asked: Asked) -> Callable[[str], bool]:
     """Whether a member of the answer was picked and not omitted (4.21)."""
-    compact, expand = exchange.context.compact, exchange.context.expand
-    reserved = ("id", "type", "scope")
-    picked = {term if term in reserved else compact(expand(term)) for term in asked.pick}
-    omitted = {term if term in reserved else compact(expand(term)) for term in asked.omit}
+    compact, expand = context.compact, context.expand
+    picked = {term if term in _RESERVED else compact(expand(term)) for term in asked.pick}
+    omitted = {term if term in _RESERVED else compact(expand(term)) for term in asked.omit}
     return lambda name: (not picked or name in picked) and name not in omitted
 
 
 def _range(page: TemporalPage, query: TemporalQuery) -> Headers:
     """What part of the time asked for a cut answer holds (6.3.10)."""
-    if not page.cut:
+    if not page.cut or page.first is None or page.last is None:
         return []
-    times = [time for entity in page.entities for time in _times(entity.document, query.window)]
-    first, last = min(times), max(times)
     if query.last_n is None:
-        start = query.window.since or first
-        value = f"DateTime {_text(start)}-{_text(last)}/*"
+        value = f"{_text(query.window.since or page.first)}-{_text(page.last)}/*"
     else:
-        start = query.window.until or last
-        value = f"DateTime {_text(start)}-{_text(first)}/{query.last_n}"
-    return [(b"content-range", value.encode())]
+        value = f"{_text(query.window.until or page.last)}-{_text(page.first)}/{query.last_n}"
+    return [(b"content-range", f"date-time {value}".encode())]
 
 
-def _times(document: Document, window: TemporalWindow) -> list[str]:
-    return [
-        item.get(window.time_property, item["modifiedAt"])
-        for items in document["attrs"].values()
-        for item in items
-    ]
-
-
-def _text(instant: datetime | str) -> str:
-    return instant if isinstance(instant, str) else format_instant(instant)
+def _text(instant: datetime) -> str:
+    return format_instant(instant)
