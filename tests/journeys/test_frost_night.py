@@ -69,7 +69,7 @@ class Village:
 
     async def wake(self) -> None:
         await self.broker.start()
-        self.broker.follow(STAGE, self.remembering.handle, durable=True)
+        self.broker.follow(STAGE, self.remembering.handle, durable=True, past=True)
         await self.deliveries.start()
         await self.services.prepare()
 

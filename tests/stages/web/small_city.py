@@ -177,6 +177,7 @@ class SmallCity:
             audit=self.audit,
             broker=self.broker,
             history=history,
+            remembered=self.remembered,
             federation=Federation(
                 MemoryRegister(), self.broker, HttpOutbound(Reach(None, inside=True)), self.clock
             ),
@@ -221,8 +222,12 @@ class SmallCity:
         )
         self.site: Site = build(self.rooms)
 
+    async def remembered(self) -> None:
+        """Return once history tells what the state tells now."""
+        await self.history_stage.caught_up(self.broker.last_sequence)
+
     async def start(self) -> SmallCity:
-        self.broker.follow(STAGE, self.history_stage.handle, durable=True)
+        self.broker.follow(STAGE, self.history_stage.handle, durable=True, past=True)
         await self.broker.start()
         await self.devices.start()
         await self.indicators.start()

@@ -328,6 +328,7 @@ READING = {
     "GET /entityMaps/{entityMapId}",
     "PATCH /entityMaps/{entityMapId}",
     "DELETE /entityMaps/{entityMapId}",
+    "POST /temporal/entityOperations/query",
     "GET /temporal/entityMaps",
     "GET /types",
     "GET /types/{type}",
