@@ -17,7 +17,7 @@ pytestmark = pytest.mark.faults
 
 needs_a_disk = pytest.mark.skipif(bool(why_no_power_cuts()), reason=why_no_power_cuts())
 #: The ways in which clients write, each of which must have been there.
-WAYS = {"create", "patch", "batch", "delete", "reading"}
+WAYS = {"create", "patch", "batch", "delete", "reading", "subscribe", "context"}
 
 
 @needs_a_disk

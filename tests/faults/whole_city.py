@@ -26,6 +26,8 @@ PATIENCE = 90
 CONFIGURATION = """
 name = "Cutby"
 frameworks = []
+[outbound]
+inside = true
 [connectors.mqtt]
 rate = 1000000
 burst = 1000000
