@@ -331,7 +331,8 @@ def measured(city: City, label: str, request: str, arguments: argparse.Namespace
 def measure(city: City, arguments: argparse.Namespace, pause: Callable[[str], None]) -> None:
     print(f"started in {city.start():.1f} s, {city.memory():.0f} MB; {os.getloadavg()[0]:.1f} others' load")
     print(f"{'':<36}{'ops/s':>10}{'p50 ms':>9}{'p99 ms':>9}{'cpu us':>9}{'MB':>9}")
-    batches_row(city, f"create, batches of {BATCH}", arguments.entities, 1, arguments.load_core)
+    if not arguments.home:
+        batches_row(city, f"create, batches of {BATCH}", arguments.entities, 1, arguments.load_core)
     for case in arguments.cases.split(","):
         # What the case before left to the stages is none of this one's.
         time.sleep(arguments.rest)
@@ -356,10 +357,11 @@ def main() -> None:
     parser.add_argument("--load-core", type=int, default=1)
     parser.add_argument("--guarded", action="store_true", help="ask for a token, bind to data models")
     parser.add_argument("--restart", action="store_true", help="stop and start it at the end")
+    parser.add_argument("--home", type=Path, help="a folder whose city/ holds the Entities already")
     parser.add_argument("--profile", help="a command to run beside each case, with {pid} and {case} in it")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cityloom-broker-") as home:
-        city = City(Path(home), arguments.core, arguments.guarded)
+        city = City(arguments.home or Path(home), arguments.core, arguments.guarded)
 
         def beside(case: str) -> None:
             if arguments.profile and city.process is not None:

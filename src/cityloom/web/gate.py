@@ -18,7 +18,7 @@ from cityloom.web.identity import identify
 from cityloom.web.limits import BodyLimits, BoundedBody, bounded
 from cityloom.web.loopback import names_loopback, not_by_this_name
 from cityloom.web.ngsild.application import NgsiLd, headers_of, refused
-from cityloom.web.ngsild.exchange import Reply
+from cityloom.web.ngsild.exchange import ROOT, Reply
 from cityloom.web.turn import turn_of
 
 #: Answers smaller than this are not packed.
@@ -41,6 +41,7 @@ class ApiGate:
         self._api = api
         self._access = access
         self._limits = limits
+        self._largest = limits.largest_below(f"{ROOT}/")
         self._request_ids = request_ids
         self._said = said_always(tiles)
         self._names = {name for name, _ in self._said} | {HTTPS_ALONE[0]}
@@ -49,7 +50,7 @@ class ApiGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         state = scope.setdefault("state", {})
         request_id = state["request_id"] = self._request_ids.of(scope)
-        body = bounded(scope, receive, self._limits)
+        body = bounded(scope, receive, self._limits, self._largest)
         reply = await self._reply(scope, body)
         headers = [*headers_of(reply, scope), (b"x-request-id", request_id.encode())]
         if len(reply.body) >= WORTH_PACKING and scope["method"] not in WRITES:

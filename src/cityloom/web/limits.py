@@ -48,6 +48,11 @@ class BodyLimits(msgspec.Struct, frozen=True):
     #: For the whole body, however fast.
     whole_seconds: float = 120.0
 
+    def largest_below(self, begin: str) -> int | None:
+        """The same for all paths that begin so; None where it differs from one to another."""
+        longer = any(one.startswith(begin) and one != begin for one in self.bytes_by_path)
+        return None if longer else self.largest(begin)
+
     def largest(self, path: str) -> int:
         begins = (begin for begin in self.bytes_by_path if path.startswith(begin))
         return self.bytes_by_path[max(begins, key=len)]
@@ -75,9 +80,11 @@ class LimitBodies:
         await self._app(scope, body, send_and_close)
 
 
-def bounded(scope: Scope, receive: Receive, limits: BodyLimits) -> BoundedBody:
-    """The body of a request within its limits: to be awaited in the place of `receive`."""
-    largest = limits.largest(scope["path"])
+def bounded(scope: Scope, receive: Receive, limits: BodyLimits, largest: int | None = None) -> BoundedBody:
+    """The body of a request within its limits: to be awaited in the place of `receive`. `largest` is what the
+    limits say of its path, where that is known."""
+    if largest is None:
+        largest = limits.largest(scope["path"])
     announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
     return BoundedBody(receive, largest, limits, too_large=not _fits(announced, largest), turn=turn_of(scope))
 
