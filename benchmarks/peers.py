@@ -15,7 +15,7 @@ each other: fewer than 1,000 says that it acknowledges what a power cut takes. (
 writing flushes without a call, and is not counted.)
 
 `answers` tells how many Entities come back to the same questions; a peer that finds others than the city does
-is fast at something else. A case that a peer refuses is left out with the reason.
+is fast at something else. Where a peer refuses a case, or ends none within the time, the reason stands there.
 """
 
 from __future__ import annotations
@@ -158,6 +158,8 @@ def singles(server: Server, request: str, arguments: argparse.Namespace) -> Figu
     requests, rate, p50, p99 = broker.singles(
         server, request, arguments.entities, arguments.seconds, arguments.load_core
     )
+    if not requests:
+        raise RuntimeError(f"not one answer in {arguments.seconds} s")
     return Figures(rate, p50, p99, (server.cpu() - before) / requests * 1e6, server.memory())
 
 
@@ -183,8 +185,8 @@ def compare(servers: dict[str, Server], case: str, arguments: argparse.Namespace
         time.sleep(arguments.rest)  # What the case before left to do in the background is none of this one's.
         try:
             figures = measured(server, case, arguments)
-        except (RuntimeError, OSError, EOFError) as reason:
-            print(f"  {name:<14} refused: {' '.join(str(reason).split())[:200]}", flush=True)
+        except (RuntimeError, OSError, EOFError, subprocess.CalledProcessError) as reason:
+            print(f"  {name:<14} no figures: {' '.join(str(reason).split())[:200]}", flush=True)
             continue
         ratio = (
             "" if first is None else f"{first.rate / figures.rate:>9.1f} x{figures.cpu / first.cpu:>9.1f} x"
