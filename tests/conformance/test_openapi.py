@@ -26,6 +26,8 @@ REGISTRATION = {
     "information": [{"entities": [{"type": "Lighthouse"}]}],
 }
 
+SNAPSHOT = {"type": "Snapshot", "snapshotQueries": [{"type": "Query", "entities": [{"type": "Road"}]}]}
+
 
 def references(node: Any):
     if isinstance(node, dict):
@@ -85,6 +87,8 @@ async def test_every_operation_answers_as_described(api, operation):
         "Entities": [ENTITY],
         "EntityIds": ["urn:x:1"],
         "Context": {"@context": {"lamp": "https://lights.example/lamp"}},
+        "Snapshot": SNAPSHOT,
+        "SnapshotFragment": {"snapshotPriority": 2},
         "EntityMap": {"expiresAt": "2099-01-01T00:00:00Z"},
         "Query": {"type": "Query", "entities": [{"type": "Road"}]},
         "CSourceRegistration": {**REGISTRATION, "id": "urn:x:registration2"},
@@ -93,6 +97,7 @@ async def test_every_operation_answers_as_described(api, operation):
         "SubscriptionFragment": {"description": "Of the harbour"},
     }
     made = await api.get("/entityMaps", params={"type": "Road"})
+    await api.post("/snapshots", json={**SNAPSHOT, "id": "urn:x:snapshot"})
     path = operation.path.format(
         entityId="urn:x:1",
         attrId="speed",
@@ -101,11 +106,14 @@ async def test_every_operation_answers_as_described(api, operation):
         registrationId=REGISTRATION["id"],
         subscriptionId=SUBSCRIPTION["id"],
         entityMapId=made.json()["id"],
+        snapshotId="urn:x:snapshot",
     )
     options: dict[str, Any] = {"json": bodies[operation.body]} if operation.body else {}
     searched = path in ("/entities", "/temporal/entities", "/csourceRegistrations", "/entityMaps")
     if searched and operation.method in ("GET", "DELETE"):
         options["params"] = {"type": "Road"}
+    if path == "/snapshots" and operation.method == "DELETE":
+        options["params"] = {"q": "snapshotPriority>1"}
     if path == "/temporal/entityMaps":
         options["params"] = {"type": "Road", "timerel": "after", "timeAt": "2020-01-01T00:00:00Z"}
     reply = await api.request(operation.method, path, **options)

@@ -265,6 +265,8 @@ _SCHEMAS: dict[str, Json] = {
     "EntityTypeInfo": _object(["id", "type", "typeName", "entityCount", "attributeDetails"], {}),
     "Attributes": {"oneOf": [_object(["attributeList"], {"attributeList": _NAMES}), {"type": "array"}]},
     "AttributeInfo": _object(["id", "type", "attributeName"], {}),
+    "Snapshot": _object(["type"], {"id": _TEXT, "type": {"const": "Snapshot"}}),
+    "SnapshotFragment": _object([], {"type": {"const": "Snapshot"}}),
     "Contexts": {"type": "array"},
     "EntityMap": _object(
         [],

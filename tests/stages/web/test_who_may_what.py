@@ -323,6 +323,7 @@ READING = {
     "POST /entityOperations/query",
     "GET /temporal/entities",
     "GET /temporal/entities/{entityId}",
+    "GET /snapshots/{snapshotId}",
     "GET /entityMaps",
     "POST /entityMaps",
     "GET /entityMaps/{entityMapId}",

@@ -146,7 +146,6 @@ def headers_of(reply: Reply, scope: Scope) -> Headers:
     if reply.status != 204:
         headers.append((b"content-length", b"%d" % len(reply.body)))
     for name, value in scope["headers"]:
-        if name == b"ngsild-tenant":
-            headers.append((b"ngsild-tenant", value))
-            break
+        if name in (b"ngsild-tenant", b"ngsild-snapshot"):
+            headers.append((name, value))
     return headers

@@ -21,7 +21,7 @@ async def retrieve_everywhere(exchange: Exchange) -> Reply:
     """GET /entities/{entityId}."""
     entity_id = entity_id_of(exchange)
     asked = asked_by(exchange.parameters)
-    view = _view(exchange, asked, split=True)
+    view = joint_view(exchange, asked, split=True)
     await view.fetch(entity_id, asked.dataset_id)
     return await _answered(exchange, view, retrieve_entity)
 
@@ -33,7 +33,7 @@ async def query_everywhere(exchange: Exchange) -> Reply:
     asked = asked_by(exchange.parameters)
     split = exchange.parameters.flag("splitEntities")
     _refuse_order(asked)
-    return await _answered(exchange, _view(exchange, asked, split=split), query_entities)
+    return await _answered(exchange, joint_view(exchange, asked, split=split), query_entities)
 
 
 async def query_everywhere_by_post(exchange: Exchange) -> Reply:
@@ -42,7 +42,9 @@ async def query_everywhere_by_post(exchange: Exchange) -> Reply:
     asked = asked_in(payload)
     split = payload.get("splitEntities") is True
     _refuse_order(asked)
-    return await _answered(exchange.carrying(payload), _view(exchange, asked, split=split), query_by_post)
+    return await _answered(
+        exchange.carrying(payload), joint_view(exchange, asked, split=split), query_by_post
+    )
 
 
 def _refuse_order(asked: Asked) -> None:
@@ -55,7 +57,8 @@ def _refuse_order(asked: Asked) -> None:
         )
 
 
-def _view(exchange: Exchange, asked: Asked, *, split: bool) -> JointView:
+def joint_view(exchange: Exchange, asked: Asked, *, split: bool) -> JointView:
+    """The city together with its sources, for one query."""
     federation = exchange.services.federation
     shown = [] if asked.omit else [term for term in asked.attrs or asked.pick if "{" not in term]
     wanted = names("pick", [term for term in shown if term not in _MEMBERS], exchange.context)

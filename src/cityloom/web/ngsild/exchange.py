@@ -14,7 +14,7 @@ from cityloom.access.authority import require
 from cityloom.kernel.actor import ANONYMOUS, Actor
 from cityloom.kernel.change import DEFAULT_TENANT
 from cityloom.ngsild.contexts import CORE, Context
-from cityloom.ngsild.errors import BadRequestData
+from cityloom.ngsild.errors import BadRequestData, OperationNotSupported
 from cityloom.ngsild.fallbacks import Version, preferred_version
 from cityloom.ngsild.json_text import decode_json
 from cityloom.web.limits import TooLarge
@@ -117,6 +117,7 @@ class Exchange:
         self.media = self._negotiated()
         self.parameters = Parameters.read(self.scope.get("query_string", b""), self.operation.parameters)
         self.tenant = self._tenant()
+        self._look_at_snapshot()
         if not self.operation.body:
             self.context = await self._use(context_link(self._headers.get(b"link", [])))
 
@@ -144,6 +145,8 @@ class Exchange:
     @property
     def is_local(self) -> bool:
         """Whether what is here alone is meant (6.3.18)."""
+        if self._sight is not None:
+            return True
         return self.parameters.text("local") == "true" if "local" in self.parameters else False
 
     def headers(self) -> dict[str, str]:
@@ -252,6 +255,20 @@ class Exchange:
         if media is None:
             raise StatusAlone(406, [(b"content-type", JSON.encode())], orjson.dumps(offered))
         return media
+
+    def _look_at_snapshot(self) -> None:
+        """Ask about the snapshot that a header names (6.3.22). Raises ResourceNotFound."""
+        name = self.header(b"ngsild-snapshot")
+        if not name:
+            return
+        found = self.services.snapshots.get(self.tenant, name)
+        if not self.operation.in_snapshots:
+            raise OperationNotSupported(
+                "Snapshots are queried, and nothing else",
+                hint="Leave out the header NGSILD-Snapshot.",
+                where="NGSILD-Snapshot",
+            )
+        self._sight = found.seen(self.services.broker)
 
     def _tenant(self) -> str:
         def is_there(tenant: str) -> bool:

@@ -21,6 +21,8 @@ Body = Literal[
     "Query",
     "Context",
     "EntityMap",
+    "Snapshot",
+    "SnapshotFragment",
     "CSourceRegistration",
     "CSourceRegistrationFragment",
     "Subscription",
@@ -40,6 +42,7 @@ Answer = Literal[
     "Attribute",
     "Contexts",
     "EntityMap",
+    "Snapshot",
     "Context",
     "ContextSourceIdentity",
     "CSourceRegistration",
@@ -74,6 +77,8 @@ class Operation:
     geojson: bool = False
     #: Whether it needs the permission entities:write.
     writes: bool = False
+    #: Whether it may be asked about a snapshot (6.3.22).
+    in_snapshots: bool = False
     #: Whether the tenant that it names need not be there: writing makes it (4.14).
     makes_tenants: bool = False
 

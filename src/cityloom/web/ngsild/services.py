@@ -8,6 +8,7 @@ from datetime import datetime
 
 from cityloom.context.broker import Broker
 from cityloom.context.entity_maps import EntityMaps
+from cityloom.context.snapshots import Snapshots
 from cityloom.federation.federation import Federation
 from cityloom.history.past_writing import PastWriting
 from cityloom.history.temporal import MOST_INSTANCES, TemporalHistory
@@ -37,6 +38,7 @@ class Services:
     entity_maps: EntityMaps = field(default_factory=EntityMaps)
     #: Attribute instances in one answer of the temporal API (6.3.10).
     most_instances: int = MOST_INSTANCES
+    snapshots: Snapshots = field(default_factory=Snapshots)
 
     def has_tenant(self, actor: Actor, tenant: str) -> bool:
         """Whether it has Entities that the actor may see, a past, or sources that may have some (5.5.10)."""
