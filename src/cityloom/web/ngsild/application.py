@@ -63,7 +63,7 @@ class NgsiLd:
             )
         resource, variables = found
         operation = resource.methods.get(scope["method"])
-        if operation is None and scope["path"].endswith("/"):
+        if operation is None and len(resource.segments) == 1 and scope["path"].endswith("/"):
             # /entities/ is also the path of an entity whose id was forgotten.
             resource, variables = self._find([*resource.segments, ""]) or found
             operation = resource.methods.get(scope["method"])
