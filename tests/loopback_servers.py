@@ -43,7 +43,7 @@ async def serving(answer, *, host="127.0.0.1"):
                 request = await read_request(reader)
                 asked.append(request)
                 keeps = await answer(request, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             open_connections.discard(asyncio.current_task())

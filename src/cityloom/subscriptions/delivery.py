@@ -114,13 +114,13 @@ class Delivery:
                 self._lanes[name].wake.set()
 
     def waits(self, name: str) -> bool:
-        """Whether anything waits in a queue."""
+        """Whether anything waits in a queue, or is on its way from it."""
         lane = self._lanes.get(name)
-        return lane is not None and lane.waiting > 0
+        return lane is not None and lane.waiting + lane.on_its_way > 0
 
     def waiting(self) -> Counter[str]:
         """How many wait in each queue."""
-        return Counter({name: lane.waiting for name, lane in self._lanes.items() if lane.waiting})
+        return Counter({name: lane.waiting + lane.on_its_way for name, lane in self._lanes.items()})
 
     def tally(self, key: Key) -> Tally:
         """How notifying went."""
@@ -161,11 +161,12 @@ class Delivery:
                     continue
                 kept = self._find((lane.at_hand[0].tenant, lane.at_hand[0].subscription))
                 if kept is not None:
-                    await lane.may_send(kept.wanted.throttling or 0.0)
+                    lane.throttling = kept.wanted.throttling or 0.0
+                    await lane.may_send()
                 await self._send_next(lane)
         finally:
             lane.task = None
-            if not lane.waiting and not lane.is_suspect:
+            if lane.is_forgettable:
                 self._lanes.pop(lane.name, None)
 
     async def _refill(self, lane: Lane) -> None:
@@ -196,12 +197,12 @@ class Delivery:
         if throttled:
             items = list({item.entity_id: item for item in items}.values())
         gate = self._suspects if lane.is_suspect else self._trusted
+        lane.on_its_way = len(taken)
         try:
             async with gate:
                 outcome = await self._attempt(kept, items)
-        except asyncio.CancelledError:
-            lane.put_back(taken)
-            raise
+        finally:
+            lane.on_its_way = 0
         self._conclude(lane, kept, taken, outcome)
 
     def _still_wanted(self, kept: Kept, items: list[Pending]) -> list[Pending]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from time import monotonic
 
 from cityloom.subscriptions.model import Pending
@@ -40,8 +41,12 @@ class Lane:
         #: Whether the next notification carries one Entity alone: the last one was refused as a whole.
         self.one_by_one = 0
         self._lost = lost
+        #: How many are on their way.
+        self.on_its_way = 0
+        #: Seconds between two notifications.
+        self.throttling = 0.0
         self._retry_at = 0.0
-        self._last_sent = 0.0
+        self._last_sent = -inf
 
     @property
     def waiting(self) -> int:
@@ -112,11 +117,15 @@ class Lane:
         self._retry_at = 0.0
         self.wake.set()
 
-    async def may_send(self, throttling: float) -> None:
+    @property
+    def is_forgettable(self) -> bool:
+        """Whether nothing is lost with it."""
+        rested = not self.throttling or monotonic() >= self._last_sent + self.throttling
+        return not self.waiting and not self.on_its_way and not self.is_suspect and rested
+
+    async def may_send(self) -> None:
         """Wait until the next attempt may be made."""
-        while (
-            left := max(self._retry_at, self._last_sent + throttling if throttling else 0.0) - monotonic()
-        ) > 0:
+        while (left := max(self._retry_at, self._last_sent + self.throttling) - monotonic()) > 0:
             self.wake.clear()
             try:
                 async with asyncio.timeout(left):

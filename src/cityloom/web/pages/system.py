@@ -30,7 +30,10 @@ STAGES = {
     "live": n("Live pages"),
     "deliveries": n("Warnings to people"),
     "sensing": n("Devices and their commands"),
+    "subscriptions": n("Notifications to other systems"),
 }
+#: How a subscription stands, in words.
+STATES = {"active": n("active"), "paused": n("paused"), "expired": n("expired")}
 
 
 def add(pages: Pages) -> None:
@@ -54,10 +57,13 @@ async def show(visit: Visit) -> Response:
         "lastSequence": visit.rooms.broker.last_sequence,
         "backlog": visit.rooms.broker.backlog,
         "readers": visit.desk.live.readers,
+        "subscriptions": visit.rooms.subscriptions.health(),
         "types": visit.rooms.broker.types(visit.actor),
         "audit": audit,
     }
-    return visit.render("system.html", data, rows=_rows(visit, figures), names=STAGES, acts=ACTS)
+    return visit.render(
+        "system.html", data, rows=_rows(visit, figures), names=STAGES, acts=ACTS, states=STATES
+    )
 
 
 def _rows(visit: Visit, figures: Mapping[str, str | int | float]) -> list[tuple[str, str]]:
