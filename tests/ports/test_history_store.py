@@ -21,7 +21,9 @@ from cityloom.adapters.duckdb.history import DuckHistory
 from cityloom.adapters.memory.history import MemoryHistory
 from cityloom.history.model import (
     EntityNews,
+    Erasure,
     NewReading,
+    Origin,
     PastColumn,
     Readings,
     SeriesKey,
@@ -695,3 +697,162 @@ def test_duckdb_refuses_the_file_of_another_schema(tmp_path):
         connection.execute("UPDATE progress SET schema_version = 99")
     with pytest.raises(BadConfig, match="schema 99"):
         make("duckdb", tmp_path)
+
+
+def kinds(found: Readings) -> list[int]:
+    return found.kind.tolist()
+
+
+OPEN = (int(InformationClass.OPEN),)
+
+
+def test_record_keeps_what_else_an_instance_has(store):
+    whole = NewReading(
+        *("temperature", "", "Property", "CEL", START, ValueKind.NUMBER, 2.5, None, True),
+        *(Origin.ESTIMATED, '{"valueType":"urn:x"}', "urn:ngsi-ld:Instance:mine", START - 5),
+    )
+    store.record([news(1, whole, number(1, START + MINUTE), words("wet"))], 1)
+    found = everything(store)
+    assert values(found) == [2.5, 1.0, "wet"]
+    assert found.details.tolist() == ['{"valueType":"urn:x"}', None, None]
+    assert found.instance.tolist() == ["urn:ngsi-ld:Instance:mine", None, None]
+    assert found.created_at.tolist() == [START - 5, START + 1000, START + 1000]
+    assert everything(store, instance="urn:ngsi-ld:Instance:mine").number.tolist() == [2.5]
+    by_creation = everything(store, by_created=True, until=START)
+    assert values(by_creation) == [2.5]
+
+
+def test_record_takes_a_reading_with_other_details_for_a_new_one(store):
+    plain = number(1)
+    store.record([news(1, plain)], 1)
+    store.record([news(2, msgspec.structs.replace(plain, details='{"attrs":{}}'))], 2)
+    assert everything(store).details.tolist() == ['{"attrs":{}}']
+
+
+def test_record_marks_what_was_deleted_where_nobody_else_sees_it(store):
+    store.record([news(1, number(1), number(2, dataset="urn:raw"))], 1)
+    gone = msgspec.structs.replace(news(2), standing={"temperature": ("urn:raw",)})
+    store.record([gone, msgspec.structs.replace(gone, sequence=3)], 3)
+    assert values(everything(store)) == [1, 2]
+    (mark,) = everything(store, marks="only").recorded_at.tolist()
+    assert mark == START + 2000
+    assert len(everything(store, marks="with").at) == 3
+    store.record([news(4, number(3, START + MINUTE))], 4)
+    store.record([msgspec.structs.replace(gone, sequence=5, recorded_at=START + 5000)], 5)
+    assert everything(store, marks="only").recorded_at.tolist() == [START + 2000, START + 5000]
+    assert values(everything(store)) == [1, 3, 2]
+
+
+def test_record_marks_every_attribute_of_an_entity_that_is_deleted(store):
+    store.record([news(1, number(1), words("wet")), news(2, kind=ChangeKind.DELETED)], 2)
+    assert kinds(everything(store, marks="only")) == [ValueKind.NOTHING] * 2
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_record_erases_a_past_and_remembers_what_comes_after(store, at_once):
+    batch = [
+        news(1, number(1), words("wet")),
+        news(2, number(5), entity="urn:b"),
+        msgspec.structs.replace(news(3, kind=ChangeKind.PAST), erasures=(Erasure(OPEN),)),
+        news(4, number(1)),
+    ]
+    for through, part in [(4, batch)] if at_once else [(one.sequence, [one]) for one in batch]:
+        store.record(part, through)
+    assert values(everything(store)) == [5, 1]
+    assert [one.key.attribute for one in store.series("", entity_ids=["urn:a"])] == ["temperature"]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_record_erases_one_instance_with_what_it_corrected(store, at_once):
+    one = Erasure(OPEN, "temperature", "", "Property", "CEL", START, 2)
+    batch = [
+        news(1, number(1), number(7, START + MINUTE)),
+        news(2, number(2)),
+        msgspec.structs.replace(news(3, number(9), kind=ChangeKind.PAST), erasures=(one,)),
+    ]
+    for through, part in [(3, batch)] if at_once else [(one.sequence, [one]) for one in batch]:
+        store.record(part, through)
+    assert values(everything(store, corrected=True)) == [9, 7]
+
+
+def test_record_erases_nothing_of_a_class_that_is_not_cleared(store):
+    store.record([news(1, number(1), information_class=InformationClass.SECURITY)], 1)
+    erasing = msgspec.structs.replace(
+        news(2, kind=ChangeKind.PAST, information_class=InformationClass.SECURITY), erasures=(Erasure(OPEN),)
+    )
+    store.record([erasing], 2)
+    assert values(everything(store)) == [1]
+
+
+def test_extent_is_from_the_first_to_the_last_instant_of_a_window(store):
+    store.record([news(1, number(1), number(2, START + MINUTE), number(3, START + 2 * MINUTE))], 1)
+    numbers = np.array([one.id for one in store.series("")], np.int64)
+    assert store.extent(Window(numbers)) == (START, START + 2 * MINUTE)
+    assert store.extent(Window(numbers, until=START + MINUTE)) == (START, START)
+    assert store.extent(Window(numbers, since=START + 9 * MINUTE)) is None
+
+
+def test_raw_backwards_begins_with_the_newest(store):
+    store.record([news(1, number(1), number(2, START + MINUTE), words("wet", START + 2 * MINUTE))], 1)
+    found = everything(store, by_time=True, backwards=True, limit=2)
+    assert values(found) == ["wet", 2]
+
+
+FIRST_SCHEMA = """
+    CREATE TABLE series (id INTEGER NOT NULL, tenant VARCHAR NOT NULL, entity_id VARCHAR NOT NULL,
+      attribute VARCHAR NOT NULL, dataset VARCHAR NOT NULL, attribute_type VARCHAR NOT NULL,
+      unit_code VARCHAR NOT NULL, types VARCHAR NOT NULL, information_class UTINYINT NOT NULL,
+      retired BOOLEAN NOT NULL);
+    CREATE TABLE reading (series INTEGER NOT NULL, observed_at BIGINT NOT NULL, kind UTINYINT NOT NULL,
+      number DOUBLE, text VARCHAR, sequence BIGINT NOT NULL, recorded_at BIGINT NOT NULL,
+      observed BOOLEAN NOT NULL, superseded BOOLEAN NOT NULL);
+    CREATE TABLE progress (schema_version INTEGER NOT NULL, last_sequence BIGINT NOT NULL);
+    INSERT INTO progress VALUES (1, 7);
+    INSERT INTO series VALUES (1, '', 'urn:a', 'temperature', '', 'Property', 'CEL', 'Weather', 0, false);
+    INSERT INTO reading VALUES (1, 1409529600000, 0, 21.5, NULL, 7, 1409529601000, true, false);
+"""
+
+
+def first_file(tmp_path: Path) -> Path:
+    file = tmp_path / "history.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(FIRST_SCHEMA)
+    return file
+
+
+def test_a_file_of_the_first_schema_is_brought_up_to_date(tmp_path):
+    first_file(tmp_path)
+    for _ in range(2):
+        store = make("duckdb", tmp_path)
+        assert values(everything(store)) == [21.5]
+        assert store.last_sequence() >= 7
+        path = store.export(Window(np.array([1])), "csv")
+        # Where it comes from was not kept then.
+        assert path.read_text().splitlines()[1].endswith(",")
+        store.record([news(store.last_sequence() + 1, number(21.5))], store.last_sequence() + 1)
+        store.close()
+
+
+def test_a_migration_that_is_cut_off_is_begun_again(tmp_path):
+    file = first_file(tmp_path)
+    cut_off = textwrap.dedent(
+        """
+        import os, sys
+        from pathlib import Path
+        from cityloom.adapters.duckdb import statements
+        from cityloom.adapters.duckdb.connection import DuckFile
+        file = Path(sys.argv[1])
+        opened = DuckFile(file, file.parent, memory_limit="64MB", threads=1)
+        with opened.transaction() as cursor:
+            for statement in statements.MIGRATIONS[2]:
+                cursor.execute(statement)
+            os._exit(9)
+        """
+    )
+    ended = subprocess.run([sys.executable, "-c", cut_off, str(file)], check=False, timeout=60)
+    assert ended.returncode == 9
+    store = make("duckdb", tmp_path)
+    assert values(everything(store)) == [21.5]
+    store.record([news(8, words("wet"))], 8)
+    assert len(everything(store).at) == 2
+    store.close()
