@@ -1,4 +1,4 @@
-"""The Entities of a partition as rows, in the order of their creation, with what queries look at in columns.
+"""The Entities of a partition as rows, most in the order of creation, with what queries look at in columns.
 
 A column is made when the first query asks for its path, and costs as much as looking at every document once.
 From then on a change marks its row, and the next query reads the marked rows before it looks at the columns.
@@ -32,6 +32,8 @@ LEAST_COLUMNS, MOST_COLUMNS = 8, 64
 _BYTES_A_ROW = 9
 #: Rows that are free before those behind them move up.
 _MANY_FREE = 4_096
+#: Rows that may stand out of order before all are put in order.
+_MANY_LATE = 4_096
 #: Rows that are read before others get their turn.
 _TURN = 500
 
@@ -53,8 +55,10 @@ class Rows:
         self._types = array("i")
         self._codes: dict[tuple[str, ...], int] = {}
         self._free = 0
+        self._created = array("q")
         self._newest = 0
-        self._in_order = True
+        #: Rows of Entities that are older than one before them: they came from another class.
+        self._late = 0
         self._columns.clear()
         self._making.clear()
         #: Rows that changed since the columns were read.
@@ -69,8 +73,9 @@ class Rows:
         self.held.append(held)
         self._types.append(self._code_of(held.types))
         self.places.add(row, bounds)
+        self._created.append(held.created)
         if held.created < self._newest:
-            self._in_order = False
+            self._late += 1
         else:
             self._newest = held.created
         self._mark(row)
@@ -103,13 +108,23 @@ class Rows:
         """The combinations of types that some row has, or had."""
         return self._codes
 
+    @property
+    def are_in_order(self) -> bool:
+        """Whether rows are in the order of creation."""
+        return not self._late
+
+    def in_order(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """How to put these rows in the order of creation: the places of the oldest, the next, …"""
+        return np.argsort(np.frombuffer(self._created, np.int64)[rows])
+
     def column(self, path: Path) -> Column | None:
         """The column of a path, when it is read."""
         return self._columns.get(path)
 
     def tidy(self) -> None:
-        """Rows in the order of creation, and not too many free ones. Numbers of rows from before are void."""
-        if self._in_order and self._free <= max(_MANY_FREE, len(self.held) // 2):
+        """Few free rows, and few that are out of order. Numbers of rows from before are void."""
+        many_free, many_late = max(_MANY_FREE, len(self.held) // 2), max(_MANY_LATE, len(self.held) // 8)
+        if self._free <= many_free and self._late <= many_late:
             return
         standing = sorted((held for held in self.held if held is not None), key=_by_creation)
         boxes = [self.places.box(held.place) for held in standing]

@@ -29,6 +29,10 @@ _FIRST_LOT, _LARGEST_LOT = 1 << 11, 1 << 16
 _by_creation = attrgetter("created")
 
 
+#: Numbers of rows that may match, and which of them surely do; None: of none it is known.
+_Sifted = tuple[Rows, NDArray[np.intp], NDArray[np.bool_] | None]
+
+
 class Lot:
     """Rows among which matches are, oldest first."""
 
@@ -96,7 +100,9 @@ class Sifting:
 
     def lots(self) -> Iterator[Lot]:
         if len(self._parts) == 1:
-            for rows, numbers, sure in self._sifted(self._parts[0]):
+            (rows,) = self._parts
+            lots = self._sifted(rows) if rows.are_in_order else self._in_one(rows)
+            for _, numbers, sure in lots:
                 yield Lot(rows.held, numbers.tolist(), sure)
             return
         found: list[tuple[Held, bool]] = []
@@ -110,7 +116,16 @@ class Sifting:
         found.sort(key=lambda pair: pair[0].created)
         yield Lot([one for one, _ in found], range(len(found)), np.array([sure for _, sure in found], bool))
 
-    def _sifted(self, rows: Rows) -> Iterator[tuple[Rows, NDArray[np.intp], NDArray[np.bool_] | None]]:
+    def _in_one(self, rows: Rows) -> Iterator[_Sifted]:
+        """What is sifted, in one piece and in the order of creation."""
+        found = list(self._sifted(rows))
+        if found:
+            numbers = np.concatenate([numbers for _, numbers, _ in found])
+            sure = np.concatenate([one for _, _, one in found if one is not None]) if self._is_exact else None
+            order = rows.in_order(numbers)
+            yield rows, numbers[order], None if sure is None else sure[order]
+
+    def _sifted(self, rows: Rows) -> Iterator[_Sifted]:
         """Numbers of rows that may match, in their order, and which of them surely do."""
         types = self._types(rows)
         for selection, size in self._selections(rows):

@@ -199,3 +199,14 @@ async def test_a_column_is_made_anew_when_rows_are_numbered_anew_meanwhile(alway
         while True:
             next(making)
     assert done.value.value.total == 2
+
+
+async def test_an_entity_from_another_class_stands_where_its_age_says(always_columns, broker):
+    for number, held in enumerate((InformationClass.INTERNAL, *[InformationClass.OPEN] * 4)):
+        document = entity("Road", f"urn:ngsi-ld:Thing:{number}", {"speed": prop(number)})
+        await broker.create(CITY, document, information_class=held)
+    await broker.classify(CITY, "urn:ngsi-ld:Thing:0", InformationClass.OPEN)
+    for q, id_pattern in (("speed>=0", None), ("speed<4", "Thing")):
+        query = EntityQuery(q=parse_q(q), id_pattern=id_pattern, limit=2, offset=1)
+        page = broker.query(ANONYMOUS, query)
+        assert [one["id"][-1] for one in page.documents] == ["1", "2"]
