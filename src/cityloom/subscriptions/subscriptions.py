@@ -249,11 +249,14 @@ class Subscriptions:
         change = happened.change
         now = self.now()
         rendered: dict[Any, Rendered] = {}
+        today: dict[str, Actor | None] = {}
         found = []
         for kept in rule.asked_by.values():
             if kept.since >= change.sequence or kept.wanted.status(now) != "active":
                 continue
-            owner = self._owner(kept)
+            if kept.owner not in today:
+                today[kept.owner] = self._actors(kept.owner)
+            owner = self._bounded(kept, today[kept.owner])
             if owner is None or not owner.sees(change.information_class):
                 continue
             rendering = self._renderings[kept.key]
@@ -299,7 +302,9 @@ class Subscriptions:
 
     def _owner(self, kept: Kept) -> Actor | None:
         """The owner as they are now, if they may still subscribe."""
-        owner = self._actors(kept.owner)
+        return self._bounded(kept, self._actors(kept.owner))
+
+    def _bounded(self, kept: Kept, owner: Actor | None) -> Actor | None:
         return None if owner is None or not owner.may(EDIT) else bounded(owner, kept)
 
     def _lookup_of(self, kept: Kept) -> Lookup:

@@ -1,0 +1,80 @@
+"""A city that is killed while somebody it notifies is away tells them afterwards, each at least once."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from running_city import RunningCity, ask
+
+pytestmark = pytest.mark.faults
+
+WRITES = 40
+PATIENCE = 60
+
+
+class Receiver:
+    """Somebody who subscribes, on a port that stays while they are away."""
+
+    def __init__(self, port: int = 0) -> None:
+        told = self.told = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                told.extend(json.loads(body)["data"])
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_):
+                """Not to the terminal."""
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def speeds(self, number: int) -> list[int]:
+        return [one["speed"]["value"] for one in self.told if one["id"] == f"urn:x:{number}"]
+
+
+def test_nothing_is_missing_after_a_kill(tmp_path):
+    home = tmp_path / "city"
+    ask("init", "--home", home, "--name", "Cutby", "--time-zone", "UTC", "--place", "0,0", "--language", "en")
+    with (home / "city.toml").open("a") as file:
+        file.write("\n[outbound]\ninside = true\n")
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+    city = RunningCity(home, "up", "--open-access")
+    made = city.web.post(
+        "/ngsi-ld/v1/subscriptions",
+        json={
+            "id": "urn:x:s",
+            "type": "Subscription",
+            "entities": [{"type": "Road"}],
+            "notification": {"endpoint": {"uri": f"http://127.0.0.1:{port}/"}},
+        },
+    )
+    assert made.status_code == 201, made.text
+    for speed in range(WRITES):
+        number = speed % 2
+        entity = {"id": f"urn:x:{number}", "type": "Road", "speed": {"type": "Property", "value": speed}}
+        assert city.web.post("/ngsi-ld/v1/entityOperations/upsert", json=[entity]).status_code in (201, 204)
+    city.stop(signal.SIGKILL)
+    receiver = Receiver(port)
+    city = RunningCity(home, "up", "--open-access")
+    try:
+        until = time.monotonic() + PATIENCE
+        while len(set(receiver.speeds(0) + receiver.speeds(1))) < WRITES and time.monotonic() < until:
+            time.sleep(0.05)
+        for number in (0, 1):
+            told = list(dict.fromkeys(receiver.speeds(number)))
+            assert told == list(range(number, WRITES, 2)), "each, in order"
+    finally:
+        assert city.stop() == 0
+        receiver.server.shutdown()
