@@ -60,6 +60,8 @@ class Delivery:
         self._changed: set[Key] = set()
         self._done: set[int] = set()
         self._writing = asyncio.Lock()
+        #: How much was offered and is not known to be durable.
+        self._unkept = 0
         self._place = 0
         self._trusted = asyncio.Semaphore(TRUSTED_AT_ONCE)
         self._suspects = asyncio.Semaphore(SUSPECTS_AT_ONCE)
@@ -92,7 +94,8 @@ class Delivery:
         return self._place
 
     def offer(self, item: Pending) -> None:
-        """Queue something. It is durable once `keep` has returned."""
+        """Queue something; `keep` must follow, and makes it durable."""
+        self._unkept += 1
         lane = self._lane(item.lane)
         lane.offer(item)
         self._run(lane)
@@ -109,6 +112,7 @@ class Delivery:
             except NotReady as refused:
                 _log.warning("What is to be notified cannot be kept yet: %s", refused)
                 await asyncio.sleep(1)
+        self._unkept -= len(items)
         for name in {item.lane for item in items}:
             if name in self._lanes:
                 self._lanes[name].wake.set()
@@ -181,8 +185,9 @@ class Delivery:
             async with asyncio.timeout(1):
                 await lane.wake.wait()
         except TimeoutError:
-            # Nothing of it was kept: those it was for are gone.
-            lane.on_disk = 0
+            if not self._unkept:
+                # Nothing of it is there any more: those it was for are gone.
+                lane.on_disk = 0
 
     async def _send_next(self, lane: Lane) -> None:
         if not lane.at_hand:

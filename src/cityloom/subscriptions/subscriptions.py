@@ -290,10 +290,13 @@ class Subscriptions:
         query = msgspec.structs.replace(query_of(kept.wanted), limit=PAGE)
         while True:
             page = await self._broker.search(owner, query, tenant=kept.tenant)
+            offered = []
             for document in page.documents:
                 secrecy = self._class_of(owner, document["id"], kept.tenant)
                 if secrecy is not None:
-                    self._offer(kept, document["id"], rendering.of_document(document, secrecy, owner))
+                    shown = rendering.of_document(document, secrecy, owner)
+                    offered.append(self._offer(kept, document["id"], shown))
+            await self._delivery.keep(offered)
             if len(page.documents) < PAGE:
                 return
             query = msgspec.structs.replace(query, offset=query.offset + PAGE)

@@ -186,6 +186,14 @@ async def test_at_intervals_everything_that_matches_is_told(town, monkeypatch):
     }
 
 
+async def test_at_intervals_all_of_many_are_told(town):
+    async with serving(well()) as (address, asked):
+        for number in range(250):
+            await town.broker.create(OWNER, road(number))
+        await town.subscribe(address, timeInterval=0.01)
+        await until(lambda: len({one["id"] for one in entities(asked)}) == 250)
+
+
 async def test_who_pauses_or_ends_a_subscription_is_told_no_more(town):
     async with serving(well()) as (address, asked):
         await town.subscribe(address, id="urn:s:1")
