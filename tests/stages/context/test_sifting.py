@@ -210,3 +210,22 @@ async def test_an_entity_from_another_class_stands_where_its_age_says(always_col
         query = EntityQuery(q=parse_q(q), id_pattern=id_pattern, limit=2, offset=1)
         page = broker.query(ANONYMOUS, query)
         assert [one["id"][-1] for one in page.documents] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        [[3.5, -3], [7, 3.9]],
+        [[0.5, 7], [-3, 0.1]],
+        [[-3, 3.9], [0.5, -3]],
+        [[7, 0.1], [3.5, 7]],
+    ],
+)
+async def test_what_touches_a_box_with_its_own_box_alone_does_not_match(always_columns, broker, line):
+    beside = entity("Road", "urn:x:beside", {"location": geo({"type": "LineString", "coordinates": line})})
+    inside = entity("Road", "urn:x:inside", {"location": point(4.0, 0.0)})
+    for document in (beside, inside):
+        await broker.create(CITY, document, information_class=InformationClass.OPEN)
+    asked = EntityQuery(geo=parse_geo_query("intersects", "Polygon", SQUARE), count=True)
+    page = broker.query(ANONYMOUS, asked)
+    assert ([one["id"] for one in page.documents], page.total) == (["urn:x:inside"], 1)

@@ -295,3 +295,24 @@ def test_parse_geo_query_names_the_parameter_at_fault(georel, geometry, coordina
     with pytest.raises(BadRequestData) as caught:
         parse_geo_query(georel, geometry, coordinates)
     assert where is None or caught.value.where == where
+
+
+@pytest.mark.parametrize(
+    ("relation", "rings", "expected"),
+    [
+        ("intersects", [[[0, 0], [4, 0], [4, 4], [0, 4], [0, 0]]], True),
+        ("intersects", [[[0, 4], [4, 4], [4, 0], [0, 0], [0, 4]]], True),
+        ("within", [[[0, 0], [4, 0], [4, 4], [0, 4], [0, 0]]], False),
+        ("intersects", [[[0, 2], [2, 0], [4, 2], [2, 4], [0, 2]]], False),
+        ("intersects", [[[0, 0], [4, 0], [4, 4], [0, 0]]], False),
+        ("intersects", [[[0, 0], [4, 0], [4, 4], [1, 4], [0, 0]]], False),
+        ("intersects", [[[0, 0], [4, 0], [4, 4], [0, 4], [0, 2], [0, 0]]], False),
+        (
+            "intersects",
+            [[[0, 0], [4, 0], [4, 4], [0, 4], [0, 0]], [[1, 1], [2, 1], [2, 2], [1, 2], [1, 1]]],
+            False,
+        ),
+    ],
+)
+def test_is_box_knows_a_box_along_the_axes(relation, rings, expected):
+    assert parse_geo_query(relation, "Polygon", rings).is_box() is expected

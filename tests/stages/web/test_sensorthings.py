@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 
@@ -265,6 +266,35 @@ async def test_acts_of_the_city_are_no_things(mast, sta):
     await mast.write(entity("Alert", "urn:x:alert", {"name": prop("Frost")}), secrecy=InformationClass.OPEN)
     assert "urn:x:alert" not in str(await sta("/Things"))
     await sta("/Things('urn:x:alert')", 404)
+
+
+async def test_what_would_look_at_a_whole_city_is_bounded(mast, sta, monkeypatch):
+    from cityloom.web.sensorthings import answers, sets
+
+    monkeypatch.setattr(sets, "MOST_AT_ONCE", 1)
+    await sta("/Observations", 403)
+    assert results(await sta(f"/Observations?$top=1&$filter=Datastream/id eq '{AIR}'")) == [0]
+    # Those of many Things are kept for some seconds.
+    before = await sta("/ObservedProperties")
+    await mast.write(entity("WeatherObserved", MAST, {"dewPoint": prop(1, at=mast.clock.now())}))
+    assert await sta("/ObservedProperties") == before
+    monkeypatch.setattr(answers, "MAX_SORTED", 1)
+    assert (await sta("/Things?$orderby=name", 403))["where"] == "$orderby"
+    monkeypatch.setattr(answers, "MAX_ROWS", 3)
+    assert (await sta("/Things?$expand=Datastreams", 403))["where"] == "$expand"
+
+
+async def test_an_id_with_marks_of_its_own_is_taken_apart_rightly(city, sta):
+    for thing in ("urn:x:a;b", "urn:x:a%3Bb", "urn:x:it's"):
+        await city.write(entity("Spot", thing, {"level": prop(1, at=city.clock.now())}))
+        said = quote(thing.replace("'", "''"))
+        page = await sta(f"/Things?$filter=id eq '{said}'&$expand=Datastreams")
+        (stream,) = page["value"][0]["Datastreams"]
+        here = stream["@iot.selfLink"].partition(ROOT)[2]
+        assert (await sta(here + "/Thing"))["@iot.id"] == thing
+        (reading,) = (await sta(here + "/Observations"))["value"]
+        again = await sta(reading["@iot.selfLink"].partition(ROOT)[2] + "/Datastream/Thing")
+        assert again["@iot.id"] == thing
 
 
 # Creating
