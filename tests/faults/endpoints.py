@@ -65,8 +65,8 @@ class Endpoints:
         try:
             while await self._answer(reader, writer):
                 pass
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
+        except (ConnectionError, RuntimeError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the other side is gone, or all is over
         finally:
             writer.close()
 
