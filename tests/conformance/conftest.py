@@ -127,7 +127,15 @@ async def api() -> AsyncIterator[Api]:
     broker.follow(STAGE, stage.handle, durable=True, past=True)
     await broker.start()
     outbound = HttpOutbound(Reach(None, inside=True))
-    federation = Federation(MemoryRegister(), broker, outbound, WallClock(), alias="here")
+    federation = Federation(
+        MemoryRegister(),
+        broker,
+        outbound,
+        WallClock(),
+        alias="here",
+        publisher=MqttPublisher(Reach(None, inside=True)),
+        actors=Access(None, open_access=True).now,
+    )
     await federation.start()
 
     async def remembered() -> None:

@@ -14,11 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cityloom.access.authority import OPEN_ACCESS
+from cityloom.access.entrance import Access
 from cityloom.adapters.http.outbound import HttpOutbound
 from cityloom.adapters.memory.feed import MemoryFeed
 from cityloom.adapters.memory.history import MemoryHistory
 from cityloom.adapters.memory.register import MemoryRegister
 from cityloom.adapters.memory.state_table import MemoryStateTable
+from cityloom.adapters.mqtt.publisher import MqttPublisher
 from cityloom.adapters.network.reach import Reach
 from cityloom.context.broker import Broker
 from cityloom.federation.federation import Federation
@@ -234,7 +236,15 @@ class Surface:
         self.broker.follow(STAGE, HistoryStage(store, pause=0.0).handle, durable=True)
         # Nobody outside is asked, whatever is registered.
         outbound = HttpOutbound(Reach(("https://nobody.example/",), inside=False))
-        self.federation = Federation(MemoryRegister(), self.broker, outbound, WallClock(), alias="here")
+        self.federation = Federation(
+            MemoryRegister(),
+            self.broker,
+            outbound,
+            WallClock(),
+            alias="here",
+            publisher=MqttPublisher(Reach(("mqtts://nobody.example/",), inside=False)),
+            actors=Access(None, open_access=True).now,
+        )
         rooms: Any = SimpleNamespace(
             broker=self.broker,
             history=History(store, self.broker),

@@ -80,6 +80,7 @@ async def test_every_operation_answers_as_described(api, operation):
     await api.have(ENTITY)
     await api.post("/csourceRegistrations", json=REGISTRATION)
     await api.post("/subscriptions", json=SUBSCRIPTION)
+    await api.post("/csourceSubscriptions", json=SUBSCRIPTION)
     bodies = {
         "Entity": {**ENTITY, "id": "urn:x:1" if operation.method == "PUT" else "urn:x:2"},
         "EntityFragment": {"speed": 6},

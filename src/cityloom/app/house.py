@@ -116,12 +116,13 @@ class House:
         #: Sends to addresses that others named.
         self.outbound = HttpOutbound(reach)
         self.outbox = SqliteOutbox(folder.notifications)
+        publisher = MqttPublisher(reach)
         self.subscriptions = Subscriptions(
             self.broker,
             self.register,
             self.outbox,
             self.outbound,
-            MqttPublisher(reach),
+            publisher,
             self.access.now,
             WallClock(),
         )
@@ -133,6 +134,8 @@ class House:
             alias=configuration.federation.alias,
             open_to=configuration.federation.open,
             classes=classes,
+            publisher=publisher,
+            actors=self.access.now,
         )
         self.alerts = Alerts(self.broker, clock, self.audit)
         self.notices = Notices(self.broker, clock, self.audit)

@@ -124,6 +124,7 @@ class _Run:
         load = ContextDocuments(configuration.contexts.allow, inside=configuration.contexts.inside)
         self.contexts = ContextsInUse(load=load, store=ContextStore(self.house.register))
         self.house.subscriptions.contexts = self.contexts.use
+        self.house.federation.watching.contexts = self.contexts.use
         self.site: Site = build(rooms_of(self.house, self.health, demo, self.mqtt), contexts=self.contexts)
         self.keeping: asyncio.Task[None] | None = None
         self.server = Server(self.site, before_stop=self.site.close, proxies=configuration.proxies)

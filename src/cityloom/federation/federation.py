@@ -15,6 +15,7 @@ from cityloom.context.registered import Registered
 from cityloom.federation.model import Origin, Question, Reply, Standing, Wire
 from cityloom.federation.peers import Peers
 from cityloom.federation.sources import Sources
+from cityloom.federation.watching import Actors, Watching
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT
 from cityloom.kernel.outbound import Outbound
@@ -23,6 +24,8 @@ from cityloom.ngsild.model import Document
 from cityloom.ngsild.q_matching import compile_q
 from cityloom.ngsild.registrations import Registration
 from cityloom.ngsild.source_matching import as_document
+from cityloom.subscriptions.ports import Publisher
+from cityloom.subscriptions.sending import Sender
 
 
 class _Alias(msgspec.Struct, frozen=True):
@@ -47,10 +50,15 @@ class Federation:
         alias: str = "",
         open_to: Sequence[str] = (),
         classes: ClassPolicy | None = None,
+        publisher: Publisher,
+        actors: Actors,
     ) -> None:
-        """`alias` is this city's name among Context Sources (5.2.40); empty: one is made, once."""
+        """`publisher` and `actors` are as subscriptions need them. `alias` is this city's name among Context
+        Sources (5.2.40); empty: one is made, once."""
         self.sources = Sources(register, broker, outbound, clock)
         self.peers = Peers(outbound, clock)
+        sender = Sender(outbound, publisher)
+        self.watching = Watching(register, self.sources, sender, actors, clock)
         self._clock = clock
         self._aliases = Registered(register, "alias", _Alias, most=1)
         self._alias = alias
@@ -68,8 +76,10 @@ class Federation:
                 await self._aliases.add(DEFAULT_TENANT, "alias", kept)
             self._alias = kept.alias
         await self.sources.start()
+        await self.watching.start()
 
     async def stop(self) -> None:
+        await self.watching.stop()
         await self.sources.stop()
 
     def now(self) -> datetime:

@@ -38,8 +38,11 @@ class Sender:
 
     async def send(self, kept: Kept, shown: Sequence[bytes], at: str, reference: Any) -> int:
         """The status of the answer, 200 where a broker has taken it. `shown` are Entities as JSON."""
+        return await self.dispatch(kept, written(kept, shown, at, reference))
+
+    async def dispatch(self, kept: Kept, body: bytes) -> int:
+        """The same for a notification that is written already."""
         endpoint = kept.wanted.notification.endpoint
-        body = written(kept, shown, at, reference)
         deadline = min((endpoint.timeout or USUAL_DEADLINE * 1000) / 1000, LONGEST_DEADLINE)
         if is_mqtt(endpoint):
             message = orjson.dumps({"metadata": _metadata(kept), "body": orjson.Fragment(body)})

@@ -179,7 +179,12 @@ class SmallCity:
             history=history,
             remembered=self.remembered,
             federation=Federation(
-                MemoryRegister(), self.broker, HttpOutbound(Reach(None, inside=True)), self.clock
+                MemoryRegister(),
+                self.broker,
+                HttpOutbound(Reach(None, inside=True)),
+                self.clock,
+                publisher=MqttPublisher(Reach(None, inside=True)),
+                actors=Access(self.accounts, open_access=open_access).now,
             ),
             subscriptions=Subscriptions(
                 self.broker,

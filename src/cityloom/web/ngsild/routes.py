@@ -73,6 +73,13 @@ from cityloom.web.ngsild.provision import (
     update_attributes,
 )
 from cityloom.web.ngsild.purge import purge_entities
+from cityloom.web.ngsild.registration_subscriptions import (
+    create_registration_subscription,
+    delete_registration_subscription,
+    query_registration_subscriptions,
+    retrieve_registration_subscription,
+    update_registration_subscription,
+)
 from cityloom.web.ngsild.registrations import (
     delete_registration,
     query_registrations,
@@ -658,6 +665,51 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.9.3.3",
         summary="Delete a context source registration",
         handler=delete_registration,
+        statuses=(204,),
+    ),
+    Operation(
+        method="POST",
+        path="/csourceSubscriptions",
+        clause="6.12.3.1",
+        summary="Subscribe to registrations",
+        handler=create_registration_subscription,
+        body="Subscription",
+        statuses=(201,),
+        makes_tenants=True,
+    ),
+    Operation(
+        method="GET",
+        path="/csourceSubscriptions",
+        clause="6.12.3.2",
+        summary="List one's subscriptions to registrations",
+        handler=query_registration_subscriptions,
+        parameters=_PAGED | _OPTIONS,
+        answers="Subscriptions",
+    ),
+    Operation(
+        method="GET",
+        path="/csourceSubscriptions/{subscriptionId}",
+        clause="6.13.3.1",
+        summary="Retrieve a subscription to registrations",
+        handler=retrieve_registration_subscription,
+        parameters=_OPTIONS,
+        answers="Subscription",
+    ),
+    Operation(
+        method="PATCH",
+        path="/csourceSubscriptions/{subscriptionId}",
+        clause="6.13.3.2",
+        summary="Change a subscription to registrations",
+        handler=update_registration_subscription,
+        body="SubscriptionFragment",
+        statuses=(204,),
+    ),
+    Operation(
+        method="DELETE",
+        path="/csourceSubscriptions/{subscriptionId}",
+        clause="6.13.3.3",
+        summary="End a subscription to registrations",
+        handler=delete_registration_subscription,
         statuses=(204,),
     ),
     Operation(
