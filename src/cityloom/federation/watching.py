@@ -260,6 +260,7 @@ class Watching:
                     context,
                     information=one["places"],
                     secrets=owner.may("sources:register"),
+                    types_listed=True,
                 )
                 for one in shown
             ],

@@ -123,8 +123,10 @@ def represent_registration(
     information: tuple[int, ...] | None = None,
     sys_attrs: bool = False,
     secrets: bool = True,
+    types_listed: bool = False,
 ) -> dict[str, Any]:
-    """A registration for a reader: names compacted, of its information those places alone that are given.
+    """A registration for a reader: names compacted, of its information those places alone that are given;
+    with `types_listed` a single type stands in an array too.
 
     Without `secrets` contextSourceInfo is left out: it may hold what opens the source.
     """
@@ -136,7 +138,7 @@ def represent_registration(
             continue
         if name == "information":
             chosen = value if information is None else [value[place] for place in information]
-            out[name] = [_shown_info(one, context) for one in chosen]
+            out[name] = [_shown_info(one, context, types_listed) for one in chosen]
         else:
             out[name] = value[0] if name == "scope" and len(value) == 1 else value
     for name, value in document.get("properties", {}).items():
@@ -177,21 +179,21 @@ def _info(item: dict[str, Any]) -> RegistrationInfo:
     )
 
 
-def _shown_info(item: dict[str, Any], context: Context) -> dict[str, Any]:
+def _shown_info(item: dict[str, Any], context: Context, types_listed: bool) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for member, value in item.items():
         if member == "entities":
-            out[member] = [_shown_entity(one, context) for one in value]
+            out[member] = [_shown_entity(one, context, types_listed) for one in value]
         else:
             out[member] = [context.compact(name) for name in value]
     return out
 
 
-def _shown_entity(item: dict[str, Any], context: Context) -> dict[str, Any]:
+def _shown_entity(item: dict[str, Any], context: Context, types_listed: bool) -> dict[str, Any]:
     if "type" not in item:
         return item
     types = [context.compact(name) for name in item["type"]]
-    return {**item, "type": types[0] if len(types) == 1 else types}
+    return {**item, "type": types[0] if len(types) == 1 and not types_listed else types}
 
 
 def _milliseconds(value: float | None) -> float | None:

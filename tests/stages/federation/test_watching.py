@@ -117,7 +117,7 @@ async def test_a_subscriber_is_told_when_a_source_begins_changes_and_ceases_to_m
     (shown,) = told["data"]
     assert shown["id"] == identifier
     # What matches alone, and nothing that opens the source.
-    assert shown["information"] == [{"entities": [{"type": "Road"}]}]
+    assert shown["information"] == [{"entities": [{"type": ["Road"]}]}]
     assert "contextSourceInfo" not in shown
 
     await house.update(identifier, description="Roads")
@@ -135,7 +135,7 @@ async def test_what_matches_already_is_told_at_once(house):
     await house.register(information=[{"entities": [{"type": "House"}]}])
     await house.subscribe()
     told = await house.outbound.next()
-    assert [one["information"] for one in told["data"]] == [[{"entities": [{"type": "Road"}]}]]
+    assert [one["information"] for one in told["data"]] == [[{"entities": [{"type": ["Road"]}]}]]
 
 
 async def test_a_temporal_query_is_for_sources_of_the_past(house):

@@ -19,6 +19,8 @@ from cityloom.web.ngsild.operations import Operation
 from cityloom.web.ngsild.services import Services
 
 _log = logging.getLogger(__name__)
+#: With a slash at the end this is the list, and no registration whose id was forgotten (6.8).
+_REGISTRATIONS = ("csourceRegistrations",)
 
 
 class NgsiLd:
@@ -64,6 +66,7 @@ class NgsiLd:
         resource, variables = found
         operation = resource.methods.get(scope["method"])
         if operation is None and len(resource.segments) == 1 and scope["path"].endswith("/"):
+        if operation is None and scope["path"].endswith("/") and resource.segments != _REGISTRATIONS:
             # /entities/ is also the path of an entity whose id was forgotten.
             resource, variables = self._find([*resource.segments, ""]) or found
             operation = resource.methods.get(scope["method"])

@@ -70,7 +70,7 @@ async def query_registrations(exchange: Exchange) -> Reply:
         exchange.actor, _sought(exchange, asked), tenant=exchange.tenant
     )
     page = found[offset : offset + limit]
-    shown = [_shown(exchange, registration, places) for registration, places in page]
+    shown = [_shown(exchange, registration) for registration, _ in page]
     more = len(found) > offset + limit
     headers = list_headers(exchange, more=more, total=len(found) if count else None)
     return exchange.reply(shown, headers=headers)
@@ -146,16 +146,13 @@ async def _document(exchange: Exchange, *, fragment: bool) -> RegistrationDocume
     return parse_registration(payload, exchange.context, fragment=fragment)
 
 
-def _shown(
-    exchange: Exchange, registration: Registration, places: tuple[int, ...] | None = None
-) -> dict[str, Any]:
+def _shown(exchange: Exchange, registration: Registration) -> dict[str, Any]:
     parameters = exchange.parameters
     standing = exchange.services.federation.standing(exchange.tenant, registration)
     return (
         represent_registration(
             registration.document,
             exchange.context,
-            information=places,
             sys_attrs="sysAttrs" in parameters.listed("options"),
             secrets=exchange.actor.may("sources:register"),
         )

@@ -1,0 +1,237 @@
+"""Distributed operations against sources on the loopback: good ones, and those that nobody should trust."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from loopback_servers import serving
+
+ROAD = "urn:ngsi-ld:Road:1"
+
+
+class Source:
+    """A broker that answers as `replies` says, by method and path; otherwise 404."""
+
+    def __init__(self) -> None:
+        self.replies: dict[tuple[str, str], tuple[int, Any]] = {}
+        self.hangs = False
+        self.address = ""
+        self.asked: list[Any] = []
+
+    async def answer(self, request, writer):
+        if self.hangs:
+            await asyncio.Event().wait()
+        path = urlsplit(request.path).path
+        status, body = self.replies.get((request.method, path), (404, {}))
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        writer.write(b"HTTP/1.1 %d OK\r\ncontent-length: %d\r\n\r\n%s" % (status, len(content), content))
+        await writer.drain()
+        return True
+
+    def tells(self, entity, status=200):
+        self.replies["GET", "/ngsi-ld/v1/entities"] = (status, [entity])
+        self.replies["GET", f"/ngsi-ld/v1/entities/{entity['id']}"] = (status, entity)
+
+
+@pytest.fixture
+async def source():
+    made = Source()
+    async with serving(made.answer) as (address, asked):
+        made.address, made.asked = address, asked
+        yield made
+
+
+def road(**attributes):
+    return {"id": ROAD, "type": "Road", **attributes}
+
+
+async def register(api, source, mode="inclusive", names=(), operations=("redirectionOps",), **more):
+    info: dict[str, Any] = {"entities": [{"type": "Road", "id": ROAD}]}
+    if names:
+        info["propertyNames"] = list(names)
+    reply = await api.post(
+        "/csourceRegistrations",
+        json={
+            "id": "urn:x:source",
+            "type": "ContextSourceRegistration",
+            "endpoint": source.address,
+            "information": [info],
+            "mode": mode,
+            "operations": list(operations),
+            **more,
+        },
+    )
+    assert reply.status_code == 201, reply.text
+
+
+async def test_what_is_held_by_a_source_alone_goes_there_and_the_rest_stays_here(api, source):
+    await register(api, source, "exclusive", ["speed"])
+    source.replies["POST", "/ngsi-ld/v1/entities"] = (201, b"")
+    reply = await api.post("/entities", json=road(speed={"value": 50}, lanes={"value": 2}))
+    assert reply.status_code == 201
+    assert json.loads(source.asked[-1].body) == road(speed={"value": 50})
+    here = (await api.get(f"/entities/{ROAD}", params={"local": "true"})).json()
+    assert here.keys() == {"id", "type", "lanes"}
+    source.tells(road(speed={"type": "Property", "value": 50}))
+    both = (await api.get(f"/entities/{ROAD}")).json()
+    assert (both["speed"]["value"], both["lanes"]["value"]) == (50, 2)
+    # No more is asked for than is registered.
+    assert parse_qs(urlsplit(source.asked[-1].path).query)["attrs"] == ["speed"]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "name"),
+    [(404, 404, "ResourceNotFound"), (403, 502, ""), (500, 502, ""), (409, 502, "")],
+)
+async def test_the_only_part_of_a_write_answers_for_the_whole(api, source, problem, theirs, ours, name):
+    await register(api, source, "redirect")
+    source.replies["DELETE", f"/ngsi-ld/v1/entities/{ROAD}/attrs/speed"] = (theirs, {})
+    problem(await api.delete(f"/entities/{ROAD}/attrs/speed"), ours, name)
+
+
+async def test_what_nobody_may_do_at_the_source_is_a_conflict(api, source, problem):
+    await register(api, source, "redirect", operations=["retrieveOps"])
+    problem(await api.post("/entities", json=road(speed={"value": 5})), 409, "Conflict")
+    assert source.asked == []
+
+
+async def test_several_parts_are_told_each(api, source):
+    await register(api, source)
+    source.replies["POST", "/ngsi-ld/v1/entities"] = (409, {})
+    reply = await api.post("/entities", json=road(speed={"value": 5}))
+    assert reply.status_code == 207
+    told = reply.json()
+    assert told["success"] == [ROAD]
+    (error,) = told["errors"]
+    assert (error["entityId"], error["registrationId"]) == (ROAD, "urn:x:source")
+    assert error["error"]["status"] == 409
+
+
+async def test_an_auxiliary_source_fills_in_and_never_overrides(api, source):
+    await api.have(road(speed={"value": 5, "observedAt": "2020-01-01T00:00:00Z"}))
+    await register(api, source, "auxiliary", operations=["retrieveOps"])
+    newer = {"type": "Property", "value": 9, "observedAt": "2026-01-01T00:00:00Z"}
+    source.tells(road(speed=newer, lanes={"type": "Property", "value": 2}))
+    told = (await api.get(f"/entities/{ROAD}")).json()
+    assert (told["speed"]["value"], told["lanes"]["value"]) == (5, 2)
+    await api.patch(f"/entities/{ROAD}/attrs", json={"speed": {"value": 6}})
+    assert {request.method for request in source.asked} == {"GET"}
+
+
+async def test_a_source_that_hangs_costs_its_own_timeout_and_is_warned_of(api, source):
+    await api.have(road(speed={"value": 5}))
+    await register(api, source, management={"timeout": 50})
+    source.hangs = True
+    for path in (f"/entities/{ROAD}", "/entities?type=Road"):
+        reply = await api.get(path)
+        assert reply.status_code == 200
+        assert reply.headers["ngsild-warning"].startswith("199 here ")
+
+
+@pytest.mark.parametrize(
+    ("body", "warning"),
+    [
+        (b"<html>", "111"),
+        ([{"id": "no uri", "type": "Road"}], "111"),
+        ([{"id": ROAD, "type": "Road", "speed": {"type": "Property"}}], "111"),
+        # Another's Entity, and a type that is not registered: well formed, and none of its business.
+        ([{"id": "urn:x:other", "type": "Road", "speed": 5}], ""),
+        ([{"id": ROAD, "type": "House", "speed": 5}], ""),
+    ],
+)
+async def test_what_a_source_should_not_say_is_not_taken(api, source, body, warning):
+    await register(api, source)
+    source.replies["GET", "/ngsi-ld/v1/entities"] = (200, body)
+    reply = await api.get("/entities", params={"type": "Road|House"})
+    assert reply.json() == []
+    assert reply.headers.get("ngsild-warning", "")[:3] == warning
+
+
+async def test_nothing_goes_out_and_nothing_comes_in_on_a_visitors_behalf(api, source):
+    await register(api, source)
+    source.tells(road(speed={"type": "Property", "value": 5}))
+    visitor = {"x-test-actor": "anonymous"}
+    assert (await api.get("/entities", params={"type": "Road"}, headers=visitor)).json() == []
+    assert (await api.get(f"/entities/{ROAD}", headers=visitor)).status_code == 404
+    assert (await api.get("/types", headers=visitor)).json()["typeList"] == []
+    assert source.asked == []
+    assert len((await api.get("/entities", params={"type": "Road"})).json()) == 1
+
+
+async def test_what_the_asker_shows_the_city_is_carried_to_no_other(api, source):
+    asked = ["Authorization", "Cookie", "X-Kept"]
+    await register(
+        api,
+        source,
+        contextSourceInfo=[{"key": key, "value": "urn:ngsi-ld:request"} for key in asked],
+    )
+    headers = {"authorization": "Bearer mine", "cookie": "a=b", "x-kept": "yes", "x-other": "no"}
+    await api.get(f"/entities/{ROAD}", headers=headers)
+    sent = source.asked[-1].headers
+    assert sent["x-kept"] == "yes"
+    assert not {"authorization", "cookie", "x-other"} & sent.keys()
+    assert sent["via"] == "1.1 here"
+
+
+async def test_a_request_that_comes_around_is_handed_on_no_more(api, source, problem):
+    await register(api, source, "redirect")
+    around = {"via": "1.1 there, 1.1 here"}
+    problem(await api.post("/entities", json=road(speed={"value": 5}), headers=around), 508, "")
+    assert (await api.get(f"/entities/{ROAD}", headers=around)).status_code == 404
+    assert source.asked == []
+
+
+async def test_a_batch_is_shared_out(api, source):
+    await register(api, source, operations=["createBatch", "queryBatch"])
+    source.replies["POST", "/ngsi-ld/v1/entityOperations/create"] = (
+        207,
+        {"success": [], "errors": [{"entityId": ROAD, "error": {"status": 409}}]},
+    )
+    other = {"id": "urn:ngsi-ld:House:1", "type": "House", "floors": {"value": 2}}
+    reply = await api.post("/entityOperations/create", json=[road(speed={"value": 5}), other])
+    assert reply.status_code == 207
+    assert sorted(reply.json()["success"]) == [other["id"], ROAD]
+    assert reply.json()["errors"][0]["registrationId"] == "urn:x:source"
+    assert json.loads(source.asked[-1].body) == [road(speed={"value": 5})]
+
+
+async def test_types_and_attributes_of_sources_are_told_with_ours(api, source):
+    await api.have({"id": "urn:ngsi-ld:House:1", "type": "House", "floors": {"value": 2}})
+    await register(api, source, operations=["federationOps"])
+    source.replies["GET", "/ngsi-ld/v1/types"] = (200, {"typeList": ["Road", "Harbour"]})
+    source.replies["GET", "/ngsi-ld/v1/attributes"] = (200, {"attributeList": ["speed"]})
+    # Harbours are not registered.
+    assert (await api.get("/types")).json()["typeList"] == ["House", "Road"]
+    assert (await api.get("/attributes")).json()["attributeList"] == ["floors", "speed"]
+
+
+async def test_the_past_is_told_by_sources_that_remember_it(api, source):
+    await register(
+        api,
+        source,
+        operations=["retrieveTemporal"],
+        observationInterval={"startAt": "2020-01-01T00:00:00Z"},
+    )
+    instance = {"type": "Property", "value": 5, "observedAt": "2021-01-01T00:00:00Z"}
+    source.replies["GET", f"/ngsi-ld/v1/temporal/entities/{ROAD}"] = (200, road(speed=[instance]))
+    window = {"timerel": "after", "timeAt": "2020-06-01T00:00:00Z"}
+    told = (await api.get(f"/temporal/entities/{ROAD}", params=window)).json()
+    assert told["speed"] == [instance]
+    before = {"timerel": "before", "timeAt": "2019-06-01T00:00:00Z"}
+    assert (await api.get(f"/temporal/entities/{ROAD}", params=before)).status_code == 404
+
+
+async def test_a_source_is_given_its_tenant_and_its_own_context(api, source):
+    await register(api, source, tenant="harbour", management={"localOnly": True})
+    await api.get("/entities", params={"type": "Road", "q": "speed>3"})
+    sent = source.asked[-1]
+    assert sent.headers["ngsild-tenant"] == "harbour"
+    query = parse_qs(urlsplit(sent.path).query)
+    assert (query["local"], query["q"], query["id"]) == (["true"], ["speed>3"], [ROAD])
+    await api.get("/entities", params={"type": "Road", "q": "speed>3", "splitEntities": "true"})
+    assert "q" not in parse_qs(urlsplit(source.asked[-1].path).query)
