@@ -65,8 +65,7 @@ class NgsiLd:
             )
         resource, variables = found
         operation = resource.methods.get(scope["method"])
-        if operation is None and len(resource.segments) == 1 and scope["path"].endswith("/"):
-        if operation is None and scope["path"].endswith("/") and resource.segments != _REGISTRATIONS:
+        if operation is None and _ends_as_a_list(scope, resource):
             # /entities/ is also the path of an entity whose id was forgotten.
             resource, variables = self._find([*resource.segments, ""]) or found
             operation = resource.methods.get(scope["method"])
@@ -94,6 +93,13 @@ class NgsiLd:
             if variables is not None:
                 return resource, variables
         return None
+
+
+def _ends_as_a_list(scope: Scope, resource: Resource) -> bool:
+    """Whether a path may be that of something whose id was forgotten."""
+    is_list = len(resource.segments) == 1 and resource.segments != _REGISTRATIONS
+    path: str = scope["path"]
+    return is_list and path.endswith("/")
 
 
 class Resource:
