@@ -42,7 +42,7 @@ class Limits(msgspec.Struct, frozen=True):
     longest_session: int = 7 * 86_400
     connect_within: float = 10.0
     #: A packet that has begun must be whole by then, and an answer must be taken.
-    finish_within: float = 60.0
+    finish_within: float = 25.0
     #: Messages kept for a client that is away or slow, and sent without acknowledgement.
     queued: int = 100
     in_flight: int = 16
