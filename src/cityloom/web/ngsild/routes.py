@@ -15,16 +15,8 @@ from cityloom.web.ngsild.batches import (
     update_entities,
     upsert_entities,
 )
-from cityloom.web.ngsild.consumption import (
-    create_map,
-    create_map_by_post,
-    query_by_post,
-    query_entities,
-    retrieve_entity,
-)
-from cityloom.web.ngsild.context_documents import add_context, delete_context, list_contexts, serve_context
+from cityloom.web.ngsild.consumption import query_by_post, query_entities, retrieve_entity
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
-from cityloom.web.ngsild.discovery import list_attributes, list_types, retrieve_attribute, retrieve_type
 from cityloom.web.ngsild.distributed_batches import (
     create_batch_everywhere,
     delete_batch_everywhere,
@@ -37,12 +29,6 @@ from cityloom.web.ngsild.distributed_consumption import (
     query_everywhere,
     query_everywhere_by_post,
     retrieve_everywhere,
-)
-from cityloom.web.ngsild.distributed_discovery import (
-    list_attributes_everywhere,
-    list_types_everywhere,
-    retrieve_attribute_everywhere,
-    retrieve_type_everywhere,
 )
 from cityloom.web.ngsild.distributed_provision import (
     append_everywhere,
@@ -59,7 +45,6 @@ from cityloom.web.ngsild.distributed_temporal import (
     query_evolutions_everywhere,
     retrieve_evolution_everywhere,
 )
-from cityloom.web.ngsild.entity_maps import delete_entity_map, retrieve_entity_map, update_entity_map
 from cityloom.web.ngsild.operations import Operation
 from cityloom.web.ngsild.provision import (
     append_attributes,
@@ -87,16 +72,18 @@ from cityloom.web.ngsild.registrations import (
     retrieve_registration,
     update_registration,
 )
-from cityloom.web.ngsild.services import Services
-from cityloom.web.ngsild.snapshots import (
-    clone_snapshot,
-    create_snapshot,
-    delete_snapshot,
-    purge_snapshots,
-    retrieve_snapshot,
-    update_snapshot,
+from cityloom.web.ngsild.routes_beside import (
+    BESIDE_ENTITIES,
+    JOINED,
+    LOCAL,
+    MAPPED,
+    ORDERED,
+    PAGED,
+    SELECTED,
+    SHOWN,
+    TIMED,
 )
-from cityloom.web.ngsild.source_identity import identify
+from cityloom.web.ngsild.services import Services
 from cityloom.web.ngsild.subscriptions import (
     create_subscription,
     delete_subscription,
@@ -104,12 +91,7 @@ from cityloom.web.ngsild.subscriptions import (
     retrieve_subscription,
     update_subscription,
 )
-from cityloom.web.ngsild.temporal import (
-    create_map_over_time,
-    query_evolutions,
-    query_evolutions_by_post,
-    retrieve_evolution,
-)
+from cityloom.web.ngsild.temporal import query_evolutions, query_evolutions_by_post, retrieve_evolution
 from cityloom.web.ngsild.temporal_provision import (
     add_to_evolution,
     delete_attribute_evolution,
@@ -120,33 +102,7 @@ from cityloom.web.ngsild.temporal_provision import (
 )
 from cityloom.web.rooms import Rooms
 
-_SHOWN = frozenset({"format", "options", "attrs", "pick", "omit", "lang", "datasetId", "local"})
-_JOINED = frozenset({"join", "joinLevel", "containedBy"})
-_MAPPED = frozenset({"entityMap", "entityMapLifetime"})
-_PAGED = frozenset({"limit", "offset", "count"})
-_SELECTED = frozenset(
-    {
-        "id",
-        "idPattern",
-        "type",
-        "q",
-        "scopeQ",
-        "csf",
-        "georel",
-        "geometry",
-        "coordinates",
-        "geoproperty",
-        "expandValues",
-        "jsonKeys",
-        "splitEntities",
-    }
-)
-_ORDERED = frozenset({"orderBy", "orderFrom", "orderGeometry", "collation"})
-_TIMED = frozenset(
-    {"timerel", "timeAt", "endTimeAt", "timeproperty", "lastN", "aggrMethods", "aggrPeriodDuration"}
-)
 _TYPE = frozenset({"type", "local"})
-_LOCAL = frozenset({"local"})
 _OPTIONS = frozenset({"options"})
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -157,7 +113,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Create an entity",
         handler=create_entity,
         spread=create_everywhere,
-        parameters=_LOCAL,
+        parameters=LOCAL,
         body="Entity",
         statuses=(201,),
         writes=True,
@@ -171,7 +127,7 @@ OPERATIONS: tuple[Operation, ...] = (
         handler=query_entities,
         in_snapshots=True,
         spread=query_everywhere,
-        parameters=_SHOWN | _JOINED | _PAGED | _SELECTED | _ORDERED | _MAPPED | {"geometryProperty"},
+        parameters=SHOWN | JOINED | PAGED | SELECTED | ORDERED | MAPPED | {"geometryProperty"},
         answers="Entities",
         statuses=(200, 201, 203),
         geojson=True,
@@ -183,7 +139,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Delete all entities that match, or attributes of them",
         handler=purge_entities,
         spread=purge_everywhere,
-        parameters=(_SELECTED - {"splitEntities"}) | {"attrs", "keep", "drop", "geometryProperty", "local"},
+        parameters=(SELECTED - {"splitEntities"}) | {"attrs", "keep", "drop", "geometryProperty", "local"},
         statuses=(204, 207),
         writes=True,
     ),
@@ -195,7 +151,7 @@ OPERATIONS: tuple[Operation, ...] = (
         handler=retrieve_entity,
         in_snapshots=True,
         spread=retrieve_everywhere,
-        parameters=_SHOWN | _JOINED | _MAPPED | {"type", "geometryProperty"},
+        parameters=SHOWN | JOINED | MAPPED | {"type", "geometryProperty"},
         answers="Entity",
         statuses=(200, 203),
         geojson=True,
@@ -301,7 +257,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Create entities",
         handler=create_entities,
         spread=create_batch_everywhere,
-        parameters=_LOCAL,
+        parameters=LOCAL,
         body="Entities",
         answers="EntityIds",
         statuses=(201, 207),
@@ -315,7 +271,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Create or update entities",
         handler=upsert_entities,
         spread=upsert_batch_everywhere,
-        parameters=_LOCAL | {"options"},
+        parameters=LOCAL | {"options"},
         body="Entities",
         answers="EntityIds",
         statuses=(201, 204, 207),
@@ -329,7 +285,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Update entities",
         handler=update_entities,
         spread=update_batch_everywhere,
-        parameters=_LOCAL | {"options"},
+        parameters=LOCAL | {"options"},
         body="Entities",
         statuses=(204, 207),
         writes=True,
@@ -341,7 +297,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Merge fragments into entities",
         handler=merge_entities,
         spread=merge_batch_everywhere,
-        parameters=_LOCAL,
+        parameters=LOCAL,
         body="Entities",
         statuses=(204, 207),
         writes=True,
@@ -353,7 +309,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Delete entities",
         handler=delete_entities,
         spread=delete_batch_everywhere,
-        parameters=_LOCAL,
+        parameters=LOCAL,
         body="EntityIds",
         statuses=(204, 207),
         writes=True,
@@ -366,7 +322,7 @@ OPERATIONS: tuple[Operation, ...] = (
         handler=query_by_post,
         in_snapshots=True,
         spread=query_everywhere_by_post,
-        parameters=_PAGED | {"format", "options", "join", "joinLevel", "geometryProperty", "local"},
+        parameters=PAGED | {"format", "options", "join", "joinLevel", "geometryProperty", "local"},
         body="Query",
         answers="Entities",
         statuses=(200, 201, 203),
@@ -378,7 +334,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.18.3.1",
         summary="Create or update an entity over time",
         handler=write_evolution,
-        parameters=_LOCAL,
+        parameters=LOCAL,
         body="EntityTemporal",
         statuses=(201, 204),
         writes=True,
@@ -391,7 +347,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Query entities over time",
         handler=query_evolutions,
         spread=query_evolutions_everywhere,
-        parameters=_SHOWN | _PAGED | _SELECTED | _TIMED | {"orderBy"},
+        parameters=SHOWN | PAGED | SELECTED | TIMED | {"orderBy"},
         answers="EntitiesTemporal",
         statuses=(200, 206),
     ),
@@ -402,7 +358,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Retrieve an entity over time",
         handler=retrieve_evolution,
         spread=retrieve_evolution_everywhere,
-        parameters=_SHOWN | _TIMED,
+        parameters=SHOWN | TIMED,
         answers="EntityTemporal",
         statuses=(200, 206),
     ),
@@ -412,7 +368,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.19.3.2",
         summary="Delete what is remembered of an entity",
         handler=delete_evolution,
-        parameters=_LOCAL,
+        parameters=LOCAL,
         statuses=(204,),
         writes=True,
     ),
@@ -422,7 +378,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.20.3.1",
         summary="Add instances of attributes to an entity over time",
         handler=add_to_evolution,
-        parameters=_LOCAL,
+        parameters=LOCAL,
         body="EntityTemporal",
         statuses=(204,),
         writes=True,
@@ -433,7 +389,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.21.3.1",
         summary="Delete what is remembered of an attribute",
         handler=delete_attribute_evolution,
-        parameters=_LOCAL | {"datasetId", "deleteAll"},
+        parameters=LOCAL | {"datasetId", "deleteAll"},
         statuses=(204,),
         writes=True,
     ),
@@ -443,7 +399,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.22.3.1",
         summary="Replace one remembered instance of an attribute",
         handler=replace_attribute_instance,
-        parameters=_LOCAL,
+        parameters=LOCAL,
         body="EntityTemporal",
         statuses=(204,),
         writes=True,
@@ -454,7 +410,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.22.3.2",
         summary="Delete one remembered instance of an attribute",
         handler=delete_attribute_instance,
-        parameters=_LOCAL,
+        parameters=LOCAL,
         statuses=(204,),
         writes=True,
     ),
@@ -464,163 +420,10 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.24.3.1",
         summary="Query entities over time by POST",
         handler=query_evolutions_by_post,
-        parameters=_PAGED | {"format", "options", "lang", "local"},
+        parameters=PAGED | {"format", "options", "lang", "local"},
         body="Query",
         answers="EntitiesTemporal",
         statuses=(200, 206),
-    ),
-    Operation(
-        method="GET",
-        path="/entityMaps",
-        clause="6.34.3.1",
-        summary="Make an entity map of a query",
-        handler=create_map,
-        parameters=_SHOWN | _JOINED | _PAGED | _SELECTED | _ORDERED | _MAPPED | {"geometryProperty"},
-        answers="EntityMap",
-        statuses=(201,),
-    ),
-    Operation(
-        method="POST",
-        path="/entityMaps",
-        clause="6.34.3.2",
-        summary="Make an entity map of a query by POST",
-        handler=create_map_by_post,
-        parameters=_PAGED | {"format", "options", "join", "joinLevel", "geometryProperty", "local"},
-        body="Query",
-        answers="EntityMap",
-        statuses=(201,),
-    ),
-    Operation(
-        method="GET",
-        path="/entityMaps/{entityMapId}",
-        clause="6.32.3.1",
-        summary="Retrieve an entity map",
-        handler=retrieve_entity_map,
-        answers="EntityMap",
-    ),
-    Operation(
-        method="PATCH",
-        path="/entityMaps/{entityMapId}",
-        clause="6.32.3.2",
-        summary="Change when an entity map expires",
-        handler=update_entity_map,
-        body="EntityMap",
-        statuses=(204,),
-    ),
-    Operation(
-        method="DELETE",
-        path="/entityMaps/{entityMapId}",
-        clause="6.32.3.3",
-        summary="Delete an entity map",
-        handler=delete_entity_map,
-        statuses=(204,),
-    ),
-    Operation(
-        method="GET",
-        path="/temporal/entityMaps",
-        clause="6.35.3.1",
-        summary="Make an entity map of a query over time",
-        handler=create_map_over_time,
-        parameters=_SHOWN | _PAGED | _SELECTED | _TIMED | _MAPPED,
-        answers="EntityMap",
-        statuses=(201,),
-    ),
-    Operation(
-        method="POST",
-        path="/snapshots",
-        clause="6.36.3.1",
-        summary="Create a snapshot",
-        handler=create_snapshot,
-        body="Snapshot",
-        statuses=(201,),
-        writes=True,
-    ),
-    Operation(
-        method="DELETE",
-        path="/snapshots",
-        clause="6.36.3.2",
-        summary="Delete the snapshots that match",
-        handler=purge_snapshots,
-        parameters=frozenset({"q"}),
-        statuses=(204,),
-        writes=True,
-    ),
-    Operation(
-        method="GET",
-        path="/snapshots/{snapshotId}",
-        clause="6.37.3.1",
-        summary="Retrieve how a snapshot is",
-        handler=retrieve_snapshot,
-        answers="Snapshot",
-    ),
-    Operation(
-        method="PATCH",
-        path="/snapshots/{snapshotId}",
-        clause="6.37.3.2",
-        summary="Change a snapshot's priority or lifetime",
-        handler=update_snapshot,
-        body="SnapshotFragment",
-        answers="Snapshot",
-        writes=True,
-    ),
-    Operation(
-        method="DELETE",
-        path="/snapshots/{snapshotId}",
-        clause="6.37.3.3",
-        summary="Delete a snapshot",
-        handler=delete_snapshot,
-        statuses=(204,),
-        writes=True,
-    ),
-    Operation(
-        method="POST",
-        path="/snapshots/{snapshotId}/clone",
-        clause="6.38.3.1",
-        summary="Clone a snapshot",
-        handler=clone_snapshot,
-        body="SnapshotFragment",
-        statuses=(201,),
-        writes=True,
-    ),
-    Operation(
-        method="GET",
-        path="/types",
-        clause="6.25.3.1",
-        summary="List the types of entities",
-        handler=list_types,
-        spread=list_types_everywhere,
-        parameters=_LOCAL | {"details"},
-        answers="EntityTypes",
-    ),
-    Operation(
-        method="GET",
-        path="/types/{type}",
-        clause="6.26.3.1",
-        summary="Retrieve a type of entities",
-        handler=retrieve_type,
-        spread=retrieve_type_everywhere,
-        parameters=_LOCAL,
-        answers="EntityTypeInfo",
-    ),
-    Operation(
-        method="GET",
-        path="/attributes",
-        clause="6.27.3.1",
-        summary="List the attributes",
-        handler=list_attributes,
-        spread=list_attributes_everywhere,
-        parameters=_LOCAL | {"details"},
-        answers="Attributes",
-    ),
-    Operation(
-        method="GET",
-        path="/attributes/{attrId}",
-        clause="6.28.3.1",
-        summary="Retrieve an attribute",
-        handler=retrieve_attribute,
-        spread=retrieve_attribute_everywhere,
-        parameters=_LOCAL,
-        answers="Attribute",
     ),
     Operation(
         method="POST",
@@ -638,7 +441,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.8.3.2",
         summary="Discover context source registrations",
         handler=query_registrations,
-        parameters=_SELECTED | _PAGED | _SHOWN | _TIMED | {"geometryProperty"},
+        parameters=SELECTED | PAGED | SHOWN | TIMED | {"geometryProperty"},
         answers="CSourceRegistrations",
     ),
     Operation(
@@ -683,7 +486,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.12.3.2",
         summary="List one's subscriptions to registrations",
         handler=query_registration_subscriptions,
-        parameters=_PAGED | _OPTIONS,
+        parameters=PAGED | _OPTIONS,
         answers="Subscriptions",
     ),
     Operation(
@@ -714,17 +517,6 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         method="POST",
-        path="/jsonldContexts",
-        clause="6.29.3.1",
-        summary="Add an @context",
-        handler=add_context,
-        body="Context",
-        statuses=(201,),
-        writes=True,
-        makes_tenants=True,
-    ),
-    Operation(
-        method="POST",
         path="/subscriptions",
         clause="6.10.3.1",
         summary="Subscribe to changes",
@@ -739,7 +531,7 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.10.3.2",
         summary="List one's subscriptions",
         handler=query_subscriptions,
-        parameters=_PAGED | _OPTIONS,
+        parameters=PAGED | _OPTIONS,
         answers="Subscriptions",
         makes_tenants=True,
     ),
@@ -772,46 +564,7 @@ OPERATIONS: tuple[Operation, ...] = (
         statuses=(204,),
         makes_tenants=True,
     ),
-    Operation(
-        method="GET",
-        path="/jsonldContexts",
-        clause="6.29.3.2",
-        summary="List the @contexts",
-        handler=list_contexts,
-        parameters=frozenset({"details", "kind"}),
-        answers="Contexts",
-        makes_tenants=True,
-    ),
-    Operation(
-        method="GET",
-        path="/jsonldContexts/{contextId}",
-        clause="6.30.3.1",
-        summary="Retrieve an @context",
-        handler=serve_context,
-        parameters=frozenset({"details"}),
-        answers="Context",
-        makes_tenants=True,
-    ),
-    Operation(
-        method="DELETE",
-        path="/jsonldContexts/{contextId}",
-        clause="6.30.3.2",
-        summary="Delete an @context, or fetch a copy again",
-        handler=delete_context,
-        parameters=frozenset({"reload"}),
-        statuses=(204,),
-        writes=True,
-        makes_tenants=True,
-    ),
-    Operation(
-        method="GET",
-        path="/info/sourceIdentity",
-        clause="6.33.3.1",
-        summary="Tell who this context source is",
-        handler=identify,
-        makes_tenants=True,
-        answers="ContextSourceIdentity",
-    ),
+    *BESIDE_ENTITIES,
 )
 
 
