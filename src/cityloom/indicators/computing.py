@@ -19,7 +19,7 @@ from cityloom.indicators.framework import Framework
 from cityloom.indicators.measures import AnyMeasure, OpenTypes
 from cityloom.indicators.measuring import work_out
 from cityloom.indicators.model import VALUE, DataPoint, Indicator, Measured
-from cityloom.indicators.view import View
+from cityloom.indicators.view import Documents, View
 from cityloom.kernel.actor import ANONYMOUS, CITY, Actor, InformationClass
 from cityloom.kernel.time import Clock
 from cityloom.ngsild.model import Document, value_of
@@ -33,7 +33,7 @@ _SEES = {
 #: After this time, or half of a shorter step, a value is worked out again: readings that came late are in it.
 SETTLED_AFTER = timedelta(hours=1)
 _TRACE = "indicators:computed"
-_Documents = dict[tuple[str, str], list[Document]]
+_Documents = dict[tuple[str, str], Sequence[Document]]
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -175,7 +175,8 @@ class Computing:
         names = measure.types()
         for name in names:
             if (measure.sees, name) not in documents:
-                documents[measure.sees, name] = self._broker.of_type(actor, name)
+                written = [document for _, document in self._broker.raw_of_type(actor, name)]
+                documents[measure.sees, name] = Documents(written)
         looked_at = {name: documents[measure.sees, name] for name in names}
         if isinstance(measure, OpenTypes):
             looked_at = {name: self._one_of(name) for name in open_types}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
-from typing import Any
+from typing import Any, overload
 
 import msgspec
 import numpy as np
+import orjson
 
 from cityloom.history.links import TYPE_TARGET
 from cityloom.history.model import Floats, Series
@@ -24,6 +25,31 @@ from cityloom.ngsild.model import Document, content, instance_of, value_of
 ORIGINS = ("measured", "replayed", "entered", "simulated", "estimated")
 
 
+class Documents(Sequence[Document]):
+    """Documents that are read when they are looked at, each time, by whoever looks and in the thread that does:
+    a type may have more Entities than memory takes parsed."""
+
+    def __init__(self, written: Sequence[bytes]) -> None:
+        """`written`: JSON in the internal form."""
+        self._written = written
+
+    def __len__(self) -> int:
+        return len(self._written)
+
+    @overload
+    def __getitem__(self, place: int) -> Document: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Documents: ...
+
+    def __getitem__(self, place: int | slice) -> Document | Documents:
+        found = self._written[place]
+        return orjson.loads(found) if isinstance(found, bytes) else Documents(found)
+
+    def __iter__(self) -> Iterator[Document]:
+        return map(orjson.loads, self._written)
+
+
 class View(msgspec.Struct, frozen=True):
     """The data of one measure for one period, as `actor` sees them."""
 
@@ -33,7 +59,7 @@ class View(msgspec.Struct, frozen=True):
     zone: tzinfo
     history: History
     #: Entities by type.
-    documents: Mapping[str, list[Document]]
+    documents: Mapping[str, Sequence[Document]]
     #: How many Entities of each type everybody may read.
     open_types: Mapping[str, int]
     #: Figures of the city: inhabitants, households, …
@@ -90,9 +116,9 @@ class View(msgspec.Struct, frozen=True):
         known = [ORIGINS.index(one) for one in said if one in ORIGINS]
         return ORIGINS[max(known)] if known else ""
 
-    def of_type(self, type_name: str) -> list[Document]:
+    def of_type(self, type_name: str) -> Sequence[Document]:
         """The Entities of a type."""
-        return self.documents.get(type_name, [])
+        return self.documents.get(type_name, ())
 
     def fixed(self, type_name: str, attribute: str, unit_code: str = "") -> dict[str, float]:
         """A positive number that stands on each Entity, in a unit, by id."""

@@ -9,7 +9,7 @@ import pytest
 
 from cityloom.indicators import measures as verbs
 from cityloom.indicators.measuring import work_out
-from cityloom.indicators.view import View
+from cityloom.indicators.view import Documents, View
 from cityloom.kernel.actor import ANONYMOUS, Actor, InformationClass
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import format_instant
@@ -32,7 +32,10 @@ def look(city):
             until=MONDAY + hours * HOUR,
             zone=ZoneInfo("Europe/Copenhagen"),
             history=city.history,
-            documents={name: city.broker.of_type(actor, name) for name in measure.types()},
+            documents={
+                name: Documents([raw for _, raw in city.broker.raw_of_type(actor, name)])
+                for name in measure.types()
+            },
             open_types=city.broker.types(ANONYMOUS),
             figures=figures or {},
             unit_code=unit,
@@ -265,3 +268,10 @@ async def test_total_over_figure_waits_for_the_figure(city, look):
     assert (found.value, found.numerator, found.denominator) == (None, 1.5, None)
     found = look(measure, figures={"major_streets_km": 3.0})
     assert (found.value, found.denominator) == (0.5, 3.0)
+
+
+def test_documents_are_read_when_they_are_looked_at():
+    documents = Documents([b'{"id": "urn:a"}', b'{"id": "urn:b"}', b"not read"])
+    assert (len(documents), documents[1]["id"], documents[:1][0]["id"]) == (3, "urn:b", "urn:a")
+    assert next(iter(documents))["id"] == "urn:a"
+    assert documents[0] is not documents[0]
