@@ -26,7 +26,7 @@ ORIGINS = ("measured", "replayed", "entered", "simulated", "estimated")
 
 
 class Documents(Sequence[Document]):
-    """Documents that are read when they are looked at, each time, by whoever looks and in the thread that does:
+    """Documents that are read when they are looked at, each time, in the thread that looks:
     a type may have more Entities than memory takes parsed."""
 
     def __init__(self, written: Sequence[bytes]) -> None:
