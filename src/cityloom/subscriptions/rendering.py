@@ -14,6 +14,7 @@ from cityloom.kernel.time import format_instant, from_millis
 from cityloom.ngsild.attribute_changes import Happening
 from cityloom.ngsild.contexts import Context
 from cityloom.ngsild.errors import TooManyResults
+from cityloom.ngsild.fallbacks import Version, conforming
 from cityloom.ngsild.linking import Join, Shown, join_linked
 from cityloom.ngsild.model import Document
 from cityloom.ngsild.notified import Telling, told_of_change, told_of_deletion
@@ -47,6 +48,7 @@ class Rendering:
         self._linked = linked
         self._view = _view(wanted)
         self._join = _join(params)
+        self._version = _version(wanted.conformance)
         self._watched = None if wanted.watched is None else frozenset(wanted.watched)
         self._tells_ends = bool(mask & _DELETED)
         self._media = params.endpoint.accept
@@ -57,6 +59,7 @@ class Rendering:
             self._telling,
             self._tells_ends,
             self._watched,
+            self._version,
             None if self._join is None else (kept.owner, self._join.how, self._join.levels),
         )
 
@@ -77,8 +80,9 @@ class Rendering:
         return self.of_document(document, change.information_class, owner)
 
     def of_document(self, document: Document, secrecy: InformationClass, owner: Actor) -> Rendered:
-        """An Entity as it is."""
+        """An Entity as it is, for readers of the version of the standard that is asked for (4.3.6.8)."""
         classes = {secrecy}
+        document = self._conforming(document)
         found: list[Shown] = [(document, self._view)]
         if self._join is not None and "deletedAt" not in document:
 
@@ -87,7 +91,7 @@ class Rendering:
                 if seen is None:
                     return None
                 classes.add(seen[1])
-                return seen[0]
+                return self._conforming(seen[0])
 
             try:
                 found = join_linked([document], self._context, self._view, self._join, lookup)
@@ -95,6 +99,11 @@ class Rendering:
                 found = [(document, self._view)]
         shown = b",".join(orjson.dumps(self._written(one, view)) for one, view in found)
         return Rendered(shown, tuple(sorted(classes)))
+
+    def _conforming(self, document: Document) -> Document:
+        if self._version is None or self._media == "application/geo+json":
+            return document
+        return conforming(document, self._version, self._context)
 
     def _written(self, document: Document, view: View) -> dict[str, Any]:
         if self._media == "application/geo+json":
@@ -130,6 +139,13 @@ def _projected(base: View, pick: Projection, omit: Projection) -> View:
     }
     omitted = omit.members - omit.linked.keys()
     return msgspec.structs.replace(base, pick=pick.members, omit=omitted, linked=linked)
+
+
+def _version(text: str | None) -> Version | None:
+    if text is None:
+        return None
+    major, _, minor = text.partition(".")
+    return int(major), int(minor)
 
 
 def _join(params: Notification) -> Join | None:

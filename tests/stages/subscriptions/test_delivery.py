@@ -13,7 +13,7 @@ from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.errors import NotAllowed
 from cityloom.kernel.outbound import AddressNotAllowed
 from cityloom.ngsild.errors import ResourceNotFound
-from cityloom.ngsild.model import entity, prop
+from cityloom.ngsild.model import entity, prop, text
 from cityloom.subscriptions import delivery, lane, sending
 from cityloom.subscriptions.subscriptions import EDIT
 from loopback_servers import bomb, drip, hang, redirect, reset, serving, well
@@ -62,6 +62,17 @@ async def test_a_change_is_told_to_who_subscribed(town):
         }
     ]
     assert (town.tally().times_sent, town.tally().status) == (1, "ok")
+
+
+async def test_readers_of_an_earlier_version_understand_what_they_are_told(town):
+    """A LanguageProperty was unknown to 1.3: it is told as a Property (4.3.6.8)."""
+    async with serving(well()) as (address, asked):
+        await town.subscribe(address, ngsildConformance="1.3")
+        await town.broker.create(
+            OWNER, entity("Road", "urn:ngsi-ld:Road:1", {"name": text(en="High Street")})
+        )
+        await until(lambda: asked)
+    assert entities(asked)[0]["name"]["type"] == "Property"
 
 
 async def test_what_was_before_the_subscription_is_not_told(town):

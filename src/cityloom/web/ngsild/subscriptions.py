@@ -49,8 +49,10 @@ async def query_subscriptions(exchange: Exchange) -> Reply:
 
 
 async def retrieve_subscription(exchange: Exchange) -> Reply:
-    """GET /subscriptions/{subscriptionId} (5.8.3)."""
-    return exchange.reply(_shown(exchange, _kept(exchange)))
+    """GET /subscriptions/{subscriptionId} (5.8.3). No version of the standard has it otherwise (4.3.6.8)."""
+    version = exchange.preferred_version
+    headers = [] if version is None else [(b"preference-applied", b"ngsi-ld=%d.%d" % version)]
+    return exchange.reply(_shown(exchange, _kept(exchange)), headers=headers)
 
 
 async def update_subscription(exchange: Exchange) -> Reply:
