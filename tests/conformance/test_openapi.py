@@ -113,6 +113,9 @@ async def test_every_operation_answers_as_described(api, operation):
     searched = path in ("/entities", "/temporal/entities", "/csourceRegistrations", "/entityMaps")
     if searched and operation.method in ("GET", "DELETE"):
         options["params"] = {"type": "Road"}
+    if path == "/temporal/entityOperations/query":
+        times = {"timerel": "after", "timeAt": "2020-01-01T00:00:00Z"}
+        options["json"] = {**bodies["Query"], "temporalQ": times}
     if path == "/snapshots" and operation.method == "DELETE":
         options["params"] = {"q": "snapshotPriority>1"}
     if path == "/temporal/entityMaps":
