@@ -16,7 +16,8 @@ Version = tuple[int, int]
 #: The version that is spoken here.
 NATIVE: Version = (1, 9)
 
-_PREFERENCE = re.compile(r'ngsi-ld\s*=\s*"?(\d{1,3})\.(\d{1,3})"?')
+#: A preference as RFC 7240 writes it: its name in any case, perhaps with parameters of its own.
+_PREFERENCE = re.compile(r'ngsi-ld\s*=\s*"?(\d{1,3})\.(\d{1,3})"?\s*(?:;.*)?', re.IGNORECASE)
 
 #: Types that came later than Property and Relationship: since when, and what they were before.
 _TYPES: dict[str, tuple[Version, str]] = {

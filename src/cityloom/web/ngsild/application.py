@@ -20,7 +20,7 @@ from cityloom.web.ngsild.services import Services
 
 _log = logging.getLogger(__name__)
 #: With a slash at the end this is the list, and no registration whose id was forgotten (6.8).
-_REGISTRATIONS = ("csourceRegistrations",)
+_LISTS_ALONE = (("csourceRegistrations",), ("subscriptions",))
 
 
 class NgsiLd:
@@ -97,7 +97,7 @@ class NgsiLd:
 
 def _ends_as_a_list(scope: Scope, resource: Resource) -> bool:
     """Whether a path may be that of something whose id was forgotten."""
-    is_list = len(resource.segments) == 1 and resource.segments != _REGISTRATIONS
+    is_list = len(resource.segments) == 1 and resource.segments not in _LISTS_ALONE
     path: str = scope["path"]
     return is_list and path.endswith("/")
 
