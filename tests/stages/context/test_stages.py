@@ -10,6 +10,7 @@ from cityloom.adapters.memory.feed import MemoryFeed
 from cityloom.adapters.memory.state_table import MemoryStateTable
 from cityloom.context import stages
 from cityloom.context.broker import Broker
+from cityloom.context.provision import PastWrite
 from cityloom.context.stages import Recent, Stages
 from cityloom.kernel.actor import CITY, InformationClass
 from cityloom.kernel.change import Change, ChangeKind
@@ -307,3 +308,18 @@ async def test_a_stage_whose_store_is_older_than_what_is_left_of_the_feed_is_ref
             assert listener.got == list(range(trimmed + 1, 11))
     finally:
         await again.stop()
+
+
+async def test_a_write_to_the_past_is_told_to_those_who_asked_for_it_and_changes_no_state(broker):
+    now, history = Listener(), Listener()
+    broker.follow("now", now, durable=True)
+    broker.follow("history", history, durable=True, past=True)
+    await write(broker, 1)
+    before = broker.retrieve(CITY, "urn:ngsi-ld:Road:1")
+    past = PastWrite(("Road",), b'{"attrs":{}}', (), None, None, None)
+    told = await broker.write_past(CITY, "urn:ngsi-ld:Road:1", past)
+    await write(broker, 1, first=2)
+    await broker.caught_up()
+    assert (now.got, history.got) == ([1, 3], [1, 2, 3])
+    assert (told.kind, told.by) == (ChangeKind.PAST, CITY.id)
+    assert broker.retrieve(CITY, "urn:ngsi-ld:Road:1") == before
