@@ -34,6 +34,8 @@ _BYTES_A_ROW = 9
 _MANY_FREE = 4_096
 #: Rows that may stand out of order before all are put in order.
 _MANY_LATE = 4_096
+#: Turns without progress after which a query no longer waits for columns that another one makes.
+_PATIENCE = 3
 #: Rows that are read before others get their turn.
 _TURN = 500
 
@@ -47,6 +49,8 @@ class Rows:
         self._making: dict[int, Column] = {}
         #: Counts how often the rows were numbered anew.
         self._numbering = 0
+        #: Counts the turns in which columns were made.
+        self._progress = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -147,6 +151,7 @@ class Rows:
                 return
 
     def _read(self, wanted: Iterable[Path]) -> Iterator[None]:
+        yield from self._wait_for_making(wanted)
         making = {column.path for column in self._making.values()}
         fresh: list[Column] = []
         for path in wanted:
@@ -159,6 +164,14 @@ class Rows:
             self._make_room(len(fresh))
             yield from self._make(fresh)
         yield from self._read_marked()
+
+    def _wait_for_making(self, wanted: Iterable[Path]) -> Iterator[None]:
+        """Let another query finish the columns that this one wants, as long as it gets on with them."""
+        paths, stalled = set(wanted), 0
+        while stalled < _PATIENCE and not paths.isdisjoint(one.path for one in self._making.values()):
+            before = self._progress
+            yield
+            stalled = stalled + 1 if self._progress == before else 0
 
     def _make(self, fresh: list[Column]) -> Iterator[None]:
         """Read every document for new columns. What changes meanwhile is marked, and read again."""
@@ -179,6 +192,7 @@ class Rows:
         numbering = self._numbering
         for row in range(len(self.held)):
             if row % _TURN == _TURN - 1:
+                self._progress += 1
                 yield
                 if self._numbering != numbering:
                     return
