@@ -137,21 +137,22 @@ class Rows:
         for held, bounds in zip(standing, boxes, strict=True):
             self.put(held, bounds)
 
-    def read(self, paths: Iterable[Path]) -> Iterator[None]:
+    def read(self, paths: Iterable[Path], *, patient: bool) -> Iterator[None]:
         """Bring columns for these paths up to date. Yields now and then; they are so at the end, and until
-        something changes. Where another query makes a column at the moment, there is none for this one."""
+        something changes. Columns that another query makes are waited for (`patient`) or missing."""
         wanted = dict.fromkeys(paths)
         while True:
             numbering = self._numbering
-            for _ in self._read(wanted):
+            for _ in self._read(wanted, patient):
                 yield
                 if self._numbering != numbering:
                     break
             else:
                 return
 
-    def _read(self, wanted: Iterable[Path]) -> Iterator[None]:
-        yield from self._wait_for_making(wanted)
+    def _read(self, wanted: Iterable[Path], patient: bool) -> Iterator[None]:
+        if patient:
+            yield from self._wait_for_making(wanted)
         making = {column.path for column in self._making.values()}
         fresh: list[Column] = []
         for path in wanted:

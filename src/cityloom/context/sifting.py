@@ -88,15 +88,16 @@ class Sifting:
 
     def prepare(self) -> Iterator[None]:
         """Bring what is looked at up to date; yields now and then. Right after it, `lots` is."""
-        again = True
+        again = patient = True
         while again:
             again = False
             for rows in self._parts:
                 rows.tidy()
                 if len(rows) >= WORTH_COLUMNS:
-                    for _ in rows.read(self._paths):
+                    for _ in rows.read(self._paths, patient=patient):
                         again = True
                         yield
+            patient = False
 
     def lots(self) -> Iterator[Lot]:
         if len(self._parts) == 1:
