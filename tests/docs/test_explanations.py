@@ -16,6 +16,7 @@ from cityloom.indicators.view import ORIGINS
 from cityloom.people.deliveries import STAGE as DELIVERIES
 from cityloom.sensing.host import _STAGE as SENSING
 from cityloom.services.host import STAGE as SERVICES
+from cityloom.subscriptions.subscriptions import STAGE as SUBSCRIPTIONS
 from cityloom.web.labels import CHOICES
 from cityloom.web.live import STAGE as LIVE
 from running_city import RunningCity
@@ -59,7 +60,7 @@ def test_the_river_shows_every_room():
 
 def test_the_river_names_every_stage():
     rows = re.findall(r"^\| `(\w+)` \|", RIVER, re.M)
-    assert sorted(rows) == sorted([HISTORY, SERVICES, DELIVERIES, SENSING, LIVE])
+    assert sorted(rows) == sorted([HISTORY, SERVICES, DELIVERIES, SENSING, SUBSCRIPTIONS, LIVE])
 
 
 def test_badges_stand_in_the_order_in_which_they_can_be_relied_on():
