@@ -119,9 +119,8 @@ async def serving(app: Any) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def api() -> AsyncIterator[Api]:
-    broker = Broker(
-        MemoryFeed(), MemoryStateTable(), WallClock(), ClassPolicy({"Camera": InformationClass.SECURITY})
-    )
+    classes = ClassPolicy({"Camera": InformationClass.SECURITY})
+    broker = Broker(MemoryFeed(), MemoryStateTable(), WallClock(), classes)
     store = MemoryHistory()
     stage = HistoryStage(store, pause=0.0)
     broker.follow(STAGE, stage.handle, durable=True, past=True)
@@ -133,6 +132,7 @@ async def api() -> AsyncIterator[Api]:
         outbound,
         WallClock(),
         alias="here",
+        classes=classes,
         publisher=MqttPublisher(Reach(None, inside=True)),
         actors=Access(None, open_access=True).now,
     )

@@ -235,3 +235,27 @@ async def test_a_source_is_given_its_tenant_and_its_own_context(api, source):
     assert (query["local"], query["q"], query["id"]) == (["true"], ["speed>3"], [ROAD])
     await api.get("/entities", params={"type": "Road", "q": "speed>3", "splitEntities": "true"})
     assert "q" not in parse_qs(urlsplit(source.asked[-1].path).query)
+
+
+CAMERA = "urn:ngsi-ld:Camera:1"
+
+
+async def test_what_is_more_secret_than_a_source_tells_is_never_handed_to_it(api, source):
+    """An engineer who may not see cameras registers a source of everything: cameras stay here."""
+    camera = {"id": CAMERA, "type": "Camera", "speed": {"value": 1}}
+    everything = [{"entities": [{"type": "Camera"}, {"type": "Road"}, {"idPattern": ".*", "type": "Door"}]}]
+    for mode in ("inclusive", "redirect"):
+        await register(api, source, mode, information=everything, id=f"urn:x:{mode}")
+    assert (await api.post("/entities", json=camera)).status_code == 201
+    assert (await api.patch(f"/entities/{CAMERA}", json={"speed": {"value": 2}})).status_code == 204
+    assert (await api.patch(f"/entities/{CAMERA}/attrs/speed", json={"value": 3})).status_code == 204
+    # A type that is open does not open an Entity that is not.
+    assert (await api.post(f"/entities/{CAMERA}/attrs", json={"type": "Door", "lanes": 1})).status_code == 204
+    assert (await api.post("/entityOperations/update", json=[{**camera, "speed": 4}])).status_code == 204
+    other = {**camera, "id": f"{CAMERA}2"}
+    assert (await api.post("/entityOperations/create", json=[other])).status_code == 201
+    assert (await api.post("/entityOperations/delete", json=[other["id"]])).status_code == 204
+    shown = (await api.get(f"/entities/{CAMERA}")).json()
+    assert shown["speed"]["value"] == 4
+    assert (await api.delete(f"/entities/{CAMERA}")).status_code == 204
+    assert not [one for one in source.asked if one.method != "GET"]

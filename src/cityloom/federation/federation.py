@@ -20,6 +20,7 @@ from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT
 from cityloom.kernel.outbound import Outbound
 from cityloom.kernel.time import Clock
+from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document
 from cityloom.ngsild.q_matching import compile_q
 from cityloom.ngsild.registrations import Registration
@@ -59,6 +60,7 @@ class Federation:
         self.peers = Peers(outbound, clock)
         sender = Sender(outbound, publisher)
         self.watching = Watching(register, self.sources, sender, actors, clock)
+        self._broker = broker
         self._clock = clock
         self._aliases = Registered(register, "alias", _Alias, most=1)
         self._alias = alias
@@ -127,6 +129,21 @@ class Federation:
         is_open = any(address.startswith(prefix) for prefix in self._open_to)
         return InformationClass.OPEN if is_open else InformationClass.INTERNAL
 
+    def may_be_told(
+        self, origin: Origin, registrations: Iterable[Registration], entity_id: str, types: Iterable[str]
+    ) -> list[Registration]:
+        """The registrations whose sources may learn of an Entity: it is no more secret than what they tell.
+
+        Whoever registers a source sees to it where things go; they must not go to where the registrant may
+        not look.
+        """
+        secrecy = max(self._classes.class_for(types), self._class_here(origin, entity_id))
+        return [one for one in registrations if self.class_of(one) >= secrecy]
+
+    def covers(self, origin: Origin, registration: Registration, entity_id: str) -> bool:
+        """Whether a source may hold what the city has of an Entity alone: not of one that is more secret."""
+        return self.class_of(registration) >= self._class_here(origin, entity_id)
+
     def may_be_shown(self, origin: Origin, registration: Registration, document: Document) -> bool:
         """Whether the asker is cleared for what a source tells of an Entity."""
         by_type = self._classes.class_for(document["type"])
@@ -135,6 +152,13 @@ class Federation:
     async def ask(self, asked: Iterable[tuple[Registration, Question, Wire]], origin: Origin) -> list[Reply]:
         """The answers of several sources, asked at the same time, in the order given."""
         return await self.peers.ask_all(asked, origin, self.alias_for(origin.tenant))
+
+    def _class_here(self, origin: Origin, entity_id: str) -> InformationClass:
+        """The class of an Entity of the city; open where the asker sees none."""
+        try:
+            return self._broker.class_of(origin.actor, entity_id, tenant=origin.tenant)
+        except ResourceNotFound:
+            return InformationClass.OPEN
 
     def _changed(self, tenant: str, before: Registration | None, after: Registration | None) -> None:
         if before is not None:

@@ -14,7 +14,7 @@ from cityloom.access.authority import require
 from cityloom.context.broker import Broker
 from cityloom.context.ports import Register
 from cityloom.context.registered import Registered
-from cityloom.kernel.actor import CITY, Actor
+from cityloom.kernel.actor import Actor
 from cityloom.kernel.errors import CityError, Conflict
 from cityloom.kernel.outbound import Outbound
 from cityloom.kernel.time import Clock, format_instant, parse_instant
@@ -93,7 +93,7 @@ class Sources:
                     f"There is a registration {identifier} already", hint="Choose another id.", where="id"
                 )
             await self._forget_expired(tenant, identifier)
-            registration = self._checked(whole, tenant, endpoint_is_new=True)
+            registration = await self._checked(actor, whole, tenant, endpoint_is_new=True)
             await self._kept.add(tenant, identifier, _Kept(whole))
             self._hold(tenant, registration)
         self._tell(tenant, None, registration)
@@ -110,7 +110,7 @@ class Sources:
                 raise BadRequestData("A registration keeps its id", hint="Leave the id out.", where="id")
             whole = patched(before.document, fragment)
             whole["modifiedAt"] = format_instant(self._clock.now())
-            registration = self._checked(whole, tenant, endpoint_is_new="endpoint" in fragment)
+            registration = await self._checked(actor, whole, tenant, endpoint_is_new="endpoint" in fragment)
             await self._kept.replace(tenant, identifier, _Kept(whole))
             self._hold(tenant, registration)
         self._tell(tenant, before, registration)
@@ -164,7 +164,9 @@ class Sources:
 
     # Inside
 
-    def _checked(self, document: RegistrationDocument, tenant: str, *, endpoint_is_new: bool) -> Registration:
+    async def _checked(
+        self, actor: Actor, document: RegistrationDocument, tenant: str, *, endpoint_is_new: bool
+    ) -> Registration:
         registration = compile_registration(document)
         if _is_over(registration, self._clock.now()):
             raise BadRequestData(
@@ -179,7 +181,7 @@ class Sources:
         elif registration.mode == "redirect":
             self._refuse_beside_exclusive(registration, tenant)
         if registration.proxied:
-            self._refuse_local_data(registration, tenant)
+            await self._refuse_local_data(actor, registration, tenant)
         return registration
 
     def _refuse_second_owner(self, registration: Registration, tenant: str) -> None:
@@ -192,10 +194,11 @@ class Sources:
             if other.mode == "exclusive" and other.id != registration.id and _overlap(other, registration):
                 raise _second(other)
 
-    def _refuse_local_data(self, registration: Registration, tenant: str) -> None:
+    async def _refuse_local_data(self, actor: Actor, registration: Registration, tenant: str) -> None:
+        """What the registrant may not see is neither told of here nor hidden by the source later."""
         for info in registration.information:
             for query in _queries(info):
-                page = self._broker.query(CITY, query, tenant=tenant)
+                page = await self._broker.search(actor, query, tenant=tenant)
                 if page.documents:
                     raise Conflict(
                         "The city itself holds data that would be held by this source alone",

@@ -60,6 +60,8 @@ class JointView(Consumption):
         self._split = split
         self._wanted = wanted
         self._fetched: dict[str, Document | None] = {}
+        #: The registrations of sources that hold something alone; None until it is asked for.
+        self._proxied: list[Registration] | None = None
         #: Warnings for the answer: code, and the source that it is about.
         self.warnings: list[tuple[str, Registration]] = []
         #: How sources answered that hold what was asked for alone.
@@ -236,9 +238,11 @@ class JointView(Consumption):
         """What the city itself tells of an Entity: nothing that is held by a source alone (4.3.6.3)."""
         if local is None:
             return None
+        if self._proxied is None:
+            self._proxied = [one for one in self._federation.candidates(self._origin) if one.proxied]
         hidden: set[str] = set()
-        for registration in self._federation.candidates(self._origin):
-            if not registration.proxied:
+        for registration in self._proxied:
+            if not self._federation.covers(self._origin, registration, local["id"]):
                 continue
             for info in registration.information:
                 if not describes(info, local["id"], tuple(local["type"])):

@@ -15,7 +15,7 @@ from cityloom.adapters.memory.state_table import MemoryStateTable
 from cityloom.adapters.network.reach import Reach
 from cityloom.context.broker import Broker
 from cityloom.federation.sources import Sources
-from cityloom.kernel.actor import ANONYMOUS, Actor
+from cityloom.kernel.actor import ANONYMOUS, Actor, InformationClass
 from cityloom.kernel.errors import Conflict, NotAllowed
 from cityloom.kernel.outbound import AddressNotAllowed
 from cityloom.ngsild.contexts import CORE
@@ -165,3 +165,16 @@ async def test_query_finds_by_type_and_leaves_out_what_does_not_match(house):
     wanted = Sought(selectors=(EntitySelector(parse_type_selection("Building")),))
     ((found, places),) = house.sources.query(READER, wanted, tenant="")
     assert (found.id, places) == (identifier, (1,))
+
+
+async def test_a_registrant_learns_of_nothing_that_they_may_not_see(house):
+    """A refusal would tell that it is there, by pattern letter for letter."""
+    secret = InformationClass.SECURITY
+    await house.broker.create(OPEN_ACCESS, entity("Road", ROAD, {"speed": prop(5)}), information_class=secret)
+    engineer = Actor(id="engineer", permissions=frozenset({"sources:register"}))
+    pattern = [{"entities": [{"type": "Road", "idPattern": "^urn:x:road:1"}]}]
+    for mode, information in (("exclusive", of_road("speed")), ("redirect", pattern)):
+        document = registration(mode=mode, information=information)
+        identifier = await house.sources.add(engineer, document, tenant="")
+        await house.sources.update(engineer, identifier, {"information": information}, tenant="")
+        await house.sources.remove(engineer, identifier, tenant="")

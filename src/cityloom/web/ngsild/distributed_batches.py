@@ -218,7 +218,7 @@ async def _shared_out(
             continue
         entity_id, types, names, context = known
         shares = share_out(
-            registrations,
+            federation.may_be_told(origin, registrations, entity_id, types),
             frozenset({batch.operation, batch.single}),
             entity_id,
             types,

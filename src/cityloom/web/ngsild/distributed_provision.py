@@ -163,7 +163,7 @@ def _shares(
 ) -> Shares:
     federation = exchange.services.federation
     return share_out(
-        federation.candidates(origin, looping=True),
+        federation.may_be_told(origin, federation.candidates(origin, looping=True), entity_id, types),
         frozenset({operation}),
         entity_id,
         types,
