@@ -32,6 +32,7 @@ def services_of(api):
         remembered=nothing,
         clock=WallClock(),
         federation=api.federation,
+        subscriptions=nothing,
         started=datetime.now(UTC),
     )
 
