@@ -259,3 +259,24 @@ async def test_what_is_more_secret_than_a_source_tells_is_never_handed_to_it(api
     assert shown["speed"]["value"] == 4
     assert (await api.delete(f"/entities/{CAMERA}")).status_code == 204
     assert not [one for one in source.asked if one.method != "GET"]
+
+
+async def test_a_snapshot_shows_nobody_what_a_source_has_told_staff(api, source):
+    """The city's own Entity is open; what a source adds to it is not."""
+    await api.have(road(lanes={"value": 2}), {"id": f"{ROAD}0", "type": "Road", "lanes": {"value": 3}})
+    await register(api, source)
+    source.tells(road(speed={"type": "Property", "value": 50}))
+    query = {"type": "Query", "entities": [{"type": "Road"}]}
+    made = await api.post("/snapshots", json={"type": "Snapshot", "snapshotQueries": [query]})
+    path = made.headers["location"].removeprefix("/ngsi-ld/v1")
+    async with asyncio.timeout(20):
+        while (told := (await api.get(path)).json())["snapshotStatus"] == "preparing":
+            await asyncio.sleep(0)
+    snapshot = {"ngsild-snapshot": told["id"]}
+    everything = (await api.get("/entities?type=Road", headers=snapshot)).json()
+    assert {one["id"]: sorted(one) for one in everything} == {
+        ROAD: ["id", "lanes", "speed", "type"],
+        f"{ROAD}0": ["id", "lanes", "type"],
+    }
+    reply = await api.get("/entities?type=Road", headers={**snapshot, "x-test-actor": "anonymous"})
+    assert [one["id"] for one in reply.json()] == [f"{ROAD}0"]

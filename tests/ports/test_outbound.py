@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import socket
+import threading
 import tracemalloc
 import zlib
 from ipaddress import ip_address
@@ -83,6 +84,10 @@ async def test_outbound_unpacks(pack):
         (well("200 OK", b"x", "content-encoding: br"), "packed"),
         (well("200 OK", b"x", "content-encoding: gzip"), "cannot be used"),
         (well("200 OK", gzip.compress(b"hello")[:-6], "content-encoding: gzip"), "cut short"),
+        (
+            well("200 OK", gzip.compress(b"hello") + b"x" * 1_000_000, "content-encoding: gzip"),
+            "after its end",
+        ),
     ],
 )
 async def test_outbound_is_bounded(answer, why):
@@ -184,15 +189,39 @@ async def test_outbound_looks_at_the_name_again_at_each_connection(monkeypatch):
     async with serving(well()) as (address, asked):
         port = int(address.rpartition(":")[2])
 
-        async def lookup(host, port, **_):
+        def lookup(host, port, *_, **__):
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", lookup)
+        monkeypatch.setattr(socket, "getaddrinfo", lookup)
         outbound = HttpOutbound(Reach())
         outbound.check(f"http://turncoat.example:{port}/")
         with pytest.raises(AddressNotAllowed, match="inside"):
             await send(outbound, f"http://turncoat.example:{port}/")
         assert asked == []
+
+
+async def test_names_that_take_long_keep_no_other_work_from_its_thread(monkeypatch):
+    """Whoever names many hosts whose name servers say nothing stops nothing of the city's own."""
+    go_on = threading.Event()
+
+    begun = []
+
+    def lookup(*_, **__):
+        begun.append(1)
+        go_on.wait(30)
+        raise OSError("nobody says")
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    outbound = HttpOutbound(Reach())
+    waiting = [asyncio.create_task(send(outbound, f"http://host{n}.example/")) for n in range(100)]
+    try:
+        while len(begun) < 3:
+            await asyncio.sleep(0)
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: "done"), 10) == "done"
+    finally:
+        go_on.set()
+    refused = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(one) for one in refused} == {Unreachable}
 
 
 @pytest.mark.parametrize(

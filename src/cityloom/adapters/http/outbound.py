@@ -150,6 +150,9 @@ async def _unpacked(response: httpcore2.Response, encoding: str, url: str, large
     found: list[bytes] = []
     size = 0
     async for part in response.aiter_stream():
+        if unpack is not None and unpack.eof:
+            # What comes after the end would be kept for nobody.
+            raise _unusable(url, "its answer goes on after its end")
         waiting = part
         while waiting:
             piece = waiting if unpack is None else unpack.decompress(waiting, _PIECE)

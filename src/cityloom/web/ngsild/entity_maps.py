@@ -34,7 +34,8 @@ class Mapped(msgspec.Struct, frozen=True):
 
     def within(self, query: EntityQuery) -> EntityQuery:
         """The query among the Entities of the map."""
-        ids = self.map.ids if not query.ids else [one for one in self.map.ids if one in set(query.ids)]
+        asked = frozenset(query.ids)
+        ids = self.map.ids if not asked else [one for one in self.map.ids if one in asked]
         # A map without Entities is not a query without ids.
         return msgspec.structs.replace(query, ids=tuple(ids) or ("urn:ngsi-ld:null",))
 

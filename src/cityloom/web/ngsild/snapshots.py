@@ -140,7 +140,8 @@ async def _take(exchange: Exchange, sight: Consumption, query: Any, made: Snapsh
             actor, msgspec.structs.replace(asked, limit=MAX_LIMIT, offset=offset), tenant=tenant
         )
         for document in page.documents:
-            here = broker.find(actor, document["id"], tenant=tenant) is not None
+            # What sources have added to an Entity is not of its class.
+            here = broker.find(actor, document["id"], tenant=tenant) == document
             kept_as = broker.class_of(actor, document["id"], tenant=tenant) if here else max(actor.clearance)
             made.add(document, kept_as)
         if len(page.documents) < MAX_LIMIT:
