@@ -133,6 +133,23 @@ async def test_a_source_that_hangs_costs_its_own_timeout_and_is_warned_of(api, s
         assert reply.headers["ngsild-warning"].startswith("199 here ")
 
 
+async def test_a_source_that_breaks_is_left_alone_for_its_cooldown_and_asked_again_where_it_has_none(
+    api, source
+):
+    source.replies["GET", "/ngsi-ld/v1/entities"] = (500, {})
+    await register(api, source, management={"cooldown": 600_000})
+
+    async def code() -> str:
+        reply = await api.get("/entities", params={"type": "Road"})
+        return reply.headers["ngsild-warning"][:3]
+
+    assert [await code(), await code()] == ["299", "199"]
+    assert len(source.asked) == 1
+    await api.patch("/csourceRegistrations/urn:x:source", json={"management": {"timeout": 5_000}})
+    assert [await code(), await code()] == ["299", "299"]
+    assert len(source.asked) == 3
+
+
 @pytest.mark.parametrize(
     ("body", "warning"),
     [

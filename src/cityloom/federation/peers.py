@@ -58,6 +58,10 @@ _NOT_CONVEYED = frozenset(
 _NOT_COPIED = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
+#: Answers that speak of the source's own failure, not of what it was asked.
+_BROKEN = frozenset({500, 502, 503, 504})
+
+
 class _Endpoint(msgspec.Struct):
     """How the endpoint of a registration fares."""
 
@@ -155,13 +159,13 @@ class Peers:
         rest = registration.management.cooldown
         if rest is None and endpoint.failures >= FAILURES:
             rest = min(SHORTEST_REST_S * 2 ** (endpoint.failures - FAILURES), LONGEST_REST_S)
-        if rest is not None:
-            endpoint.resting_until = asyncio.get_running_loop().time() + rest
+        _rest(endpoint, rest)
         self._note(standing, failed=True)
 
     def _answered(self, reply: Reply, endpoint: _Endpoint, standing: Standing) -> None:
+        # Who answers is there: it rests only where its registration asks for that.
         endpoint.failures = 0
-        endpoint.resting_until = 0.0
+        _rest(endpoint, reply.registration.management.cooldown if reply.status in _BROKEN else None)
         self._note(standing, failed=not reply.good and reply.status != 404)
 
     def _note(self, standing: Standing, *, failed: bool) -> None:
@@ -203,6 +207,10 @@ class Peers:
 
     def _drop(self, key: tuple[str, str, str]) -> None:
         self._kept_bytes -= len(self._kept.pop(key).reply.body)
+
+
+def _rest(endpoint: _Endpoint, seconds: float | None) -> None:
+    endpoint.resting_until = 0.0 if seconds is None else asyncio.get_running_loop().time() + seconds
 
 
 def via_of(header: str) -> tuple[str, ...]:
