@@ -10,7 +10,7 @@ DATA ?=
 PREFIX ?= /opt/cityloom
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web demo install test test-fast faults browser check fix translations docs lock clean
+.PHONY: help setup web demo install test test-fast faults browser check fix translations docs clients lock clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -6,7 +6,6 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -17,26 +16,15 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from cityloom.access.authority import OPEN_ACCESS
-from cityloom.access.entrance import Access
 from cityloom.access.errors import NotSignedIn
-from cityloom.adapters.http.outbound import HttpOutbound
-from cityloom.adapters.memory.feed import MemoryFeed
-from cityloom.adapters.memory.history import MemoryHistory
-from cityloom.adapters.memory.outbox import MemoryOutbox
 from cityloom.adapters.memory.register import MemoryRegister
-from cityloom.adapters.memory.state_table import MemoryStateTable
-from cityloom.adapters.mqtt.publisher import MqttPublisher
 from cityloom.adapters.network.reach import Reach
 from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
 from cityloom.federation.federation import Federation
-from cityloom.history.queries import History
-from cityloom.history.stage import STAGE, HistoryStage
 from cityloom.kernel.actor import ANONYMOUS, Actor, InformationClass
-from cityloom.kernel.time import WallClock
 from cityloom.ngsild.errors import LdContextNotAvailable
 from cityloom.ngsild.published import Published
-from cityloom.subscriptions.subscriptions import Subscriptions
 from cityloom.web.limits import BodyLimits, LimitBodies
 from cityloom.web.ngsild.context_store import ContextStore
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
@@ -44,6 +32,7 @@ from cityloom.web.ngsild.exchange import ROOT
 from cityloom.web.ngsild.routes import OPERATIONS
 from cityloom.web.ngsild.routes import api as api_of
 from cityloom.web.openapi import openapi_route
+from rooms_in_memory import RoomsInMemory
 
 READER = Actor(id="reader", name="Reader", roles=frozenset({"reader"}))
 #: What identification refuses before anything is done.
@@ -119,59 +108,18 @@ async def serving(app: Any) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def api() -> AsyncIterator[Api]:
-    classes = ClassPolicy({"Camera": InformationClass.SECURITY})
-    broker = Broker(MemoryFeed(), MemoryStateTable(), WallClock(), classes)
-    store = MemoryHistory()
-    stage = HistoryStage(store, pause=0.0)
-    broker.follow(STAGE, stage.handle, durable=True, past=True)
-    await broker.start()
-    outbound = HttpOutbound(Reach(None, inside=True))
-    federation = Federation(
-        MemoryRegister(),
-        broker,
-        outbound,
-        WallClock(),
-        alias="here",
-        classes=classes,
-        publisher=MqttPublisher(Reach(None, inside=True)),
-        actors=Access(None, open_access=True).now,
-    )
-    await federation.start()
-
-    async def remembered() -> None:
-        await stage.caught_up(broker.last_sequence)
-
-    rooms: Any = SimpleNamespace(
-        broker=broker,
-        history=History(store, broker),
-        remembered=remembered,
-        most_instances=10_000,
-        clock=WallClock(),
-        federation=federation,
-        subscriptions=Subscriptions(
-            broker,
-            MemoryRegister(),
-            MemoryOutbox(),
-            outbound,
-            MqttPublisher(Reach(None, inside=True)),
-            Access(None, open_access=True).now,
-            WallClock(),
-        ),
-    )
-    await rooms.subscriptions.start()
+    rooms: Any = RoomsInMemory(Reach(None, inside=True), ClassPolicy({"Camera": InformationClass.SECURITY}))
+    await rooms.start()
     contexts = ContextsInUse(load=load, store=ContextStore(MemoryRegister()))
     app = Starlette(
         routes=[Mount(ROOT, app=api_of(rooms, contexts)), openapi_route(OPERATIONS)],
         middleware=[Middleware(LimitBodies, limits=BodyLimits()), Middleware(ActAs)],
     )
     async with serving(app) as address, Api(base_url=f"{address}/ngsi-ld/v1", trust_env=False) as client:
-        client.broker = broker
-        client.federation = federation
+        client.broker = rooms.broker
+        client.federation = rooms.federation
         yield client
-    await broker.stop()
-    await rooms.subscriptions.stop()
-    await federation.stop()
-    await outbound.close()
+    await rooms.stop()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -14,22 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cityloom.access.authority import OPEN_ACCESS
-from cityloom.access.entrance import Access
-from cityloom.adapters.http.outbound import HttpOutbound
-from cityloom.adapters.memory.feed import MemoryFeed
-from cityloom.adapters.memory.history import MemoryHistory
-from cityloom.adapters.memory.register import MemoryRegister
-from cityloom.adapters.memory.state_table import MemoryStateTable
-from cityloom.adapters.mqtt.publisher import MqttPublisher
 from cityloom.adapters.network.reach import Reach
-from cityloom.context.broker import Broker
-from cityloom.federation.federation import Federation
-from cityloom.history.queries import History
-from cityloom.history.stage import STAGE, HistoryStage
-from cityloom.kernel.time import WallClock
 from cityloom.web.limits import BodyLimits, LimitBodies
 from cityloom.web.ngsild.routes import OPERATIONS, api
 from cityloom.web.openapi import describe
+from rooms_in_memory import RoomsInMemory
 
 DESCRIPTION = describe(OPERATIONS)
 IDS = [f"urn:ngsi-ld:Lamp:{number}" for number in range(3)]
@@ -231,43 +219,24 @@ class Surface:
 
     def __init__(self, runner: asyncio.Runner) -> None:
         self._runner = runner
-        self.broker = Broker(MemoryFeed(), MemoryStateTable(), WallClock())
-        store = MemoryHistory()
-        self.broker.follow(STAGE, HistoryStage(store, pause=0.0).handle, durable=True)
-        # Nobody outside is asked, whatever is registered.
-        outbound = HttpOutbound(Reach(("https://nobody.example/",), inside=False))
-        self.federation = Federation(
-            MemoryRegister(),
-            self.broker,
-            outbound,
-            WallClock(),
-            alias="here",
-            publisher=MqttPublisher(Reach(("mqtts://nobody.example/",), inside=False)),
-            actors=Access(None, open_access=True).now,
-        )
-        rooms: Any = SimpleNamespace(
-            broker=self.broker,
-            history=History(store, self.broker),
-            clock=WallClock(),
-            federation=self.federation,
-        )
-        app = LimitBodies(api(rooms), BodyLimits())
+        # Nobody outside is asked or told, whatever is registered.
+        self._rooms: Any = RoomsInMemory(Reach(("https://nobody.example/",), inside=False))
+        self.broker = self._rooms.broker
+        app = LimitBodies(api(self._rooms), BodyLimits())
 
         async def as_operator(scope: Any, receive: Any, send: Any) -> None:
             scope.setdefault("state", {}).update(actor=OPEN_ACCESS, request_id="a-request")
             await app(scope, receive, send)
 
         self._client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=as_operator))
-        runner.run(self.broker.start())
-        runner.run(self.federation.start())
+        runner.run(self._rooms.start())
 
     def ask(self, **request: Any) -> httpx2.Response:
         return self._runner.run(self._client.request(**request))
 
     def close(self) -> None:
         self._runner.run(self._client.aclose())
-        self._runner.run(self.federation.stop())
-        self._runner.run(self.broker.stop())
+        self._runner.run(self._rooms.stop())
 
 
 @pytest.fixture(scope="module")

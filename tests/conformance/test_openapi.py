@@ -11,7 +11,8 @@ from cityloom.web.ngsild.routes import OPERATIONS
 from cityloom.web.openapi import describe
 
 DOCUMENT = describe(OPERATIONS)
-ENTITY = {"id": "urn:x:1", "type": "Road", "speed": 5}
+ENTITY = {"id": "urn:x:1", "type": "Road", "speed": {"value": 5, "observedAt": "2026-04-10T11:00:00Z"}}
+SINCE = {"timerel": "after", "timeAt": "2020-01-01T00:00:00Z"}
 #: It speaks of no type that the tests ask for, so that nobody is asked.
 SUBSCRIPTION = {
     "id": "urn:x:subscription1",
@@ -83,6 +84,7 @@ async def test_every_operation_answers_as_described(api, operation):
     await api.post("/csourceSubscriptions", json=SUBSCRIPTION)
     bodies = {
         "Entity": {**ENTITY, "id": "urn:x:1" if operation.method == "PUT" else "urn:x:2"},
+        "EntityTemporal": ENTITY,
         "EntityFragment": {"speed": 6},
         "Attribute": {"value": 6},
         "Entities": [ENTITY],
@@ -99,8 +101,10 @@ async def test_every_operation_answers_as_described(api, operation):
     }
     made = await api.get("/entityMaps", params={"type": "Road"})
     await api.post("/snapshots", json={**SNAPSHOT, "id": "urn:x:snapshot"})
+    evolution = await api.get("/temporal/entities/urn:x:1", params=SINCE)
     path = operation.path.format(
         entityId="urn:x:1",
+        instanceId=evolution.json()["speed"][0]["instanceId"],
         attrId="speed",
         type="Road",
         contextId="none",
@@ -112,14 +116,13 @@ async def test_every_operation_answers_as_described(api, operation):
     options: dict[str, Any] = {"json": bodies[operation.body]} if operation.body else {}
     searched = path in ("/entities", "/temporal/entities", "/csourceRegistrations", "/entityMaps")
     if searched and operation.method in ("GET", "DELETE"):
-        options["params"] = {"type": "Road"}
+        options["params"] = {"type": "Road", **(SINCE if path.startswith("/temporal") else {})}
     if path == "/temporal/entityOperations/query":
-        times = {"timerel": "after", "timeAt": "2020-01-01T00:00:00Z"}
-        options["json"] = {**bodies["Query"], "temporalQ": times}
+        options["json"] = {**bodies["Query"], "temporalQ": SINCE}
     if path == "/snapshots" and operation.method == "DELETE":
         options["params"] = {"q": "snapshotPriority>1"}
     if path == "/temporal/entityMaps":
-        options["params"] = {"type": "Road", "timerel": "after", "timeAt": "2020-01-01T00:00:00Z"}
+        options["params"] = {"type": "Road", **SINCE}
     reply = await api.request(operation.method, path, **options)
     expected = operation.statuses if operation.path != "/jsonldContexts/{contextId}" else (404,)
     assert reply.status_code in expected, reply.text

@@ -30,7 +30,7 @@ def early() -> None:
             append(*later.get())
 
     threading.Thread(target=store, daemon=True).start()
-    SqliteFeed.append = lambda feed, changes: later.put((feed, changes))  # type: ignore[method-assign]
+    SqliteFeed.append = lambda feed, changes: later.put((feed, changes))  # type: ignore[method-assign]  # the bug
 
 
 def early_puback() -> None:
@@ -41,7 +41,7 @@ def early_puback() -> None:
         deliveries._acknowledge(batch, [deliveries.STORED] * len(batch))
         await deliver(self, [(link, 0, message) for link, _, message in batch])
 
-    deliveries.Deliveries._deliver = hasty  # type: ignore[method-assign]
+    deliveries.Deliveries._deliver = hasty  # type: ignore[method-assign]  # the bug
 
 
 def normal() -> None:

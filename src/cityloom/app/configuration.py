@@ -150,6 +150,7 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     federation: Federation = Federation()
     #: What the data models bind.
     models: Models = Models()
+    #: How much of the past is told at once.
     history: Remembering = Remembering()
     #: The listener for devices.
     mqtt: Mqtt = Mqtt()

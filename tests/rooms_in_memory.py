@@ -1,0 +1,64 @@
+"""The rooms behind the API, all in memory, under open access."""
+
+from __future__ import annotations
+
+from cityloom.access.entrance import Access
+from cityloom.adapters.http.outbound import HttpOutbound
+from cityloom.adapters.memory.feed import MemoryFeed
+from cityloom.adapters.memory.history import MemoryHistory
+from cityloom.adapters.memory.outbox import MemoryOutbox
+from cityloom.adapters.memory.register import MemoryRegister
+from cityloom.adapters.memory.state_table import MemoryStateTable
+from cityloom.adapters.mqtt.publisher import MqttPublisher
+from cityloom.adapters.network.reach import Reach
+from cityloom.context.broker import Broker
+from cityloom.context.classes import ClassPolicy
+from cityloom.federation.federation import Federation
+from cityloom.history.queries import History
+from cityloom.history.stage import STAGE, HistoryStage
+from cityloom.kernel.time import WallClock
+from cityloom.subscriptions.subscriptions import Subscriptions
+
+
+class RoomsInMemory:
+    """What `cityloom.web.ngsild.routes.api` needs of a city. `reach` bounds whom it may ask and tell."""
+
+    most_instances = 10_000
+
+    def __init__(self, reach: Reach, classes: ClassPolicy | None = None) -> None:
+        self.clock = WallClock()
+        self.broker = Broker(MemoryFeed(), MemoryStateTable(), self.clock, classes)
+        store = MemoryHistory()
+        self._stage = HistoryStage(store, pause=0.0)
+        self.broker.follow(STAGE, self._stage.handle, durable=True, past=True)
+        self.history = History(store, self.broker)
+        self._outbound = HttpOutbound(reach)
+        publisher = MqttPublisher(reach)
+        actors = Access(None, open_access=True).now
+        self.federation = Federation(
+            MemoryRegister(),
+            self.broker,
+            self._outbound,
+            self.clock,
+            alias="here",
+            classes=classes,
+            publisher=publisher,
+            actors=actors,
+        )
+        self.subscriptions = Subscriptions(
+            self.broker, MemoryRegister(), MemoryOutbox(), self._outbound, publisher, actors, self.clock
+        )
+
+    async def remembered(self) -> None:
+        await self._stage.caught_up(self.broker.last_sequence)
+
+    async def start(self) -> None:
+        await self.broker.start()
+        await self.federation.start()
+        await self.subscriptions.start()
+
+    async def stop(self) -> None:
+        await self.broker.stop()
+        await self.subscriptions.stop()
+        await self.federation.stop()
+        await self._outbound.close()
