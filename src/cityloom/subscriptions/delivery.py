@@ -108,6 +108,8 @@ class Delivery:
                     left = [item for item in items if item.place not in self._done]
                     if left:
                         await asyncio.to_thread(self._outbox.add, left)
+                    for name in {item.lane for item in items}:
+                        await self._make_room(name)
                 break
             except NotReady as refused:
                 _log.warning("What is to be notified cannot be kept yet: %s", refused)
@@ -188,6 +190,17 @@ class Delivery:
             if not self._unkept:
                 # Nothing of it is there any more: those it was for are gone.
                 lane.on_disk = 0
+
+    async def _make_room(self, name: str) -> None:
+        """Let the oldest of a queue go that lies on disk and is too long, while nothing of it is at hand."""
+        lane = self._lanes.get(name)
+        if lane is None or not lane.excess:
+            return
+        page = await asyncio.to_thread(self._outbox.read, name, lane.reach, lane.excess)
+        lane.pass_over(page)
+        for item in page:
+            if item.place not in self._done:
+                self._lost(item)
 
     async def _send_next(self, lane: Lane) -> None:
         if not lane.at_hand:

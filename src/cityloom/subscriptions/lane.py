@@ -57,7 +57,7 @@ class Lane:
         return self.failures > 0
 
     def offer(self, item: Pending) -> None:
-        """Add to the end; where too many wait the oldest makes room."""
+        """Add to the end; where too many wait the oldest makes room, or is to be told of by `excess`."""
         while self.waiting >= MAX_WAITING and self.at_hand:
             self._lost(self.at_hand.popleft())
         if self.on_disk or len(self.at_hand) >= AT_HAND:
@@ -66,6 +66,17 @@ class Lane:
             self.at_hand.append(item)
             self.reach = item.place
         self.wake.set()
+
+    @property
+    def excess(self) -> int:
+        """How many of those on disk alone must go."""
+        return 0 if self.at_hand else max(0, self.on_disk - MAX_WAITING)
+
+    def pass_over(self, page: list[Pending]) -> None:
+        """Leave out what was read from disk after `reach`."""
+        self.on_disk = max(0, self.on_disk - len(page))
+        if page:
+            self.reach = page[-1].place
 
     def refill(self, page: list[Pending]) -> None:
         """Take what was read from disk after `reach`."""

@@ -138,6 +138,24 @@ async def test_a_full_queue_lets_the_oldest_go_and_says_so(town, monkeypatch):
         assert town.subscriptions._delivery.waiting()[bad] == 6
 
 
+async def test_a_queue_of_which_nothing_is_at_hand_grows_no_further_either(town, monkeypatch):
+    """While it waits for its next attempt the newest lie on disk alone, and are bounded there too."""
+    monkeypatch.setattr(lane, "MAX_WAITING", 5)
+    monkeypatch.setattr(lane, "AT_HAND", 2)
+    async with serving(hang) as (bad, asked):
+        await town.subscribe(bad)
+        for number in range(40):
+            await town.broker.create(OWNER, road(number))
+            await town.broker.caught_up()
+        delivery = town.subscriptions._delivery
+        assert delivery.waiting()[bad] <= 6
+        assert town.tally().missed >= 34
+        await until(lambda: delivery._outbox.lanes().get(bad, 0) <= 6)
+        # The newest are those that are left.
+        newest = delivery._outbox.read(bad, 0, 100)[-1]
+        assert newest.entity_id == "urn:ngsi-ld:Road:39"
+
+
 async def test_what_is_refused_is_not_sent_for_ever(town):
     async with serving(well("400 Bad Request")) as (address, asked):
         await town.subscribe(address)
