@@ -34,6 +34,7 @@ Reason = Literal["newlyMatching", "updated", "noLongerMatching"]
 #: Subscriptions that are kept, of all tenants, and notifications that wait for one of them.
 MOST = 1_000
 MOST_WAITING = 1_000
+EDIT = "subscriptions:edit"
 #: Seconds between two notifications at intervals at least.
 SHORTEST_INTERVAL_S = 0.5
 #: Registrations in one notification.
@@ -57,7 +58,8 @@ class WatchedKept(msgspec.Struct, frozen=True):
 
 
 class Watching:
-    """Lives on the event loop. Needs an account; what is told is what its owner may see when it is sent."""
+    """Lives on the event loop. It takes the permission `subscriptions:edit`, since the city sends what is
+    subscribed to wherever the subscriber says; what is told is what its owner may see when it is sent."""
 
     def __init__(
         self, register: Register, sources: Sources, sender: Sender, actors: Actors, clock: Clock
@@ -101,7 +103,7 @@ class Watching:
         tenant: str,
     ) -> None:
         """Keep a subscription and tell what matches now. Raises BadRequestData, AlreadyExists."""
-        require(actor, "entities:read")
+        require(actor, EDIT)
         self._sender.check(wanted.notification.endpoint)
         window_of(temporal)
         now = format_instant(self._clock.now())
@@ -126,7 +128,7 @@ class Watching:
 
     def get(self, actor: Actor, identifier: str, *, tenant: str) -> WatchedKept:
         """A subscription of one's own. Raises ResourceNotFound."""
-        require(actor, "entities:read")
+        require(actor, EDIT)
         found = self._kept.find(tenant, identifier)
         if found is None or found.base.owner != actor.id:
             raise ResourceNotFound(
@@ -138,7 +140,7 @@ class Watching:
 
     def all(self, actor: Actor, *, tenant: str) -> list[WatchedKept]:
         """One's own subscriptions, oldest first."""
-        require(actor, "entities:read")
+        require(actor, EDIT)
         return [one for one in self._kept.all(tenant) if one.base.owner == actor.id]
 
     async def remove(self, actor: Actor, identifier: str, *, tenant: str) -> None:
@@ -218,7 +220,7 @@ class Watching:
             reason, shown = waiting.popleft()
             kept = self._kept.find(*key)
             owner = None if kept is None else self._actors(kept.base.owner)
-            if kept is not None and owner is not None and owner.may("entities:read"):
+            if kept is not None and owner is not None and owner.may(EDIT):
                 await self._send(kept, owner, reason, shown)
         del self._working[key]
 

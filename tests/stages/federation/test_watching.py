@@ -24,7 +24,7 @@ from cityloom.ngsild.subscription_reading import parse_subscription
 from cityloom.subscriptions.sending import Sender
 
 NOW = datetime(2026, 4, 10, 10, tzinfo=UTC)
-READER = Actor(id="reader", permissions=frozenset({"entities:read"}))
+READER = Actor(id="reader", permissions=frozenset({"entities:read", "subscriptions:edit"}))
 
 
 class StandingClock:

@@ -142,7 +142,7 @@ async def test_a_queue_of_which_nothing_is_at_hand_grows_no_further_either(town,
     """While it waits for its next attempt the newest lie on disk alone, and are bounded there too."""
     monkeypatch.setattr(lane, "MAX_WAITING", 5)
     monkeypatch.setattr(lane, "AT_HAND", 2)
-    async with serving(hang) as (bad, asked):
+    async with serving(hang) as (bad, _):
         await town.subscribe(bad)
         for number in range(40):
             await town.broker.create(OWNER, road(number))

@@ -304,7 +304,7 @@ async def test_a_program_may_write_over_ngsi_ld_when_its_account_may(filled, rea
 
 
 def _who_may(operation) -> str:
-    if operation.path.startswith("/subscriptions"):
+    if operation.path.startswith(("/subscriptions", "/csourceSubscriptions")):
         return _holding("subscriptions:edit")
     if operation.path.startswith("/csourceRegistrations/"):
         return SIGNED_IN if operation.method == "GET" else _holding("connectors:manage")
@@ -348,6 +348,11 @@ READING = {
     "DELETE /csourceRegistrations/{registrationId}",
     "GET /csourceRegistrations",
     "GET /csourceRegistrations/{registrationId}",
+    "GET /csourceSubscriptions",
+    "GET /csourceSubscriptions/{subscriptionId}",
+    "POST /csourceSubscriptions",
+    "PATCH /csourceSubscriptions/{subscriptionId}",
+    "DELETE /csourceSubscriptions/{subscriptionId}",
 }
 
 

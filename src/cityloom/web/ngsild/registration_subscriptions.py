@@ -6,7 +6,8 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
-from cityloom.federation.watching import WatchedKept
+from cityloom.access.authority import require
+from cityloom.federation.watching import EDIT, WatchedKept
 from cityloom.ngsild.errors import BadRequestData
 from cityloom.ngsild.names import NULL, check_uri
 from cityloom.ngsild.subscription import represent_subscription
@@ -18,6 +19,7 @@ from cityloom.web.ngsild.registrations import list_headers
 
 async def create_registration_subscription(exchange: Exchange) -> Reply:
     """POST /csourceSubscriptions (5.11.2)."""
+    require(exchange.actor, EDIT)
     payload = await exchange.payload()
     watching = exchange.services.federation.watching
     fresh = f"urn:ngsi-ld:Subscription:{uuid4()}"
