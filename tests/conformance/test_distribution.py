@@ -243,6 +243,24 @@ async def test_the_past_is_told_by_sources_that_remember_it(api, source):
     assert (await api.get(f"/temporal/entities/{ROAD}", params=before)).status_code == 404
 
 
+async def test_the_past_is_asked_of_sources_by_post_too(api, source):
+    since = {"startAt": "2020-01-01T00:00:00Z"}
+    await register(api, source, operations=["queryTemporal"], observationInterval=since)
+    instance = {"type": "Property", "value": 5, "observedAt": "2021-01-01T00:00:00Z"}
+    source.replies["GET", "/ngsi-ld/v1/temporal/entities"] = (200, [road(speed=[instance])])
+    body = {
+        "type": "Query",
+        "entities": [{"type": "Road"}],
+        "attrs": ["speed"],
+        "temporalQ": {"timerel": "after", "timeAt": "2020-06-01T00:00:00Z", "lastN": 3},
+    }
+    told = (await api.post("/temporal/entityOperations/query", json=body)).json()
+    assert [one["speed"] for one in told] == [[instance]]
+    asked = parse_qs(urlsplit(source.asked[-1].path).query)
+    assert asked["timerel"] == ["after"] and asked["timeAt"] == ["2020-06-01T00:00:00Z"]
+    assert (asked["lastN"], asked["attrs"], asked["id"]) == (["3"], ["speed"], [ROAD])
+
+
 async def test_a_source_is_given_its_tenant_and_its_own_context(api, source):
     await register(api, source, tenant="harbour", management={"localOnly": True})
     await api.get("/entities", params={"type": "Road", "q": "speed>3"})

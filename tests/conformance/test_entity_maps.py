@@ -158,3 +158,71 @@ async def test_the_oldest_maps_make_room(api, problem, monkeypatch, bound, most)
     problem(await api.get(f"/entityMaps/{ids[0]}"), 404, "ResourceNotFound")
     for kept in ids[1:]:
         assert (await api.get(f"/entityMaps/{kept}")).status_code == 200
+
+
+AFTER = {"timerel": "after", "timeAt": "2000-01-01T00:00:00Z", "timeproperty": "createdAt"}
+
+
+async def test_a_query_over_time_goes_on_among_the_entities_of_its_map(api):
+    past = {"id": "urn:ngsi-ld:Car:2", "type": "Car", "speed": {"type": "Property", "value": 5}}
+    await api.have(car(0), car(1))
+    assert (await api.post("/temporal/entities", json=past)).status_code == 201
+    asked = {"type": "Car", **AFTER}
+    first = await api.get("/temporal/entities", params={**asked, "entityMap": "true", "limit": "2"})
+    assert (first.status_code, names(first.json())) == (201, ["0", "1"])
+    location = first.headers["ngsild-entitymap"]
+    await api.have(car(3))
+    await api.delete("/temporal/entities/urn:ngsi-ld:Car:1")
+    headers = {"ngsild-entitymap": location}
+    for rest in (
+        await api.get("/temporal/entities", params=asked, headers=headers),
+        await api.post(
+            "/temporal/entityOperations/query",
+            json={"type": "Query", "entities": [{"type": "Car"}], "temporalQ": AFTER},
+            headers=headers,
+        ),
+    ):
+        assert (rest.status_code, names(rest.json())) == (200, ["0", "2"])
+        assert rest.headers["ngsild-entitymap"] == location
+    # Also what the past alone has is listed, and what is gone from it is not.
+    assert list((await mapped(api, location))["entityMap"]) == ["urn:ngsi-ld:Car:0", "urn:ngsi-ld:Car:2"]
+
+
+async def test_a_map_over_time_is_made_anew_where_the_one_named_does_not_fit(api):
+    await api.have(car(1))
+    present = (await query(api, entityMap="true")).headers["ngsild-entitymap"]
+    for named in (present, "/ngsi-ld/v1/entityMaps/urn:ngsi-ld:EntityMap:gone"):
+        reply = await api.get(
+            "/temporal/entities", params={"type": "Car", **AFTER}, headers={"ngsild-entitymap": named}
+        )
+        assert (reply.status_code, names(reply.json())) == (201, ["1"])
+        assert reply.headers["ngsild-entitymap"] != named
+    one = await api.get("/temporal/entities/urn:ngsi-ld:Car:1", params={"entityMap": "true", **AFTER})
+    assert one.status_code == 200
+    assert list((await mapped(api, one.headers["ngsild-entitymap"]))["entityMap"]) == ["urn:ngsi-ld:Car:1"]
+
+
+async def test_a_map_over_time_is_made_by_post(api, problem):
+    await api.have(car(1, 30), car(2, 90))
+    await api.broker.caught_up()
+    body = {"type": "Query", "entities": [{"type": "Car"}], "q": "speed>50"}
+    problem(await api.post("/temporal/entityMaps", json=body), 400, "BadRequestData", "timerel")
+    made = await api.post("/temporal/entityMaps", json={**body, "temporalQ": AFTER})
+    assert (made.status_code, list(made.json()["entityMap"])) == (201, ["urn:ngsi-ld:Car:2"])
+    assert made.headers["ngsild-entitymap"].endswith(made.json()["id"])
+
+
+async def test_nobody_learns_from_a_map_over_time_what_they_may_not_see(api):
+    await api.have({"id": "urn:ngsi-ld:Camera:1", "type": "Camera", "speed": 1}, car(1))
+    asked = {"attrs": "speed", **AFTER}
+    made = await api.get("/temporal/entities", params={**asked, "entityMap": "true"})
+    location = made.headers["ngsild-entitymap"]
+    assert len((await mapped(api, location))["entityMap"]) == 2
+    visitor = {"x-test-actor": "anonymous"}
+    assert list((await mapped(api, location, **visitor))["entityMap"]) == ["urn:ngsi-ld:Car:1"]
+    page = await api.get(
+        "/temporal/entities", params=asked, headers={"ngsild-entitymap": location, **visitor}
+    )
+    assert names(page.json()) == ["1"]
+    # Who may see less has taken nothing out of it.
+    assert len((await mapped(api, location))["entityMap"]) == 2

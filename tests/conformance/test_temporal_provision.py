@@ -207,3 +207,38 @@ async def test_a_query_by_post_asks_as_one_by_get(vehicle):
     query |= {"temporalQ": {"timerel": "after", "timeAt": at(0)}, "aggrParams": {"aggrMethods": ["max"]}}
     reply = await vehicle.post("/temporal/entityOperations/query", json=query)
     assert reply.json()[0]["speed"]["max"][0][0] == 30
+
+
+async def test_an_attribute_of_an_entity_that_the_past_alone_has_ends(vehicle, problem):
+    body = {"id": ID, "type": "Vehicle", "scope": [{"value": "/a", "observedAt": at(0)}]}
+    assert (await vehicle.post("/temporal/entities", json=body)).status_code == 204
+    for name, end in (("speed", "urn:ngsi-ld:null"), ("scope", [])):
+        assert (await vehicle.delete(f"/entities/{ID}/attrs/{name}")).status_code == 204
+        (told,) = (await shown(vehicle, timeproperty="deletedAt"))[name]
+        assert told["value"] == end and "observedAt" not in told
+        # It has ended; there is nothing to delete any more.
+        problem(await vehicle.delete(f"/entities/{ID}/attrs/{name}"), 404, "ResourceNotFound")
+    assert [one["value"] for one in (await shown(vehicle))["speed"]] == [10, 20, 30]
+    problem(await vehicle.get(f"/entities/{ID}"), 404, "ResourceNotFound")
+    for path in (f"/entities/{ID}/attrs/height", "/entities/urn:x:nothing/attrs/speed"):
+        problem(await vehicle.delete(path), 404, "ResourceNotFound")
+
+
+async def test_only_the_datasets_that_are_meant_end(api):
+    body = {"id": ID, "type": "Vehicle", "speed": [*speeds(10), {**speeds(20)[0], "datasetId": "urn:x:d"}]}
+    assert (await api.post("/temporal/entities", json=body)).status_code == 201
+    path = f"/entities/{ID}/attrs/speed"
+    assert (await api.delete(path, params={"datasetId": "urn:x:d"})).status_code == 204
+    told = (await shown(api, timeproperty="deletedAt"))["speed"]
+    assert [one.get("datasetId") for one in told] == ["urn:x:d"]
+    assert (await api.delete(path, params={"deleteAll": "true"})).status_code == 204
+    told = (await shown(api, timeproperty="deletedAt"))["speed"]
+    assert [one.get("datasetId") for one in told] == ["urn:x:d", None]
+
+
+async def test_nobody_ends_what_they_may_not_see(api, problem):
+    camera = {"id": "urn:ngsi-ld:Camera:9", "type": "Camera", "speed": speeds(1)}
+    assert (await api.post("/temporal/entities", json=camera)).status_code == 201
+    path = f"/entities/{camera['id']}/attrs/speed"
+    problem(await api.delete(path, headers={"x-test-actor": "writer"}), 404, "ResourceNotFound")
+    assert (await api.delete(path)).status_code == 204

@@ -6,7 +6,7 @@ guessed; what a map lists is looked at again with the rights of whoever reads it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -25,6 +25,10 @@ USUAL_LIFETIME = timedelta(minutes=10)
 LONGEST_LIFETIME = timedelta(hours=1)
 
 
+#: Which of some Entities still match the query over time of which a map was made.
+Recheck = Callable[[tuple[str, ...]], Awaitable[Sequence[str]]]
+
+
 class EntityMap(msgspec.Struct):
     """The Entities that matched `query` for `actor`; those that no longer do are taken out."""
 
@@ -33,8 +37,13 @@ class EntityMap(msgspec.Struct):
     query: EntityQuery
     ids: tuple[str, ...]
     expires: datetime
-    #: Whether it is of Entities over time.
-    is_temporal: bool = False
+    #: Of Entities over time alone.
+    recheck: Recheck | None = None
+
+    @property
+    def is_temporal(self) -> bool:
+        """Whether it is of Entities over time."""
+        return self.recheck is not None
 
 
 class EntityMaps:
@@ -51,7 +60,7 @@ class EntityMaps:
         ids: Iterable[str],
         *,
         lifetime: timedelta | None = None,
-        is_temporal: bool = False,
+        recheck: Recheck | None = None,
     ) -> EntityMap:
         """Keep a new one. The lifetime is a wish."""
         made = EntityMap(
@@ -60,7 +69,7 @@ class EntityMaps:
             query,
             tuple(ids),
             _until(datetime.now(UTC) + (USUAL_LIFETIME if lifetime is None else lifetime)),
-            is_temporal,
+            recheck,
         )
         self._kept[tenant, made.id] = made
         self._forget_some()

@@ -90,7 +90,8 @@ def instances_of(series: dict[int, Series], found: Readings) -> list[tuple[int, 
         else:
             instance["createdAt"] = created[row]
         instance["modifiedAt"] = recorded[row]
-        if observed[row]:
+        # That a scope was removed is observed by nobody: it is written, at deletedAt.
+        if observed[row] and not (is_scope and "deletedAt" in instance):
             instance["observedAt"] = at[row]
         if more:
             instance.update(more)

@@ -125,6 +125,61 @@ class PastWriting:
             erasure = Erasure(_classes(actor), name, wanted)
             await self._erase(actor, entity_id, series, erasure, before, after, trace, tenant)
 
+    async def end_attribute(
+        self,
+        actor: Actor,
+        entity_id: str,
+        name: str,
+        *,
+        dataset: str | None = None,
+        every: bool = False,
+        trace: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> bool:
+        """Told that an attribute was deleted now, of an Entity that the past alone has (5.6.5, 4.5.7).
+
+        False where there was none: nothing is remembered of it, or its end is told already.
+        """
+        async with self._turn(tenant, entity_id):
+            series = await self._series(actor, entity_id, tenant)
+            meant = {
+                one.id: one
+                for one in series
+                if one.key.attribute == name and (every or one.key.dataset == (dataset or ""))
+            }
+            ends = await asyncio.to_thread(self._ends, meant)
+            if not ends:
+                return False
+            told = {name: _prepared(ends, name, now_millis())}
+            before, after = _around(entity_id, series, name, [], told[name])
+            past = PastWrite(
+                types=_types_of(series),
+                told=encode_past(Past(told)),
+                attributes=(name,),
+                before=before,
+                after=after,
+                information_class=_class_of(series),
+            )
+            await self._broker.write_past(actor, entity_id, past, trace=trace, tenant=tenant)
+        return True
+
+    def _ends(self, series: dict[int, Series]) -> list[Instance]:
+        """Instances that tell of a deletion, one for each dataset that is there still."""
+        if not series:
+            return []
+        numbers = np.array(list(series), np.int64)
+        found = self._history.read(Window(numbers, last_n=1, marks="with"))
+        newest: dict[str, tuple[int, int, Instance]] = {}
+        for row, (number, instance) in enumerate(instances_of(series, found)):
+            dataset = series[number].key.dataset
+            place = (int(found.at[row]), int(found.sequence[row]), instance)
+            newest[dataset] = max(newest.get(dataset, place), place, key=lambda one: one[:2])
+        return [
+            {key: item[key] for key in ("type", "datasetId", "unitCode") if key in item} | {"deletedAt": ""}
+            for _, _, item in newest.values()
+            if "deletedAt" not in item
+        ]
+
     async def delete_instance(
         self,
         actor: Actor,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -97,6 +98,14 @@ class TemporalHistory:
     def ids(self, actor: Actor, query: TemporalQuery, *, tenant: str = DEFAULT_TENANT) -> list[str]:
         """The ids of all Entities of which something falls into the interval (5.14.5)."""
         return self._matching(actor, query, tenant)[2]
+
+    def visible_of(self, actor: Actor, ids: Sequence[str], *, tenant: str = DEFAULT_TENANT) -> list[str]:
+        """Those of some Entities of which something is remembered that the actor may see."""
+        if not ids:
+            return []
+        found = self._history.series(actor, ids, whole=True, tenant=tenant)
+        seen = {one.key.entity_id for one in found}
+        return [one for one in ids if one in seen]
 
     def temporal_entity(
         self, actor: Actor, entity_id: str, query: TemporalQuery, *, tenant: str = DEFAULT_TENANT

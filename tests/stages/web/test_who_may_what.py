@@ -331,6 +331,7 @@ READING = {
     "DELETE /entityMaps/{entityMapId}",
     "POST /temporal/entityOperations/query",
     "GET /temporal/entityMaps",
+    "POST /temporal/entityMaps",
     "GET /types",
     "GET /types/{type}",
     "GET /attributes",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -19,29 +20,17 @@ from cityloom.ngsild.registrations import Registration, RegistrationInfo
 from cityloom.ngsild.source_matching import Sought, matching_information, sought_by
 from cityloom.ngsild.temporal_query import parse_temporal_window
 from cityloom.web.ngsild.application import refused
-from cityloom.web.ngsild.asking import Asked, asked_by, entity_query, names
+from cityloom.web.ngsild.asking import entity_query, names
 from cityloom.web.ngsild.distribution import origin_of, warned, wire_to
 from cityloom.web.ngsild.exchange import Exchange, Reply
 from cityloom.web.ngsild.operations import Handler
 from cityloom.web.ngsild.provision import entity_id_of
-from cityloom.web.ngsild.temporal import query_evolutions, retrieve_evolution
+from cityloom.web.ngsild.temporal import Wanted, evolution, evolutions, wanted_by, wanted_in
+from cityloom.web.ngsild.temporal_asking import written_as_parameters
 
 _MEMBERS = frozenset({"id", "type", "scope"})
 #: Parameters that say the same to everybody.
-_HANDED_ON = (
-    "timerel",
-    "timeAt",
-    "endTimeAt",
-    "timeproperty",
-    "lastN",
-    "format",
-    "options",
-    "aggrMethods",
-    "aggrPeriodDuration",
-    "datasetId",
-    "lang",
-    "limit",
-)
+_HANDED_ON = ("format", "options", "limit")
 
 
 async def retrieve_evolution_everywhere(exchange: Exchange) -> Reply:
@@ -49,22 +38,33 @@ async def retrieve_evolution_everywhere(exchange: Exchange) -> Reply:
     entity_id = entity_id_of(exchange)
     query = EntityQuery(ids=(entity_id,))
     path = f"/temporal/entities/{quote(entity_id, safe=':')}"
-    return await _everywhere(exchange, "retrieveTemporal", retrieve_evolution, path, query)
+    own = partial(evolution, mapped=False)
+    return await _everywhere(exchange, "retrieveTemporal", own, path, query, wanted_by(exchange))
 
 
 async def query_evolutions_everywhere(exchange: Exchange) -> Reply:
     """GET /temporal/entities (5.7.4)."""
-    asked = asked_by(exchange.parameters)
-    query = entity_query(asked, exchange.context, exchange.parameters, local=asked.type == "*")
-    return await _everywhere(exchange, "queryTemporal", query_evolutions, "/temporal/entities", query)
+    return await _query(exchange, wanted_by(exchange))
+
+
+async def query_evolutions_everywhere_by_post(exchange: Exchange) -> Reply:
+    """POST /temporal/entityOperations/query (5.7.4): sources are asked by GET."""
+    return await _query(exchange, await wanted_in(exchange))
+
+
+async def _query(exchange: Exchange, wanted: Wanted) -> Reply:
+    # What other sources know is not mapped: no map is told of then, as 5.5.14 has it.
+    own = partial(evolutions, wanted=wanted, mapped=False)
+    local = wanted.asked.type == "*"
+    query = entity_query(wanted.asked, exchange.context, exchange.parameters, local=local)
+    return await _everywhere(exchange, "queryTemporal", own, "/temporal/entities", query, wanted)
 
 
 async def _everywhere(
-    exchange: Exchange, operation: str, handler: Handler, path: str, query: EntityQuery
+    exchange: Exchange, operation: str, handler: Handler, path: str, query: EntityQuery, wanted: Wanted
 ) -> Reply:
-    asked = asked_by(exchange.parameters)
-    origin = origin_of(exchange, asked.csf)
-    questions = await _questions(exchange, origin, operation, path, query, asked)
+    origin = origin_of(exchange, wanted.asked.csf)
+    questions = await _questions(exchange, origin, operation, path, query, wanted)
     theirs, (mine, own) = await asyncio.gather(
         exchange.services.federation.ask(questions, origin), _own(exchange, handler)
     )
@@ -99,51 +99,56 @@ async def _everywhere(
 
 
 async def _questions(
-    exchange: Exchange, origin: Origin, operation: str, path: str, query: EntityQuery, asked: Asked
+    exchange: Exchange, origin: Origin, operation: str, path: str, query: EntityQuery, asked: Wanted
 ) -> list[tuple[Registration, Question, Wire]]:
-    parameters = exchange.parameters
+    temporal = asked.temporal
     window = parse_temporal_window(
-        parameters.text("timerel"),
-        parameters.text("timeAt"),
-        parameters.text("endTimeAt"),
-        parameters.text("timeproperty"),
+        temporal.timerel, temporal.time_at, temporal.end_time_at, temporal.timeproperty
     )
-    terms = [term for term in asked.attrs or asked.pick if term not in _MEMBERS]
+    terms = [term for term in asked.asked.attrs or asked.asked.pick if term not in _MEMBERS]
     wanted = frozenset(names("attrs", terms, exchange.context))
     sought = Sought(sought_by(query).selectors, wanted, window=window)
     federation = exchange.services.federation
     found: list[tuple[Registration, Question, Wire]] = []
     if federation.came_around(origin):
         return found
+    shared = _shared(exchange, asked)
     for registration in federation.usable(origin, [operation], timed=True):
         places = matching_information(registration, sought)
         if places:
             infos = tuple(registration.information[place] for place in places)
             wire = await wire_to(exchange, origin, registration)
-            question = Question("GET", path, _parameters(exchange, operation, query, infos, wanted, wire))
-            found.append((registration, question, wire))
+            parameters = [*shared, *_narrowed(operation, query, infos, wanted, wire)]
+            found.append((registration, Question("GET", path, tuple(parameters)), wire))
     return found
 
 
-def _parameters(
-    exchange: Exchange,
+def _shared(exchange: Exchange, wanted: Wanted) -> list[tuple[str, str]]:
+    """What every source is asked alike."""
+    given = {
+        name: exchange.parameters.text(name) for name in _HANDED_ON if name in exchange.parameters
+    } | written_as_parameters(wanted.temporal)
+    if wanted.by_body and wanted.temporal.methods:
+        given["format"] = "aggregatedValues"
+    given |= {"datasetId": ",".join(wanted.asked.dataset_id), "lang": wanted.asked.lang}
+    return [(name, value) for name, value in given.items() if value]
+
+
+def _narrowed(
     operation: str,
     query: EntityQuery,
     infos: tuple[RegistrationInfo, ...],
     wanted: frozenset[str],
     wire: Wire,
-) -> tuple[tuple[str, str], ...]:
-    found = [
-        (name, value)
-        for name in _HANDED_ON
-        if name in exchange.parameters and (value := exchange.parameters.text(name)) is not None
-    ]
+) -> list[tuple[str, str]]:
+    """What one source is asked: no more than it has registered."""
+    found = []
     attributes = attributes_asked(infos, wanted)
     if attributes is not None:
         found.append(("attrs", ",".join(sorted(map(wire.context.compact, attributes)))))
     if operation == "queryTemporal":
         found += write_selectors(narrowed(query, infos), query, wire.context)
-    return tuple(found)
+    return found
 
 
 async def _own(exchange: Exchange, handler: Handler) -> tuple[list[Json], Reply]:

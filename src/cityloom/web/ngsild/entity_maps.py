@@ -60,6 +60,18 @@ async def map_in_use(exchange: Exchange, asked: Asked, query: EntityQuery) -> Ma
     return Mapped(await _make(exchange, asked, query), is_new=True)
 
 
+async def temporal_map_in_use(exchange: Exchange, asked: Asked, query: TemporalQuery) -> Mapped | None:
+    """The map of Entities over time that the request names or asks for; None where it does neither."""
+    named = exchange.header(_HEADER)
+    if not (named or asked.entity_map):
+        return None
+    found = exchange.services.entity_maps.find(exchange.tenant, named.rpartition("/")[2])
+    if found is not None and found.is_temporal:
+        await _without_misfits(exchange, found)
+        return Mapped(found, is_new=False)
+    return Mapped(await _make_temporal(exchange, asked, query), is_new=True)
+
+
 async def named_map(exchange: Exchange) -> Mapped | None:
     """The map that the request names, None where it names none. Raises ResourceNotFound."""
     named = exchange.header(_HEADER)
@@ -74,29 +86,19 @@ async def create_entity_map(exchange: Exchange, asked: Asked, *, local: bool) ->
     """The map of a query, as an answer of its own (5.14.4)."""
     query = entity_query(asked, exchange.context, exchange.parameters, local=local)
     made = await _make(exchange, asked, query)
-    return exchange.reply(_shown(exchange, made), status=201, headers=location_of(made))
+    return exchange.reply(await _shown(exchange, made), status=201, headers=location_of(made))
 
 
 async def create_temporal_map(exchange: Exchange, asked: Asked, query: TemporalQuery) -> Reply:
     """The map of a query over time (5.14.5)."""
-    ids = await asyncio.to_thread(
-        exchange.services.temporal.ids, exchange.actor, query, tenant=exchange.tenant
-    )
-    made = exchange.services.entity_maps.add(
-        exchange.tenant,
-        exchange.actor,
-        query.entities,
-        ids[:MAX_IDS],
-        lifetime=_lifetime(asked),
-        is_temporal=True,
-    )
-    return exchange.reply(_shown(exchange, made), status=201, headers=location_of(made))
+    made = await _make_temporal(exchange, asked, query)
+    return exchange.reply(await _shown(exchange, made), status=201, headers=location_of(made))
 
 
 async def retrieve_entity_map(exchange: Exchange) -> Reply:
     """GET /entityMaps/{entityMapId} (5.14.1)."""
     found = exchange.services.entity_maps.get(exchange.tenant, _id_of(exchange))
-    return exchange.reply(_shown(exchange, found))
+    return exchange.reply(await _shown(exchange, found))
 
 
 async def update_entity_map(exchange: Exchange) -> Reply:
@@ -126,9 +128,29 @@ async def _make(exchange: Exchange, asked: Asked, query: EntityQuery) -> EntityM
     return exchange.services.entity_maps.add(exchange.tenant, exchange.actor, query, ids, lifetime=lifetime)
 
 
+async def _make_temporal(exchange: Exchange, asked: Asked, query: TemporalQuery) -> EntityMap:
+    lifetime = _lifetime(asked)
+    temporal, actor, tenant = exchange.services.temporal, exchange.actor, exchange.tenant
+
+    async def matching(ids: tuple[str, ...]) -> list[str]:
+        entities = msgspec.structs.replace(query.entities, ids=ids)
+        wanted = msgspec.structs.replace(query, entities=entities)
+        return await asyncio.to_thread(temporal.ids, actor, wanted, tenant=tenant)
+
+    async def still_matching(ids: tuple[str, ...]) -> list[str]:
+        return await matching(ids) if ids else []
+
+    found = await matching(query.entities.ids)
+    return exchange.services.entity_maps.add(
+        tenant, actor, query.entities, found[:MAX_IDS], lifetime=lifetime, recheck=still_matching
+    )
+
+
 async def _without_misfits(exchange: Exchange, one: EntityMap) -> None:
     """Take out what no longer matches for whom the map was made (5.5.9.3)."""
-    if not one.is_temporal:
+    if one.recheck is not None:
+        one.ids = tuple(await one.recheck(one.ids))
+    else:
         broker = exchange.services.broker
         among = Mapped(one, is_new=False).within(one.query)
         one.ids = tuple(await broker.search_ids(one.actor, among, tenant=exchange.tenant))
@@ -145,10 +167,14 @@ def _id_of(exchange: Exchange) -> str:
     return check_uri(exchange.variables["entityMapId"], "entityMapId")
 
 
-def _shown(exchange: Exchange, one: EntityMap) -> dict[str, Any]:
+async def _shown(exchange: Exchange, one: EntityMap) -> dict[str, Any]:
     """The map with the Entities that whoever reads it may see (5.2.39)."""
     broker, actor, tenant = exchange.services.broker, exchange.actor, exchange.tenant
-    visible = [one_id for one_id in one.ids if broker.raw(actor, one_id, tenant=tenant) is not None]
+    if one.is_temporal:
+        remembered = exchange.services.temporal.visible_of
+        visible = await asyncio.to_thread(remembered, actor, one.ids, tenant=tenant)
+    else:
+        visible = [one_id for one_id in one.ids if broker.raw(actor, one_id, tenant=tenant) is not None]
     return {
         "id": one.id,
         "type": "EntityMap",

@@ -137,15 +137,20 @@ async def delete_attribute(exchange: Exchange) -> Reply:
     if dataset is not None and dataset != "@none":
         check_uri(dataset, "datasetId")
     check_type(exchange, entity_id)
-    await exchange.services.broker.delete_attribute(
-        exchange.actor,
-        entity_id,
-        name,
-        dataset=None if dataset == "@none" else dataset,
-        all_instances=every,
-        trace=trace(exchange),
-        tenant=exchange.tenant,
-    )
+    dataset = None if dataset == "@none" else dataset
+    broker, actor, tenant = exchange.services.broker, exchange.actor, exchange.tenant
+    said_by = trace(exchange)
+    try:
+        await broker.delete_attribute(
+            actor, entity_id, name, dataset=dataset, all_instances=every, trace=said_by, tenant=tenant
+        )
+    except ResourceNotFound:
+        # An Entity that was only ever told over time is held here too (5.6.5.4): its attribute ends now.
+        is_here = broker.raw(actor, entity_id, tenant=tenant) is not None
+        if is_here or not await exchange.services.past.end_attribute(
+            actor, entity_id, name, dataset=dataset, every=every, trace=said_by, tenant=tenant
+        ):
+            raise
     return Reply(204)
 
 

@@ -43,6 +43,7 @@ from cityloom.web.ngsild.distributed_provision import (
 )
 from cityloom.web.ngsild.distributed_temporal import (
     query_evolutions_everywhere,
+    query_evolutions_everywhere_by_post,
     retrieve_evolution_everywhere,
 )
 from cityloom.web.ngsild.operations import Operation
@@ -347,9 +348,9 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Query entities over time",
         handler=query_evolutions,
         spread=query_evolutions_everywhere,
-        parameters=SHOWN | PAGED | SELECTED | TIMED | {"orderBy"},
+        parameters=SHOWN | PAGED | SELECTED | TIMED | MAPPED | {"orderBy"},
         answers="EntitiesTemporal",
-        statuses=(200, 206),
+        statuses=(200, 201, 206),
     ),
     Operation(
         method="GET",
@@ -358,7 +359,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Retrieve an entity over time",
         handler=retrieve_evolution,
         spread=retrieve_evolution_everywhere,
-        parameters=SHOWN | TIMED,
+        parameters=SHOWN | TIMED | MAPPED,
         answers="EntityTemporal",
         statuses=(200, 206),
     ),
@@ -420,10 +421,11 @@ OPERATIONS: tuple[Operation, ...] = (
         clause="6.24.3.1",
         summary="Query entities over time by POST",
         handler=query_evolutions_by_post,
+        spread=query_evolutions_everywhere_by_post,
         parameters=PAGED | {"format", "options", "lang", "local"},
         body="Query",
         answers="EntitiesTemporal",
-        statuses=(200, 206),
+        statuses=(200, 201, 206),
     ),
     Operation(
         method="POST",

@@ -22,7 +22,7 @@ from cityloom.web.ngsild.snapshots import (
     update_snapshot,
 )
 from cityloom.web.ngsild.source_identity import identify
-from cityloom.web.ngsild.temporal import create_map_over_time
+from cityloom.web.ngsild.temporal import create_map_over_time, create_map_over_time_by_post
 
 SHOWN = frozenset({"format", "options", "attrs", "pick", "omit", "lang", "datasetId", "local"})
 JOINED = frozenset({"join", "joinLevel", "containedBy"})
@@ -105,6 +105,17 @@ BESIDE_ENTITIES: tuple[Operation, ...] = (
         summary="Make an entity map of a query over time",
         handler=create_map_over_time,
         parameters=SHOWN | PAGED | SELECTED | TIMED | MAPPED,
+        answers="EntityMap",
+        statuses=(201,),
+    ),
+    Operation(
+        method="POST",
+        path="/temporal/entityMaps",
+        clause="6.35.3.2",
+        summary="Make an entity map of a query over time by POST",
+        handler=create_map_over_time_by_post,
+        parameters=PAGED | {"format", "options", "lang", "local"},
+        body="Query",
         answers="EntityMap",
         statuses=(201,),
     ),

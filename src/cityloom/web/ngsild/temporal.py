@@ -17,7 +17,7 @@ from cityloom.ngsild.errors import BadRequestData, ResourceNotFound
 from cityloom.ngsild.query import DEFAULT_LIMIT, EntityQuery
 from cityloom.web.ngsild.asking import Asked, asked_by, datasets, entity_query
 from cityloom.web.ngsild.consumption import page_headers
-from cityloom.web.ngsild.entity_maps import create_temporal_map
+from cityloom.web.ngsild.entity_maps import create_temporal_map, temporal_map_in_use
 from cityloom.web.ngsild.exchange import Exchange, Headers, Reply
 from cityloom.web.ngsild.parameters import Parameters
 from cityloom.web.ngsild.provision import entity_id_of
@@ -35,8 +35,35 @@ from cityloom.web.ngsild.temporal_asking import (
 _RESERVED = ("id", "type", "scope")
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """A query over time as it was written, from parameters or from a body."""
+
+    asked: Asked
+    temporal: TemporalAsked
+    local: bool
+    by_body: bool = False
+
+
+def wanted_by(exchange: Exchange) -> Wanted:
+    """From the parameters of a GET."""
+    asked = asked_by(exchange.parameters)
+    local = exchange.parameters.flag("local") or asked.type == "*"
+    return Wanted(asked, temporal_asked_by(exchange.parameters), local)
+
+
+async def wanted_in(exchange: Exchange) -> Wanted:
+    """From the body of a POST. Raises BadRequestData naming the member."""
+    temporal, rest = temporal_asked_in(await exchange.payload())
+    return Wanted(asked_in(rest), temporal, exchange.parameters.flag("local"), by_body=True)
+
+
 async def retrieve_evolution(exchange: Exchange) -> Reply:
     """GET /temporal/entities/{entityId} (5.7.3)."""
+    return await evolution(exchange, mapped=True)
+
+
+async def evolution(exchange: Exchange, *, mapped: bool) -> Reply:
+    """The answer to 5.7.3. `mapped`: an entity map may be used."""
     entity_id = entity_id_of(exchange)
     asked = asked_by(exchange.parameters)
     _check_projection(exchange, asked)
@@ -48,56 +75,76 @@ async def retrieve_evolution(exchange: Exchange) -> Reply:
     query, shown = _query(exchange, temporal_asked_by(exchange.parameters), entities)
     await exchange.services.remembered()
     found, page = await asyncio.to_thread(_one_evolution, exchange, entity_id, query, asked, shown)
-    return exchange.reply(found, status=206 if page.cut else 200, headers=_range(page, query))
+    headers = _range(page, query)
+    if mapped:
+        alone = msgspec.structs.replace(entities, ids=(entity_id,))
+        used = await temporal_map_in_use(exchange, asked, msgspec.structs.replace(query, entities=alone))
+        headers += [] if used is None else used.headers
+    return exchange.reply(found, status=206 if page.cut else 200, headers=headers)
 
 
 async def query_evolutions(exchange: Exchange) -> Reply:
     """GET /temporal/entities (5.7.4)."""
-    asked = asked_by(exchange.parameters)
-    local = exchange.parameters.flag("local") or asked.type == "*"
-    return await _evolutions(exchange, asked, temporal_asked_by(exchange.parameters), local)
+    return await evolutions(exchange, wanted_by(exchange), mapped=True)
 
 
 async def query_evolutions_by_post(exchange: Exchange) -> Reply:
     """POST /temporal/entityOperations/query (5.7.4)."""
-    temporal, rest = temporal_asked_in(await exchange.payload())
-    return await _evolutions(
-        exchange, asked_in(rest), temporal, exchange.parameters.flag("local"), by_body=True
-    )
+    return await evolutions(exchange, await wanted_in(exchange), mapped=True)
 
 
-async def _evolutions(
-    exchange: Exchange, asked: Asked, temporal: TemporalAsked, local: bool, *, by_body: bool = False
-) -> Reply:
+async def evolutions(exchange: Exchange, wanted: Wanted, *, mapped: bool) -> Reply:
+    """The answer to 5.7.4. `mapped`: an entity map may be used."""
+    asked, (query, shown) = wanted.asked, _query_of(exchange, wanted)
+    await exchange.services.remembered()
+    headers: Headers = []
+    is_new = False
+    with named_as_parameters():
+        used = await temporal_map_in_use(exchange, asked, query) if mapped else None
+    if used is not None:
+        query = msgspec.structs.replace(query, entities=used.within(query.entities))
+        headers, is_new = used.headers, used.is_new
+    found, page = await asyncio.to_thread(_many_evolutions, exchange, query, asked, shown)
+    entities = query.entities
+    more = page.total > entities.offset + entities.limit
+    headers += page_headers(exchange, more=more, total=page.total if entities.count else None)
+    status = 206 if page.cut else 201 if is_new else 200
+    return exchange.reply(found, status=status, headers=headers + _range(page, query))
+
+
+async def create_map_over_time(exchange: Exchange) -> Reply:
+    """GET /temporal/entityMaps (6.35.3.1)."""
+    return await _create_map(exchange, wanted_by(exchange))
+
+
+async def create_map_over_time_by_post(exchange: Exchange) -> Reply:
+    """POST /temporal/entityMaps (6.35.3.2)."""
+    return await _create_map(exchange, await wanted_in(exchange))
+
+
+async def _create_map(exchange: Exchange, wanted: Wanted) -> Reply:
+    if wanted.temporal.timerel is None:
+        raise BadRequestData("No time is asked for", hint="Give timerel and timeAt.", where="timerel")
+    query, _ = _query_of(exchange, wanted)
+    await exchange.services.remembered()
+    with named_as_parameters():
+        return await create_temporal_map(exchange, wanted.asked, query)
+
+
+def _query_of(exchange: Exchange, wanted: Wanted) -> tuple[TemporalQuery, Shown]:
+    """What history is asked. Raises BadRequestData, also where no time is asked for (5.7.4.4)."""
+    asked, temporal = wanted.asked, wanted.temporal
     _check_projection(exchange, asked)
-    entities = entity_query(asked, exchange.context, exchange.parameters, local=local)
+    entities = entity_query(asked, exchange.context, exchange.parameters, local=wanted.local)
     entities = msgspec.structs.replace(entities, attrs=_attributes(exchange, asked))
-    query, shown = _query(exchange, temporal, entities, by_body=by_body)
+    found = _query(exchange, temporal, entities, by_body=wanted.by_body)
     if temporal.timerel is None and temporal.timeproperty is None and temporal.last_n is None:
         raise BadRequestData(
             "A query over time needs a time",
             hint="Add timerel=after and timeAt, or lastN.",
             where="timerel",
         )
-    await exchange.services.remembered()
-    found, page = await asyncio.to_thread(_many_evolutions, exchange, query, asked, shown)
-    more = page.total > entities.offset + entities.limit
-    headers = page_headers(exchange, more=more, total=page.total if entities.count else None)
-    return exchange.reply(found, status=206 if page.cut else 200, headers=headers + _range(page, query))
-
-
-async def create_map_over_time(exchange: Exchange) -> Reply:
-    """GET /temporal/entityMaps (6.35.3.1)."""
-    asked = asked_by(exchange.parameters)
-    local = exchange.parameters.flag("local") or asked.type == "*"
-    entities = entity_query(asked, exchange.context, exchange.parameters, local=local)
-    entities = msgspec.structs.replace(entities, attrs=_attributes(exchange, asked))
-    if exchange.parameters.text("timerel") is None:
-        raise BadRequestData("No time is asked for", hint="Give timerel and timeAt.", where="timerel")
-    query, _ = _query(exchange, temporal_asked_by(exchange.parameters), entities)
-    await exchange.services.remembered()
-    with named_as_parameters():
-        return await create_temporal_map(exchange, asked, query)
+    return found
 
 
 def _query(

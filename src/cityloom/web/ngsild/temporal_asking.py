@@ -69,6 +69,14 @@ def temporal_asked_by(parameters: Parameters) -> TemporalAsked:
     )
 
 
+def written_as_parameters(asked: TemporalAsked) -> dict[str, str | None]:
+    """The parameters of a GET that asks the same; None where nothing is asked."""
+    found: dict[str, str | None] = {name: getattr(asked, field) for name, field in _TEXTS.items()}
+    found["lastN"] = None if asked.last_n is None else str(asked.last_n)
+    found["aggrMethods"] = ",".join(asked.methods)
+    return found
+
+
 def temporal_asked_in(payload: Any) -> tuple[TemporalAsked, Any]:
     """From the body of a POST, and the rest of that body. Raises BadRequestData naming the member."""
     if not isinstance(payload, dict):
