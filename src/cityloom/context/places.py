@@ -78,6 +78,11 @@ class Places:
         )
         return found
 
+    def points(self, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        """Longitudes and latitudes of these rows' south-western corners, and which of them lie at a point."""
+        boxes = np.frombuffer(self._boxes).reshape(-1, 4)[rows]
+        return boxes[:, 0], boxes[:, 1], (boxes[:, 0] == boxes[:, 2]) & (boxes[:, 1] == boxes[:, 3])
+
     def extent(self, rows: Iterable[int]) -> Bounds | None:
         """The box around the boxes of some rows; None when none of them has one."""
         boxes = np.frombuffer(self._boxes).reshape(-1, 4)[np.fromiter(rows, np.intp)]

@@ -103,9 +103,13 @@ class Rows:
 
     def types(self, wanted: Iterable[tuple[str, ...]], rows: Selection) -> NDArray[np.bool_]:
         """Of which rows the types are among the wanted."""
+        codes = {self._codes[types] for types in wanted}
+        given = np.frombuffer(self._types, np.int32)[rows]
+        if len(codes) == len(self._codes) and not self._free:
+            return np.ones(len(given), bool)
         right = np.zeros(len(self._codes) + 1, bool)
-        right[[self._codes[types] for types in wanted]] = True
-        found: NDArray[np.bool_] = right[np.frombuffer(self._types, np.int32)[rows]]
+        right[list(codes)] = True
+        found: NDArray[np.bool_] = right[given]
         return found
 
     def all_types(self) -> Iterable[tuple[str, ...]]:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from cityloom.context.revision import INDEXED_GEOMETRY
 from cityloom.context.rows import LEAST_COLUMNS, Rows
 from cityloom.context.state import Held
-from cityloom.ngsild.q_columns import Selection, judge, paths_of
+from cityloom.ngsild.geo_query import nearness_of_points
+from cityloom.ngsild.q_columns import Mask, Selection, judge, paths_of
 from cityloom.ngsild.q_language import MEMBERS, And, Exists, Or, Path, Term
 from cityloom.ngsild.query import EntityQuery
 from cityloom.ngsild.type_selection import compile_types
@@ -37,14 +38,18 @@ class Lot:
     """Rows among which matches are, oldest first."""
 
     def __init__(
-        self, held: Sequence[Held | None], rows: Sequence[int], sure: NDArray[np.bool_] | None
+        self,
+        held: Sequence[Held | None],
+        rows: Sequence[int] | NDArray[np.intp],
+        sure: NDArray[np.bool_] | None,
     ) -> None:
         """`sure`: which rows match without being looked at; None for none of them."""
         self._held = held
-        self._rows = rows
         self._sure = sure
         self._documents: list[bytes] | None = None
         self.all_sure = sure is not None and bool(sure.all())
+        # Of a lot that is sure the page's rows alone are looked at: a count makes no number an object.
+        self._rows = rows.tolist() if isinstance(rows, np.ndarray) and not self.all_sure else rows
 
     @classmethod
     def of(cls, held: Sequence[Held]) -> Lot:
@@ -67,6 +72,8 @@ class Lot:
     def keep(self) -> None:
         """Hold on to the documents as they are now: rows may change from here on."""
         if self._documents is None:
+            if isinstance(self._rows, np.ndarray):
+                self._rows = self._rows.tolist()
             self._documents = [self.document(place) for place in range(len(self))]
 
 
@@ -84,7 +91,11 @@ class Sifting:
             self._bounds = query.geo.bounds()
         #: Whether what lies wholly within the bounds needs not be looked at.
         self._is_box = query.geo is not None and self._bounds is not None and query.geo.is_box()
-        self._is_exact &= query.geo is None or self._is_box
+        #: Tells of points alone, which most places are, whether they are near enough.
+        self._nearness = None
+        if query.geo is not None and self._bounds is not None:
+            self._nearness = nearness_of_points(query.geo)
+        self._is_exact &= query.geo is None or self._is_box or self._nearness is not None
 
     def prepare(self) -> Iterator[None]:
         """Bring what is looked at up to date; yields now and then. Right after it, `lots` is."""
@@ -104,7 +115,7 @@ class Sifting:
             (rows,) = self._parts
             lots = self._sifted(rows) if rows.are_in_order else self._in_one(rows)
             for _, numbers, sure in lots:
-                yield Lot(rows.held, numbers.tolist(), sure)
+                yield Lot(rows.held, numbers, sure)
             return
         found: list[tuple[Held, bool]] = []
         for part in self._parts:
@@ -135,12 +146,22 @@ class Sifting:
             if self._term is not None:
                 judged = judge(self._term, rows.column, selection, size)
                 low, high = low & judged[0], high & judged[1]
-            if self._is_box and self._bounds is not None and not isinstance(selection, slice):
-                low = low & rows.places.lie_within(self._bounds, selection)
+            if not isinstance(selection, slice):
+                low, high = self._placed(rows, selection, low, high)
             hits = np.flatnonzero(high)
             if len(hits):
                 numbers = hits + selection.start if isinstance(selection, slice) else selection[hits]
                 yield rows, numbers, low[hits] if self._is_exact else None
+
+    def _placed(self, rows: Rows, selection: NDArray[np.intp], low: Mask, high: Mask) -> tuple[Mask, Mask]:
+        """What surely and what maybe matches, by where it lies too."""
+        if self._is_box and self._bounds is not None:
+            return low & rows.places.lie_within(self._bounds, selection), high
+        if self._nearness is None:
+            return low, high
+        longitudes, latitudes, are_points = rows.places.points(selection)
+        surely, maybe = self._nearness(longitudes, latitudes)
+        return low & are_points & surely, high & (maybe | ~are_points)
 
     def _selections(self, rows: Rows) -> Iterator[tuple[Selection, int]]:
         if self._bounds is not None:

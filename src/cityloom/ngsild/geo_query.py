@@ -13,7 +13,9 @@ from math import asin, cos, isfinite, radians, sin, sqrt
 from typing import Any, Literal, cast, get_args
 
 import msgspec
+import numpy as np
 import shapely
+from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from cityloom.ngsild.contexts import CORE, Context
@@ -39,6 +41,11 @@ Bounds = tuple[float, float, float, float]
 
 _RELATIONS = get_args(Relation)
 _NEAR = re.compile(r"near;(max|min)Distance==(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)", re.ASCII)
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+#: Metres by which two ways to work out the same distance may differ, and far more.
+_ROUNDING = 0.01
 
 _Test = Callable[[dict[str, Any]], bool]
 
@@ -156,6 +163,25 @@ def great_circle(longitude: float, latitude: float, other_longitude: float, othe
     east = sin(radians(other_longitude - longitude) / 2)
     chord = north * north + cos(radians(latitude)) * cos(radians(other_latitude)) * east * east
     return 2 * EARTH_RADIUS * asin(min(1.0, sqrt(chord)))
+
+
+def nearness_of_points(query: GeoQuery) -> Callable[[Floats, Floats], tuple[Mask, Mask]] | None:
+    """Tells of many positions at once which are near enough, and which may be: the same as for one, but for
+    a rounding on the way. None where it is asked for another relation, or to a reference that is no point."""
+    longest = query.max_distance
+    if longest is None or query.geometry["type"] != "Point":
+        return None
+    longitude, latitude = query.geometry["coordinates"][:2]
+    beneath = cos(radians(latitude))
+
+    def near(longitudes: Floats, latitudes: Floats) -> tuple[Mask, Mask]:
+        north = np.sin(np.radians(latitudes - latitude) / 2)
+        east = np.sin(np.radians(longitudes - longitude) / 2)
+        chord = north * north + beneath * np.cos(np.radians(latitudes)) * east * east
+        metres = 2 * EARTH_RADIUS * np.arcsin(np.minimum(1.0, np.sqrt(chord)))
+        return metres <= longest - _ROUNDING, metres <= longest + _ROUNDING
+
+    return near
 
 
 def _relation(georel: str) -> tuple[Relation, float | None, float | None]:

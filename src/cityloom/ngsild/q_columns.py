@@ -71,6 +71,8 @@ class Column:
         self._kinds = bytearray()
         self._numbers = array("d")
         self._texts: dict[str, int] = {}
+        #: Kinds that some row has or had.
+        self.seen: set[int] = set()
 
     def grow(self, rows: int) -> None:
         """Have at least so many rows."""
@@ -88,6 +90,7 @@ class Column:
                 kind = _OTHER
             elif targets:
                 kind, number = self._read(targets[0])
+            self.seen.add(kind)
         self._kinds[row] = kind
         self._numbers[row] = number
 
@@ -150,18 +153,20 @@ def _compared(term: Compare, column: Column, kinds: NDArray[np.uint8], rows: Sel
     test = comparison_test(term)
     comparable = set().union(*(_COMPARED[value.kind] for value in values))
     sure = np.zeros(len(kinds), bool)
-    unsure = kinds == _OTHER
+    unsure = kinds == _OTHER if _OTHER in column.seen else None
     for kind, sample in _SAMPLES.items():
+        if kind not in column.seen:
+            continue
         if kind not in comparable:
             if test(sample):
                 sure |= kinds == kind
             continue
         wanted = _wanted(kind, term, column)
         if wanted is None:
-            unsure |= kinds == kind
+            unsure = kinds == kind if unsure is None else unsure | (kinds == kind)
         else:
             sure |= (kinds == kind) & _holds(term, wanted, column.numbers(rows))
-    return sure, sure | unsure
+    return sure, sure if unsure is None else sure | unsure
 
 
 def _wanted(kind: int, term: Compare, column: Column) -> list[float] | None:

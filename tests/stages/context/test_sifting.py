@@ -229,3 +229,15 @@ async def test_what_touches_a_box_with_its_own_box_alone_does_not_match(always_c
     asked = EntityQuery(geo=parse_geo_query("intersects", "Polygon", SQUARE), count=True)
     page = broker.query(ANONYMOUS, asked)
     assert ([one["id"] for one in page.documents], page.total) == (["urn:x:inside"], 1)
+
+
+async def test_points_near_enough_are_counted_without_being_read(always_columns, broker, monkeypatch):
+    for number in range(4):
+        document = entity("Road", f"urn:x:{number}", {"location": point(number / 100, 0.0)})
+        await broker.create(CITY, document, information_class=InformationClass.OPEN)
+    lots = []
+    monkeypatch.setattr(sifting.Lot, "document", lambda lot, place: lots.append(place))
+    asked = EntityQuery(
+        geo=parse_geo_query("near;maxDistance==2500", "Point", [0.0, 0.0]), limit=0, count=True
+    )
+    assert (broker.query(ANONYMOUS, asked).total, lots) == (3, [])

@@ -4,6 +4,7 @@ import math
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 import shapely
 from hypothesis import given
@@ -16,6 +17,7 @@ from cityloom.ngsild.geo_query import (
     compile_geo,
     distance_to,
     great_circle,
+    nearness_of_points,
     parse_geo_query,
 )
 from cityloom.ngsild.parse import parse_entity
@@ -316,3 +318,31 @@ def test_parse_geo_query_names_the_parameter_at_fault(georel, geometry, coordina
 )
 def test_is_box_knows_a_box_along_the_axes(relation, rings, expected):
     assert parse_geo_query(relation, "Polygon", rings).is_box() is expected
+
+
+positions = st.tuples(st.floats(-180, 180), st.floats(-88, 88)).map(list)
+
+
+@given(reference=positions, others=st.lists(positions, min_size=1, max_size=5), share=st.floats(0.5, 1.5))
+def test_points_are_near_together_when_each_is_alone(reference, others, share):
+    """Distances around that of the first, so that some lie at the very edge."""
+    edge = max(1.0, great_circle(*reference, *others[0]) * share)
+    query = parse_geo_query(f"near;maxDistance=={edge!r}", "Point", reference)
+    told = nearness_of_points(query)
+    assert told is not None
+    surely, maybe = told(np.array([x for x, _ in others]), np.array([y for _, y in others]))
+    alone = [compile_geo(query)(entity(point(other))) for other in others]
+    assert all(not sure or near for sure, near in zip(surely.tolist(), alone, strict=True))
+    assert all(may or not near for may, near in zip(maybe.tolist(), alone, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("georel", "geometry", "coordinates"),
+    [
+        ("near;minDistance==1000", "Point", AARHUS),
+        ("near;maxDistance==1000", "LineString", [AARHUS, COPENHAGEN]),
+        ("within", "Polygon", SQUARE),
+    ],
+)
+def test_what_is_no_circle_around_a_point_is_told_one_by_one(georel, geometry, coordinates):
+    assert nearness_of_points(parse_geo_query(georel, geometry, coordinates)) is None
