@@ -50,9 +50,9 @@ BY_ROLE = {
         f"/initiatives/{INITIATIVE}/edit",
         "/indicators/u4ssc/EC:ICT:ICT:1C",
     ),
-    "auditor": ("/", "/indicators/city/S2", "/system"),
+    "auditor": ("/", "/indicators/city/S2", "/system", "/other-systems"),
     "security_operator": ("/", "/warnings"),
-    "administrator": ("/", "/accounts", "/services", f"/initiatives/{INITIATIVE}"),
+    "administrator": ("/", "/accounts", "/other-systems", "/services", f"/initiatives/{INITIATIVE}"),
 }
 #: Rules that can find something else in a narrow window, other colours or another language.
 LAYOUT_RULES = ["color-contrast", "target-size", "scrollable-region-focusable"]

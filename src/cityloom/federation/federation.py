@@ -12,7 +12,7 @@ from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
 from cityloom.context.ports import Register
 from cityloom.context.registered import Registered
-from cityloom.federation.model import Origin, Question, Reply, Standing, Wire
+from cityloom.federation.model import Health, Origin, Question, Reply, Standing, Wire
 from cityloom.federation.peers import Peers
 from cityloom.federation.sources import Sources
 from cityloom.federation.watching import Actors, Watching
@@ -95,6 +95,14 @@ class Federation:
     def any(self, tenant: str) -> bool:
         """Whether a tenant has registered sources at all. Asked on every request."""
         return self.sources.any(tenant)
+
+    def health(self) -> list[Health]:
+        """How all sources are doing, for staff: without what opens them."""
+        return [
+            Health(tenant, one, self.standing(tenant, one))
+            for tenant in self.sources.tenants()
+            for one in self.sources.living(tenant)
+        ]
 
     def standing(self, tenant: str, registration: Registration) -> Standing:
         """How a registration has fared since the city began."""

@@ -8,9 +8,10 @@ from typing import Any, Literal
 import msgspec
 
 from cityloom.kernel.actor import Actor
+from cityloom.kernel.outbound import plain_address
 from cityloom.ngsild.contexts import CORE, Context
 from cityloom.ngsild.q_language import Term
-from cityloom.ngsild.registrations import Registration
+from cityloom.ngsild.registrations import EntityInfo, Registration
 
 #: Codes of the header NGSILD-Warning (table 6.3.17-1).
 Warning = Literal["", "110", "111", "199", "299"]
@@ -87,6 +88,8 @@ class Standing(msgspec.Struct):
     last_success: str = ""
     last_failure: str = ""
     failed: bool = False
+    #: Why the last failure was one, for staff.
+    last_error: str = ""
 
     def shown(self) -> dict[str, Any]:
         """The members of a registration that tell of it; none before anything was sent."""
@@ -102,3 +105,40 @@ class Standing(msgspec.Struct):
         if self.last_failure:
             found["lastFailure"] = self.last_failure
         return found
+
+
+class Health(msgspec.Struct, frozen=True):
+    """How one registered source is doing, for staff."""
+
+    tenant: str
+    registration: Registration
+    standing: Standing
+
+    @property
+    def name(self) -> str:
+        return str(self.registration.document.get("registrationName", ""))
+
+    @property
+    def endpoint(self) -> str:
+        """Its address, without what opens it."""
+        return plain_address(self.registration.endpoint)
+
+    @property
+    def status(self) -> Literal["unasked", "answering", "failing"]:
+        if not self.standing.times_sent:
+            return "unasked"
+        return "failing" if self.standing.failed else "answering"
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The types of Entities that it is asked for; none: any type."""
+        asked = [one for info in self.registration.information for one in info.entities or (EntityInfo(),)]
+        if any(not one.types for one in asked):
+            return ()
+        return tuple(dict.fromkeys(name for one in asked for name in one.types))
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The attributes that it is asked for; none: all."""
+        asked = [info.attributes for info in self.registration.information]
+        return tuple(sorted(frozenset().union(*asked))) if all(asked) else ()

@@ -125,11 +125,11 @@ class Peers:
                 deadline=min(registration.management.timeout or USUAL_TIMEOUT_S, LONGEST_TIMEOUT_S),
                 largest=LARGEST_ANSWER,
             )
-        except Unusable:
-            self._failed(registration, endpoint, standing)
+        except Unusable as error:
+            self._failed(registration, endpoint, standing, error)
             return Reply(registration, 502, warning="111")
-        except CityError:
-            self._failed(registration, endpoint, standing)
+        except CityError as error:
+            self._failed(registration, endpoint, standing, error)
             return Reply(registration, 504, warning="199")
         finally:
             endpoint.waiting -= 1
@@ -154,24 +154,28 @@ class Peers:
             )
         )
 
-    def _failed(self, registration: Registration, endpoint: _Endpoint, standing: Standing) -> None:
+    def _failed(
+        self, registration: Registration, endpoint: _Endpoint, standing: Standing, error: CityError
+    ) -> None:
         endpoint.failures += 1
         rest = registration.management.cooldown
         if rest is None and endpoint.failures >= FAILURES:
             rest = min(SHORTEST_REST_S * 2 ** (endpoint.failures - FAILURES), LONGEST_REST_S)
         _rest(endpoint, rest)
-        self._note(standing, failed=True)
+        self._note(standing, error.message)
 
     def _answered(self, reply: Reply, endpoint: _Endpoint, standing: Standing) -> None:
         # Who answers is there: it rests only where its registration asks for that.
         endpoint.failures = 0
         _rest(endpoint, reply.registration.management.cooldown if reply.status in _BROKEN else None)
-        self._note(standing, failed=not reply.good and reply.status != 404)
+        fine = reply.good or reply.status == 404
+        self._note(standing, "" if fine else f"It answers {reply.status}")
 
-    def _note(self, standing: Standing, *, failed: bool) -> None:
+    def _note(self, standing: Standing, error: str) -> None:
+        """`error`: why it failed, "" where all went well."""
         now = format_instant(self._clock.now())
-        standing.failed = failed
-        if failed:
+        standing.failed, standing.last_error = bool(error), error
+        if error:
             standing.times_failed += 1
             standing.last_failure = now
         else:

@@ -31,6 +31,14 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes
 
 
+def plain_address(uri: str) -> str:
+    """An address without what opens a door: no user, no password, no query."""
+    head, _, rest = uri.partition("://")
+    host, slash, path = rest.partition("/")
+    host, path = host.partition("?")[0].partition("#")[0], path.partition("?")[0].partition("#")[0]
+    return f"{head}://{host.rpartition('@')[2]}{slash}{path}"
+
+
 class Outbound(Protocol):
     """Sends requests to addresses that strangers named: bounded in time, in size and in where they lead."""
 

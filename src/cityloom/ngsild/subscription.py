@@ -137,6 +137,15 @@ class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
     #: Seconds.
     time_interval: float | None = None
 
+    def types(self) -> tuple[str, ...]:
+        """The types of the Entities that are told of; none: any type."""
+        chosen = [one.types for one in self.entities or ()]
+        known = [types for types in chosen if types is not None]
+        if len(known) < len(chosen):
+            return ()
+        named = (name for types in known for alternative in types.alternatives for name in alternative)
+        return tuple(dict.fromkeys(named))
+
     def status(self, now: str) -> Literal["active", "paused", "expired"]:
         """How it stands (5.8.1.4); `now` is an instant in UTC."""
         if self.expires_at is not None and _order(self.expires_at) <= _order(now):

@@ -87,8 +87,14 @@ class Health(msgspec.Struct, frozen=True):
     id: str
     tenant: str
     owner: str
+    #: What the owner was cleared for: who is not cleared for as much need not know what is told.
+    clearance: tuple[InformationClass, ...]
+    name: str
     endpoint: str
-    status: str
+    status: Literal["active", "paused", "expired"]
+    #: Of which types and attributes it tells; empty: of any.
+    types: tuple[str, ...]
+    attributes: tuple[str, ...]
     tally: Tally
     waiting: int
 

@@ -16,7 +16,7 @@ from cityloom.context.ports import Register
 from cityloom.context.registered import Registered
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.change import Change
-from cityloom.kernel.outbound import Outbound
+from cityloom.kernel.outbound import Outbound, plain_address
 from cityloom.kernel.time import Clock, format_instant, now_millis
 from cityloom.ngsild.attribute_changes import waited_for
 from cityloom.ngsild.contexts import CORE, Context
@@ -180,6 +180,14 @@ class Subscriptions:
         self._cease(kept)
         await self._delivery.forget([kept.key])
 
+    async def pause(self, actor: Actor, id: str, *, tenant: str, paused: bool) -> None:
+        """Let a subscription rest, or go on. It stays its owner's, who may undo it. ResourceNotFound."""
+        kept = self.retrieve(actor, id, tenant=tenant)
+        wanted = msgspec.structs.replace(kept.wanted, is_active=not paused)
+        kept = msgspec.structs.replace(kept, wanted=wanted, modified_at=self.now())
+        await self._kept.replace(tenant, id, kept)
+        self._serve(kept)
+
     def tally(self, kept: Kept) -> Tally:
         """How notifying went."""
         return self._delivery.tally(kept.key)
@@ -201,8 +209,12 @@ class Subscriptions:
                 kept.wanted.id,
                 tenant,
                 kept.owner,
-                _plain(kept.wanted.notification.endpoint.uri),
+                kept.clearance,
+                kept.wanted.name or "",
+                plain_address(kept.wanted.notification.endpoint.uri),
                 kept.wanted.status(now),
+                kept.wanted.types(),
+                kept.wanted.notification.attributes or kept.wanted.watched or (),
                 self.tally(kept),
                 waiting[lane_of(kept)],
             )
@@ -353,13 +365,6 @@ def _not_found(id: str) -> ResourceNotFound:
     return ResourceNotFound(
         f"There is no subscription {id[:200]!a}", hint="GET /subscriptions lists yours.", where="id"
     )
-
-
-def _plain(uri: str) -> str:
-    """An address without what opens a door: no user, no password, no query."""
-    head, _, rest = uri.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{head}://{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"
 
 
 def _key(source: Any) -> bytes:

@@ -35,6 +35,12 @@ STAFF = (
     Entry("/devices", n("Devices"), "device", ("devices:admit",)),
     Entry("/parked", n("Parked readings"), "parked", ("parked:read",)),
     Entry("/services", n("Services"), "service", ("services:manage", "alerts:handle", "indicators:enter")),
+    Entry(
+        "/other-systems",
+        n("Other systems"),
+        "link",
+        ("subscriptions:edit", "sources:register", "connectors:manage", "services:manage", "audit:read"),
+    ),
     Entry("/system", n("System"), "system", ("connectors:manage", "services:manage", "audit:read")),
     Entry("/accounts", n("Accounts"), "people", ("accounts:manage",)),
 )

@@ -25,6 +25,7 @@ STAFF_PAGES = {
     "/devices/new": "devices:admit",
     "/parked": "parked:read",
     "/services": "services:manage",
+    "/other-systems": "audit:read",
     "/system": "audit:read",
     "/accounts": "accounts:manage",
     "/account": "tokens:own",

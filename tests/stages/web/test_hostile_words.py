@@ -27,6 +27,7 @@ BEGIN += [
     "/devices",
     "/parked",
     "/services",
+    "/other-systems",
     "/system",
 ]
 BEGIN += ["/accounts", "/account", "/report", "/about", "/alerts/new", "/notices/new", "/initiatives/new"]

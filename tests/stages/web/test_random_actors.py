@@ -60,6 +60,7 @@ READS = [
     "/entities",
     "/entities?type=Vault",
     "/entities/{id}",
+    "/other-systems",
     "/system",
     "/about",
 ]

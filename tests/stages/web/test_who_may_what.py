@@ -160,6 +160,11 @@ PAGES: dict[str, str] = {
     "POST /services/nothing act=run": "em",
     "POST /services/nothing act=resume": "em",
     "POST /connectors/http_push act=restart": "em",
+    "GET /other-systems.json": "eoasm",
+    "GET /other-systems": "eoasm",
+    # There is none here: who may is told so.
+    "POST /other-systems/subscriptions act=pause": "osm",
+    "POST /other-systems/sources act=remove": "em",
     "GET /system.json": "eam",
     "GET /system": "eam",
     "POST /system/verify": "am",

@@ -32,8 +32,6 @@ STAGES = {
     "sensing": n("Devices and their commands"),
     "subscriptions": n("Notifications to other systems"),
 }
-#: How a subscription stands, in words.
-STATES = {"active": n("active"), "paused": n("paused"), "expired": n("expired")}
 
 
 def add(pages: Pages) -> None:
@@ -57,13 +55,12 @@ async def show(visit: Visit) -> Response:
         "lastSequence": visit.rooms.broker.last_sequence,
         "backlog": visit.rooms.broker.backlog,
         "readers": visit.desk.live.readers,
-        "subscriptions": visit.rooms.subscriptions.health(),
+        "notified": len(visit.rooms.subscriptions.health()),
+        "asked": len(visit.rooms.federation.health()),
         "types": visit.rooms.broker.types(visit.actor),
         "audit": audit,
     }
-    return visit.render(
-        "system.html", data, rows=_rows(visit, figures), names=STAGES, acts=ACTS, states=STATES
-    )
+    return visit.render("system.html", data, rows=_rows(visit, figures), names=STAGES, acts=ACTS)
 
 
 def _rows(visit: Visit, figures: Mapping[str, str | int | float]) -> list[tuple[str, str]]:

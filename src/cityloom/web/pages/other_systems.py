@@ -1,0 +1,180 @@
+"""Who is told what changes here, and who is asked for what is not here: how that goes, and how to end it."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from cityloom.federation.model import Health as Source
+from cityloom.kernel.actor import Actor
+from cityloom.ngsild.contexts import CORE
+from cityloom.subscriptions.model import Health as Subscriber
+from cityloom.subscriptions.subscriptions import EDIT, OVERSEE
+from cityloom.web.languages import noted as n
+from cityloom.web.pages.routing import Pages
+from cityloom.web.visit import Visit
+
+PATH = "/other-systems"
+REGISTER = "sources:register"
+#: One of these shows what is sent to anybody; who may only subscribe sees their own.
+SEE_ALL = ("connectors:manage", "services:manage", "audit:read", OVERSEE)
+SEE = (EDIT, REGISTER, *SEE_ALL)
+#: Rows of one table on a page.
+PAGE = 50
+#: How they stand, in words, and the colour of that.
+STATES = {
+    "active": (n("active"), "good"),
+    "failing": (n("does not get through"), "bad"),
+    "paused": (n("paused"), "info"),
+    "expired": (n("expired"), ""),
+    "answering": (n("answers"), "good"),
+    "silent": (n("does not answer"), "bad"),
+    "unasked": (n("not asked yet"), ""),
+}
+#: Who holds what a source is asked for (4.3.6).
+MODES = {
+    "inclusive": n("beside this city"),
+    "auxiliary": n("where this city knows nothing"),
+    "redirect": n("instead of this city"),
+    "exclusive": n("alone"),
+}
+
+
+def add(pages: Pages) -> None:
+    pages.get(PATH, browse)
+    pages.post(f"{PATH}/subscriptions", handle_subscription)
+    pages.post(f"{PATH}/sources", handle_source)
+
+
+async def browse(visit: Visit) -> Response:
+    """Both lists, those in trouble first."""
+    visit.require(*SEE)
+    words = visit.query("q").strip()
+    notified = [
+        _notified(visit, one) for one in visit.rooms.subscriptions.health() if _may_see(visit.actor, one)
+    ]
+    asked = [_asked(visit, one) for one in visit.rooms.federation.health()]
+    notified, asked = _found(notified, words), _found(asked, words)
+    notified_from, asked_from = visit.whole("notified", 0), visit.whole("asked", 0)
+    data = {
+        "q": words,
+        "notifiedTotal": len(notified),
+        "notified": notified[notified_from : notified_from + PAGE],
+        "askedTotal": len(asked),
+        "asked": asked[asked_from : asked_from + PAGE],
+    }
+    return visit.render(
+        "other-systems.html",
+        data,
+        notified_from=notified_from,
+        asked_from=asked_from,
+        limit=PAGE,
+        notified_query=_query(words, "asked", asked_from),
+        asked_query=_query(words, "notified", notified_from),
+        states=STATES,
+        modes=MODES,
+        may_register=visit.actor.may(REGISTER),
+    )
+
+
+def _query(words: str, other: str, offset: int) -> str:
+    """What the links of one table keep of the search and of the other table."""
+    kept = [(name, value) for name, value in (("q", words), (other, offset)) if value]
+    return urlencode(kept) + "&" if kept else ""
+
+
+def _found(rows: list[dict[str, Any]], words: str) -> list[dict[str, Any]]:
+    """The rows that have the words, those in trouble first, else oldest first."""
+    wanted = words.casefold()
+    fits = [row for row in rows if wanted in " ".join((row["id"], row["name"], row["endpoint"])).casefold()]
+    return sorted(fits, key=lambda row: row["state"] not in ("failing", "silent"))
+
+
+def _may_see(actor: Actor, one: Subscriber) -> bool:
+    return one.owner == actor.id or any(actor.may(permission) for permission in SEE_ALL)
+
+
+def _notified(visit: Visit, one: Subscriber) -> dict[str, Any]:
+    actor, tally = visit.actor, one.tally
+    failing = one.status == "active" and tally.failed
+    row: dict[str, Any] = {
+        "id": one.id,
+        "tenant": one.tenant,
+        "name": one.name,
+        "endpoint": one.endpoint,
+        "owner": visit.person(one.owner),
+        "state": "failing" if failing else one.status,
+        "sent": tally.times_sent,
+        "failed": tally.times_failed,
+        "waiting": one.waiting,
+        "missed": tally.missed,
+        "lastSuccess": tally.last_success,
+        "lastFailure": tally.last_failure,
+        "lastError": tally.last_error,
+        "mayChange": actor.may(EDIT) and (one.owner == actor.id or actor.may(OVERSEE)),
+    }
+    if one.owner == actor.id or actor.clearance.issuperset(one.clearance):
+        row |= {"types": _names(one.types), "attributes": _names(one.attributes)}
+    return row
+
+
+def _asked(visit: Visit, one: Source) -> dict[str, Any]:
+    standing = one.standing
+    return {
+        "id": one.registration.id,
+        "tenant": one.tenant,
+        "name": one.name,
+        "endpoint": one.endpoint,
+        "state": "silent" if one.status == "failing" else one.status,
+        "mode": one.registration.mode,
+        "types": _names(one.types),
+        "attributes": _names(one.attributes),
+        "expiresAt": one.registration.expires_at,
+        "sent": standing.times_sent,
+        "failed": standing.times_failed,
+        "lastSuccess": standing.last_success or None,
+        "lastFailure": standing.last_failure or None,
+        "lastError": standing.last_error,
+        "mayChange": visit.actor.may(REGISTER),
+    }
+
+
+def _names(names: tuple[str, ...]) -> list[str]:
+    return [CORE.compact(name) for name in names]
+
+
+async def handle_subscription(visit: Visit) -> Response:
+    """Pause a subscription, let it go on, or remove it: one's own, or anybody's for who oversees them."""
+    form = await visit.form()
+    visit.require(EDIT)
+    choose = visit.gettext("Choose what to do.")
+    act = form.choice("act", ["pause", "resume", "remove"], required=choose)
+    form.raise_if_wrong()
+    subscriptions, identifier, tenant = visit.rooms.subscriptions, form.value("id"), form.value("tenant")
+    subscriptions.retrieve(visit.actor, identifier, tenant=tenant)
+    await visit.rooms.audit.record(visit.actor, f"subscription.{act}", identifier, _where(tenant))
+    if act == "remove":
+        await subscriptions.delete(visit.actor, identifier, tenant=tenant)
+        return visit.redirect(PATH, visit.gettext("The subscription is removed."))
+    await subscriptions.pause(visit.actor, identifier, tenant=tenant, paused=act == "pause")
+    back = {"act": "resume" if act == "pause" else "pause", "id": identifier, "tenant": tenant}
+    return visit.redirect(PATH, visit.gettext("Done."), undo=(f"{PATH}/subscriptions", back))
+
+
+async def handle_source(visit: Visit) -> Response:
+    """Remove the registration of a source: it is not asked any more."""
+    form = await visit.form()
+    visit.require(REGISTER)
+    form.choice("act", ["remove"], required=visit.gettext("Choose what to do."))
+    form.raise_if_wrong()
+    sources, identifier, tenant = visit.rooms.federation.sources, form.value("id"), form.value("tenant")
+    sources.get(visit.actor, identifier, tenant=tenant)
+    await visit.rooms.audit.record(visit.actor, "source.remove", identifier, _where(tenant))
+    await sources.remove(visit.actor, identifier, tenant=tenant)
+    return visit.redirect(PATH, visit.gettext("The registration is removed."))
+
+
+def _where(tenant: str) -> dict[str, str]:
+    return {"tenant": tenant} if tenant else {}
