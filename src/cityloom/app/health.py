@@ -11,6 +11,8 @@ from cityloom.app.house import House
 
 #: Below this share of free space the disk counts as nearly full.
 SCARCE = 0.05
+#: Addresses in trouble that one warning names.
+NAMED = 3
 #: Changes a stage may lie behind before the city says so.
 FAR_BEHIND = 50_000
 
@@ -39,8 +41,18 @@ class ProcessHealth:
                 found.append(f"{stage.name} lies {stage.lag} changes behind.")
             if stage.last_error:
                 found.append(f"{stage.name}: {stage.last_error}")
+        found += self._other_systems()
         found += [str(error) for error in self._house.broken]
         return found
+
+    def _other_systems(self) -> list[str]:
+        """Those that do not take what they are sent, or do not answer what they are asked."""
+        told = [one for one in self._house.subscriptions.health() if one.failing]
+        asked = [one for one in self._house.federation.health() if one.status == "failing"]
+        return [
+            *_some("Notifications do not get through to", [one.endpoint for one in told]),
+            *_some("No answer comes from", [one.endpoint for one in asked]),
+        ]
 
     def figures(self) -> Mapping[str, str | int | float]:
         """Figures of the process. Sizes in bytes, times in seconds."""
@@ -64,6 +76,15 @@ def resident_bytes() -> int:
     except (OSError, IndexError, ValueError):
         return 0
     return pages * 4096
+
+
+def _some(said: str, endpoints: list[str]) -> list[str]:
+    """One sentence about addresses, the first of them by name; none where there is none."""
+    different = list(dict.fromkeys(endpoints))
+    if not different:
+        return []
+    more = f" and {len(different) - NAMED} more" if len(different) > NAMED else ""
+    return [f"{said} {', '.join(different[:NAMED])}{more}: see the page of other systems."]
 
 
 def _size(folder: Path) -> int:

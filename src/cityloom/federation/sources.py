@@ -16,7 +16,7 @@ from cityloom.context.ports import Register
 from cityloom.context.registered import Registered
 from cityloom.kernel.actor import Actor
 from cityloom.kernel.errors import CityError, Conflict
-from cityloom.kernel.outbound import Outbound
+from cityloom.kernel.outbound import AddressNotAllowed, Outbound
 from cityloom.kernel.time import Clock, format_instant, parse_instant
 from cityloom.ngsild.errors import AlreadyExists, BadRequestData, ResourceNotFound
 from cityloom.ngsild.query import EntityQuery
@@ -175,7 +175,7 @@ class Sources:
                 where="expiresAt",
             )
         if endpoint_is_new:
-            self._outbound.check(registration.endpoint)
+            self._check_endpoint(registration)
         if registration.mode == "exclusive":
             self._refuse_second_owner(registration, tenant)
         elif registration.mode == "redirect":
@@ -183,6 +183,13 @@ class Sources:
         if registration.proxied:
             await self._refuse_local_data(actor, registration, tenant)
         return registration
+
+    def _check_endpoint(self, registration: Registration) -> None:
+        try:
+            self._outbound.check(registration.endpoint)
+        except AddressNotAllowed as error:
+            error.where = "endpoint"
+            raise
 
     def _refuse_second_owner(self, registration: Registration, tenant: str) -> None:
         for other in self.living(tenant):

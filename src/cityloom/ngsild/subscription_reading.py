@@ -246,7 +246,12 @@ def _question(expanded: Collection[str]) -> _Read:
         if type(value) is not str:
             raise _bad("A query is a string", "Write it such as temperature>20.")
         # What is percent-encoded for a URL means the same here.
-        return Question(value, parse_q(unquote(value), context, expand_values=expanded))
+        try:
+            return Question(value, parse_q(unquote(value), context, expand_values=expanded))
+        except (BadRequestData, TooComplexQuery) as error:
+            # Whoever reads the member says which it is.
+            error.where = None
+            raise
 
     return read
 

@@ -98,6 +98,11 @@ class Health(msgspec.Struct, frozen=True):
     tally: Tally
     waiting: int
 
+    @property
+    def failing(self) -> bool:
+        """Whether it would send, and what it sent last did not get through."""
+        return self.status == "active" and self.tally.failed is True
+
 
 def bounded(owner: Actor, kept: Kept) -> Actor:
     """The owner as they are now, cleared for no more than when they subscribed."""

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import orjson
 
-from cityloom.kernel.outbound import Outbound
+from cityloom.kernel.outbound import AddressNotAllowed, Outbound
 from cityloom.ngsild.subscription import Endpoint
 from cityloom.subscriptions.model import Kept
 from cityloom.subscriptions.ports import Publisher
@@ -34,7 +34,11 @@ class Sender:
 
     def check(self, endpoint: Endpoint) -> None:
         """Look at an address before it is kept. Raises AddressNotAllowed."""
-        (self._publisher if is_mqtt(endpoint) else self._outbound).check(endpoint.uri)
+        try:
+            (self._publisher if is_mqtt(endpoint) else self._outbound).check(endpoint.uri)
+        except AddressNotAllowed as error:
+            error.where = "notification.endpoint.uri"
+            raise
 
     async def send(self, kept: Kept, shown: Sequence[bytes], at: str, reference: Any) -> int:
         """The status of the answer, 200 where a broker has taken it. `shown` are Entities as JSON."""

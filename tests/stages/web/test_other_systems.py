@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
+from cityloom.app.health import ProcessHealth
 from cityloom.federation.model import Standing
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.ngsild.contexts import CORE
@@ -164,3 +166,26 @@ def _failed() -> Standing:
 async def test_a_city_on_its_own_says_so(city, reader_of):
     page = await (await reader_of("auditor")).text("/other-systems")
     assert "Nobody is notified" in page and "Nobody is asked" in page
+
+
+async def test_those_in_trouble_are_among_the_warnings(connected):
+    health = ProcessHealth(SimpleNamespace(broker=connected.broker, broken=[], **_rooms(connected)))
+    assert not any("other systems" in one for one in health.warnings())
+    connected.rooms.subscriptions.tally(
+        connected.rooms.subscriptions.retrieve(_seer("somebody"), SECRET, tenant="")
+    ).failed = True
+    for number in range(5):
+        await _register(connected, f"urn:r:{number}", endpoint=f"https://broker{number}.example/")
+        connected.rooms.federation.peers._standing[("", f"urn:r:{number}")] = _failed()
+    told, asked = (one for one in health.warnings() if "other systems" in one)
+    assert "do not get through to https://elsewhere.example/:" in told
+    assert "https://broker2.example and 2 more" in asked and "broker3" not in asked
+
+
+def _rooms(city) -> dict[str, object]:
+    rooms = city.rooms
+    return {
+        "subscriptions": rooms.subscriptions,
+        "federation": rooms.federation,
+        "folder": SimpleNamespace(home="/"),
+    }

@@ -44,7 +44,8 @@ class Reach:
         if parts is None or parts.scheme not in schemes or _hides(parts):
             raise AddressNotAllowed(
                 f"{url[:200]!a} is not an address that can be reached",
-                hint=f"Write one of {', '.join(schemes)}, with a host, and no fragment and no .. in it.",
+                hint=f"Write one of {', '.join(schemes)}, with a host, and no fragment and no .. in it; "
+                "user and password only for MQTT: other receivers know the city by a header.",
                 where=url[:200],
             )
         asked = url.replace(f"{parts.netloc}", parts.netloc.rpartition("@")[2], 1)

@@ -98,14 +98,13 @@ def _may_see(actor: Actor, one: Subscriber) -> bool:
 
 def _notified(visit: Visit, one: Subscriber) -> dict[str, Any]:
     actor, tally = visit.actor, one.tally
-    failing = one.status == "active" and tally.failed
     row: dict[str, Any] = {
         "id": one.id,
         "tenant": one.tenant,
         "name": one.name,
         "endpoint": one.endpoint,
         "owner": visit.person(one.owner),
-        "state": "failing" if failing else one.status,
+        "state": "failing" if one.failing else one.status,
         "sent": tally.times_sent,
         "failed": tally.times_failed,
         "waiting": one.waiting,
