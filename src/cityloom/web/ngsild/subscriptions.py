@@ -57,8 +57,10 @@ async def retrieve_subscription(exchange: Exchange) -> Reply:
 
 async def update_subscription(exchange: Exchange) -> Reply:
     """PATCH /subscriptions/{subscriptionId} (5.8.2)."""
-    kept = _kept(exchange)
+    require(exchange.actor, EDIT)
     payload = await exchange.payload()
+    # Looked up once the body is there: another patch may have come while it was on its way.
+    kept = _kept(exchange)
     subscriptions = exchange.services.subscriptions
     wanted, changed = patch_subscription(kept.wanted, payload, exchange.context, now=subscriptions.now())
     if "json_ld_context" not in changed:
