@@ -20,6 +20,7 @@ class Source:
     def __init__(self) -> None:
         self.replies: dict[tuple[str, str], tuple[int, Any]] = {}
         self.hangs = False
+        self.headers = b""
         self.address = ""
         self.asked: list[Any] = []
 
@@ -29,7 +30,10 @@ class Source:
         path = urlsplit(request.path).path
         status, body = self.replies.get((request.method, path), (404, {}))
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        writer.write(b"HTTP/1.1 %d OK\r\ncontent-length: %d\r\n\r\n%s" % (status, len(content), content))
+        writer.write(
+            b"HTTP/1.1 %d OK\r\ncontent-length: %d\r\n%s\r\n%s"
+            % (status, len(content), self.headers, content)
+        )
         await writer.drain()
         return True
 
@@ -315,3 +319,39 @@ async def test_a_snapshot_shows_nobody_what_a_source_has_told_staff(api, source)
     }
     reply = await api.get("/entities?type=Road", headers={**snapshot, "x-test-actor": "anonymous"})
     assert [one["id"] for one in reply.json()] == [f"{ROAD}0"]
+
+
+async def test_what_a_source_warns_of_is_passed_on_under_its_name(api, source):
+    await register(api, source)
+    source.tells(road(speed={"type": "Property", "value": 50}))
+    source.headers = (
+        b'ngsild-warning: 199 far "Miscellaneous Warning (urn:x:its-own)", 299 far "x", 7 "110"\r\n'
+    )
+    for path in (f"/entities/{ROAD}", "/entities?type=Road"):
+        reply = await api.get(path)
+        told = reply.headers["ngsild-warning"]
+        assert [one[:9] for one in told.split(", ")] == ["199 here ", "299 here "]
+        assert told.count("urn:x:source") == 2 and "far" not in told
+
+
+async def test_an_entity_of_more_types_than_are_registered_is_found(api, source):
+    info = [{"entities": [{"type": "Road", "idPattern": "urn:ngsi-ld:Road:.*"}]}]
+    await register(api, source, information=info)
+    source.tells(
+        {**road(speed={"type": "Property", "value": 50}), "type": ["Road", "Bridge"], "scope": ["/a", "/b"]}
+    )
+    for path in (f"/entities/{ROAD}", "/entities?type=Road"):
+        reply = await api.get(path)
+        assert reply.status_code == 200, reply.text
+        assert "Bridge" in reply.text
+
+
+async def test_a_source_of_other_datasets_is_not_asked(api, source):
+    await register(api, source, datasetId=["urn:x:dataset:b"])
+    for path in (f"/entities/{ROAD}", "/entities?type=Road"):
+        mark = "&" if "?" in path else "?"
+        await api.get(f"{path}{mark}datasetId=urn:x:dataset:a")
+        assert source.asked == []
+    await api.get("/entities?type=Road&datasetId=urn:x:dataset:b")
+    await api.get("/entities?type=Road")
+    assert len(source.asked) == 2

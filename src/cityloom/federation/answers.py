@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -22,6 +23,16 @@ _TURN = 50
 
 #: Finds the Context behind an @context. Raises BadRequestData, LdContextNotAvailable.
 UseContext = Callable[[Any], Awaitable[Context]]
+
+#: Members of an Entity that may be lists or objects, and are no attributes.
+_MEMBERS = frozenset({"@context", "@type", "type", "scope"})
+#: A warning in the header NGSILD-Warning: its code, who warns, and the text.
+_WARNING = re.compile(r'\b(110|111|199|299) [^\s",]+ "')
+
+
+def relayed(reply: Reply) -> list[str]:
+    """The codes of the warnings that a source passes on from sources of its own (6.3.17), each once."""
+    return list(dict.fromkeys(_WARNING.findall(reply.headers.get("ngsild-warning", ""))))
 
 
 class NotEntities(Exception):
@@ -50,7 +61,9 @@ async def _entity(item: Any, wire: Wire, use: UseContext) -> Document:
     document = parse_entity(item, context)
     _add_times(document, item)
     for key, value in item.items():
-        items = document["attrs"].get(context.expand(key)) if isinstance(value, dict | list) else None
+        if key in _MEMBERS or not isinstance(value, dict | list):
+            continue
+        items = document["attrs"].get(context.expand(key))
         if items is not None:
             _add_times_of_instances(items, value)
     return document

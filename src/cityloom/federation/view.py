@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from cityloom.context.consumption import Consumption
 from cityloom.context.provision import not_found
 from cityloom.context.querying import QueryPage
-from cityloom.federation.answers import NotEntities, UseContext, entities_in
+from cityloom.federation.answers import NotEntities, UseContext, entities_in, relayed
 from cityloom.federation.federation import Federation
 from cityloom.federation.model import Origin, Question, Reply, Wire
 from cityloom.federation.questions import querying, retrieval, wire_of
@@ -26,6 +26,7 @@ from cityloom.ngsild.source_matching import (
     describes,
     in_reach,
     information_matches,
+    shares_datasets,
     sought_by,
 )
 
@@ -74,7 +75,7 @@ class JointView(Consumption):
         asked: list[_Asked] = []
         for registration in self._federation.usable(self._origin, _RETRIEVING):
             infos = self._describing(registration, entity_id)
-            if infos:
+            if infos and shares_datasets(registration, dataset_ids):
                 wire = await self._wire(registration)
                 question = retrieval(registration, entity_id, infos, self._wanted, dataset_ids, wire)
                 asked.append((registration, question, wire))
@@ -142,7 +143,11 @@ class JointView(Consumption):
             infos = tuple(
                 one for one in infos if not (wanted and one.attributes and wanted.isdisjoint(one.attributes))
             )
-            if not infos or not in_reach(registration, query.geo):
+            if not (
+                infos
+                and in_reach(registration, query.geo)
+                and shares_datasets(registration, query.dataset_id)
+            ):
                 continue
             wire = await self._wire(registration)
             names = frozenset[str]() if self._split else wanted
@@ -200,6 +205,7 @@ class JointView(Consumption):
                 self.proxied.append(reply)
             if reply.warning:
                 self.warnings.append((reply.warning, registration))
+            self.warnings += [(code, registration) for code in relayed(reply) if code != reply.warning]
             if not reply.good:
                 continue
             try:

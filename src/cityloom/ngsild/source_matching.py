@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -52,14 +52,19 @@ def sought_by(query: EntityQuery) -> Sought:
 
 def matching_information(registration: Registration, sought: Sought) -> tuple[int, ...]:
     """The places of the RegistrationInfo that match what is sought; empty where the source does not."""
-    ids = registration.dataset_ids
-    if ids and sought.dataset_ids and ids.isdisjoint(sought.dataset_ids):
+    if not shares_datasets(registration, sought.dataset_ids):
         return ()
     if not _in_time(registration, sought.window):
         return ()
     return tuple(
         place for place, info in enumerate(registration.information) if information_matches(info, sought)
     )
+
+
+def shares_datasets(registration: Registration, dataset_ids: Iterable[str]) -> bool:
+    """Whether a source may have instances of one of the datasets; who names none is not narrowed (5.12)."""
+    wanted = frozenset(dataset_ids)
+    return not (wanted and registration.dataset_ids) or not wanted.isdisjoint(registration.dataset_ids)
 
 
 def information_matches(info: RegistrationInfo, sought: Sought) -> bool:
