@@ -17,6 +17,7 @@ from cityloom.ngsild.errors import BadRequestData
 from cityloom.ngsild.geometry import check_geometry, is_geometry
 from cityloom.ngsild.model import CONTENT_MEMBER, Document, Instance
 from cityloom.ngsild.names import NULL, check_uri
+from cityloom.ngsild.plain import MAX_UNIT_CODE, plain_instance
 from cityloom.ngsild.scopes import check_scope
 from cityloom.ngsild.values import check_instant, check_language_map, check_text, check_value, joined
 
@@ -24,7 +25,6 @@ from cityloom.ngsild.values import check_instant, check_language_map, check_text
 MAX_ATTRIBUTES = 1_000
 #: How deep attributes may be attributes of attributes.
 MAX_NESTING = 8
-MAX_UNIT_CODE = 100
 #: Objects of one Relationship, types and scopes of one entity: each stands in an index and on pages.
 MAX_OBJECTS = 1_000
 MAX_TYPES = 100
@@ -139,7 +139,10 @@ class _Reader:
                 name = self.expand(key)
                 if name in attributes:
                     raise _bad(f"The attribute {name} is given twice", "Keep one of the two spellings.")
-                if name in _NAMES_WITH_RULES:
+                item = plain_instance(raw)
+                if item is not None and self.takes(name, item):
+                    attributes[name] = [item]
+                elif name in _NAMES_WITH_RULES:
                     attributes[name] = _checked(name, self.named(name, raw, 0))
                 else:
                     attributes[name] = self.instances(raw, 0)
@@ -151,6 +154,13 @@ class _Reader:
             raise _bad(f"The entity has no {missing}", f'Give it as "{missing}".', missing)
         document["attrs"] = attributes
         return document
+
+    def takes(self, name: str, item: Instance) -> bool:
+        """Whether an attribute that is plainly sound is so under this name, and counted."""
+        if name in _NAMES_WITH_RULES and (name == _PROOF or item["type"] != "GeoProperty"):
+            return False
+        self.counted()
+        return True
 
     def instances(self, raw: Any, depth: int) -> list[Instance]:
         """The instances of one attribute; `depth` counts the attributes that it is an attribute of."""

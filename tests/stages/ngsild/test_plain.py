@@ -1,0 +1,106 @@
+"""What is read at a glance is what the general way reads, and whatever is not sound is left to it."""
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from cityloom.ngsild import parse
+from cityloom.ngsild.errors import BadRequestData
+from cityloom.ngsild.names import NULL
+from cityloom.ngsild.parse import Purpose, parse_entity_fragment
+from cityloom.ngsild.plain import plain_instance
+
+TIME = "2026-04-12T20:00:00Z"
+POINT = {"type": "Point", "coordinates": [10.2, 56.1]}
+
+values = st.sampled_from(
+    [
+        1,
+        2.5,
+        -0.0,
+        True,
+        None,
+        "",
+        "a",
+        "é",
+        "\0",
+        "\ud800",
+        NULL,
+        2**53,
+        2**53 - 1,
+        float("nan"),
+        [1],
+        {"a": 1},
+    ]
+    + [POINT, {**POINT, "x": 1}, {"type": "Point", "coordinates": [181.0, 0.0]}, {"type": "Point"}]
+    + [
+        {"type": "Point", "coordinates": one}
+        for one in ([1, 2], [1.0], [1.0, 91.0], [1.0, "2"], [1.0, 2.0, 3.0])
+    ]
+    + [{"type": ["Point"], "coordinates": [1.0, 2.0]}, float("inf")]
+)
+units = st.sampled_from(["CEL", "", "é", "\0", NULL, 7, None, "x" * 101])
+times = st.sampled_from(
+    [TIME, "2026-04-12T20:00:00.5Z", "2026-04-12T20:00:00,5Z", "2026-13-12T20:00:00Z", NULL, 1, None]
+)
+members = {
+    "type": st.sampled_from(["Property", "GeoProperty", "Relationship", "Text", 1, ["Property"]]),
+    "value": values,
+    "unitCode": units,
+    "observedAt": times,
+    "datasetId": st.just("urn:x:1"),
+    "note": st.just("a"),
+}
+
+
+@st.composite
+def attributes(draw):
+    names = draw(st.permutations(sorted(members, reverse=True)))[: draw(st.integers(0, 6))]
+    if draw(st.booleans()):
+        names = ["type", "value", *[name for name in names if name in ("unitCode", "observedAt")]]
+    return {name: draw(members[name]) for name in names}
+
+
+def read(payload: Any, purpose: Purpose) -> Any:
+    try:
+        return orjson.dumps(parse_entity_fragment(payload, purpose=purpose))
+    except BadRequestData as error:
+        return error.message, error.hint, error.where
+
+
+@given(
+    name=st.sampled_from(["speed", "location", "ngsildproof", "observationSpace"]),
+    raw=st.one_of(attributes(), st.lists(attributes(), max_size=2), values),
+    purpose=st.sampled_from(["append", "update", "merge"]),
+)
+@example("speed", {"type": "Property", "value": 1.5, "unitCode": "CEL", "observedAt": TIME}, "update")
+@example("location", {"type": "Property", "value": 1.5}, "update")
+@example("ngsildproof", {"type": "Property", "value": 1.5}, "update")
+def test_what_is_read_at_a_glance_is_what_the_general_way_reads(name, raw, purpose):
+    found = read({name: raw}, purpose)
+    with pytest.MonkeyPatch.context() as without:
+        without.setattr(parse, "plain_instance", lambda raw: None)
+        assert read({name: raw}, purpose) == found
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"type": "Property", "value": 1.5, "unitCode": "CEL", "observedAt": TIME},
+        {"type": "Property", "value": "a"},
+        {"type": "GeoProperty", "value": POINT},
+    ],
+)
+def test_what_most_attributes_are_is_read_at_a_glance_and_not_shared(raw):
+    assert plain_instance(raw) == raw
+    assert plain_instance(raw) is not raw
+
+
+def test_plain_attributes_count_among_the_attributes_of_an_entity():
+    most = {f"a{number}": {"type": "Property", "value": 1} for number in range(parse.MAX_ATTRIBUTES)}
+    parse_entity_fragment(most)
+    with pytest.raises(BadRequestData):
+        parse_entity_fragment({**most, "more": {"type": "Property", "value": 1}})
