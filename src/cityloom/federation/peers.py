@@ -12,6 +12,7 @@ from cityloom.federation.model import Origin, Question, Reply, Standing, Wire
 from cityloom.kernel.errors import CityError
 from cityloom.kernel.outbound import Outbound, Unusable
 from cityloom.kernel.time import Clock, format_instant
+from cityloom.ngsild.context_link import link_to_context
 from cityloom.ngsild.registrations import Registration
 
 #: Seconds that a source has for its answer, when its registration asks for nothing else, and at most.
@@ -30,7 +31,6 @@ MOST_KEPT = 1_000
 MOST_KEPT_BYTES = 32_000_000
 
 _ROOT = "/ngsi-ld/v1"
-_LINK = '<{}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
 _FROM_REQUEST = "urn:ngsi-ld:request"
 #: What contextSourceInfo never sets: it belongs to the connection, to the tenant or to this broker (4.3.6.5).
 _NOT_CONVEYED = frozenset(
@@ -256,5 +256,5 @@ def _headers(
     if question.body:
         headers["Content-Type"] = question.content_type
     if wire.address is not None and question.content_type != "application/ld+json":
-        headers["Link"] = _LINK.format(wire.address)
+        headers["Link"] = link_to_context(wire.address)
     return headers

@@ -9,6 +9,7 @@ from uuid import uuid4
 import orjson
 
 from cityloom.kernel.outbound import AddressNotAllowed, Outbound
+from cityloom.ngsild.context_link import link_to_context
 from cityloom.ngsild.subscription import Endpoint
 from cityloom.subscriptions.model import Kept
 from cityloom.subscriptions.ports import Publisher
@@ -96,7 +97,7 @@ def headers_of(kept: Kept) -> dict[str, str]:
     media = endpoint.accept or _JSON
     found = {"Content-Type": media, "Accept": _JSON}
     if media == _JSON or (media == _GEO_JSON and prefers_plain(endpoint)):
-        found["Link"] = _link(kept)
+        found["Link"] = link_to_context(kept.link)
     if kept.tenant:
         found["NGSILD-Tenant"] = kept.tenant
     given = {pair.key.lower() for pair in endpoint.receiver_info or ()}
@@ -114,11 +115,7 @@ def _metadata(kept: Kept) -> Mapping[str, str]:
     media = endpoint.accept or _JSON
     found = {"Content-Type": media}
     if media != _JSON_LD:
-        found["Link"] = _link(kept)
+        found["Link"] = link_to_context(kept.link)
     if kept.tenant:
         found["NGSILD-Tenant"] = kept.tenant
     return found | {pair.key: pair.value for pair in endpoint.receiver_info or ()}
-
-
-def _link(kept: Kept) -> str:
-    return f'<{kept.link}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
@@ -18,11 +17,11 @@ from cityloom.web.ngsild.asking import (
     asked_by,
     entity_query,
     join_of,
-    page_of,
 )
 from cityloom.web.ngsild.entity_maps import create_entity_map, map_in_use
-from cityloom.web.ngsild.exchange import ROOT, Exchange, Headers, Reply
+from cityloom.web.ngsild.exchange import Exchange, Headers, Reply
 from cityloom.web.ngsild.negotiation import GEO_JSON
+from cityloom.web.ngsild.paging import page_headers
 from cityloom.web.ngsild.provision import entity_id_of, find
 from cityloom.web.ngsild.query_body import asked_in
 from cityloom.web.ngsild.showing import geometry_property, view_of
@@ -160,24 +159,3 @@ def _one(exchange: Exchange, document: Document, view: View, geometry: str) -> d
 def _several(exchange: Exchange, found: list[tuple[Document, View]], geometry: str) -> Any:
     shown = [_one(exchange, document, view, geometry) for document, view in found]
     return {"type": "FeatureCollection", "features": shown} if exchange.media == GEO_JSON else shown
-
-
-def page_headers(exchange: Exchange, *, more: bool, total: int | None) -> Headers:
-    """The count, and links to the pages before and after (6.3.10, 6.3.13)."""
-    headers: Headers = []
-    if total is not None:
-        headers.append((b"ngsild-results-count", str(total).encode()))
-    limit, offset, _ = page_of(exchange.parameters)
-    if more and limit:
-        headers.append((b"link", _page_link(exchange, "next", limit, offset + limit)))
-    if offset and limit:
-        headers.append((b"link", _page_link(exchange, "prev", limit, max(0, offset - limit))))
-    return headers
-
-
-def _page_link(exchange: Exchange, relation: str, limit: int, offset: int) -> bytes:
-    given = dict(exchange.parameters.items())
-    given |= {"limit": str(limit), "offset": str(offset)}
-    query = "&".join(f"{name}={quote(given[name], safe=':,*')}" for name in sorted(given))
-    path = ROOT + exchange.operation.path
-    return f'<{path}?{query}>; rel="{relation}"; type="{exchange.media}"'.encode()

@@ -17,6 +17,7 @@ from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.parse import parse_attribute, parse_entity, parse_entity_fragment
 from cityloom.ngsild.recompaction import recompacted_attribute, recompacted_entity
 from cityloom.ngsild.registrations import Registration
+from cityloom.web.addresses import address
 from cityloom.web.ngsild.asking import type_selection
 from cityloom.web.ngsild.distribution import origin_of, wire_to
 from cityloom.web.ngsild.exchange import ROOT, Exchange, Reply
@@ -61,7 +62,7 @@ async def create_everywhere(exchange: Exchange) -> Reply:
     origin = origin_of(exchange)
     shares = _shares(exchange, origin, "createEntity", entity_id, tuple(document["type"]), names)
     outcomes = await _everywhere(exchange, origin, shares, create_entity, "/entities", payload)
-    location = f"{ROOT}/entities/{quote(entity_id, safe=':')}".encode()
+    location = (ROOT + address("entities", entity_id)).encode()
     return settled(outcomes, entity_id, Reply(201, headers=[(b"location", location)]))
 
 

@@ -13,13 +13,13 @@ from starlette.types import Receive, Scope
 from cityloom.access.authority import require
 from cityloom.kernel.actor import ANONYMOUS, Actor
 from cityloom.kernel.change import DEFAULT_TENANT
+from cityloom.ngsild.context_link import link_to_context
 from cityloom.ngsild.contexts import CORE, Context
 from cityloom.ngsild.errors import BadRequestData, OperationNotSupported
 from cityloom.ngsild.fallbacks import Version, preferred_version
 from cityloom.ngsild.json_text import decode_json
 from cityloom.web.limits import TooLarge
 from cityloom.web.ngsild.negotiation import (
-    CONTEXT_RELATION,
     GEO_JSON,
     JSON,
     JSON_LD,
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from cityloom.web.ngsild.services import Services
 
 ROOT = "/ngsi-ld/v1"
-
-_LINK_TYPE = f'; rel="{CONTEXT_RELATION}"; type="{JSON_LD}"'
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -295,7 +293,7 @@ class Exchange:
     def context_header(self) -> bytes:
         """The value of a Link header that names the @context."""
         address = self.services.contexts.address(self.context, self.base, self.tenant)
-        return f"<{address}>{_LINK_TYPE}".encode("ascii", "ignore")
+        return link_to_context(address).encode("ascii", "ignore")
 
 
 def refuse_own_context(item: Any, where: str = "") -> None:

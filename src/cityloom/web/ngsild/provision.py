@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import EARLIEST_SECOND, check_observed, parse_instant, second_of
@@ -15,6 +14,7 @@ from cityloom.ngsild.names import NULL, check_name, check_uri
 from cityloom.ngsild.parse import Purpose, parse_attribute, parse_entity, parse_entity_fragment
 from cityloom.ngsild.type_selection import compile_types
 from cityloom.ngsild.values import check_instant, joined
+from cityloom.web.addresses import address
 from cityloom.web.ngsild.asking import type_selection
 from cityloom.web.ngsild.exchange import ROOT, Exchange, Reply, plain_reply
 
@@ -28,7 +28,7 @@ async def create_entity(exchange: Exchange) -> Reply:
     await exchange.services.broker.create(
         exchange.actor, document, trace=trace(exchange), tenant=exchange.tenant
     )
-    location = f"{ROOT}/entities/{quote(document['id'], safe=':')}"
+    location = ROOT + address("entities", document["id"])
     return Reply(201, headers=[(b"location", location.encode())])
 
 

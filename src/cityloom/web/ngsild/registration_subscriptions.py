@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 from uuid import uuid4
 
 from cityloom.access.authority import require
@@ -12,9 +11,10 @@ from cityloom.ngsild.errors import BadRequestData
 from cityloom.ngsild.names import NULL, check_uri
 from cityloom.ngsild.subscription import represent_subscription
 from cityloom.ngsild.subscription_reading import parse_subscription, patch_subscription
+from cityloom.web.addresses import address
 from cityloom.web.ngsild.asking import page_of
 from cityloom.web.ngsild.exchange import ROOT, Exchange, Reply
-from cityloom.web.ngsild.registrations import list_headers
+from cityloom.web.ngsild.paging import list_headers
 
 
 async def create_registration_subscription(exchange: Exchange) -> Reply:
@@ -28,7 +28,7 @@ async def create_registration_subscription(exchange: Exchange) -> Reply:
     await watching.add(
         exchange.actor, wanted, _temporal(payload), exchange.context.source, link, tenant=exchange.tenant
     )
-    location = f"{ROOT}/csourceSubscriptions/{quote(wanted.id, safe=':')}"
+    location = ROOT + address("csourceSubscriptions", wanted.id)
     return Reply(201, headers=[(b"Location", location.encode())])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from cityloom.ngsild.errors import BadRequestData, InvalidRequest
 from cityloom.ngsild.names import check_uri
@@ -13,9 +12,10 @@ from cityloom.ngsild.registrations import Registration, RegistrationDocument, re
 from cityloom.ngsild.scope_query import parse_scope_query
 from cityloom.ngsild.source_matching import Sought, sought_by
 from cityloom.ngsild.temporal_query import TemporalWindow, parse_temporal_window
+from cityloom.web.addresses import address
 from cityloom.web.ngsild.asking import Asked, asked_by, entity_query, page_of
-from cityloom.web.ngsild.exchange import ROOT, Exchange, Headers, Reply
-from cityloom.web.ngsild.negotiation import JSON_LD
+from cityloom.web.ngsild.exchange import ROOT, Exchange, Reply
+from cityloom.web.ngsild.paging import list_headers
 
 #: One of them must be given, so that nobody asks for everything (5.10.2.4).
 _NARROWING = ("type", "attrs", "q", "georel", "id", "idPattern")
@@ -27,7 +27,7 @@ async def register_source(exchange: Exchange) -> Reply:
     identifier = await exchange.services.federation.sources.add(
         exchange.actor, document, tenant=exchange.tenant
     )
-    location = f"{ROOT}/csourceRegistrations/{quote(identifier, safe=':')}"
+    location = ROOT + address("csourceRegistrations", identifier)
     return Reply(201, headers=[(b"Location", location.encode())])
 
 
@@ -74,26 +74,6 @@ async def query_registrations(exchange: Exchange) -> Reply:
     more = len(found) > offset + limit
     headers = list_headers(exchange, more=more, total=len(found) if count else None)
     return exchange.reply(shown, headers=headers)
-
-
-def list_headers(exchange: Exchange, *, more: bool, total: int | None) -> Headers:
-    """The count, and links to the pages before and after, of what is registered here (6.3.10, 6.3.13)."""
-    headers: Headers = []
-    if total is not None:
-        headers.append((b"ngsild-results-count", str(total).encode()))
-    limit, offset, _ = page_of(exchange.parameters)
-    if more and limit:
-        headers.append((b"link", _page_link(exchange, "next", limit, offset + limit)))
-    if offset and limit:
-        headers.append((b"link", _page_link(exchange, "prev", limit, max(0, offset - limit))))
-    return headers
-
-
-def _page_link(exchange: Exchange, relation: str, limit: int, offset: int) -> bytes:
-    asked = [(name, value) for name, value in exchange.parameters.items() if name not in ("limit", "offset")]
-    pairs = [*asked, ("limit", str(limit)), ("offset", str(offset))]
-    query = "&".join(f"{name}={quote(value, safe=':,*')}" for name, value in pairs)
-    return f'<{ROOT}{exchange.operation.path}?{query}>; rel="{relation}"; type="{JSON_LD}"'.encode()
 
 
 def _sought(exchange: Exchange, asked: Asked) -> Sought:

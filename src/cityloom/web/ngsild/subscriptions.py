@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 from uuid import uuid4
 
 import msgspec
@@ -16,9 +15,10 @@ from cityloom.ngsild.subscription import Subscription, represent_subscription
 from cityloom.ngsild.subscription_reading import parse_subscription, patch_subscription
 from cityloom.subscriptions.model import Kept
 from cityloom.subscriptions.subscriptions import EDIT
+from cityloom.web.addresses import address
 from cityloom.web.ngsild.asking import format_of, page_of
 from cityloom.web.ngsild.exchange import ROOT, Exchange, Reply
-from cityloom.web.ngsild.registrations import list_headers
+from cityloom.web.ngsild.paging import list_headers
 
 
 async def create_subscription(exchange: Exchange) -> Reply:
@@ -32,7 +32,7 @@ async def create_subscription(exchange: Exchange) -> Reply:
     await subscriptions.create(
         exchange.actor, wanted, context.source, wanted.json_ld_context or "", tenant=exchange.tenant
     )
-    location = f"{ROOT}/subscriptions/{quote(wanted.id, safe=':')}"
+    location = ROOT + address("subscriptions", wanted.id)
     return Reply(201, headers=[(b"Location", location.encode())])
 
 

@@ -16,9 +16,9 @@ from cityloom.ngsild.contexts import Context
 from cityloom.ngsild.errors import BadRequestData, ResourceNotFound
 from cityloom.ngsild.query import DEFAULT_LIMIT, EntityQuery
 from cityloom.web.ngsild.asking import Asked, asked_by, datasets, entity_query
-from cityloom.web.ngsild.consumption import page_headers
 from cityloom.web.ngsild.entity_maps import create_temporal_map, temporal_map_in_use
 from cityloom.web.ngsild.exchange import Exchange, Headers, Reply
+from cityloom.web.ngsild.paging import page_headers
 from cityloom.web.ngsild.parameters import Parameters
 from cityloom.web.ngsild.provision import entity_id_of
 from cityloom.web.ngsild.query_body import asked_in

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from cityloom.ngsild.errors import BadRequestData, InvalidRequest
 from cityloom.ngsild.model import Document, Instance
 from cityloom.ngsild.names import check_uri
 from cityloom.ngsild.temporal_parse import check_instance_id, parse_temporal_entity, parse_temporal_instance
+from cityloom.web.addresses import address
 from cityloom.web.ngsild.exchange import ROOT, Exchange, Reply
 from cityloom.web.ngsild.provision import (
     attribute_name_of,
@@ -28,7 +28,7 @@ async def write_evolution(exchange: Exchange) -> Reply:
     )
     if not begun:
         return Reply(204)
-    location = f"{ROOT}/temporal/entities/{quote(document['id'], safe=':')}"
+    location = ROOT + address("temporal", "entities", document["id"])
     return Reply(201, headers=[(b"location", location.encode())])
 
 
