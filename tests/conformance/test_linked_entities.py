@@ -3,6 +3,10 @@
 import pytest
 
 from cityloom.ngsild import linking
+from cityloom.ngsild.contexts import CORE
+from cityloom.ngsild.linking import Join, join_steps
+from cityloom.ngsild.model import entity, rel
+from cityloom.ngsild.representation import View
 
 
 def building(number, city, **members):
@@ -165,3 +169,14 @@ async def test_answers_with_too_many_linked_entities_are_refused(api, problem, m
     )
     flat = await api.get("/entities", params={"type": "Building", "join": "flat"})
     assert [one["id"] for one in flat.json()][4:] == [CITY["id"]]
+
+
+@pytest.mark.parametrize("how", ["inline", "flat"])
+def test_linked_entities_are_looked_up_in_steps_so_that_nobody_waits_for_all_of_them(how):
+    """Ten thousand may be linked to one answer: others have their turn between."""
+    targets = [f"urn:x:{number}" for number in range(30)]
+    hub = entity("Hub", "urn:x:hub", {"to": rel(targets)})
+    join = Join(how, 2)
+    steps = join_steps([hub], CORE, View(), join, lambda one: entity("Road", one, {"next": rel("urn:x:end")}))
+    # Inline each has a look of its own at what it points at; flat the end is looked up once.
+    assert sum(1 for _ in steps) == (60 if how == "inline" else 31)

@@ -82,7 +82,7 @@ class Consumption:
 
     async def search(self, actor: Actor, query: EntityQuery, *, tenant: str = DEFAULT_TENANT) -> QueryPage:
         """The same answer as `query`, letting others have their turn on the event loop meanwhile."""
-        return await _in_turns(self._answer(actor, query, tenant))
+        return await in_turns(self._answer(actor, query, tenant))
 
     async def search_ids(
         self, actor: Actor, query: EntityQuery, *, most: int | None = None, tenant: str = DEFAULT_TENANT
@@ -95,7 +95,7 @@ class Consumption:
         def lookup(entity_id: str) -> Document | None:
             return self.find(actor, entity_id, tenant=tenant)
 
-        return await _in_turns(ids_of_all(self._state, tenant, actor.clearance, query, lookup, most))
+        return await in_turns(ids_of_all(self._state, tenant, actor.clearance, query, lookup, most))
 
     async def each(
         self,
@@ -155,12 +155,16 @@ class Consumption:
         return held
 
 
-async def _in_turns(steps: Generator[None, None, _Found]) -> _Found:
-    """What the steps return, with others' turn on the event loop between them."""
+async def in_turns(steps: Generator[None, None, _Found], seconds: float = 0.0) -> _Found:
+    """What the steps return, with others' turn on the event loop between them: after each, or after those
+    that have taken `seconds`."""
+    until = perf_counter() + seconds
     while True:
         try:
             next(steps)
         except StopIteration as done:
             found: _Found = done.value
             return found
-        await asyncio.sleep(0)
+        if perf_counter() >= until:
+            await asyncio.sleep(0)
+            until = perf_counter() + seconds

@@ -6,7 +6,7 @@ Entity whose class was raised since is as secret in the snapshot.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -76,16 +76,17 @@ class Snapshot:
         self._count += 1
         self._put(document, self._count, self._count, information_class)
 
-    def copy_from(self, other: Snapshot) -> None:
-        """Take in all Entities of another snapshot."""
-        for held in other._state.all(other.tenant, tuple(InformationClass)):
+    def copy_steps(self, other: Snapshot) -> Generator[None, None, None]:
+        """Take in all Entities of another snapshot, one a step."""
+        for held in list(other._state.all(other.tenant, tuple(InformationClass))):
             self.add(orjson.loads(held.document), held.information_class)
+            yield
 
     def seen(self, city: Consumption) -> Consumption:
         """What is asked about the snapshot; its Entities are at least as secret as the city has them now."""
         self.last_used_at = datetime.now(UTC)
         for held in list(self._state.all(self.tenant, tuple(InformationClass))):
-            if city.find(CITY, held.entity_id, tenant=self.tenant) is None:
+            if city.raw(CITY, held.entity_id, tenant=self.tenant) is None:
                 continue
             now = city.class_of(CITY, held.entity_id, tenant=self.tenant)
             if now > held.information_class:

@@ -3,8 +3,8 @@ beside the entities that do. Pure but for the lookup, which gives nobody what th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from collections.abc import Generator, Iterable, Iterator
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -29,26 +29,48 @@ class Join(msgspec.Struct, frozen=True):
     contained_by: frozenset[str] = frozenset()
 
 
+_Made = TypeVar("_Made")
+
 #: An entity of an answer, and how it is shown.
 Shown = tuple[Document, View]
+
+
+#: Work in steps, between which others may have their turn.
+Steps = Generator[None, None, _Made]
 
 
 def join_linked(
     documents: Iterable[Document], context: Context, view: View, join: Join, lookup: Lookup
 ) -> list[Shown]:
-    """The entities of an answer with those they point at. Raises TooManyResults.
+    """What `join_steps` returns, in one go."""
+    steps = join_steps(documents, context, view, join, lookup)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            found: list[Shown] = done.value
+            return found
+
+
+def join_steps(
+    documents: Iterable[Document], context: Context, view: View, join: Join, lookup: Lookup
+) -> Steps[list[Shown]]:
+    """The entities of an answer with those they point at; a step is one that is looked up. Raises
+    TooManyResults.
 
     Inline: the same entities, whose Relationships carry what they point at, already shown; on no way from an
     entity downward does one come twice. Flat: followed by those they point at, level by level, each once.
     """
     budget = _Budget()
     if join.how == "flat":
-        return _flattened([(document, view) for document in documents], join, _counted(lookup, budget))
+        found = [(document, view) for document in documents]
+        return (yield from _flattened(found, join, _counted(lookup, budget)))
     inlining = _Inlining(context, _counted(lookup, budget))
-    return [
-        (inlining.filled(document, view, join.levels, join.contained_by | {document["id"]}), view)
-        for document in documents
-    ]
+    filled: list[Shown] = []
+    for document in documents:
+        met = join.contained_by | {document["id"]}
+        filled.append(((yield from inlining.filled(document, view, join.levels, met)), view))
+    return filled
 
 
 class _Budget:
@@ -73,7 +95,7 @@ def _counted(lookup: Lookup, budget: _Budget) -> Lookup:
     return find
 
 
-def _flattened(found: list[Shown], join: Join, lookup: Lookup) -> list[Shown]:
+def _flattened(found: list[Shown], join: Join, lookup: Lookup) -> Steps[list[Shown]]:
     met = set(join.contained_by) | {document["id"] for document, _ in found}
     level = found
     for _ in range(join.levels):
@@ -85,6 +107,7 @@ def _flattened(found: list[Shown], join: Join, lookup: Lookup) -> list[Shown]:
                         continue
                     met.add(target)
                     linked = lookup(target)
+                    yield
                     if linked is not None:
                         below.append((linked, view.toward(name)))
         found = found + below
@@ -97,28 +120,31 @@ class _Inlining:
         self._context = context
         self._lookup = lookup
 
-    def filled(self, document: Document, view: View, levels: int, met: frozenset[str]) -> Document:
+    def filled(self, document: Document, view: View, levels: int, met: frozenset[str]) -> Steps[Document]:
         """The entity with what its Relationships point at in them, already shown."""
         if levels == 0:
             return document
         attributes = dict(document["attrs"])
         for name in dict.fromkeys(name for name, _ in _pointers(document, view)):
-            attributes[name] = [
-                self._with_linked(item, view, view.toward(name), levels, met) for item in attributes[name]
-            ]
+            below = view.toward(name)
+            items = []
+            for item in attributes[name]:
+                items.append((yield from self._with_linked(item, view, below, levels, met)))  # noqa: PERF401 - yields
+            attributes[name] = items
         return {**document, "attrs": attributes}
 
     def _with_linked(
         self, item: Instance, view: View, below: View, levels: int, met: frozenset[str]
-    ) -> Instance:
+    ) -> Steps[Instance]:
         if item["type"] not in _ENTITY_MEMBER or not view.shows_dataset(item):
             return item
         found: list[Any] = []
         any_found = False
         for target in targets_of(item):
             linked = None if target in met else self._lookup(target)
+            yield
             if linked is not None:
-                filled = self.filled(linked, below, levels - 1, met | {target})
+                filled = yield from self.filled(linked, below, levels - 1, met | {target})
                 found.append(show(filled, self._context, below))
                 any_found = True
             elif view.format == "simplified":

@@ -6,9 +6,11 @@ from typing import Any
 
 import msgspec
 
+from cityloom.context.consumption import in_turns
+from cityloom.context.querying import TURN_SECONDS
 from cityloom.ngsild.errors import BadRequestData, ResourceNotFound
 from cityloom.ngsild.fallbacks import conforming
-from cityloom.ngsild.linking import Join, join_linked
+from cityloom.ngsild.linking import Join, join_steps
 from cityloom.ngsild.model import Document
 from cityloom.ngsild.query import EntityQuery
 from cityloom.ngsild.representation import View, geojson_feature, show
@@ -48,7 +50,7 @@ async def retrieve_entity(exchange: Exchange) -> Reply:
     mapped = await map_in_use(exchange, asked, EntityQuery(ids=(entity_id,)))
     headers = [] if mapped is None else mapped.headers
     answer = _Answering(exchange, view, join)
-    found = answer.entities([document])
+    found = await answer.entities([document])
     if join is None or join.how == "inline":
         return answer.reply(_one(exchange, *found[0], geometry), headers)
     return answer.reply(_several(exchange, found, geometry), headers)
@@ -106,7 +108,7 @@ async def _answer(exchange: Exchange, asked: Asked, *, local: bool) -> Reply:
     if mapped is not None:
         headers += mapped.headers
     answer = _Answering(exchange, view, join)
-    found = answer.entities(page.documents[: query.limit])
+    found = await answer.entities(page.documents[: query.limit])
     status = 201 if mapped is not None and mapped.is_new else 200
     return answer.reply(_several(exchange, found, geometry), headers, status)
 
@@ -122,12 +124,15 @@ class _Answering:
         self._version = exchange.preferred_version
         self._is_altered = False
 
-    def entities(self, documents: list[Document]) -> list[tuple[Document, View]]:
+    async def entities(self, documents: list[Document]) -> list[tuple[Document, View]]:
         """The entities, each with how it is shown; linked ones that the asker may see."""
         documents = [self._conforming(document) for document in documents]
         if self._join is None:
             return [(document, self._view) for document in documents]
-        return join_linked(documents, self._exchange.context, self._view, self._join, self._linked)
+        return await in_turns(
+            join_steps(documents, self._exchange.context, self._view, self._join, self._linked),
+            TURN_SECONDS,
+        )
 
     def reply(self, shown: Any, headers: Headers | None = None, status: int = 200) -> Reply:
         """The answer: 203 where entities were altered for the version that is preferred."""

@@ -9,7 +9,8 @@ from uuid import uuid4
 
 import msgspec
 
-from cityloom.context.consumption import Consumption
+from cityloom.context.consumption import Consumption, in_turns
+from cityloom.context.querying import TURN_SECONDS
 from cityloom.context.snapshots import Snapshot, Wish
 from cityloom.history.periods import parse_step
 from cityloom.kernel.errors import CityError
@@ -61,8 +62,7 @@ async def clone_snapshot(exchange: Exchange) -> Reply:
     wish = _wish(await exchange.payload())
     made = exchange.services.snapshots.make(exchange.tenant, _new_id(wish), wish)
     made.queries, made.temporal_queries = found.queries, found.temporal_queries
-    made.copy_from(found)
-    made.status = "success"
+    _in_background(_copy(found, made))
     return _created(made)
 
 
@@ -129,6 +129,11 @@ async def _fill(exchange: Exchange, made: Snapshot) -> None:
         made.status = "partial"
     else:
         made.status = "empty" if "empty" in results else "failure"
+
+
+async def _copy(found: Snapshot, made: Snapshot) -> None:
+    await in_turns(made.copy_steps(found), TURN_SECONDS)
+    made.status = "success"
 
 
 async def _take(exchange: Exchange, sight: Consumption, query: Any, made: Snapshot) -> None:
