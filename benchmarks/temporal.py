@@ -83,6 +83,7 @@ def _ask(temporal: TemporalHistory, step: int) -> None:
     query = TemporalQuery(
         entities=EntityQuery(type_expression=parse_type_selection("Weather"), limit=ENTITIES),
         window=TemporalWindow(day, day + timedelta(days=1)),
+        by_columns=True,
     )
     for form in FORMS:
         walls, cpus, size, instances = [], [], 0, 0
@@ -93,7 +94,7 @@ def _ask(temporal: TemporalHistory, step: int) -> None:
             walls.append(time.perf_counter() - wall)
             cpus.append(time.process_time() - cpu)
             size = len(body)
-            instances = sum(len(items) for one in page.entities for items in one.document["attrs"].values())
+            instances = sum(len(items.values) for one in page.entities for items in one.plain.values())
         print(
             f"{ENTITIES} entities x 1 day, every {step} min, {form}: "
             f"{instances} instances, {size / 1e6:.2f} MB, "

@@ -22,7 +22,7 @@ Rows = Iterable[int]
 
 
 @lru_cache(maxsize=16_384)
-def _stem(key: SeriesKey) -> str:
+def instance_stem(key: SeriesKey) -> str:
     """What the instanceIds of a series have in common.
 
     Made of what every reader of the instance sees: numbers of series and changes count what is secret too.
@@ -32,7 +32,7 @@ def _stem(key: SeriesKey) -> str:
 
 def instance_id(key: SeriesKey, at: int) -> str:
     """The identifier of the instance of an instant: it stays the same when its value is corrected."""
-    return f"{_stem(key)}{at:x}"
+    return f"{instance_stem(key)}{at:x}"
 
 
 def instant_in(identifier: str) -> int | None:
@@ -48,21 +48,15 @@ def instants(millis: Integers) -> list[str]:
     """Milliseconds since 1970 as NGSI-LD writes instants (4.6.3); many at once."""
     if not len(millis):
         return []
-    whole = millis % 1000 == 0
-    if bool(whole.all()):
-        return [f"{text}Z" for text in _formatted(millis, "s")]
-    return [
-        f"{text[:-4] if is_whole else text}Z"
-        for text, is_whole in zip(_formatted(millis, "ms"), whole.tolist(), strict=True)
-    ]
-
-
-def _formatted(millis: Integers, unit: Literal["s", "ms"]) -> list[str]:
     # Readings that come together share their instants: each is written once.
     distinct, place = np.unique(millis, return_inverse=True)
-    texts = np.datetime_as_string(cast(Any, distinct.astype("datetime64[ms]")), unit=unit)
-    found: list[str] = texts[place].tolist()
-    return found
+    whole = distinct % 1000 == 0
+    unit: Literal["s", "ms"] = "s" if bool(whole.all()) else "ms"
+    texts = np.datetime_as_string(cast(Any, distinct.astype("datetime64[ms]")), unit=unit).tolist()
+    if unit == "ms":
+        texts = [text[:-4] if cut else text for text, cut in zip(texts, whole.tolist(), strict=True)]
+    written = [f"{text}Z" for text in texts]
+    return [written[at] for at in place.tolist()]
 
 
 def instances_of(series: dict[int, Series], found: Readings) -> list[tuple[int, Instance]]:
@@ -115,4 +109,4 @@ def _shape(one: Series) -> tuple[str, str, str, dict[str, str], bool]:
     if one.key.dataset:
         more["datasetId"] = one.key.dataset
     kind = one.key.attribute_type
-    return kind, CONTENT_MEMBER[kind], _stem(one.key), more, one.key.attribute == SCOPE
+    return kind, CONTENT_MEMBER[kind], instance_stem(one.key), more, one.key.attribute == SCOPE

@@ -12,6 +12,7 @@ import numpy as np
 from cityloom.history.instances import instances_of
 from cityloom.history.model import SCOPE, Integers, Readings, Series, Window
 from cityloom.history.periods import Step
+from cityloom.history.plain_series import PlainSeries, plain_series
 from cityloom.history.queries import History, check_methods
 from cityloom.history.temporal_aggregates import AttributeAggregates, aggregates_of
 from cityloom.history.temporal_filters import Groups, Intervals, inside, matching_scopes, matching_values
@@ -42,6 +43,8 @@ class TemporalQuery(msgspec.Struct, frozen=True):
     most_instances: int = MOST_INSTANCES
     #: Entities by id from the last to the first.
     descending: bool = False
+    #: Attributes that are observed numbers and nothing more come as columns. They have no system's times.
+    by_columns: bool = False
 
 
 class TemporalEntity(msgspec.Struct, frozen=True):
@@ -55,6 +58,8 @@ class TemporalEntity(msgspec.Struct, frozen=True):
     aggregates: tuple[AttributeAggregates, ...] = ()
     #: Attributes, with their types, that have instances only beyond where the answer was cut.
     beyond: dict[str, str] = {}
+    #: Attributes that are told by columns and are not in `document`.
+    plain: dict[str, PlainSeries] = {}
 
 
 class TemporalPage(msgspec.Struct, frozen=True):
@@ -86,7 +91,11 @@ class TemporalHistory:
         Raises BadInput for methods and steps that there are not, TooComplexQuery.
         """
         check_methods(query.aggregates)
-        chosen, counts, ids, scopes = self._matching(actor, query, tenant)
+        known = self._known(actor, query.entities, tenant)
+        at_once = self._at_once(query, _chosen(query.entities, known))
+        if at_once is not None:
+            return at_once
+        chosen, counts, ids, scopes = self._matching(query, known)
         page = ids[query.entities.offset :][: query.entities.limit]
         if not page:
             return TemporalPage([], len(ids))
@@ -97,7 +106,7 @@ class TemporalHistory:
 
     def ids(self, actor: Actor, query: TemporalQuery, *, tenant: str = DEFAULT_TENANT) -> list[str]:
         """The ids of all Entities of which something falls into the interval (5.14.5)."""
-        return self._matching(actor, query, tenant)[2]
+        return self._matching(query, self._known(actor, query.entities, tenant))[2]
 
     def visible_of(self, actor: Actor, ids: Sequence[str], *, tenant: str = DEFAULT_TENANT) -> list[str]:
         """Those of some Entities of which something is remembered that the actor may see."""
@@ -122,12 +131,27 @@ class TemporalHistory:
             where="entityId",
         )
 
+    def _at_once(self, query: TemporalQuery, chosen: Groups) -> TemporalPage | None:
+        """The answer where nothing but the time filters and all fits one page; None where it does not."""
+        asked = query.entities
+        filters = asked.q is not None or asked.geo is not None or asked.scope_q is not None
+        if filters or query.aggregates or asked.offset or len(chosen) > asked.limit:
+            return None
+        ids = sorted(chosen, reverse=query.descending)
+        groups = {entity_id: chosen[entity_id] for entity_id in ids if chosen[entity_id]}
+        if not groups:
+            return TemporalPage([], 0)
+        page = self._evolved(query, groups, len(groups), groups, {})
+        if page.cut:
+            return None
+        entities = [one for one in page.entities if one.document["attrs"] or one.plain]
+        return TemporalPage(entities, len(entities))
+
     def _matching(
-        self, actor: Actor, query: TemporalQuery, tenant: str
+        self, query: TemporalQuery, known: Groups
     ) -> tuple[Groups, Groups, list[str], dict[str, Intervals]]:
         """The series asked for, those of them with instances in the interval, the ids of the Entities that
         match in their order, and when these were in a scope that was asked for."""
-        known = self._known(actor, query.entities, tenant)
         chosen = _chosen(query.entities, known)
         counts = self._counts(query, chosen)
         there = {entity_id: known[entity_id] for entity_id in chosen if counts.get(entity_id)}
@@ -188,6 +212,12 @@ class TemporalHistory:
         if scopes:
             rows = rows[_while_in_scope(found, times, rows, series, scopes)]
         shown = found.taken(rows)
+        columns: dict[str, dict[str, PlainSeries]] = defaultdict(dict)
+        if query.by_columns and not scopes:
+            plain, rest = plain_series(series, shown)
+            shown = shown.taken(rest)
+            for one in plain.values():
+                columns[one.key.entity_id][one.key.attribute] = one
         told: dict[str, dict[str, list[Instance]]] = defaultdict(dict)
         for number, instance in instances_of(series, shown):
             key = series[number].key
@@ -199,7 +229,8 @@ class TemporalHistory:
         entities = [
             TemporalEntity(
                 {**_head(entity_id, group), "attrs": _in_order(group, told[entity_id])},
-                beyond=_beyond(filled[entity_id], told[entity_id]) if cut else {},
+                beyond=_beyond(filled[entity_id], {*told[entity_id], *columns[entity_id]}) if cut else {},
+                plain=columns[entity_id],
             )
             for entity_id, group in groups.items()
         ]
@@ -324,7 +355,7 @@ def _keep_last(told: dict[str, dict[str, list[Instance]]], last_n: int) -> None:
             attributes[name] = kept[::-1]
 
 
-def _beyond(filled: list[Series], told: dict[str, list[Instance]]) -> dict[str, str]:
+def _beyond(filled: list[Series], told: set[str]) -> dict[str, str]:
     """Attributes that have instances in the interval, of which none is shown."""
     return {one.key.attribute: one.key.attribute_type for one in filled if one.key.attribute not in told}
 

@@ -49,6 +49,8 @@ def represent_temporal(
             shown[term] = [shown[term]]
         if not sys_attrs:
             _tell_deletions(shown[term], instances)
+    for name, plain in entity.plain.items():
+        shown[context.compact(name)] = plain.json(concise=format == "concise")
     shown |= {context.compact(name): [] for name in entity.beyond}
     return shown
 
@@ -74,6 +76,9 @@ def _simplified(
         )
         for name, instances in entity.document["attrs"].items()
     }
+    for name, plain in entity.plain.items():
+        dataset = {"datasetId": plain.key.dataset} if plain.key.dataset else {}
+        shown[context.compact(name)] = {"type": "Property", **dataset, "values": plain.pairs()}
     for name, kind in entity.beyond.items():
         shown[context.compact(name)] = {"type": kind, _PAIRS_MEMBER.get(kind, "values"): []}
     return shown

@@ -145,6 +145,8 @@ def temporal_query(
         period=period,
         most_instances=most_instances,
         descending=_descending(entities.order_by),
+        # By columns no other times are told than observedAt.
+        by_columns="sysAttrs" not in options and asked.timeproperty in (None, "observedAt"),
     )
     return query, Shown(form, "sysAttrs" in options)
 

@@ -28,6 +28,9 @@ async def write_evolution(exchange: Exchange) -> Reply:
     )
     if not begun:
         return Reply(204)
+    if not exchange.services.has_tenant(exchange.actor, exchange.tenant):
+        # Of a tenant that begins with a past nobody knows before history does.
+        await exchange.services.remembered()
     location = ROOT + address("temporal", "entities", document["id"])
     return Reply(201, headers=[(b"location", location.encode())])
 
