@@ -90,6 +90,34 @@ async def test_a_map_of_entities_over_time(api, problem):
     problem(await api.get("/temporal/entityMaps", params={"type": "Car"}), 400, "BadRequestData", "timerel")
 
 
+async def test_a_map_of_entities_over_time_is_none_of_entities_now(api):
+    await api.have(car(1), car(2))
+    times = {"timerel": "before", "timeproperty": "createdAt", "timeAt": "2999-01-01T00:00:00Z"}
+    made = await api.get("/temporal/entityMaps", params={"type": "Car", "id": car(1)["id"], **times})
+    assert list(made.json()["entityMap"]) == [car(1)["id"]]
+    reply = await query(api, made.headers["ngsild-entitymap"])
+    assert (reply.status_code, names(reply.json())) == (201, ["1", "2"])
+
+
+async def test_a_map_of_entities_over_time_lists_nothing_that_its_maker_may_not_see(api):
+    await api.have({"id": "urn:ngsi-ld:Camera:1", "type": "Camera", "speed": 1}, car(1))
+    times = {"timerel": "before", "timeproperty": "createdAt", "timeAt": "2999-01-01T00:00:00Z"}
+    visitor = {"x-test-actor": "anonymous"}
+    made = await api.get("/temporal/entityMaps", params={"attrs": "speed", **times}, headers=visitor)
+    assert made.status_code == 201, made.text
+    # Who may see more finds no more in it.
+    assert list((await mapped(api, made.headers["ngsild-entitymap"]))["entityMap"]) == [car(1)["id"]]
+
+
+async def test_what_no_longer_matches_leaves_its_map_for_good(api):
+    await api.have(car(1), car(2))
+    location = (await query(api, q="speed>40", entityMap="true")).headers["ngsild-entitymap"]
+    for speed in (10, 50):
+        await api.patch("/entities/urn:ngsi-ld:Car:1", json={"speed": {"value": speed}})
+        assert names((await query(api, location, q="speed>40")).json()) == ["2"]
+    assert list((await mapped(api, location))["entityMap"]) == [car(2)["id"]]
+
+
 async def test_a_maps_time_is_bounded_and_can_be_ended(api, problem):
     await api.have(car(1))
     made = await api.get("/entityMaps", params={"type": "Car", "entityMapLifetime": "P3650D"})

@@ -85,6 +85,29 @@ async def test_what_was_before_the_subscription_is_not_told(town):
     assert [one["id"] for one in entities(asked)] == ["urn:ngsi-ld:Road:2"]
 
 
+async def test_what_was_before_is_not_told_by_a_stage_that_comes_to_it_later(town, monkeypatch):
+    """The stage is with the first change when the second becomes durable, and then somebody subscribes."""
+    go_on, follow, reached = asyncio.Event(), town.subscriptions._delivery.keep, []
+
+    async def held_back(found):
+        reached.append(found)
+        await go_on.wait()
+        await follow(found)
+
+    monkeypatch.setattr(town.subscriptions._delivery, "keep", held_back)
+    async with serving(well()) as (address, asked):
+        await town.subscribe(f"{address}/first", id="urn:s:0")
+        await town.broker.create(OWNER, road(1))
+        await until(lambda: reached)
+        await town.broker.create(OWNER, road(2))
+        await town.subscribe(f"{address}/second")
+        go_on.set()
+        await town.broker.create(OWNER, road(3))
+        await until(lambda: any(one.path == "/second" for one in asked))
+        await town.broker.caught_up()
+    assert [one["id"][-1] for one in entities([one for one in asked if one.path == "/second"])] == ["3"]
+
+
 @pytest.mark.parametrize("hostile", [hang, drip, reset, bomb(50), redirect("http://127.0.0.1:1/")])
 async def test_a_hostile_endpoint_delays_nobody_and_misses_nothing_once_it_is_well(
     town, hostile, monkeypatch
