@@ -1,4 +1,4 @@
-"""The broker against a model: plain dicts that do the same without indices, threads or files.
+"""The broker on files against a model: plain dicts that do the same without indices, threads or files.
 
 Random commands, some at the same moment, restarts and crashes in between. At every step the broker must
 know what the model knows; at the end the feed must tell the same story from the first change to the last.
