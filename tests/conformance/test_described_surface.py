@@ -25,7 +25,7 @@ schemathesis: Any = pytest.importorskip("schemathesis", reason="amber: schemathe
 pytestmark = pytest.mark.xdist_group("described surface")
 
 #: Requests to an operation, half of them as described and half not.
-EXAMPLES = 16
+EXAMPLES = 6
 #: Seconds within which each request must have its answer, whatever it is.
 NO_HANG = 20
 #: An @context that cannot be had, a source that does not answer: errors of others.

@@ -46,10 +46,12 @@ def anchors(page):
 
 def test_every_dependency_is_named_with_its_reason():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    groups = [project["project"]["dependencies"], *project["dependency-groups"].values()]
+    clients = tomllib.loads((ROOT / "tests/clients/pyproject.toml").read_text())["project"]["dependencies"]
+    groups = [project["project"]["dependencies"], *project["dependency-groups"].values(), clients]
     wanted = {re.match(r"[a-z0-9-]+", one)[0] for group in groups for one in group}
     browser = json.loads((ROOT / "web/package.json").read_text())
     wanted |= browser["dependencies"].keys() | browser["devDependencies"].keys()
+    wanted |= json.loads((ROOT / "tests/clients/package.json").read_text())["dependencies"].keys()
     rows = re.findall(r"^\| ([a-z0-9, -]+) \| ", (ROOT / "docs/dependencies.md").read_text(), re.M)
     told = {name for row in rows for name in row.split(", ")} - {"package", "---"}
     assert told == wanted
