@@ -355,3 +355,58 @@ async def test_a_source_of_other_datasets_is_not_asked(api, source):
     await api.get("/entities?type=Road&datasetId=urn:x:dataset:b")
     await api.get("/entities?type=Road")
     assert len(source.asked) == 2
+
+
+BRIDGES = [{"entities": [{"type": "Bridge"}]}]
+
+
+def bridge(name):
+    return {"id": f"urn:x:{name}", "type": "Bridge", "speed": {"type": "Property", "value": 5}}
+
+
+async def bridges(api, **headers):
+    reply = await api.get("/entities", params={"type": "Bridge"}, headers=headers)
+    return reply, [one["id"] for one in reply.json()]
+
+
+async def map_of_bridges(api, source):
+    """One bridge is here, one at the source; what the source tells later is not in the map."""
+    await api.have(bridge("here"))
+    await register(api, source, operations=["retrieveOps"], information=BRIDGES)
+    source.replies["GET", "/ngsi-ld/v1/entities"] = (200, [bridge("there")])
+    made = await api.get("/entities", params={"type": "Bridge", "entityMap": "true"})
+    assert made.status_code == 201
+    assert [one["id"] for one in made.json()] == ["urn:x:here", "urn:x:there"]
+    # The answer is made of what was told for the map.
+    assert len(source.asked) == 1
+    return made.headers["ngsild-entitymap"]
+
+
+async def test_a_map_names_the_sources_of_what_it_lists_to_those_cleared_for_them(api, source):
+    location = (await map_of_bridges(api, source)).removeprefix("/ngsi-ld/v1")
+    told = (await api.get(location)).json()["entityMap"]
+    assert told == {"urn:x:here": ["@none"], "urn:x:there": ["urn:x:source"]}
+    seen = (await api.get(location, headers={"x-test-actor": "anonymous"})).json()["entityMap"]
+    assert seen == {"urn:x:here": ["@none"]}
+
+
+async def test_pages_of_a_map_hold_nothing_that_came_later(api, source):
+    location = await map_of_bridges(api, source)
+    await api.have(bridge("here-late"))
+    source.replies["GET", "/ngsi-ld/v1/entities"] = (200, [bridge("late"), bridge("there")])
+    reply, found = await bridges(api, **{"ngsild-entitymap": location})
+    assert (reply.status_code, found) == (200, ["urn:x:here", "urn:x:there"])
+    source.replies["GET", "/ngsi-ld/v1/entities"] = (200, [])
+    await api.delete("/entities/urn:x:here")
+    assert (await bridges(api, **{"ngsild-entitymap": location}))[1] == []
+
+
+async def test_a_map_asks_its_own_sources_alone(api, source):
+    await register(api, source, operations=["retrieveOps"], information=BRIDGES)
+    source.replies["GET", "/ngsi-ld/v1/entities"] = (200, [])
+    await api.have(bridge("here"))
+    made = await api.get("/entityMaps", params={"type": "Bridge"})
+    assert list(made.json()["entityMap"]) == ["urn:x:here"]
+    asked = len(source.asked)
+    assert (await bridges(api, **{"ngsild-entitymap": made.headers["ngsild-entitymap"]}))[1] == ["urn:x:here"]
+    assert len(source.asked) == asked == 1

@@ -6,13 +6,13 @@ guessed; what a map lists is looked at again with the rights of whoever reads it
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import msgspec
 
-from cityloom.kernel.actor import Actor
+from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.query import EntityQuery
 
@@ -29,6 +29,13 @@ LONGEST_LIFETIME = timedelta(hours=1)
 Recheck = Callable[[tuple[str, ...]], Awaitable[Sequence[str]]]
 
 
+class Elsewhere(msgspec.Struct, frozen=True):
+    """A source that told of an Entity, and the class of what it told."""
+
+    registration_id: str
+    information_class: InformationClass
+
+
 class EntityMap(msgspec.Struct):
     """The Entities that matched `query` for `actor`; those that no longer do are taken out."""
 
@@ -39,11 +46,26 @@ class EntityMap(msgspec.Struct):
     expires: datetime
     #: Of Entities over time alone.
     recheck: Recheck | None = None
+    #: By Entity the sources that know of it; those that none knows are left out.
+    sources: Mapping[str, tuple[Elsewhere, ...]] = {}
+
+    @property
+    def size(self) -> int:
+        """Of how many Entities it tells, each counted again for each source."""
+        return len(self.ids) + sum(map(len, self.sources.values()))
 
     @property
     def is_temporal(self) -> bool:
         """Whether it is of Entities over time."""
         return self.recheck is not None
+
+
+def within(one: EntityMap, query: EntityQuery) -> EntityQuery:
+    """The query among the Entities of a map."""
+    asked = frozenset(query.ids)
+    ids = tuple(entity_id for entity_id in one.ids if not asked or entity_id in asked)
+    # A map without Entities is not a query without ids.
+    return msgspec.structs.replace(query, ids=ids or ("urn:ngsi-ld:null",))
 
 
 class EntityMaps:
@@ -61,6 +83,7 @@ class EntityMaps:
         *,
         lifetime: timedelta | None = None,
         recheck: Recheck | None = None,
+        sources: Mapping[str, tuple[Elsewhere, ...]] | None = None,
     ) -> EntityMap:
         """Keep a new one. The lifetime is a wish."""
         made = EntityMap(
@@ -70,6 +93,7 @@ class EntityMaps:
             tuple(ids),
             _until(datetime.now(UTC) + (USUAL_LIFETIME if lifetime is None else lifetime)),
             recheck,
+            sources or {},
         )
         self._kept[tenant, made.id] = made
         self._forget_some()
@@ -102,7 +126,7 @@ class EntityMaps:
         now = datetime.now(UTC)
         for key in [key for key, one in self._kept.items() if one.expires <= now]:
             del self._kept[key]
-        while len(self._kept) > MAX_MAPS or sum(len(one.ids) for one in self._kept.values()) > MAX_IDS_IN_ALL:
+        while len(self._kept) > MAX_MAPS or sum(one.size for one in self._kept.values()) > MAX_IDS_IN_ALL:
             del self._kept[next(iter(self._kept))]
 
 

@@ -154,8 +154,11 @@ class Federation:
 
     def may_be_shown(self, origin: Origin, registration: Registration, document: Document) -> bool:
         """Whether the asker is cleared for what a source tells of an Entity."""
-        by_type = self._classes.class_for(document["type"])
-        return origin.actor.sees(max(by_type, self.class_of(registration)))
+        return origin.actor.sees(self.class_told(registration, document))
+
+    def class_told(self, registration: Registration, document: Document) -> InformationClass:
+        """The class of what a source tells of an Entity."""
+        return max(self._classes.class_for(document["type"]), self.class_of(registration))
 
     async def ask(self, asked: Iterable[tuple[Registration, Question, Wire]], origin: Origin) -> list[Reply]:
         """The answers of several sources, asked at the same time, in the order given."""

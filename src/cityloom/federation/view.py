@@ -7,17 +7,19 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from cityloom.context.consumption import Consumption
+from cityloom.context.entity_maps import Elsewhere, EntityMap, within
 from cityloom.context.provision import not_found
 from cityloom.context.querying import QueryPage
 from cityloom.federation.answers import NotEntities, UseContext, entities_in, relayed
 from cityloom.federation.federation import Federation
 from cityloom.federation.model import Origin, Question, Reply, Wire
-from cityloom.federation.questions import querying, retrieval, wire_of
+from cityloom.federation.questions import MOST_ASKED, querying, retrieval, wire_of
 from cityloom.kernel.actor import Actor
 from cityloom.kernel.change import DEFAULT_TENANT
 from cityloom.kernel.errors import CityError
 from cityloom.kernel.time import format_instant
 from cityloom.ngsild.assembly import assembled, without_attributes
+from cityloom.ngsild.errors import TooManyResults
 from cityloom.ngsild.model import Document
 from cityloom.ngsild.names import is_uri
 from cityloom.ngsild.query import EntityQuery, compile
@@ -61,6 +63,9 @@ class JointView(Consumption):
         self._split = split
         self._wanted = wanted
         self._fetched: dict[str, Document | None] = {}
+        #: What sources told for an entity map, so that they are not asked again for the answer.
+        self._told: dict[str, list[_Version]] | None = None
+        self._map: EntityMap | None = None
         #: The registrations of sources that hold something alone; None until it is asked for.
         self._proxied: list[Registration] | None = None
         #: Warnings for the answer: code, and the source that it is about.
@@ -86,6 +91,7 @@ class JointView(Consumption):
         ]
         local = super().find(self._origin.actor, entity_id, tenant=self._origin.tenant)
         self._fetched[entity_id] = self._together(local, versions)
+        self._told = {entity_id: versions} if versions else {}
 
     def find(self, actor: Actor, entity_id: str, *, tenant: str = DEFAULT_TENANT) -> Document | None:
         if entity_id in self._fetched:
@@ -103,7 +109,9 @@ class JointView(Consumption):
     async def search(self, actor: Actor, query: EntityQuery, *, tenant: str = DEFAULT_TENANT) -> QueryPage:
         """A page of what the city and its sources know: first what is here, oldest first, then the rest in
         the order in which sources are registered and answer."""
-        foreign = await self._foreign(query)
+        foreign = await self._foreign_of_page(query)
+        if self._map is not None:
+            query = within(self._map, query)
         end = query.offset + query.limit
         # What is merged may no longer match, so that as many more are looked at.
         wanted = replace(query, offset=0, limit=end + len(foreign))
@@ -122,6 +130,48 @@ class JointView(Consumption):
         documents += [one for entity_id, one in merged.items() if entity_id not in own]
         total = None if page.total is None else page.total - before + len(merged)
         return QueryPage(documents[query.offset : end], total)
+
+    # Entity maps (5.5.14)
+
+    async def candidates(
+        self, query: EntityQuery, *, most: int
+    ) -> tuple[list[str], dict[str, tuple[Elsewhere, ...]]]:
+        """The ids of what may match, what is here first; by id the sources that know of it, where any does.
+
+        Raises TooManyResults for more than `most`.
+        """
+        origin = self._origin
+        ids = await self.search_ids(origin.actor, query, most=most, tenant=origin.tenant)
+        if self._told is None:
+            self._told = await self._foreign(replace(query, offset=0, limit=MOST_ASKED))
+        found = list(dict.fromkeys([*ids, *self._told]))
+        if len(found) > most:
+            raise TooManyResults(f"More than {most} Entities match", hint="Narrow the query.")
+        return found, {
+            entity_id: tuple(
+                Elsewhere(registration.id, self._federation.class_told(registration, document))
+                for registration, document in versions
+            )
+            for entity_id, versions in self._told.items()
+        }
+
+    def keep_to(self, one: EntityMap) -> None:
+        """Answer with Entities of a map alone, and ask no other sources than those in it."""
+        self._map = one
+
+    async def _foreign_of_page(self, query: EntityQuery) -> dict[str, list[_Version]]:
+        if self._map is None:
+            return await self._foreign(query)
+        found = self._told
+        if found is None:
+            # What came later may stand before what is in the map.
+            found = await self._foreign(replace(query, offset=0, limit=MOST_ASKED))
+        return {entity_id: told for entity_id, told in found.items() if entity_id in self._map.sources}
+
+    def _is_mapped(self, registration: Registration) -> bool:
+        return self._map is None or any(
+            registration.id == one.registration_id for told in self._map.sources.values() for one in told
+        )
 
     def _merged_page(
         self, documents: Iterable[Document], foreign: dict[str, list[_Version]]
@@ -145,6 +195,7 @@ class JointView(Consumption):
             )
             if not (
                 infos
+                and self._is_mapped(registration)
                 and in_reach(registration, query.geo)
                 and shares_datasets(registration, query.dataset_id)
             ):

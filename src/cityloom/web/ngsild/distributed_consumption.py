@@ -7,7 +7,13 @@ from cityloom.kernel.errors import CityError
 from cityloom.ngsild.errors import BadRequestData
 from cityloom.web.ngsild.application import refused
 from cityloom.web.ngsild.asking import Asked, asked_by, names
-from cityloom.web.ngsild.consumption import query_by_post, query_entities, retrieve_entity
+from cityloom.web.ngsild.consumption import (
+    create_map,
+    create_map_by_post,
+    query_by_post,
+    query_entities,
+    retrieve_entity,
+)
 from cityloom.web.ngsild.distribution import origin_of, warned
 from cityloom.web.ngsild.exchange import Exchange, Reply
 from cityloom.web.ngsild.operations import Handler
@@ -45,6 +51,23 @@ async def query_everywhere_by_post(exchange: Exchange) -> Reply:
     return await _answered(
         exchange.carrying(payload), joint_view(exchange, asked, split=split), query_by_post
     )
+
+
+async def create_map_everywhere(exchange: Exchange) -> Reply:
+    """GET /entityMaps (5.14.4)."""
+    if exchange.parameters.text("type") == "*":
+        return await create_map(exchange)
+    asked = asked_by(exchange.parameters)
+    split = exchange.parameters.flag("splitEntities")
+    return await _answered(exchange, joint_view(exchange, asked, split=split), create_map)
+
+
+async def create_map_everywhere_by_post(exchange: Exchange) -> Reply:
+    """POST /entityMaps (5.14.4)."""
+    payload = await exchange.payload()
+    asked = asked_in(payload)
+    view = joint_view(exchange, asked, split=payload.get("splitEntities") is True)
+    return await _answered(exchange.carrying(payload), view, create_map_by_post)
 
 
 def _refuse_order(asked: Asked) -> None:

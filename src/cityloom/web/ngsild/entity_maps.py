@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 
-from cityloom.context.entity_maps import MAX_IDS, EntityMap
+from cityloom.context.entity_maps import MAX_IDS, Elsewhere, EntityMap, within
+from cityloom.federation.view import JointView
 from cityloom.history.periods import parse_step
 from cityloom.history.temporal import TemporalQuery
+from cityloom.kernel.actor import Actor
 from cityloom.kernel.time import format_instant, parse_instant
 from cityloom.ngsild.errors import BadRequestData
 from cityloom.ngsild.names import check_uri
@@ -26,6 +28,8 @@ class Mapped(msgspec.Struct, frozen=True):
 
     map: EntityMap
     is_new: bool
+    #: Whether what is looked at keeps to the map by itself.
+    is_kept_to: bool = False
 
     @property
     def headers(self) -> Headers:
@@ -34,10 +38,7 @@ class Mapped(msgspec.Struct, frozen=True):
 
     def within(self, query: EntityQuery) -> EntityQuery:
         """The query among the Entities of the map."""
-        asked = frozenset(query.ids)
-        ids = self.map.ids if not asked else [one for one in self.map.ids if one in asked]
-        # A map without Entities is not a query without ids.
-        return msgspec.structs.replace(query, ids=tuple(ids) or ("urn:ngsi-ld:null",))
+        return query if self.is_kept_to else within(self.map, query)
 
 
 def location_of(one: EntityMap) -> Headers:
@@ -46,18 +47,22 @@ def location_of(one: EntityMap) -> Headers:
 
 
 async def map_in_use(exchange: Exchange, asked: Asked, query: EntityQuery) -> Mapped | None:
-    """The map that the request names or asks for; None where it does neither.
-
-    What other sources know is not mapped: no map is told of then, as 5.5.14 has it.
-    """
+    """The map that the request names or asks for; None where it does neither, and for snapshots."""
     named = exchange.header(_HEADER)
-    if not (named or asked.entity_map) or exchange.sight is not exchange.services.broker:
+    sight = exchange.sight
+    if not (named or asked.entity_map) or not (
+        sight is exchange.services.broker or isinstance(sight, JointView)
+    ):
         return None
     found = exchange.services.entity_maps.find(exchange.tenant, named.rpartition("/")[2])
-    if found is not None and not found.is_temporal:
+    is_new = found is None or found.is_temporal
+    if found is None or found.is_temporal:
+        found = await _make(exchange, asked, query)
+    else:
         await _without_misfits(exchange, found)
-        return Mapped(found, is_new=False)
-    return Mapped(await _make(exchange, asked, query), is_new=True)
+    if isinstance(sight, JointView):
+        sight.keep_to(found)
+    return Mapped(found, is_new=is_new, is_kept_to=isinstance(sight, JointView))
 
 
 async def temporal_map_in_use(exchange: Exchange, asked: Asked, query: TemporalQuery) -> Mapped | None:
@@ -122,10 +127,13 @@ async def delete_entity_map(exchange: Exchange) -> Reply:
 
 async def _make(exchange: Exchange, asked: Asked, query: EntityQuery) -> EntityMap:
     lifetime = _lifetime(asked)
-    ids = await exchange.services.broker.search_ids(
-        exchange.actor, query, most=MAX_IDS, tenant=exchange.tenant
-    )
-    return exchange.services.entity_maps.add(exchange.tenant, exchange.actor, query, ids, lifetime=lifetime)
+    tenant, actor, sight = exchange.tenant, exchange.actor, exchange.sight
+    sources: dict[str, tuple[Elsewhere, ...]] = {}
+    if isinstance(sight, JointView):
+        ids, sources = await sight.candidates(query, most=MAX_IDS)
+    else:
+        ids = await exchange.services.broker.search_ids(actor, query, most=MAX_IDS, tenant=tenant)
+    return exchange.services.entity_maps.add(tenant, actor, query, ids, lifetime=lifetime, sources=sources)
 
 
 async def _make_temporal(exchange: Exchange, asked: Asked, query: TemporalQuery) -> EntityMap:
@@ -147,13 +155,15 @@ async def _make_temporal(exchange: Exchange, asked: Asked, query: TemporalQuery)
 
 
 async def _without_misfits(exchange: Exchange, one: EntityMap) -> None:
-    """Take out what no longer matches for whom the map was made (5.5.9.3)."""
+    """Take out what no longer matches for whom the map was made (5.5.9.3); what sources know is looked at
+    when they answer."""
     if one.recheck is not None:
         one.ids = tuple(await one.recheck(one.ids))
-    else:
-        broker = exchange.services.broker
-        among = Mapped(one, is_new=False).within(one.query)
-        one.ids = tuple(await broker.search_ids(one.actor, among, tenant=exchange.tenant))
+        return
+    here = tuple(entity_id for entity_id in one.ids if entity_id not in one.sources)
+    among = msgspec.structs.replace(one.query, ids=here or ("urn:ngsi-ld:null",))
+    living = set(await exchange.services.broker.search_ids(one.actor, among, tenant=exchange.tenant))
+    one.ids = tuple(entity_id for entity_id in one.ids if entity_id in living or entity_id in one.sources)
 
 
 def _lifetime(asked: Asked) -> timedelta | None:
@@ -168,17 +178,27 @@ def _id_of(exchange: Exchange) -> str:
 
 
 async def _shown(exchange: Exchange, one: EntityMap) -> dict[str, Any]:
-    """The map with the Entities that whoever reads it may see (5.2.39)."""
+    """The map with the Entities that whoever reads it may see, and where each is known (5.2.39)."""
     broker, actor, tenant = exchange.services.broker, exchange.actor, exchange.tenant
     if one.is_temporal:
         remembered = exchange.services.temporal.visible_of
-        visible = await asyncio.to_thread(remembered, actor, one.ids, tenant=tenant)
+        visible = set(await asyncio.to_thread(remembered, actor, one.ids, tenant=tenant))
     else:
-        visible = [one_id for one_id in one.ids if broker.raw(actor, one_id, tenant=tenant) is not None]
+        visible = {one_id for one_id in one.ids if broker.raw(actor, one_id, tenant=tenant) is not None}
+    places = {
+        one_id: [*(["@none"] if one_id in visible else []), *_elsewhere(actor, one, one_id)]
+        for one_id in one.ids
+    }
     return {
         "id": one.id,
         "type": "EntityMap",
         "expiresAt": format_instant(one.expires),
-        "entityMap": {entity_id: ["@none"] for entity_id in visible},
+        "entityMap": {one_id: known for one_id, known in places.items() if known},
         "linkedMaps": {},
     }
+
+
+def _elsewhere(actor: Actor, one: EntityMap, entity_id: str) -> list[str]:
+    """The sources that told of an Entity, as far as somebody may see what they told."""
+    known = one.sources.get(entity_id, ())
+    return [told.registration_id for told in known if actor.sees(told.information_class)]

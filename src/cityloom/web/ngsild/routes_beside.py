@@ -5,6 +5,7 @@ from __future__ import annotations
 from cityloom.web.ngsild.consumption import create_map, create_map_by_post
 from cityloom.web.ngsild.context_documents import add_context, delete_context, list_contexts, serve_context
 from cityloom.web.ngsild.discovery import list_attributes, list_types, retrieve_attribute, retrieve_type
+from cityloom.web.ngsild.distributed_consumption import create_map_everywhere, create_map_everywhere_by_post
 from cityloom.web.ngsild.distributed_discovery import (
     list_attributes_everywhere,
     list_types_everywhere,
@@ -58,6 +59,7 @@ BESIDE_ENTITIES: tuple[Operation, ...] = (
         clause="6.34.3.1",
         summary="Make an entity map of a query",
         handler=create_map,
+        spread=create_map_everywhere,
         parameters=SHOWN | JOINED | PAGED | SELECTED | ORDERED | MAPPED | {"geometryProperty"},
         answers="EntityMap",
         statuses=(201,),
@@ -68,6 +70,7 @@ BESIDE_ENTITIES: tuple[Operation, ...] = (
         clause="6.34.3.2",
         summary="Make an entity map of a query by POST",
         handler=create_map_by_post,
+        spread=create_map_everywhere_by_post,
         parameters=PAGED | {"format", "options", "join", "joinLevel", "geometryProperty", "local"},
         body="Query",
         answers="EntityMap",
