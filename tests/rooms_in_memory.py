@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from cityloom.access.audit import AuditLog
 from cityloom.access.entrance import Access
 from cityloom.adapters.http.outbound import HttpOutbound
+from cityloom.adapters.memory.accounts import MemoryAuditStore
 from cityloom.adapters.memory.feed import MemoryFeed
 from cityloom.adapters.memory.history import MemoryHistory
 from cityloom.adapters.memory.outbox import MemoryOutbox
@@ -27,6 +29,7 @@ class RoomsInMemory:
 
     def __init__(self, reach: Reach, classes: ClassPolicy | None = None) -> None:
         self.clock = WallClock()
+        self.audit = AuditLog(MemoryAuditStore(), self.clock)
         self.broker = Broker(MemoryFeed(), MemoryStateTable(), self.clock, classes)
         store = MemoryHistory()
         self._stage = HistoryStage(store, pause=0.0)

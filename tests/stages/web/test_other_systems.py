@@ -189,3 +189,45 @@ def _rooms(city) -> dict[str, object]:
         "federation": rooms.federation,
         "folder": SimpleNamespace(home="/"),
     }
+
+
+async def test_what_programs_change_is_written_down_without_secrets(city, reader_of):
+    api = (await reader_of("administrator")).client
+    subscription = {
+        "id": TOLD,
+        "type": "Subscription",
+        "entities": [{"type": "WeatherObserved"}],
+        "notification": {"endpoint": {"uri": f"https://receiver.example/weather?key={KEY}"}},
+    }
+    source = {
+        "id": ASKED,
+        "type": "ContextSourceRegistration",
+        "endpoint": "https://broker.example/",
+        "information": [{"entities": [{"type": "BicycleCounter"}]}],
+    }
+    for path, document, change in (
+        ("subscriptions", subscription, {"isActive": False}),
+        ("csourceRegistrations", source, {"registrationName": "Next door"}),
+    ):
+        one = f"/ngsi-ld/v1/{path}/{document['id']}"
+        answers = [
+            await api.post(f"/ngsi-ld/v1/{path}", json=document),
+            await api.patch(one, json=change),
+            await api.delete(one),
+            await api.delete(one),
+            await api.patch(one, json=change),
+        ]
+        assert [answer.status_code for answer in answers] == [201, 204, 204, 404, 404], answers[0].text
+    entries = await city.rooms.audit.newest(_auditor(), limit=20)
+    entries = [one for one in entries if one.subject in (TOLD, ASKED)]
+    assert [one.action for one in reversed(entries)] == [
+        "subscription.create",
+        "subscription.change",
+        "subscription.remove",
+        "source.register",
+        "source.change",
+        "source.remove",
+    ]
+    said = [one.detail.get("endpoint") for one in entries]
+    assert "https://receiver.example/weather" in said and "https://broker.example/" in said
+    assert KEY not in str([one.detail for one in entries])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cityloom.access.authority import require
 from cityloom.ngsild.errors import BadRequestData, InvalidRequest
 from cityloom.ngsild.names import check_uri
 from cityloom.ngsild.q_language import Term, names_of, parse_q
@@ -24,6 +25,7 @@ _NARROWING = ("type", "attrs", "q", "georel", "id", "idPattern")
 async def register_source(exchange: Exchange) -> Reply:
     """POST /csourceRegistrations (5.9.2)."""
     document = await _document(exchange, fragment=False)
+    await _record(exchange, "source.register", document.get("id", ""), document)
     identifier = await exchange.services.federation.sources.add(
         exchange.actor, document, tenant=exchange.tenant
     )
@@ -35,6 +37,7 @@ async def update_registration(exchange: Exchange) -> Reply:
     """PATCH /csourceRegistrations/{registrationId} (5.9.3)."""
     identifier = _registration_id(exchange)
     fragment = await _document(exchange, fragment=True)
+    await _record(exchange, "source.change", identifier, fragment)
     await exchange.services.federation.sources.update(
         exchange.actor, identifier, fragment, tenant=exchange.tenant
     )
@@ -43,10 +46,20 @@ async def update_registration(exchange: Exchange) -> Reply:
 
 async def delete_registration(exchange: Exchange) -> Reply:
     """DELETE /csourceRegistrations/{registrationId} (5.9.4)."""
-    await exchange.services.federation.sources.remove(
-        exchange.actor, _registration_id(exchange), tenant=exchange.tenant
-    )
+    identifier = _registration_id(exchange)
+    await _record(exchange, "source.remove", identifier, {})
+    await exchange.services.federation.sources.remove(exchange.actor, identifier, tenant=exchange.tenant)
     return Reply(204)
+
+
+async def _record(exchange: Exchange, action: str, identifier: str, document: RegistrationDocument) -> None:
+    """Write down what is about to be done to a registration, by who may; what is not there is not changed."""
+    require(exchange.actor, "sources:register")
+    if action != "source.register":
+        exchange.services.federation.sources.get(exchange.actor, identifier, tenant=exchange.tenant)
+    await exchange.services.record(
+        exchange.actor, action, identifier, tenant=exchange.tenant, endpoint=document.get("endpoint") or ""
+    )
 
 
 async def retrieve_registration(exchange: Exchange) -> Reply:

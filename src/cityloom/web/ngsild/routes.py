@@ -582,6 +582,7 @@ def api(rooms: Rooms, contexts: ContextsInUse | None = None, models: DataModels 
         federation=rooms.federation,
         subscriptions=rooms.subscriptions,
         started=datetime.now(UTC),
+        audit=rooms.audit,
         models=models,
         contexts=contexts or ContextsInUse(),
     )

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from cityloom.access.audit import AuditLog
 from cityloom.context.broker import Broker
 from cityloom.context.entity_maps import EntityMaps
 from cityloom.context.snapshots import Snapshots
@@ -13,6 +14,7 @@ from cityloom.federation.federation import Federation
 from cityloom.history.past_writing import PastWriting
 from cityloom.history.temporal import MOST_INSTANCES, TemporalHistory
 from cityloom.kernel.actor import Actor
+from cityloom.kernel.outbound import plain_address
 from cityloom.kernel.time import Clock
 from cityloom.sensing.models import DataModels
 from cityloom.subscriptions.subscriptions import Subscriptions
@@ -32,6 +34,8 @@ class Services:
     federation: Federation
     subscriptions: Subscriptions
     started: datetime
+    #: Who made the city send something to others is written down; None: nowhere.
+    audit: AuditLog | None = None
     #: What is written is checked against them; None: anything is taken.
     models: DataModels | None = None
     contexts: ContextsInUse = field(default_factory=ContextsInUse)
@@ -39,6 +43,16 @@ class Services:
     #: Attribute instances in one answer of the temporal API (6.3.10).
     most_instances: int = MOST_INSTANCES
     snapshots: Snapshots = field(default_factory=Snapshots)
+
+    async def record(
+        self, actor: Actor, action: str, subject: str, *, tenant: str, endpoint: str = ""
+    ) -> None:
+        """Write down, before it is done, who changes what the city sends to others; without their secrets."""
+        if self.audit is None:
+            return
+        said = {"tenant": tenant, "endpoint": plain_address(endpoint) if endpoint else ""}
+        detail = {name: value for name, value in said.items() if value}
+        await self.audit.record(actor, action, subject, detail)
 
     def has_tenant(self, actor: Actor, tenant: str) -> bool:
         """Whether it has Entities that the actor may see, a past, or sources that may have some (5.5.10)."""

@@ -29,6 +29,7 @@ async def create_subscription(exchange: Exchange) -> Reply:
     fresh = f"urn:ngsi-ld:Subscription:{uuid4()}"
     wanted = parse_subscription(payload, exchange.context, id=fresh, now=subscriptions.now())
     wanted, context = await _with_context(exchange, wanted)
+    await _record(exchange, "subscription.create", wanted)
     await subscriptions.create(
         exchange.actor, wanted, context.source, wanted.json_ld_context or "", tenant=exchange.tenant
     )
@@ -63,6 +64,7 @@ async def update_subscription(exchange: Exchange) -> Reply:
     kept = _kept(exchange)
     subscriptions = exchange.services.subscriptions
     wanted, changed = patch_subscription(kept.wanted, payload, exchange.context, now=subscriptions.now())
+    await _record(exchange, "subscription.change", wanted)
     if "json_ld_context" not in changed:
         await subscriptions.replace(exchange.actor, kept, wanted)
         return Reply(204)
@@ -73,10 +75,20 @@ async def update_subscription(exchange: Exchange) -> Reply:
 
 async def delete_subscription(exchange: Exchange) -> Reply:
     """DELETE /subscriptions/{subscriptionId} (5.8.5)."""
-    identifier = _id(exchange)
-    _check_tenant(exchange)
-    await exchange.services.subscriptions.delete(exchange.actor, identifier, tenant=exchange.tenant)
+    kept = _kept(exchange)
+    await _record(exchange, "subscription.remove", kept.wanted)
+    await exchange.services.subscriptions.delete(exchange.actor, kept.wanted.id, tenant=exchange.tenant)
     return Reply(204)
+
+
+async def _record(exchange: Exchange, action: str, wanted: Subscription) -> None:
+    await exchange.services.record(
+        exchange.actor,
+        action,
+        wanted.id,
+        tenant=exchange.tenant,
+        endpoint=wanted.notification.endpoint.uri,
+    )
 
 
 async def _with_context(exchange: Exchange, wanted: Subscription) -> tuple[Subscription, Context]:
