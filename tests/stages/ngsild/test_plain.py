@@ -1,5 +1,6 @@
 """What is read at a glance is what the general way reads, and whatever is not sound is left to it."""
 
+import itertools
 from typing import Any
 
 import orjson
@@ -16,7 +17,7 @@ from cityloom.ngsild.plain import plain_instance
 TIME = "2026-04-12T20:00:00Z"
 POINT = {"type": "Point", "coordinates": [10.2, 56.1]}
 
-values = st.sampled_from(
+VALUES: list[Any] = (
     [
         1,
         2.5,
@@ -42,15 +43,22 @@ values = st.sampled_from(
     ]
     + [{"type": ["Point"], "coordinates": [1.0, 2.0]}, float("inf")]
 )
-units = st.sampled_from(["CEL", "", "é", "\0", NULL, 7, None, "x" * 101])
-times = st.sampled_from(
-    [TIME, "2026-04-12T20:00:00.5Z", "2026-04-12T20:00:00,5Z", "2026-13-12T20:00:00Z", NULL, 1, None]
-)
+UNITS: list[Any] = ["CEL", "", "é", "\0", NULL, 7, None, "x" * 101]
+TIMES: list[Any] = [
+    TIME,
+    "2026-04-12T20:00:00.5Z",
+    "2026-04-12T20:00:00,5Z",
+    "2026-13-12T20:00:00Z",
+    NULL,
+    1,
+    None,
+]
+values = st.sampled_from(VALUES)
 members = {
     "type": st.sampled_from(["Property", "GeoProperty", "Relationship", "Text", 1, ["Property"]]),
     "value": values,
-    "unitCode": units,
-    "observedAt": times,
+    "unitCode": st.sampled_from(UNITS),
+    "observedAt": st.sampled_from(TIMES),
     "datasetId": st.just("urn:x:1"),
     "note": st.just("a"),
 }
@@ -84,6 +92,23 @@ def test_what_is_read_at_a_glance_is_what_the_general_way_reads(name, raw, purpo
     with pytest.MonkeyPatch.context() as without:
         without.setattr(parse, "plain_instance", lambda raw: None)
         assert read({name: raw}, purpose) == found
+
+
+@pytest.mark.parametrize("purpose", ["append", "update", "merge"])
+@pytest.mark.parametrize("name", ["speed", "location", "ngsildproof"])
+def test_every_value_unit_and_time_is_read_at_a_glance_as_in_general(name, purpose):
+    plain = [{"type": kind, "value": value} for kind in ("Property", "GeoProperty") for value in VALUES]
+    several = [
+        {"type": kind, "value": 1.5, **members}
+        for kind in ("Property", "GeoProperty")
+        for unit, time in itertools.product(UNITS, TIMES)
+        for members in ({"unitCode": unit, "observedAt": time}, {"observedAt": time, "unitCode": unit})
+    ]
+    payloads = [{name: raw} for raw in plain + several]
+    found = [read(payload, purpose) for payload in payloads]
+    with pytest.MonkeyPatch.context() as without:
+        without.setattr(parse, "plain_instance", lambda raw: None)
+        assert [read(payload, purpose) for payload in payloads] == found
 
 
 @pytest.mark.parametrize(
