@@ -94,3 +94,19 @@ async def test_source_tells_who_it_is(api):
     assert shown["type"] == "ContextSourceIdentity" and shown["@context"] == CORE
     assert shown["contextSourceUptime"].startswith("PT")
     assert shown["contextSourceTimeAt"].endswith("Z")
+
+
+async def test_what_opens_a_source_is_shown_to_who_may_register_alone(api):
+    body = {
+        "id": "urn:ngsi-ld:ContextSourceRegistration:1",
+        "type": "ContextSourceRegistration",
+        "endpoint": "http://127.0.0.1:1/",
+        "information": [{"entities": [{"type": "Road"}]}],
+        "contextSourceInfo": [{"key": "X-Key", "value": "opens-it"}],
+    }
+    assert (await api.post("/csourceRegistrations", json=body)).status_code == 201
+    for path in (f"/csourceRegistrations/{body['id']}", "/csourceRegistrations?type=Road"):
+        assert "opens-it" in (await api.get(path)).text
+        told = await api.get(path, headers={"x-test-actor": "writer"})
+        assert (told.status_code, body["id"] in told.text) == (200, True)
+        assert "opens-it" not in told.text and "contextSourceInfo" not in told.text

@@ -91,3 +91,18 @@ async def test_purge_tells_what_it_had_to_leave(api):
     assert said["success"] == ["urn:ngsi-ld:Lamp:1"]
     assert [(one["entityId"], one["error"]["status"]) for one in said["errors"]] == [(alert["id"], 403)]
     assert set(await left(api)) == {"1"}
+
+
+async def test_what_somebody_else_deleted_meanwhile_is_no_error(api, monkeypatch):
+    await api.have(*map(lamp, (1, 2)))
+    search = api.broker.search_ids
+
+    async def then_one_goes(*arguments, **members):
+        found = await search(*arguments, **members)
+        await api.broker.delete(CITY, found[0])
+        return found
+
+    monkeypatch.setattr(api.broker, "search_ids", then_one_goes)
+    assert (await purge(api, type="Lamp")).status_code == 204
+    monkeypatch.undo()
+    assert await left(api) == {}

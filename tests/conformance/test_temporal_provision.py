@@ -1,5 +1,7 @@
 """Writing the past over HTTP (ETSI GS CIM 009, 6.18.3.1, 6.19.3.2, 6.20 to 6.22, 6.24)."""
 
+import asyncio
+
 import pytest
 
 ID = "urn:ngsi-ld:Vehicle:1"
@@ -188,6 +190,15 @@ async def test_a_tenant_may_have_a_past_alone(api, problem):
     assert (await api.post("/temporal/entities", json=body, headers=tenant)).status_code == 201
     assert (await api.get(PATH, headers=tenant)).status_code == 200
     problem(await api.get(PATH), 404, "ResourceNotFound")
+
+
+async def test_of_several_who_begin_an_evolution_at_once_one_does(api):
+    bodies = [
+        {"id": ID, "type": "Vehicle", "speed": [{"value": n, "observedAt": at(n)}]} for n in range(1, 6)
+    ]
+    replies = await asyncio.gather(*(api.post("/temporal/entities", json=body) for body in bodies))
+    assert sorted(reply.status_code for reply in replies) == [201, 204, 204, 204, 204]
+    assert [one["value"] for one in (await shown(api))["speed"]] == [1, 2, 3, 4, 5]
 
 
 async def test_a_query_by_post_asks_as_one_by_get(vehicle):

@@ -7,6 +7,7 @@ import asyncio
 import orjson
 import pytest
 
+from cityloom.context.provision import PastWrite
 from cityloom.kernel.actor import ANONYMOUS, CITY, Actor, InformationClass
 from cityloom.kernel.change import ChangeKind
 from cityloom.kernel.errors import NotAllowed, NotReady
@@ -362,3 +363,12 @@ async def test_a_change_tells_what_the_attributes_were_that_it_wrote(broker):
     assert (was["value"], was["modifiedAt"]) == (50.0, was["createdAt"])
     assert orjson.loads(updated.before).keys() == {"speed"}
     assert orjson.loads(removed.before)["name"][0]["value"] == "High Street"
+
+
+async def test_the_past_is_written_by_who_may_write_alone(broker):
+    past = PastWrite(("Road",), b'{"attrs":{}}', (), None, None, None)
+    before = broker.last_sequence
+    for actor in (ANONYMOUS, Actor("reader", permissions=frozenset({"entities:read"}))):
+        with pytest.raises(NotAllowed):
+            await broker.write_past(actor, "urn:ngsi-ld:Road:1", past)
+    assert broker.last_sequence == before
