@@ -265,6 +265,40 @@ async def test_the_past_is_asked_of_sources_by_post_too(api, source):
     assert (asked["lastN"], asked["attrs"], asked["id"]) == (["3"], ["speed"], [ROAD])
 
 
+PAST = f"/temporal/entities/{ROAD}"
+WRITES_TO_THE_PAST = {
+    "upsertTemporal": ("POST", "/temporal/entities"),
+    "appendAttrsTemporal": ("POST", f"{PAST}/attrs"),
+    "deleteTemporal": ("DELETE", PAST),
+    "deleteAttrsTemporal": ("DELETE", f"{PAST}/attrs/speed"),
+    "updateAttrInstanceTemporal": ("PATCH", f"{PAST}/attrs/speed/urn:x:instance"),
+    "deleteAttrInstanceTemporal": ("DELETE", f"{PAST}/attrs/speed/urn:x:instance"),
+}
+
+
+@pytest.mark.parametrize("operation", WRITES_TO_THE_PAST)
+async def test_the_past_is_written_where_it_is_held(api, source, problem, operation):
+    method, path = WRITES_TO_THE_PAST[operation]
+    speed = {"speed": {"type": "Property", "value": 5, "observedAt": "2021-01-01T00:00:00Z"}}
+    body = road(**speed) if operation == "upsertTemporal" else speed
+    sent = {} if method == "DELETE" else {"json": body}
+    await register(api, source, "exclusive", ["speed"], operations=["redirectionOps"])
+    if operation != "deleteTemporal":
+        problem(await api.request(method, path, **sent), 409, "Conflict")
+        assert source.asked == []
+    await api.delete("/csourceRegistrations/urn:x:source")
+    await register(api, source, "exclusive", ["speed"], operations=[operation])
+    source.replies[method, f"/ngsi-ld/v1{path}"] = (204, {})
+    reply = await api.request(method, path, **sent)
+    assert reply.status_code in (201, 204), reply.text
+    (asked,) = source.asked
+    assert (asked.method, urlsplit(asked.path).path) == (method, f"/ngsi-ld/v1{path}")
+    if sent:
+        assert json.loads(asked.body) == body
+    # Nothing of it is here.
+    assert (await api.get(PAST, params={"local": "true"})).status_code == 404
+
+
 async def test_a_source_is_given_its_tenant_and_its_own_context(api, source):
     await register(api, source, tenant="harbour", management={"localOnly": True})
     await api.get("/entities", params={"type": "Road", "q": "speed>3"})

@@ -60,8 +60,8 @@ async def create_everywhere(exchange: Exchange) -> Reply:
     document = parse_entity(payload, exchange.context)
     entity_id, names = document["id"], frozenset(document["attrs"])
     origin = origin_of(exchange)
-    shares = _shares(exchange, origin, "createEntity", entity_id, tuple(document["type"]), names)
-    outcomes = await _everywhere(exchange, origin, shares, create_entity, "/entities", payload)
+    shares = shares_of(exchange, origin, "createEntity", entity_id, tuple(document["type"]), names)
+    outcomes = await done_everywhere(exchange, origin, shares, create_entity, "/entities", payload)
     location = (ROOT + address("entities", entity_id)).encode()
     return settled(outcomes, entity_id, Reply(201, headers=[(b"location", location)]))
 
@@ -100,12 +100,12 @@ async def delete_attribute_everywhere(exchange: Exchange) -> Reply:
     """DELETE /entities/{entityId}/attrs/{attrId} (5.6.5)."""
     entity_id, name = entity_id_of(exchange), attribute_name_of(exchange)
     origin = origin_of(exchange)
-    shares = _shares(
+    shares = shares_of(
         exchange, origin, "deleteAttrs", entity_id, _types(exchange, entity_id), frozenset({name})
     )
     path = _path(entity_id, name)
-    outcomes = await _everywhere(exchange, origin, shares, delete_attribute, path, None)
-    return settled(_without_absence(outcomes), entity_id, Reply(204))
+    outcomes = await done_everywhere(exchange, origin, shares, delete_attribute, path, None)
+    return settled(without_absence(outcomes), entity_id, Reply(204))
 
 
 async def delete_everywhere(exchange: Exchange) -> Reply:
@@ -113,9 +113,9 @@ async def delete_everywhere(exchange: Exchange) -> Reply:
     entity_id = entity_id_of(exchange)
     origin = origin_of(exchange)
     types = _types(exchange, entity_id)
-    shares = _shares(exchange, origin, "deleteEntity", entity_id, types, frozenset(), whole=True)
-    outcomes = await _everywhere(exchange, origin, shares, delete_entity, _path(entity_id), None)
-    return settled(_without_absence(outcomes), entity_id, Reply(204))
+    shares = shares_of(exchange, origin, "deleteEntity", entity_id, types, frozenset(), whole=True)
+    outcomes = await done_everywhere(exchange, origin, shares, delete_entity, _path(entity_id), None)
+    return settled(without_absence(outcomes), entity_id, Reply(204))
 
 
 async def _write_fragment(exchange: Exchange, operation: str, handler: Handler, purpose: Any) -> Reply:
@@ -125,10 +125,10 @@ async def _write_fragment(exchange: Exchange, operation: str, handler: Handler, 
     names = frozenset(fragment["attrs"])
     types = tuple(fragment.get("type", ())) or _types(exchange, entity_id)
     origin = origin_of(exchange)
-    shares = _shares(exchange, origin, operation, entity_id, types, names)
+    shares = shares_of(exchange, origin, operation, entity_id, types, names)
     whole_entity = operation in ("replaceEntity", "mergeEntity")
     path = _path(entity_id) if whole_entity else f"{_path(entity_id)}/attrs"
-    outcomes = _without_absence(await _everywhere(exchange, origin, shares, handler, path, payload))
+    outcomes = without_absence(await done_everywhere(exchange, origin, shares, handler, path, payload))
     return settled(outcomes, entity_id, Reply(204)) if whole_entity else settled_attributes(outcomes)
 
 
@@ -142,17 +142,17 @@ async def _write_attribute(exchange: Exchange, operation: str, handler: Handler)
         partial=operation == "updateAttrs",
     )
     origin = origin_of(exchange)
-    shares = _shares(exchange, origin, operation, entity_id, _types(exchange, entity_id), frozenset({name}))
-    outcomes = await _everywhere(
+    shares = shares_of(exchange, origin, operation, entity_id, _types(exchange, entity_id), frozenset({name}))
+    outcomes = await done_everywhere(
         exchange, origin, shares, handler, _path(entity_id, name), payload, recompact=recompacted_attribute
     )
-    return settled(_without_absence(outcomes), entity_id, Reply(204))
+    return settled(without_absence(outcomes), entity_id, Reply(204))
 
 
 # Sharing out
 
 
-def _shares(
+def shares_of(
     exchange: Exchange,
     origin: Origin,
     operation: str,
@@ -162,6 +162,7 @@ def _shares(
     *,
     whole: bool = False,
 ) -> Shares:
+    """Who gets which part of what is written of one Entity."""
     federation = exchange.services.federation
     return share_out(
         federation.may_be_told(origin, federation.candidates(origin, looping=True), entity_id, types),
@@ -184,7 +185,7 @@ def _types(exchange: Exchange, entity_id: str) -> tuple[str, ...]:
     return () if document is None else tuple(document["type"])
 
 
-async def _everywhere(
+async def done_everywhere(
     exchange: Exchange,
     origin: Origin,
     shares: Shares,
@@ -237,7 +238,7 @@ async def _here(
     return Outcome(reply=reply, attributes=shares.local)
 
 
-def _without_absence(outcomes: list[Outcome]) -> list[Outcome]:
+def without_absence(outcomes: list[Outcome]) -> list[Outcome]:
     """That something is not here is no fault where it is held by sources alone (5.6.4.4)."""
     if not any(one.registration is not None and one.registration.proxied for one in outcomes):
         return outcomes
