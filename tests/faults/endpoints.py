@@ -12,7 +12,7 @@ import json
 import socket
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
@@ -180,18 +180,21 @@ class Watched:
         told = await self._reader.readexactly(length)
         assert answer[9:12] in ("201", "204"), (answer, told)
 
-    def missing(self, endpoints: Endpoints) -> dict[int, list[int]]:
-        """What each endpoint has not heard of yet; nothing of those that heard of all."""
+    def missing(self, endpoints: Endpoints, among: Iterable[int] | None = None) -> dict[int, list[int]]:
+        """What each endpoint, or each of some, has not heard of yet; nothing of those that heard of all."""
         found = {}
-        for number in range(endpoints.many):
+        for number in range(endpoints.many) if among is None else among:
             entity = number % self.entities
             if gone := endpoints.missing(number, self.name(entity), self.counts[entity]):
                 found[number] = gone
         return found
 
-    async def all_told(self, endpoints: Endpoints, patience: float) -> dict[int, list[int]]:
-        """Wait until everybody has heard of everything; what is missing at the end of all patience."""
+    async def all_told(
+        self, endpoints: Endpoints, patience: float, among: Sequence[int] | None = None
+    ) -> dict[int, list[int]]:
+        """Wait until everybody, or each of some, has heard of everything; what is missing at the end of all
+        patience."""
         until = time.monotonic() + patience
-        while (left := self.missing(endpoints)) and time.monotonic() < until:
+        while (left := self.missing(endpoints, among)) and time.monotonic() < until:
             await asyncio.sleep(0.05)
         return left

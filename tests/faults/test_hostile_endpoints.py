@@ -30,9 +30,8 @@ async def test_hostile_endpoints_keep_nothing_from_others_and_lose_nothing_thems
                 for number in range(ENTITIES):
                     await watched.change(number)
             well = [number for number, mode in enumerate(endpoints.modes) if mode == "well"]
-            missing = await watched.all_told(endpoints, 20)
-            assert not missing.keys() & set(well), "a healthy one waits for the others"
-            assert len(missing) == ENDPOINTS - len(well)
+            assert await watched.all_told(endpoints, 20, well) == {}, "a healthy one waits for others"
+            assert len(watched.missing(endpoints)) == ENDPOINTS - len(well)
             endpoints.turn_well()
             assert await watched.all_told(endpoints, PATIENCE) == {}
             assert all(endpoints.is_in_order(number) for number in range(ENDPOINTS))
