@@ -444,3 +444,30 @@ async def test_a_map_asks_its_own_sources_alone(api, source):
     asked = len(source.asked)
     assert (await bridges(api, **{"ngsild-entitymap": made.headers["ngsild-entitymap"]}))[1] == ["urn:x:here"]
     assert len(source.asked) == asked == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "method", "path"),
+    [("update", "PATCH", f"/ngsi-ld/v1/entities/{ROAD}/attrs"), ("", "PUT", f"/ngsi-ld/v1/entities/{ROAD}")],
+)
+async def test_an_upsert_writes_over_what_a_source_without_batches_has(api, source, options, method, path):
+    await register(api, source, "redirect", ["speed"])
+    source.replies["POST", "/ngsi-ld/v1/entities"] = (409, {})
+    source.replies[method, path] = (204, b"")
+    batch = [road(speed={"type": "Property", "value": 7})]
+    reply = await api.post(
+        "/entityOperations/upsert", params={"options": options} if options else {}, json=batch
+    )
+    assert reply.status_code == 204, reply.text
+    assert (source.asked[-1].method, source.asked[-1].path) == (method, path)
+    assert json.loads(source.asked[-1].body)["speed"]["value"] == 7
+
+
+async def test_an_upsert_of_what_a_source_cannot_write_over_is_a_failure(api, source):
+    await register(api, source, "redirect", ["speed"], operations=["createEntity"])
+    source.replies["POST", "/ngsi-ld/v1/entities"] = (409, {})
+    batch = [road(speed={"type": "Property", "value": 7})]
+    reply = await api.post("/entityOperations/upsert", json=batch)
+    assert reply.status_code == 207
+    assert reply.json()["errors"][0]["entityId"] == ROAD
+    assert len(source.asked) == 1

@@ -91,6 +91,8 @@ _UPSERT = _Batch(
 _UPDATE = _Batch("updateBatch", "appendAttrs", update_entities, "update", _of_entity("POST", "/attrs"))
 _MERGE = _Batch("mergeBatch", "mergeEntity", merge_entities, "merge", _of_entity("PATCH"))
 _DELETE = _Batch("deleteBatch", "deleteEntity", delete_entities, "delete", _of_entity("DELETE"))
+_UPDATE_ONE = _of_entity("PATCH", "/attrs")
+_REPLACE_ONE = _of_entity("PUT")
 
 
 async def create_batch_everywhere(exchange: Exchange) -> Reply:
@@ -286,6 +288,7 @@ async def _ask(
 ) -> None:
     asked: list[tuple[Registration, Question, Wire]] = []
     ids: list[list[str]] = []
+    singles: dict[int, Any] = {}
     for part in parts.values():
         wire = await wire_to(exchange, origin, part.registration)
         if batch.operation in part.registration.operations:
@@ -294,11 +297,37 @@ async def _ask(
             continue
         for entity_id, item in zip(part.ids, part.items, strict=True):
             question = await _single_question(exchange, batch, part.registration, wire, entity_id, item)
+            singles[len(asked)] = item
             asked.append((part.registration, question, wire))
             ids.append([entity_id])
     replies = await exchange.services.federation.ask(asked, origin)
-    for reply, those in zip(replies, ids, strict=True):
-        _take(reply, those, batch, result)
+    for place, (reply, those) in enumerate(zip(replies, ids, strict=True)):
+        if batch is _UPSERT and place in singles and reply.status == 409:
+            _, _, wire = asked[place]
+            await _write_over(exchange, origin, (reply.registration, wire), singles[place], result)
+        else:
+            _take(reply, those, batch, result)
+
+
+async def _write_over(
+    exchange: Exchange,
+    origin: Origin,
+    source: tuple[Registration, Wire],
+    item: dict[str, Any],
+    result: _Result,
+) -> None:
+    """Replace what a source without batches has, or update it with options=update (5.6.8.4)."""
+    registration, wire = source
+    entity_id = item["id"]
+    is_update = "update" in exchange.parameters.listed("options")
+    if ("updateAttrs" if is_update else "replaceEntity") not in registration.operations:
+        result.fail(unsupported(registration), [entity_id], registration)
+        return
+    method, path = _UPDATE_ONE(entity_id) if is_update else _REPLACE_ONE(entity_id)
+    body, content_type = await _body(exchange, registration, wire, item)
+    question = Question(method, path, (), body, content_type)
+    (reply,) = await exchange.services.federation.ask([(registration, question, wire)], origin)
+    _take(reply, [entity_id], _UPSERT, result)
 
 
 def _take(reply: SourceReply, ids: list[str], batch: _Batch, result: _Result) -> None:
