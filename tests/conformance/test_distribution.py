@@ -9,6 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from cityloom.federation import view
+from cityloom.ngsild.source_matching import describes
 from loopback_servers import serving
 
 ROAD = "urn:ngsi-ld:Road:1"
@@ -471,3 +473,20 @@ async def test_an_upsert_of_what_a_source_cannot_write_over_is_a_failure(api, so
     assert reply.status_code == 207
     assert reply.json()["errors"][0]["entityId"] == ROAD
     assert len(source.asked) == 1
+
+
+async def test_an_entity_is_held_against_the_registrations_of_its_own_types_alone(api, source, monkeypatch):
+    """A page of a thousand, and thousands of registrations: not each with each."""
+    compared = []
+
+    def counted(info, entity_id, types):
+        compared.append(entity_id)
+        return describes(info, entity_id, types)
+
+    monkeypatch.setattr(view, "describes", counted)
+    await api.have(*({"id": f"{ROAD}{n}", "type": "Road", "lanes": {"value": n}} for n in range(10)))
+    for number in range(30):
+        information = [{"entities": [{"type": f"Other{number}"}]}]
+        await register(api, source, "redirect", information=information, id=f"urn:x:other{number}")
+    assert len((await api.get("/entities?type=Road")).json()) == 10
+    assert compared == []

@@ -253,3 +253,11 @@ async def test_nobody_ends_what_they_may_not_see(api, problem):
     path = f"/entities/{camera['id']}/attrs/speed"
     problem(await api.delete(path, headers={"x-test-actor": "writer"}), 404, "ResourceNotFound")
     assert (await api.delete(path)).status_code == 204
+
+
+async def test_a_room_s_entity_has_no_past_made_by_others_though_it_says_nothing_yet(api, problem):
+    await api.have({"id": "urn:x:alert", "type": "Alert"})
+    made = {"id": "urn:x:alert", "type": "Road", "status": [{"type": "Property", "value": "cleared"}]}
+    problem(
+        await api.post("/temporal/entities", json=made, headers={"x-test-actor": "writer"}), 403, "", "type"
+    )

@@ -201,6 +201,8 @@ class Provision:
         standing = self._standing(request.tenant, entity_id)
         if standing is not None:
             _check_sees(request.actor, entity_id, standing)
+            # Of an Entity that says nothing there is no history that would tell whose it is.
+            check_write(request.actor, {"type": standing.types}, None)
             information_class = standing.information_class
         elif past.information_class is not None:
             information_class = past.information_class

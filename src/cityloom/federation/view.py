@@ -36,6 +36,7 @@ _RETRIEVING = ("retrieveEntity", "queryEntity", "queryBatch")
 _QUERYING = ("queryEntity", "queryBatch")
 
 _Asked = tuple[Registration, Question, Wire]
+_ByType = dict[str | None, list[tuple[Registration, RegistrationInfo]]]
 _Version = tuple[Registration, Document]
 
 
@@ -66,8 +67,8 @@ class JointView(Consumption):
         #: What sources told for an entity map, so that they are not asked again for the answer.
         self._told: dict[str, list[_Version]] | None = None
         self._map: EntityMap | None = None
-        #: The registrations of sources that hold something alone; None until it is asked for.
-        self._proxied: list[Registration] | None = None
+        #: What sources hold alone; None until it is asked for.
+        self._proxied: _ByType | None = None
         #: Warnings for the answer: code, and the source that it is about.
         self.warnings: list[tuple[str, Registration]] = []
         #: How sources answered that hold what was asked for alone.
@@ -296,18 +297,32 @@ class JointView(Consumption):
         if local is None:
             return None
         if self._proxied is None:
-            self._proxied = [one for one in self._federation.candidates(self._origin) if one.proxied]
+            proxied = (one for one in self._federation.candidates(self._origin) if one.proxied)
+            self._proxied = _by_type(proxied)
         hidden: set[str] = set()
-        for registration in self._proxied:
+        types = tuple(local["type"])
+        for registration, info in (one for name in (*types, None) for one in self._proxied.get(name, ())):
+            if not describes(info, local["id"], types):
+                continue
             if not self._federation.covers(self._origin, registration, local["id"]):
                 continue
-            for info in registration.information:
-                if not describes(info, local["id"], tuple(local["type"])):
-                    continue
-                if not info.attributes:
-                    return None
-                hidden |= info.attributes
+            if not info.attributes:
+                return None
+            hidden |= info.attributes
         return without_attributes(local, hidden) if hidden else local
+
+
+def _by_type(registrations: Iterable[Registration]) -> _ByType:
+    """The information of registrations by type, under None what may be of any: there may be thousands, and
+    each Entity of a page looks for those that are about it."""
+    found: _ByType = {}
+    for registration in registrations:
+        for info in registration.information:
+            open_ended = not info.entities or any(not one.types for one in info.entities)
+            names = {None} if open_ended else {name for one in info.entities for name in one.types}
+            for name in names:
+                found.setdefault(name, []).append((registration, info))
+    return found
 
 
 def now_of(federation: Federation) -> str:
