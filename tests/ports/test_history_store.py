@@ -364,6 +364,18 @@ def test_aggregate_works_out_every_method(store):
     assert np.isnan([found[name][0, 1] for name in AGGREGATE_METHODS[2:]]).all()
 
 
+def test_aggregate_and_extent_of_the_last_n_leave_out_the_rest(store):
+    store.record(
+        [news(place + 1, number(value, START + place * MINUTE)) for place, value in enumerate([2, 4, 4, 6])],
+        through=4,
+    )
+    window = Window(np.array([1]), last_n=2)
+    for edges in ([0, 9], [0, 3, 9]):
+        found = store.aggregate(window, START + MINUTE * np.array(edges, np.int64), ["sum", "totalCount"])
+        assert np.nansum(found["sum"]) == 10 and found["totalCount"].sum() == 2
+    assert store.extent(window) == (START + 2 * MINUTE, START + 3 * MINUTE)
+
+
 @pytest.mark.parametrize("widths", [[1, 1, 1], [1, 2, 1]], ids=["even", "uneven"])
 def test_aggregate_sorts_by_series_and_period(store, widths):
     store.record(

@@ -261,7 +261,7 @@ class TemporalHistory:
         series = [one for group in groups.values() for one in group if one.key.attribute != SCOPE]
         found = aggregates_of(
             self._history,
-            msgspec.structs.replace(_window(query, series), marks="none"),
+            msgspec.structs.replace(_window(query, series), marks="none", last_n=query.last_n),
             series,
             query.aggregates,
             query.period,

@@ -141,6 +141,18 @@ async def test_temporal_entities_aggregate_over_everything_without_an_interval(e
     assert one.aggregates[0].methods == {"max": [(3, hour(0), hour(3) + timedelta(milliseconds=1))]}
 
 
+async def test_temporal_entities_aggregate_the_last_n_alone(evolution, hour):
+    query = TemporalQuery(
+        entities=EntityQuery(ids=(STATION,)),
+        aggregates=("avg", "totalCount"),
+        period=parse_step("PT1H"),
+        last_n=2,
+    )
+    (one,) = evolution.temporal_entities(CITY, query).entities
+    assert [value for value, _, _ in one.aggregates[0].methods["avg"]] == [2, 3]
+    assert [value for value, _, _ in one.aggregates[0].methods["totalCount"]] == [1, 1]
+
+
 async def test_temporal_entities_refuse_what_is_not_kept(evolution):
     with pytest.raises(BadInput, match="'mode'"):
         evolution.temporal_entities(CITY, TemporalQuery(aggregates=("mode",)))

@@ -131,7 +131,6 @@ def bounds(window: Window) -> list[int | str]:
 def raw(window: Window) -> str:
     """Readings of a window. Needs the table `wanted(series)`."""
     time = _time(window)
-    newest = f"QUALIFY row_number() OVER (PARTITION BY series ORDER BY {time} DESC, sequence DESC) <= "
     order = f"{time}, sequence, series" if window.by_time else f"series, {time}, sequence"
     if window.by_time and window.backwards:
         order = f"{time} DESC, sequence DESC, series"
@@ -144,7 +143,7 @@ def raw(window: Window) -> str:
         SELECT series, observed_at, kind, number, text, sequence, recorded_at, observed, details, instance,
           {_CREATED} AS created
         FROM {found}
-        {newest + str(int(window.last_n)) if window.last_n is not None else ""}
+        {_newest(window)}
         ORDER BY {order}
         {f"LIMIT {int(window.limit)}" if window.limit is not None else ""}
     """
@@ -153,7 +152,10 @@ def raw(window: Window) -> str:
 def extent(window: Window) -> str:
     """First and last instant of a window. Needs the table `wanted(series)`."""
     time = _time(window)
-    return f"SELECT min({time}), max({time}) FROM reading SEMI JOIN wanted USING (series) {_where(window)}"
+    found = (
+        f"SELECT {time} AS t FROM reading SEMI JOIN wanted USING (series) {_where(window)} {_newest(window)}"
+    )
+    return f"SELECT min(t), max(t) FROM ({found})"
 
 
 def aggregate(window: Window, edges: Integers, methods: Sequence[str]) -> str:
@@ -162,7 +164,7 @@ def aggregate(window: Window, edges: Integers, methods: Sequence[str]) -> str:
     columns = ", ".join(f'{_METHODS[name]} AS "{name}"' for name in methods)
     step = steps_of(edges)
     inside = f"{time} >= {int(edges[0])} AND {time} < {int(edges[-1])}"
-    where = f"{_where(window)} AND {inside}"
+    where = f"{_where(window)} AND {inside} {_newest(window)}"
     rows = f"SELECT row, {time} AS instant, number, text FROM reading JOIN wanted USING (series) {where}"
     if step is not None:
         bucket = f"(instant - {int(edges[0])}) // {step}"
@@ -213,6 +215,14 @@ def _time(window: Window) -> str:
     if window.by_created:
         return _CREATED
     return "recorded_at" if window.by_recorded else "observed_at"
+
+
+def _newest(window: Window) -> str:
+    """What keeps the newest of each series, where so many are wanted."""
+    if window.last_n is None:
+        return ""
+    by_series = f"OVER (PARTITION BY series ORDER BY {_time(window)} DESC, sequence DESC)"
+    return f"QUALIFY row_number() {by_series} <= {int(window.last_n)}"
 
 
 def _where(window: Window) -> str:
