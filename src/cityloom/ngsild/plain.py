@@ -66,12 +66,8 @@ def _is_plain_point(value: Any) -> bool:
 
 def _are_sound(raw: Instance) -> bool:
     """Whether unit and time, where they are given, are texts that can be kept as they are."""
-    for name, is_sound in (("unitCode", _is_unit), ("observedAt", _is_instant)):
-        if name in raw:
-            said = raw[name]
-            if type(said) is not str or not is_sound(said):
-                return False
-    return True
+    unit, observed = raw.get("unitCode", "CEL"), raw.get("observedAt", "2026-01-01T00:00:00Z")
+    return type(unit) is str and type(observed) is str and _is_unit(unit) and _is_instant(observed)
 
 
 @lru_cache(1024)
