@@ -13,6 +13,7 @@ import msgspec
 from cityloom.ngsild.contexts import CORE, Context
 from cityloom.ngsild.languages import choose_language
 from cityloom.ngsild.model import CONTENT_MEMBER, Document, Instance
+from cityloom.ngsild.projection import Projection
 
 Format = Literal["normalized", "concise", "simplified"]
 
@@ -284,3 +285,15 @@ _SPECIAL: Mapping[str, Callable[[Any, Context], Any]] = {
     "previousObjectList": _as_objects,
 }
 _SPECIAL_MEMBERS = frozenset(_SPECIAL)
+
+
+def projected(base: View, pick: Projection, omit: Projection) -> View:
+    """The view with what is picked and omitted (4.21), of linked entities too."""
+    nothing = Projection()
+    linked = {
+        name: projected(base, pick.linked.get(name, nothing), omit.linked.get(name, nothing))
+        for name in (*pick.linked, *omit.linked)
+    }
+    # What is omitted of a linked entity does not omit the Relationship that leads there.
+    omitted = omit.members - omit.linked.keys()
+    return msgspec.structs.replace(base, pick=pick.members, omit=omitted, linked=linked)

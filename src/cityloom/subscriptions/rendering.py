@@ -19,7 +19,7 @@ from cityloom.ngsild.linking import Join, Shown, join_linked
 from cityloom.ngsild.model import Document
 from cityloom.ngsild.notified import Telling, told_of_change, told_of_deletion
 from cityloom.ngsild.projection import Projection
-from cityloom.ngsild.representation import Format, View, geojson_feature, show
+from cityloom.ngsild.representation import Format, View, geojson_feature, projected, show
 from cityloom.ngsild.subscription import IDENTITY, Notification, Subscription
 from cityloom.subscriptions.matching import Happened
 from cityloom.subscriptions.model import Kept
@@ -124,21 +124,11 @@ def _view(wanted: Subscription) -> View:
     )
     if params.attributes is not None:
         return msgspec.structs.replace(base, pick=IDENTITY | frozenset(params.attributes))
-    return _projected(base, params.pick or Projection(), params.omit or Projection())
+    return projected(base, params.pick or Projection(), params.omit or Projection())
 
 
 def _format(params: Notification) -> Format:
     return "simplified" if params.format == "keyValues" else params.format or "normalized"
-
-
-def _projected(base: View, pick: Projection, omit: Projection) -> View:
-    nothing = Projection()
-    linked = {
-        name: _projected(base, pick.linked.get(name, nothing), omit.linked.get(name, nothing))
-        for name in (*pick.linked, *omit.linked)
-    }
-    omitted = omit.members - omit.linked.keys()
-    return msgspec.structs.replace(base, pick=pick.members, omit=omitted, linked=linked)
 
 
 def _version(text: str | None) -> Version | None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from cityloom.ngsild.contexts import Context
 from cityloom.ngsild.errors import BadRequestData
 from cityloom.ngsild.languages import parse_languages
 from cityloom.ngsild.projection import Projection
-from cityloom.ngsild.representation import View
+from cityloom.ngsild.representation import View, projected
 from cityloom.web.ngsild.asking import (
     FORMATS,
     IDENTITY,
@@ -42,7 +40,7 @@ def view_of(asked: Asked, context: Context, parameters: Parameters) -> View:
         lang=asked.lang,
         dataset_id=frozenset(datasets(asked.dataset_id)),
     )
-    return _projected(base, pick, omit)
+    return projected(base, pick, omit)
 
 
 def _projections(asked: Asked, context: Context) -> tuple[Projection, Projection]:
@@ -60,18 +58,6 @@ def _projections(asked: Asked, context: Context) -> tuple[Projection, Projection
             )
         found.append(one)
     return found[0], found[1]
-
-
-def _projected(base: View, pick: Projection, omit: Projection) -> View:
-    """The view with what is picked and omitted, of linked entities too."""
-    nothing = Projection()
-    linked = {
-        name: _projected(base, pick.linked.get(name, nothing), omit.linked.get(name, nothing))
-        for name in (*pick.linked, *omit.linked)
-    }
-    # What is omitted of a linked entity does not omit the Relationship that leads there.
-    omitted = omit.members - omit.linked.keys()
-    return msgspec.structs.replace(base, pick=pick.members, omit=omitted, linked=linked)
 
 
 def geometry_property(parameters: Parameters, context: Context, *, geojson: bool) -> str:
