@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -15,6 +16,8 @@ from cityloom.subscriptions.subscriptions import EDIT, OVERSEE
 from cityloom.web.languages import noted as n
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
+
+_System = TypeVar("_System", Subscriber, Source)
 
 PATH = "/other-systems"
 REGISTER = "sources:register"
@@ -52,18 +55,17 @@ async def browse(visit: Visit) -> Response:
     """Both lists, those in trouble first."""
     visit.require(*SEE)
     words = visit.query("q").strip()
-    notified = [
-        _notified(visit, one) for one in visit.rooms.subscriptions.health() if _may_see(visit.actor, one)
-    ]
-    asked = [_asked(visit, one) for one in visit.rooms.federation.health()]
-    notified, asked = _found(notified, words), _found(asked, words)
+    everybody = [one for one in visit.rooms.subscriptions.health() if _may_see(visit.actor, one)]
+    notified = _found(everybody, words, lambda one: one.id, lambda one: one.failing)
+    sources = visit.rooms.federation.health()
+    asked = _found(sources, words, lambda one: one.registration.id, lambda one: one.status == "failing")
     notified_from, asked_from = visit.whole("notified", 0), visit.whole("asked", 0)
     data = {
         "q": words,
         "notifiedTotal": len(notified),
-        "notified": notified[notified_from : notified_from + PAGE],
+        "notified": [_notified(visit, one) for one in notified[notified_from : notified_from + PAGE]],
         "askedTotal": len(asked),
-        "asked": asked[asked_from : asked_from + PAGE],
+        "asked": [_asked(visit, one) for one in asked[asked_from : asked_from + PAGE]],
     }
     return visit.render(
         "other-systems.html",
@@ -85,11 +87,16 @@ def _query(words: str, other: str, offset: int) -> str:
     return urlencode(kept) + "&" if kept else ""
 
 
-def _found(rows: list[dict[str, Any]], words: str) -> list[dict[str, Any]]:
-    """The rows that have the words, those in trouble first, else oldest first."""
+def _found(
+    systems: list[_System],
+    words: str,
+    id_of: Callable[[_System], str],
+    in_trouble: Callable[[_System], bool],
+) -> list[_System]:
+    """Those that have the words, those in trouble first, else oldest first."""
     wanted = words.casefold()
-    fits = [row for row in rows if wanted in " ".join((row["id"], row["name"], row["endpoint"])).casefold()]
-    return sorted(fits, key=lambda row: row["state"] not in ("failing", "silent"))
+    fits = [one for one in systems if wanted in f"{id_of(one)} {one.name} {one.endpoint}".casefold()]
+    return sorted(fits, key=lambda one: not in_trouble(one))
 
 
 def _may_see(actor: Actor, one: Subscriber) -> bool:
