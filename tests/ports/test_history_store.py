@@ -155,6 +155,12 @@ def test_record_keeps_an_unchanged_value_once(store):
     assert everything(store, corrected=True).sequence.tolist() == [1]
 
 
+def test_record_passes_over_what_it_has_recorded(store):
+    store.record([news(1, number(1))], through=1)
+    store.record([news(1, number(5)), news(2, number(2, START + MINUTE))], through=2)
+    assert values(everything(store, corrected=True)) == [1, 2]
+
+
 def test_record_lets_the_newest_sequence_correct_and_keeps_the_older(store):
     store.record([news(1, number(1, START)), news(2, number(2, START + MINUTE))], through=2)
     store.record([news(3, number(10, START)), news(4, number(20, START + MINUTE))], through=4)
