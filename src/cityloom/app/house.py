@@ -131,6 +131,7 @@ class House:
             self.broker,
             self.outbound,
             clock,
+            wall=WallClock(),
             alias=configuration.federation.alias,
             open_to=configuration.federation.open,
             classes=classes,

@@ -48,18 +48,21 @@ class Federation:
         outbound: Outbound,
         clock: Clock,
         *,
+        wall: Clock | None = None,
         alias: str = "",
         open_to: Sequence[str] = (),
         classes: ClassPolicy | None = None,
         publisher: Publisher,
         actors: Actors,
     ) -> None:
-        """`publisher` and `actors` are as subscriptions need them. `alias` is this city's name among Context
-        Sources (5.2.40); empty: one is made, once."""
-        self.sources = Sources(register, broker, outbound, clock)
-        self.peers = Peers(outbound, clock)
+        """Entities expire by `clock`, the city's; registrations end and sources fail by `wall`, the time that
+        other systems live in too. `publisher` and `actors` are as subscriptions need them. `alias` is this
+        city's name among Context Sources (5.2.40); empty: one is made, once."""
+        wall = wall or clock
+        self.sources = Sources(register, broker, outbound, wall)
+        self.peers = Peers(outbound, wall)
         sender = Sender(outbound, publisher)
-        self.watching = Watching(register, self.sources, sender, actors, clock)
+        self.watching = Watching(register, self.sources, sender, actors, wall)
         self._broker = broker
         self._clock = clock
         self._aliases = Registered(register, "alias", _Alias, most=1)

@@ -81,7 +81,8 @@ class JointView(Consumption):
         asked: list[_Asked] = []
         for registration in self._federation.usable(self._origin, _RETRIEVING):
             infos = self._describing(registration, entity_id)
-            if infos and shares_datasets(registration, dataset_ids):
+            told = self._federation.covers(self._origin, registration, entity_id)
+            if infos and told and shares_datasets(registration, dataset_ids):
                 wire = await self._wire(registration)
                 question = retrieval(registration, entity_id, infos, self._wanted, dataset_ids, wire)
                 asked.append((registration, question, wire))
@@ -201,15 +202,14 @@ class JointView(Consumption):
                 and shares_datasets(registration, query.dataset_id)
             ):
                 continue
+            ids = tuple(one for one in query.ids if self._federation.covers(self._origin, registration, one))
+            if query.ids and not ids:
+                continue
             wire = await self._wire(registration)
             names = frozenset[str]() if self._split else wanted
-            asked.append(
-                (
-                    registration,
-                    querying(registration, query, infos, names, wire, filtered=not self._split),
-                    wire,
-                )
-            )
+            asking = replace(query, ids=ids)
+            question = querying(registration, asking, infos, names, wire, filtered=not self._split)
+            asked.append((registration, question, wire))
         # A source is not believed to have looked at ids and types.
         plausible = compile(
             EntityQuery(
@@ -221,7 +221,8 @@ class JointView(Consumption):
         )
         found: dict[str, list[_Version]] = {}
         for registration, document in await self._ask(asked):
-            if plausible(document):
+            # A source neither learns of nor adds to what is more secret than what it tells.
+            if plausible(document) and self._federation.covers(self._origin, registration, document["id"]):
                 found.setdefault(document["id"], []).append((registration, document))
         return found
 

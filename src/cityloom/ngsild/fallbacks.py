@@ -6,10 +6,10 @@ What came with a later version is written as the earlier ones can read it, or le
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from cityloom.ngsild.contexts import Context
 from cityloom.ngsild.model import CONTENT_MEMBER, Document, Instance
+from cityloom.ngsild.representation import compacted
 
 Version = tuple[int, int]
 
@@ -90,11 +90,5 @@ def _instance(item: Instance, version: Version, context: Context) -> Instance:
     if version < since:
         made["type"] = before
         content = made.pop(member)
-        made[CONTENT_MEMBER[before]] = _compacted(content, context) if kind == "VocabProperty" else content
+        made[CONTENT_MEMBER[before]] = compacted(content, context) if kind == "VocabProperty" else content
     return made
-
-
-def _compacted(value: Any, context: Context) -> Any:
-    """Names of a vocabulary as the terms that a reader knows: a Property holds what is said, as it is."""
-    compact = context.compact
-    return [compact(name) for name in value] if isinstance(value, list) else compact(value)

@@ -265,7 +265,8 @@ def _simplified(item: Instance, context: Context) -> Any:
     return said if wrapper is None else {wrapper: said}
 
 
-def _compacted(value: Any, context: Context) -> Any:
+def compacted(value: Any, context: Context) -> Any:
+    """A name or names of a vocabulary as the terms that a reader knows."""
     compact = context.compact
     return [compact(name) for name in value] if isinstance(value, list) else compact(value)
 
@@ -276,12 +277,12 @@ def _as_objects(value: Any, _context: Context) -> Any:
 
 
 _SPECIAL: Mapping[str, Callable[[Any, Context], Any]] = {
-    "vocab": _compacted,
-    "objectType": _compacted,
-    "valueType": _compacted,
-    "entityTypeSealed": _compacted,
+    "vocab": compacted,
+    "objectType": compacted,
+    "valueType": compacted,
+    "entityTypeSealed": compacted,
     "objectList": _as_objects,
-    "previousVocab": _compacted,
+    "previousVocab": compacted,
     "previousObjectList": _as_objects,
 }
 _SPECIAL_MEMBERS = frozenset(_SPECIAL)
