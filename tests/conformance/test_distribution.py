@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
@@ -330,8 +330,15 @@ async def test_what_is_more_secret_than_a_source_tells_is_never_handed_to_it(api
     other = {**camera, "id": f"{CAMERA}2"}
     assert (await api.post("/entityOperations/create", json=[other])).status_code == 201
     assert (await api.post("/entityOperations/delete", json=[other["id"]])).status_code == 204
+    source.tells({"id": CAMERA, "type": "Camera", "speed": {"type": "Property", "value": 9}})
     shown = (await api.get(f"/entities/{CAMERA}")).json()
     assert shown["speed"]["value"] == 4
+    (listed,) = (await api.get(f"/entities?type=Camera,Road&id={CAMERA}")).json()
+    assert listed["speed"]["value"] == 4
+    # Nor may whoever asks tell a source which cameras there are.
+    assert not [one for one in source.asked if CAMERA in unquote(one.path)]
+    (found,) = [one for one in (await api.get("/entities?type=Camera")).json() if one["id"] == CAMERA]
+    assert found["speed"]["value"] == 4
     assert (await api.delete(f"/entities/{CAMERA}")).status_code == 204
     assert not [one for one in source.asked if one.method != "GET"]
 
