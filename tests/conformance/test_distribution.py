@@ -339,7 +339,13 @@ async def test_what_is_more_secret_than_a_source_tells_is_never_handed_to_it(api
     assert not [one for one in source.asked if CAMERA in unquote(one.path)]
     (found,) = [one for one in (await api.get("/entities?type=Camera")).json() if one["id"] == CAMERA]
     assert found["speed"]["value"] == 4
+    past = {"type": "Property", "value": 5, "observedAt": "2026-01-01T00:00:00Z"}
+    await api.post(f"/temporal/entities/{CAMERA}/attrs", json={"speed": [past]})
     assert (await api.delete(f"/entities/{CAMERA}")).status_code == 204
+    # What is remembered of it is as secret as it was, and so is its id in a purge.
+    assert (await api.delete(f"/temporal/entities/{CAMERA}/attrs/speed?deleteAll=true")).status_code == 204
+    await api.have({**camera, "id": f"{CAMERA}3"})
+    assert (await api.delete(f"/entities?type=Camera&id={CAMERA}3")).status_code == 204
     assert not [one for one in source.asked if one.method != "GET"]
 
 

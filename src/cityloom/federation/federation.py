@@ -141,14 +141,21 @@ class Federation:
         return InformationClass.OPEN if is_open else InformationClass.INTERNAL
 
     def may_be_told(
-        self, origin: Origin, registrations: Iterable[Registration], entity_id: str, types: Iterable[str]
+        self,
+        origin: Origin,
+        registrations: Iterable[Registration],
+        entity_id: str,
+        types: Iterable[str],
+        remembered: InformationClass = InformationClass.OPEN,
     ) -> list[Registration]:
         """The registrations whose sources may learn of an Entity: it is no more secret than what they tell.
+
+        `remembered` is the class of what history has of it, where that is what is asked about.
 
         Whoever registers a source sees to it where things go; they must not go to where the registrant may
         not look.
         """
-        secrecy = max(self._classes.class_for(types), self._class_here(origin, entity_id))
+        secrecy = max(self._classes.class_for(types), self._class_here(origin, entity_id), remembered)
         return [one for one in registrations if self.class_of(one) >= secrecy]
 
     def covers(self, origin: Origin, registration: Registration, entity_id: str) -> bool:

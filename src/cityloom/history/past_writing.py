@@ -239,6 +239,11 @@ class PastWriting:
             turn = self._turns[key] = asyncio.Lock()
         return turn
 
+    def secrecy(self, actor: Actor, entity_id: str, *, tenant: str = DEFAULT_TENANT) -> InformationClass:
+        """The class of what is remembered of an Entity, also of one that was deleted; open where nothing is."""
+        series = self._history.series(actor, entity_id, whole=True, tenant=tenant)
+        return max((one.information_class for one in series), default=InformationClass.OPEN)
+
     async def _series(self, actor: Actor, entity_id: str, tenant: str) -> list[Series]:
         await self._remembered()
         return self._history.series(actor, entity_id, whole=True, tenant=tenant)

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
+from msgspec.structs import replace
 
 from cityloom.federation.model import Origin, Question, Wire
 from cityloom.federation.model import Reply as SourceReply
@@ -133,6 +134,9 @@ async def purge_everywhere(exchange: Exchange) -> Reply:
         infos = tuple(info for info in registration.information if information_matches(info, sought))
         if registration.mode == "auxiliary" or not infos or federation.came_around(origin):
             continue
+        ids = tuple(one for one in query.ids if federation.covers(origin, registration, one))
+        if query.ids and not ids:
+            continue
         if "purgeEntity" in registration.operations:
             wire = await wire_to(exchange, origin, registration)
             members = {
@@ -140,7 +144,7 @@ async def purge_everywhere(exchange: Exchange) -> Reply:
                 for name in ("keep", "drop")
                 if (terms := exchange.parameters.listed(name))
             }
-            questions.append((registration, purging(query, infos, wire, members), wire))
+            questions.append((registration, purging(replace(query, ids=ids), infos, wire, members), wire))
         elif registration.proxied:
             result.fail(unsupported(registration), [registration.id], registration)
     theirs, mine = await asyncio.gather(federation.ask(questions, origin), purge_entities(exchange))

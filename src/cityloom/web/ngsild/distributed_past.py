@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from cityloom.federation.model import Wire
+from cityloom.federation.model import Origin, Wire
+from cityloom.federation.sharing import Shares
 from cityloom.ngsild.names import check_name
 from cityloom.ngsild.recompaction import recompacted_attribute
 from cityloom.ngsild.temporal_parse import check_instance_id, parse_temporal_entity, parse_temporal_instance
@@ -33,7 +34,7 @@ async def write_evolution_everywhere(exchange: Exchange) -> Reply:
     entity_id = document["id"]
     origin = origin_of(exchange)
     names = frozenset(document["attrs"])
-    shares = shares_of(exchange, origin, "upsertTemporal", entity_id, tuple(document["type"]), names)
+    shares = _shares(exchange, origin, "upsertTemporal", entity_id, tuple(document["type"]), names)
     outcomes = await done_everywhere(exchange, origin, shares, write_evolution, "/temporal/entities", payload)
     location = f"{ROOT}{_path(entity_id)}".encode()
     return settled(outcomes, entity_id, Reply(201, headers=[(b"location", location)]))
@@ -47,7 +48,7 @@ async def add_to_evolution_everywhere(exchange: Exchange) -> Reply:
     origin = origin_of(exchange)
     names = frozenset(document["attrs"])
     types = tuple(document.get("type", ()))
-    shares = shares_of(exchange, origin, "appendAttrsTemporal", entity_id, types, names)
+    shares = _shares(exchange, origin, "appendAttrsTemporal", entity_id, types, names)
     outcomes = await done_everywhere(
         exchange, origin, shares, add_to_evolution, f"{_path(entity_id)}/attrs", payload
     )
@@ -58,7 +59,7 @@ async def delete_evolution_everywhere(exchange: Exchange) -> Reply:
     """DELETE /temporal/entities/{entityId} (5.6.16)."""
     entity_id = entity_id_of(exchange)
     origin = origin_of(exchange)
-    shares = shares_of(exchange, origin, "deleteTemporal", entity_id, (), frozenset(), whole=True)
+    shares = _shares(exchange, origin, "deleteTemporal", entity_id, (), frozenset(), whole=True)
     outcomes = await done_everywhere(exchange, origin, shares, delete_evolution, _path(entity_id), None)
     return settled(without_absence(outcomes), entity_id, Reply(204))
 
@@ -92,11 +93,28 @@ async def _about_attribute(
         return f"{_path(entity_id)}/attrs/{quote(wire.context.compact(name), safe='')}{rest}"
 
     origin = origin_of(exchange)
-    shares = shares_of(exchange, origin, operation, entity_id, (), frozenset({name}))
+    shares = _shares(exchange, origin, operation, entity_id, (), frozenset({name}))
     outcomes = await done_everywhere(
         exchange, origin, shares, handler, path, payload, recompact=recompacted_attribute
     )
     return settled(without_absence(outcomes), entity_id, Reply(204))
+
+
+def _shares(
+    exchange: Exchange,
+    origin: Origin,
+    operation: str,
+    entity_id: str,
+    types: tuple[str, ...],
+    attributes: frozenset[str],
+    *,
+    whole: bool = False,
+) -> Shares:
+    """Who gets which part. What is remembered of a deleted Entity is as secret as the Entity was."""
+    remembered = exchange.services.past.secrecy(exchange.actor, entity_id, tenant=exchange.tenant)
+    return shares_of(
+        exchange, origin, operation, entity_id, types, attributes, whole=whole, remembered=remembered
+    )
 
 
 def _attribute(exchange: Exchange) -> str:

@@ -11,6 +11,7 @@ import orjson
 
 from cityloom.federation.model import Origin, Question, Wire
 from cityloom.federation.sharing import Share, Shares, share_out
+from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import CityError
 from cityloom.ngsild.contexts import Context
 from cityloom.ngsild.errors import ResourceNotFound
@@ -161,11 +162,13 @@ def shares_of(
     attributes: frozenset[str],
     *,
     whole: bool = False,
+    remembered: InformationClass = InformationClass.OPEN,
 ) -> Shares:
     """Who gets which part of what is written of one Entity."""
     federation = exchange.services.federation
+    candidates = federation.candidates(origin, looping=True)
     return share_out(
-        federation.may_be_told(origin, federation.candidates(origin, looping=True), entity_id, types),
+        federation.may_be_told(origin, candidates, entity_id, types, remembered),
         frozenset({operation}),
         entity_id,
         types,
