@@ -240,7 +240,7 @@ class PastWriting:
         return turn
 
     def secrecy(self, actor: Actor, entity_id: str, *, tenant: str = DEFAULT_TENANT) -> InformationClass:
-        """The class of what is remembered of an Entity, also of one that was deleted; open where nothing is."""
+        """The class of what is remembered of an Entity, of a deleted one too; open where nothing is."""
         series = self._history.series(actor, entity_id, whole=True, tenant=tenant)
         return max((one.information_class for one in series), default=InformationClass.OPEN)
 

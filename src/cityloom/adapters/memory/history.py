@@ -38,7 +38,7 @@ class MemoryHistory:
     formats = frozenset({"csv"})
 
     def __init__(self, exports: Path | None = None) -> None:
-        self._exports = exports or Path(tempfile.mkdtemp(prefix="cityloom-"))
+        self._exports = exports or Path(tempfile.gettempdir())
         self._lock = threading.RLock()
         self._through = 0
         self._rows: dict[int, list[Row]] = {}
