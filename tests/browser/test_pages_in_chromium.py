@@ -35,7 +35,7 @@ small_city = importlib.util.module_from_spec(_SPEC)
 sys.modules.setdefault("small_city", small_city)
 _SPEC.loader.exec_module(small_city)
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 class ServedCity:
@@ -62,7 +62,7 @@ class ServedCity:
 
     def do(self, work):
         """Run something in the city and wait for it."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(300)
 
     def session(self, role: str) -> str:
         """The session of the one person who has this role."""
@@ -191,6 +191,44 @@ def test_what_becomes_urgent_moves_up_the_list_and_what_has_focus_stays(visit, s
     served.do(served.city.write(entity("Streetlight", other, {"status": prop("defectiveLamp")})))
     expect(last).to_have_attribute("data-item", one)
     assert page.evaluate(rows) == [third, other, one]
+
+
+def test_what_changes_while_a_page_is_being_fetched_is_seen_on_it(visit, served):
+    page = visit("/clock.json")
+
+    def change_first(route) -> None:
+        served.do(served.city.reading("WeatherObserved", STATION, temperature=(44.4, "CEL")))
+        route.continue_()
+
+    page.route("**/live?**", change_first)
+    served.city.clock.pass_by(minutes=5)
+    page.goto(f"/entities/{STATION}")
+    value = page.locator("[data-attribute=temperature] [data-part=value]")
+    expect(value).to_have_text("44.4\u202f°C")
+
+
+def test_what_a_busy_city_turns_away_is_asked_for_again(visit, served):
+    page = visit("/clock.json")
+    turned_away = set()
+
+    def turn_away(route) -> None:
+        path = route.request.url.partition("?")[0]
+        if path in turned_away:
+            route.continue_()
+        else:
+            turned_away.add(path)
+            route.fulfill(status=503, headers={"retry-after": "2"}, body="")
+
+    for pattern in ("**/live?**", "**/map.json", "**/icons.svg?**"):
+        page.route(pattern, turn_away)
+    lamp = {"name": prop("Kappa lamp"), "status": prop("ok"), "location": point(8.951, 56.051)}
+    served.do(served.city.write(entity("Streetlight", LAMP, lamp)))
+    page.goto("/map?q=kappa")
+    page.wait_for_selector(".map-box.ready")
+    assert {path.rpartition("/")[2] for path in turned_away} == {"live", "map.json", "icons.svg"}
+    served.do(served.city.write(entity("Streetlight", LAMP, {"status": prop("defectiveLamp")})))
+    state = page.locator(f'tr[data-item="{LAMP}"] [data-part=state]')
+    expect(state).to_have_text("lamp is broken")
 
 
 # The keyboard

@@ -22,7 +22,6 @@ from running_city import RunningCity
 
 schemathesis: Any = pytest.importorskip("schemathesis", reason="amber: schemathesis is not installed")
 
-pytestmark = pytest.mark.xdist_group("described surface")
 
 #: Requests to an operation, half of them as described and half not.
 EXAMPLES = 6

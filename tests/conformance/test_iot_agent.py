@@ -10,8 +10,6 @@ import pytest
 from other_clients import run_node, why_no_node_clients
 from running_city import RunningCity
 
-pytestmark = pytest.mark.xdist_group("other clients")
-
 TENANT = "pumps"
 
 

@@ -20,8 +20,6 @@ from cityloom.web.ngsild.routes import OPERATIONS
 from cityloom.web.openapi import describe
 from running_city import RunningCity
 
-pytestmark = pytest.mark.xdist_group("nasty requests")
-
 DOCUMENT = describe(OPERATIONS)
 LABELS = [
     (method.upper(), path) for path, item in sorted(DOCUMENT["paths"].items()) for method in sorted(item)

@@ -13,9 +13,6 @@ import pytest
 from other_clients import run_node, run_python, why_no_node_clients, why_no_python_client
 from running_city import RunningCity
 
-# Installing them is one worker's work; the IoT agent's test has the same packages.
-pytestmark = pytest.mark.xdist_group("other clients")
-
 
 @pytest.fixture
 def city(tmp_path: Path) -> Iterator[RunningCity]:

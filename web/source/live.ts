@@ -1,5 +1,5 @@
-// The stream of changes (server-sent events). A hidden tab lets go of its connection; when it is looked at
-// again, it asks for the whole picture and goes on from there.
+// The stream of changes (server-sent events). It begins where the page was made: what changes while scripts
+// are fetched is told too. A hidden tab lets go of its connection, and goes on from there when it is looked at.
 
 /** One Entity as the stream tells it. Texts are in the reader's language, with their units. */
 export interface Item {
@@ -34,23 +34,39 @@ export interface Listener {
   missed?(): void;
 }
 
-/** Follows `address` as long as the page is looked at. */
-export function follow(address: string, listener: Listener): void {
+/** Milliseconds until a stream that was turned away is asked for again; some more for each, so that not all
+ * pages come at once. */
+const TURNED_AWAY = 3000;
+
+/** Follows `address` as long as the page is looked at, from what the page shows on: its `position`. */
+export function follow(address: string, position: string, listener: Listener): void {
   let source: EventSource | null = null;
-  let left = false;
+  let again = 0;
 
   const open = (): void => {
-    source = new EventSource(address);
-    source.addEventListener("changes", (event) => listener.changed?.(JSON.parse(event.data) as Changes));
-    source.addEventListener("clock", (event) => listener.clock?.(JSON.parse(event.data) as CityClock));
-    source.addEventListener("missed", () => listener.missed?.());
-    if (left) listener.missed?.();
-    left = false;
+    const from = `${address.includes("?") ? "&" : "?"}after=${encodeURIComponent(position)}`;
+    const opened = new EventSource(address + from);
+    source = opened;
+    opened.addEventListener("changes", (event) => {
+      position = event.lastEventId || position;
+      listener.changed?.(JSON.parse(event.data) as Changes);
+    });
+    opened.addEventListener("clock", (event) => listener.clock?.(JSON.parse(event.data) as CityClock));
+    opened.addEventListener("missed", (event) => {
+      position = event.lastEventId || position;
+      listener.missed?.();
+    });
+    opened.addEventListener("error", () => {
+      // A lost line is taken up by the browser itself; after an answer such as 503 it never asks again.
+      if (opened !== source || opened.readyState !== EventSource.CLOSED) return;
+      close();
+      again = window.setTimeout(look, TURNED_AWAY * (1 + Math.random()));
+    });
   };
   const close = (): void => {
+    clearTimeout(again);
     source?.close();
     source = null;
-    left = true;
   };
   const look = (): void => {
     if (document.hidden) close();

@@ -49,6 +49,8 @@ class CityMap {
   private popup: Popup | null = null;
   private readonly hiddenTypes: Set<string>;
   private pending = false;
+  /** What changed while everything was on its way: newer than that, or the same. */
+  private late: Changes[] | null = null;
 
   constructor(private readonly host: HTMLElement) {
     this.hiddenTypes = new Set((host.dataset["hidden"] ?? "").split(" "));
@@ -78,7 +80,7 @@ class CityMap {
   };
 
   private async readIcons(): Promise<void> {
-    const sprite = await fetch(this.host.dataset["icons"] ?? "/static/icons.svg");
+    const sprite = await fetched(this.host.dataset["icons"] ?? "/static/icons.svg");
     const tree = new DOMParser().parseFromString(await sprite.text(), "image/svg+xml");
     for (const symbol of tree.querySelectorAll("symbol")) this.icons.set(symbol.id, symbol.innerHTML);
     this.map.setMissingStyleImageResolver((id) => this.addSign(id));
@@ -162,18 +164,27 @@ class CityMap {
   }
 
   private async load(): Promise<void> {
-    const answer = await fetch(this.host.dataset["features"] ?? "/map.json", { headers: { accept: "application/json" } });
-    if (!answer.ok) return;
+    const late: Changes[] = [];
+    this.late = late;
+    const answer = await fetched(this.host.dataset["features"] ?? "/map.json");
     const data = (await answer.json()) as { features: GeoJSON.Feature<GeoJSON.Geometry, Properties>[] };
+    if (this.late !== late) return;
+    this.late = null;
     this.features.clear();
     for (const feature of data.features) this.features.set(feature.properties.id, feature);
+    late.forEach((changes) => this.take(changes));
     this.redraw();
   }
 
   private changed(changes: Changes): void {
+    this.late?.push(changes);
+    this.take(changes);
+    this.redraw();
+  }
+
+  private take(changes: Changes): void {
     for (const id of changes.gone) this.features.delete(id);
     for (const item of changes.items) this.put(item);
-    this.redraw();
   }
 
   private put(item: Item): void {
@@ -256,6 +267,15 @@ class CityMap {
     this.map.setPaintProperty("signs", "text-halo-color", colour("map-ground"));
     for (const id of this.map.listImages()) this.map.removeImage(id);
     this.redraw();
+  }
+}
+
+/** The answer from an address, asked for again where the city is too busy or the line is lost. */
+async function fetched(address: string): Promise<Response> {
+  for (let pause = 1000; ; pause = Math.min(2 * pause, 30_000)) {
+    const answer = await fetch(address, { headers: { accept: "application/json" } }).catch(() => null);
+    if (answer?.ok) return answer;
+    await new Promise((done) => setTimeout(done, pause * (1 + Math.random())));
   }
 }
 

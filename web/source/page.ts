@@ -75,7 +75,7 @@ function announce(changes: Changes): void {
 function followCity(): void {
   const address = streamAddress();
   if (address) {
-    follow(address, {
+    follow(address, document.body.dataset["position"] ?? "", {
       changed(changes) {
         changes.items.forEach(showItem);
         sortRows();

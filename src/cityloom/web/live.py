@@ -16,7 +16,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from cityloom.context.broker import Broker
@@ -270,15 +269,16 @@ class EventStream(StreamingResponse):
 
 
 def stream(
-    request: Request,
     live: Live,
     actor: Actor,
     wanted: Wanted,
     tell: Callable[[Document, bool], Item],
+    *,
     is_still: StillThere = _always,
+    after: str = "",
 ) -> Response:
-    """Answer with a stream; a browser that comes again says where it was (Last-Event-ID)."""
-    reader = live.open(actor, wanted, request.headers.get("last-event-id", ""))
+    """Answer with a stream of what came after this position; "" begins now."""
+    reader = live.open(actor, wanted, after)
     return EventStream(live.events(reader, tell, is_still), live, reader)
 
 

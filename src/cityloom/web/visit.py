@@ -77,6 +77,8 @@ class Visit:
             request.headers.get("accept-language", ""),
             desk.languages,
         )
+        #: Of the changes that the page shows, at the least: its stream goes on from here.
+        self.position = desk.live.position(self.actor.clearance)
         self.wording = Wording(self.language, self.city.zone, self.rooms.clock)
         theme = request.cookies.get(THEME_COOKIE, "")
         self.theme = theme if theme in THEMES else ""

@@ -18,7 +18,8 @@ def add(pages: Pages) -> None:
 
 async def live(visit: Visit) -> Response:
     """Server-sent events "changes", "clock" and "missed". `id` and `type` may come several times;
-    `values` asks for every value of the Entities, not the headline alone."""
+    `values` asks for every value of the Entities, not the headline alone; `after` is the position that the
+    page was made at, unless Last-Event-ID knows a later one."""
     query = visit.request.query_params
     with_values = "values" in query
 
@@ -31,4 +32,5 @@ async def live(visit: Visit) -> Response:
         return await visit.rooms.access.is_still(visit.actor, session=session, bearer=bearer)
 
     wanted = wanted_of(query.getlist("id"), query.getlist("type"))
-    return stream(visit.request, visit.desk.live, visit.actor, wanted, tell, is_still)
+    after = visit.request.headers.get("last-event-id", "") or visit.query("after")
+    return stream(visit.desk.live, visit.actor, wanted, tell, is_still=is_still, after=after)
