@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cityloom.access.audit import AuditLog
 from cityloom.access.entrance import Access
+from cityloom.access.quotas import Quotas
 from cityloom.adapters.http.outbound import HttpOutbound
 from cityloom.adapters.memory.accounts import MemoryAuditStore
 from cityloom.adapters.memory.feed import MemoryFeed
@@ -27,7 +28,10 @@ class RoomsInMemory:
 
     most_instances = 10_000
 
-    def __init__(self, reach: Reach, classes: ClassPolicy | None = None) -> None:
+    def __init__(
+        self, reach: Reach, classes: ClassPolicy | None = None, quotas: Quotas | None = None
+    ) -> None:
+        self.quotas = quotas or Quotas()
         self.clock = WallClock()
         self.audit = AuditLog(MemoryAuditStore(), self.clock)
         self.broker = Broker(MemoryFeed(), MemoryStateTable(), self.clock, classes)
@@ -47,9 +51,18 @@ class RoomsInMemory:
             classes=classes,
             publisher=publisher,
             actors=actors,
+            registrations=self.quotas.registrations,
+            registration_subscriptions=self.quotas.registration_subscriptions,
         )
         self.subscriptions = Subscriptions(
-            self.broker, MemoryRegister(), MemoryOutbox(), self._outbound, publisher, actors, self.clock
+            self.broker,
+            MemoryRegister(),
+            MemoryOutbox(),
+            self._outbound,
+            publisher,
+            actors,
+            self.clock,
+            quota=self.quotas.subscriptions,
         )
 
     async def remembered(self) -> None:

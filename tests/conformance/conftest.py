@@ -15,8 +15,10 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 
+from cityloom.access.audit import AuditLog
 from cityloom.access.authority import OPEN_ACCESS
 from cityloom.access.errors import NotSignedIn
+from cityloom.access.quotas import Quotas
 from cityloom.adapters.memory.register import MemoryRegister
 from cityloom.adapters.network.reach import Reach
 from cityloom.context.broker import Broker
@@ -39,7 +41,17 @@ READER = Actor(id="reader", name="Reader", roles=frozenset({"reader"}))
 REFUSALS = {"dead token": NotSignedIn("The token opens nothing here", hint="Make a new one.")}
 #: May write facts, and nothing that belongs to a room.
 WRITER = Actor(id="writer", name="Writer", permissions=frozenset({"entities:read", "entities:write"}))
-ACTORS = {"": OPEN_ACCESS, "anonymous": ANONYMOUS, "reader": READER, "writer": WRITER}
+_SYSTEM = frozenset({"entities:read", "entities:write", "subscriptions:edit", "sources:register"})
+#: Two systems that may have documents kept, and somebody who may administer.
+SOUTH, NORTH, CHIEF = (
+    Actor(id=name, name=name, permissions=_SYSTEM | more, clearance=frozenset(InformationClass))
+    for name, more in (("south", set()), ("north", set()), ("chief", {"accounts:manage"}))
+)
+ACTORS = {
+    "": OPEN_ACCESS,
+    "anonymous": ANONYMOUS,
+    **{one.id: one for one in (READER, WRITER, SOUTH, NORTH, CHIEF)},
+}
 
 #: What the loader of @contexts may load in these tests.
 PUBLISHED = {
@@ -77,6 +89,7 @@ class Api(httpx2.AsyncClient):
 
     broker: Broker
     federation: Federation
+    audit: AuditLog
 
     async def have(self, *entities: dict[str, Any]) -> None:
         """Entities that are there before a test begins."""
@@ -107,10 +120,17 @@ async def serving(app: Any) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def api() -> AsyncIterator[Api]:
-    rooms: Any = RoomsInMemory(Reach(None, inside=True), ClassPolicy({"Camera": InformationClass.SECURITY}))
+def quotas() -> Quotas:
+    """How much is kept for whom; tests that need less say so."""
+    return Quotas()
+
+
+@pytest.fixture
+async def api(quotas: Quotas) -> AsyncIterator[Api]:
+    classes = ClassPolicy({"Camera": InformationClass.SECURITY})
+    rooms: Any = RoomsInMemory(Reach(None, inside=True), classes, quotas)
     await rooms.start()
-    contexts = ContextsInUse(load=load, store=ContextStore(MemoryRegister()))
+    contexts = ContextsInUse(load=load, store=ContextStore(MemoryRegister(), quotas.contexts))
     app = Starlette(
         routes=[Mount(ROOT, app=api_of(rooms, contexts)), openapi_route(OPERATIONS)],
         middleware=[Middleware(LimitBodies, limits=BodyLimits()), Middleware(ActAs)],
@@ -118,6 +138,7 @@ async def api() -> AsyncIterator[Api]:
     async with serving(app) as address, Api(base_url=f"{address}/ngsi-ld/v1", trust_env=False) as client:
         client.broker = rooms.broker
         client.federation = rooms.federation
+        client.audit = rooms.audit
         yield client
     await rooms.stop()
 

@@ -6,6 +6,7 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
+from cityloom.access.authority import OPEN_ACCESS
 from cityloom.adapters.memory.register import MemoryRegister
 from cityloom.ngsild.contexts import CORE_CONTEXT_URI
 from cityloom.ngsild.errors import LdContextNotAvailable
@@ -165,10 +166,10 @@ async def test_what_is_stored_is_there_after_a_restart():
     register = MemoryRegister()
     contexts = ContextsInUse(store=ContextStore(register))
     await contexts.start()
-    hosted = await contexts.host(LIGHTS, "")
+    hosted = await contexts.host(OPEN_ACCESS, LIGHTS, "")
     listed = await contexts.use([{"a": "https://a.example/a"}, hosted.source])
-    address = await contexts.keep(listed, "http://here/ngsi-ld/v1")
-    assert await contexts.keep(listed, "http://here/ngsi-ld/v1") == address
+    address = await contexts.keep(OPEN_ACCESS, listed, "http://here/ngsi-ld/v1")
+    assert await contexts.keep(OPEN_ACCESS, listed, "http://here/ngsi-ld/v1") == address
     again = ContextsInUse(store=ContextStore(register))
     await again.start()
     assert [one.kind for one in again.stored_of("")] == ["Hosted", "ImplicitlyCreated"]

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cityloom.context import entity_maps
+from cityloom.access.quotas import OfEntityMaps, Quotas
+from cityloom.context.entity_maps import LONGEST_LIFETIME
 from cityloom.kernel.time import parse_instant
 
 
@@ -121,7 +122,7 @@ async def test_what_no_longer_matches_leaves_its_map_for_good(api):
 async def test_a_maps_time_is_bounded_and_can_be_ended(api, problem):
     await api.have(car(1))
     made = await api.get("/entityMaps", params={"type": "Car", "entityMapLifetime": "P3650D"})
-    longest = datetime.now(UTC) + entity_maps.LONGEST_LIFETIME
+    longest = datetime.now(UTC) + LONGEST_LIFETIME
     assert parse_instant(made.json()["expiresAt"], where="") <= longest
     path = f"/entityMaps/{made.json()['id']}"
     change = {"expiresAt": "2099-01-01T00:00:00Z", "entityMap": {"urn:x:injected": ["@none"]}}
@@ -178,14 +179,23 @@ async def test_a_purge_keeps_to_its_map(api, problem):
     assert names((await query(api)).json()) == ["2"]
 
 
-@pytest.mark.parametrize(("bound", "most"), [("MAX_MAPS", 2), ("MAX_IDS_IN_ALL", 4)])
-async def test_the_oldest_maps_make_room(api, problem, monkeypatch, bound, most):
-    monkeypatch.setattr(entity_maps, bound, most)
+@pytest.mark.parametrize("quotas", [Quotas(entity_maps=OfEntityMaps(each=2))])
+async def test_the_oldest_maps_of_the_same_owner_make_room(api, problem, quotas):
+    await api.have(car(1), car(2))
+    asked = {"params": {"type": "Car"}}
+    other = (await api.get("/entityMaps", **asked, headers={"x-test-actor": "north"})).json()["id"]
+    ids = [(await api.get("/entityMaps", **asked)).json()["id"] for _ in range(3)]
+    problem(await api.get(f"/entityMaps/{ids[0]}"), 404, "ResourceNotFound")
+    for kept in (other, *ids[1:]):
+        assert (await api.get(f"/entityMaps/{kept}")).status_code == 200
+
+
+@pytest.mark.parametrize("quotas", [Quotas(entity_maps=OfEntityMaps(each_bytes=400))])
+async def test_the_maps_of_an_owner_have_so_many_bytes(api, problem, quotas):
     await api.have(car(1), car(2))
     ids = [(await api.get("/entityMaps", params={"type": "Car"})).json()["id"] for _ in range(3)]
     problem(await api.get(f"/entityMaps/{ids[0]}"), 404, "ResourceNotFound")
-    for kept in ids[1:]:
-        assert (await api.get(f"/entityMaps/{kept}")).status_code == 200
+    assert (await api.get(f"/entityMaps/{ids[2]}")).status_code == 200
 
 
 AFTER = {"timerel": "after", "timeAt": "2000-01-01T00:00:00Z", "timeproperty": "createdAt"}

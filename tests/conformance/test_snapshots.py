@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from cityloom.access.authority import OPEN_ACCESS
+from cityloom.access.quotas import OfSnapshots, Quotas
 from cityloom.context import snapshots
 from cityloom.kernel.actor import InformationClass
 
@@ -125,15 +126,15 @@ async def test_nobody_sees_in_a_snapshot_what_they_may_not_see_now(api):
     assert len((await seen(api, made, everything)).json()) == 3
 
 
-async def test_the_least_important_snapshot_makes_room(api, problem, monkeypatch):
-    monkeypatch.setattr(snapshots, "MAX_SNAPSHOTS", 2)
+@pytest.mark.parametrize("quotas", [Quotas(snapshots=OfSnapshots(each=2))])
+async def test_the_least_important_snapshot_makes_room(api, problem, quotas):
     kept = await take(api, CARS, snapshotPriority=9)
     given_up = await take(api, CARS, snapshotPriority=3)
     await take(api, CARS, snapshotPriority=9)
     problem(await api.get(f"/snapshots/{given_up['id']}"), 404, "ResourceNotFound")
     assert (await api.get(f"/snapshots/{kept['id']}")).status_code == 200
     reply = await api.post("/snapshots", json={**_of(kept), "snapshotPriority": 8})
-    problem(reply, 409, "Conflict")
+    assert "[quotas]" in problem(reply, 403, "")["hint"]
 
 
 async def test_a_snapshot_is_bounded_in_size_and_in_life(api, monkeypatch):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cityloom.kernel.errors import NotAllowed, NotReady
+from cityloom.kernel.errors import CityError, NotAllowed, NotReady
 
 
 class NotSignedIn(NotAllowed):
@@ -11,6 +11,14 @@ class NotSignedIn(NotAllowed):
 
 class PasswordChangeDue(NotAllowed):
     """The asker must change the first password before anything else."""
+
+
+class OverQuota(CityError):
+    """The asker, or all together, have had as much kept as the city keeps: nothing has changed."""
+
+
+class TooLargeToKeep(OverQuota):
+    """The document is larger than one that the city keeps."""
 
 
 class TooManyAttempts(NotReady):

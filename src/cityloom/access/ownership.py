@@ -1,4 +1,4 @@
-"""What belongs to the rooms of the city: who else may write it, and what nobody else may say.
+"""What belongs to somebody: to the rooms of the city, or to whoever had it kept; who else may write it.
 
 The permission `entities:write` is for facts about the world. An alert's status, a verified indicator or the
 evidence of a decision are not facts about the world but acts of the city: they are written by the room that
@@ -37,7 +37,35 @@ PROVENANCE = EVIDENCE | {ORIGIN}
 #: Datasets that only the platform fills: what its services estimate, and why.
 PLATFORM_DATASETS = ("urn:ngsi-ld:Dataset:forecast:", "urn:ngsi-ld:Dataset:service:")
 
+#: What the broker keeps for somebody, by kind: who made it changes and ends it, and who has this permission.
+KEPT_FOR_SOMEBODY: Mapping[str, str] = {
+    "subscription": "accounts:manage",
+    "registration": "accounts:manage",
+    "subscription to registrations": "accounts:manage",
+    "@context": "accounts:manage",
+    "snapshot": "accounts:manage",
+    "entity map": "accounts:manage",
+}
+
 _Document = Mapping[str, Any]
+
+
+def tends(actor: Actor, kind: str, owner: str) -> bool:
+    """Whether somebody may change and end a document that is kept for `owner`, an `Actor.id`.
+
+    "" owns what was made before owners were kept: that is for who may administer.
+    """
+    return actor.id == owner or actor.may(KEPT_FOR_SOMEBODY[kind])
+
+
+def check_tends(actor: Actor, kind: str, owner: str) -> None:
+    """Raise NotAllowed when somebody may not change or end a document that is kept for `owner`."""
+    if not tends(actor, kind, owner):
+        raise NotAllowed(
+            f"This {kind} is somebody else's",
+            hint=f"Ask who made it, or an administrator: it takes {KEPT_FOR_SOMEBODY[kind]}.",
+            where="id",
+        )
 
 
 def check_write(actor: Actor, old: _Document | None, new: _Document | None) -> None:

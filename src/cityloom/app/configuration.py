@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from cityloom.access.quotas import Quotas
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadConfig, fault_of
 
@@ -154,6 +155,8 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     history: Remembering = Remembering()
     #: The listener for devices.
     mqtt: Mqtt = Mqtt()
+    #: How much is kept for whom.
+    quotas: Quotas = Quotas()
     #: The background of the map.
     map: Map = Map()
     #: Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. One on

@@ -125,6 +125,7 @@ class House:
             publisher,
             self.access.now,
             WallClock(),
+            quota=configuration.quotas.subscriptions,
         )
         self.federation = Federation(
             self.register,
@@ -137,6 +138,8 @@ class House:
             classes=classes,
             publisher=publisher,
             actors=self.access.now,
+            registrations=configuration.quotas.registrations,
+            registration_subscriptions=configuration.quotas.registration_subscriptions,
         )
         self.alerts = Alerts(self.broker, clock, self.audit)
         self.notices = Notices(self.broker, clock, self.audit)

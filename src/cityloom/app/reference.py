@@ -13,6 +13,7 @@ from typing import Any, cast
 import msgspec
 from starlette.routing import Route
 
+from cityloom.access.quotas import Quota, Quotas
 from cityloom.access.roles import PERMISSIONS, ROLES
 from cityloom.app import configuration
 from cityloom.app.command_line import build_parser
@@ -90,6 +91,8 @@ def _configuration() -> Iterator[str]:
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
             yield from (f"## [{field.encode_name}]", "", inspect.getdoc(field.type) or "", "")
             yield from _members(field.type, f"{field.encode_name}.")
+            if field.type is Quotas:
+                yield from _quotas()
     yield from (
         "## [connectors.NAME] and [services.NAME]",
         "",
@@ -97,6 +100,20 @@ def _configuration() -> Iterator[str]:
         'twice under two names: `[connectors.north]` with `plugin = "mqtt_bridge"`.',
         "",
     )
+
+
+def _quotas() -> Iterator[str]:
+    """The usual quotas of each kind, and what the figures are of."""
+    comments = _comments(Quota)
+    fields = msgspec.structs.fields(Quota)
+    yield from ("| member of each | meaning |", "| --- | --- |")
+    yield from (f"| `{field.encode_name}` | {comments[field.name]} |" for field in fields)
+    yield from ("", "Their defaults:", "", f"| quota | {' | '.join(one.encode_name for one in fields)} |")
+    yield f"| --- |{' --- |' * len(fields)}"
+    for kind in msgspec.structs.fields(Quotas):
+        usual = [getattr(kind.default, one.name) for one in fields]
+        yield f"| `quotas.{kind.encode_name}` | {' | '.join(f'{number:,}' for number in usual)} |"
+    yield ""
 
 
 def _members(kind: type[msgspec.Struct], prefix: str) -> Iterator[str]:

@@ -122,7 +122,9 @@ class _Run:
         self.mqtt = self._listener_for_devices(configuration.mqtt)
         self.house.transports["mqtt-client"] = MqttClient(self.house.clock)
         load = ContextDocuments(configuration.contexts.allow, inside=configuration.contexts.inside)
-        self.contexts = ContextsInUse(load=load, store=ContextStore(self.house.register))
+        self.contexts = ContextsInUse(
+            load=load, store=ContextStore(self.house.register, configuration.quotas.contexts)
+        )
         self.house.subscriptions.contexts = self.contexts.use
         self.house.federation.watching.contexts = self.contexts.use
         self.site: Site = build(rooms_of(self.house, self.health, demo, self.mqtt), contexts=self.contexts)
@@ -254,6 +256,7 @@ def rooms_of(house: House, health: ProcessHealth, demo: Demo | None, mqtt: MqttA
         history=house.history,
         remembered=house.all_is_remembered,
         most_instances=configuration.history.instances,
+        quotas=configuration.quotas,
         federation=house.federation,
         subscriptions=house.subscriptions,
         alerts=house.alerts,

@@ -12,14 +12,17 @@ from uuid import uuid4
 
 import msgspec
 
+from cityloom.access.ownership import check_tends
+from cityloom.access.quotas import ENTITY_MAPS, Holdings, Quota
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.query import EntityQuery
 
-#: Maps that are kept, Entities in one, and Entities in all of them.
-MAX_MAPS = 1_000
+#: Entities in one map; how many maps are kept is said by a quota.
 MAX_IDS = 100_000
-MAX_IDS_IN_ALL = 1_000_000
+#: Bytes that the id of an Entity takes in a map beside its letters, and that each source takes that knows it.
+_BESIDE = 64
+_KIND = "entity map"
 #: How long a map is kept when nobody says, and at most.
 USUAL_LIFETIME = timedelta(minutes=10)
 LONGEST_LIFETIME = timedelta(hours=1)
@@ -51,8 +54,9 @@ class EntityMap(msgspec.Struct):
 
     @property
     def size(self) -> int:
-        """Of how many Entities it tells, each counted again for each source."""
-        return len(self.ids) + sum(map(len, self.sources.values()))
+        """The bytes that it takes, roughly."""
+        told = sum(map(len, self.sources.values()))
+        return sum(map(len, self.ids)) + _BESIDE * (len(self.ids) + 2 * told)
 
     @property
     def is_temporal(self) -> bool:
@@ -71,8 +75,11 @@ def within(one: EntityMap, query: EntityQuery) -> EntityQuery:
 class EntityMaps:
     """Lives on the event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, quota: Quota = ENTITY_MAPS) -> None:
         self._kept: dict[tuple[str, str], EntityMap] = {}
+        #: As they were when they were made: a map only becomes smaller.
+        self._sizes: dict[tuple[str, str], int] = {}
+        self._holdings = Holdings(_KIND, quota)
 
     def add(
         self,
@@ -85,7 +92,10 @@ class EntityMaps:
         recheck: Recheck | None = None,
         sources: Mapping[str, tuple[Elsewhere, ...]] | None = None,
     ) -> EntityMap:
-        """Keep a new one. The lifetime is a wish."""
+        """Keep a new one; the oldest of the same owner's make room. The lifetime is a wish.
+
+        Raises TooLargeToKeep, OverQuota.
+        """
         made = EntityMap(
             f"urn:ngsi-ld:EntityMap:{uuid4()}",
             actor,
@@ -95,8 +105,13 @@ class EntityMaps:
             recheck,
             sources or {},
         )
+        size = made.size
+        if size <= self._holdings.quota.largest:
+            self._make_room(actor.id, size)
+        self._holdings.check(actor.id, size)
+        self._holdings.add(actor.id, size)
         self._kept[tenant, made.id] = made
-        self._forget_some()
+        self._sizes[tenant, made.id] = size
         return made
 
     def find(self, tenant: str, map_id: str) -> EntityMap | None:
@@ -113,21 +128,32 @@ class EntityMaps:
             )
         return found
 
-    def keep_until(self, tenant: str, map_id: str, expires: datetime) -> None:
-        """Wish for another end of its time. Raises ResourceNotFound."""
-        self.get(tenant, map_id).expires = _until(expires)
+    def tended(self, actor: Actor, tenant: str, map_id: str) -> EntityMap:
+        """The map, for who may change it. Raises ResourceNotFound, NotAllowed for somebody else's."""
+        found = self.get(tenant, map_id)
+        check_tends(actor, _KIND, found.actor.id)
+        return found
 
-    def remove(self, tenant: str, map_id: str) -> None:
-        """Forget one. Raises ResourceNotFound."""
-        self.get(tenant, map_id)
-        del self._kept[tenant, map_id]
+    def keep_until(self, actor: Actor, tenant: str, map_id: str, expires: datetime) -> None:
+        """Wish for another end of its time. Raises as `tended` does."""
+        self.tended(actor, tenant, map_id).expires = _until(expires)
 
-    def _forget_some(self) -> None:
+    def remove(self, actor: Actor, tenant: str, map_id: str) -> None:
+        """Forget one. Raises as `tended` does."""
+        self.tended(actor, tenant, map_id)
+        self._drop((tenant, map_id))
+
+    def _make_room(self, owner: str, size: int) -> None:
         now = datetime.now(UTC)
         for key in [key for key, one in self._kept.items() if one.expires <= now]:
-            del self._kept[key]
-        while len(self._kept) > MAX_MAPS or sum(one.size for one in self._kept.values()) > MAX_IDS_IN_ALL:
-            del self._kept[next(iter(self._kept))]
+            self._drop(key)
+        own = [key for key, one in self._kept.items() if one.actor.id == owner]
+        while own and self._holdings.excess(owner, size):
+            self._drop(own.pop(0))
+
+    def _drop(self, key: tuple[str, str]) -> None:
+        gone = self._kept.pop(key)
+        self._holdings.release(gone.actor.id, self._sizes.pop(key))
 
 
 def _until(wished: datetime) -> datetime:

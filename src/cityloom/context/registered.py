@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from cityloom.access.quotas import Holdings, Quota
 from cityloom.context.ports import Entry, Register
-from cityloom.kernel.errors import Conflict
 from cityloom.ngsild.errors import AlreadyExists, ResourceNotFound
 
 Kept = TypeVar("Kept", bound=msgspec.Struct)
@@ -18,25 +18,28 @@ Kept = TypeVar("Kept", bound=msgspec.Struct)
 class Registered(Generic[Kept]):
     """Lives on the event loop. What is read is durable; what is written is durable on return."""
 
-    def __init__(self, register: Register, kind: str, model: type[Kept], *, most: int) -> None:
-        """`kind` names the documents, also in what is told of them ("subscription"); at most `most` of them
-        are kept, so that nobody fills the machine's memory."""
+    def __init__(
+        self, register: Register, kind: str, model: type[Kept], quota: Quota, owner: Callable[[Kept], str]
+    ) -> None:
+        """`kind` names the documents, also in what is told of them ("subscription"). `owner` tells whose one
+        is; it counts against their part of the quota, in bytes as they are stored."""
         self._register = register
         self._kind = kind
-        self._most = most
+        self._owner = owner
+        self._holdings = Holdings(kind, quota)
         self._decode = msgspec.json.Decoder(model).decode
         self._encode = msgspec.json.Encoder().encode
         self._kept: dict[str, dict[str, Kept]] = {}
-        self._count = 0
+        self._sizes: dict[tuple[str, str], int] = {}
         self._writing = asyncio.Lock()
 
     async def start(self) -> None:
         """Load what there is."""
         for entry in await asyncio.to_thread(self._register.load, self._kind):
-            self._hold(entry.tenant, entry.id, self._decode(entry.document))
+            self._hold(entry.tenant, entry.id, self._decode(entry.document), len(entry.document))
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._sizes)
 
     def tenants(self) -> list[str]:
         """The tenants that have one."""
@@ -60,21 +63,17 @@ class Registered(Generic[Kept]):
         return list(self._kept.get(tenant, {}).values())
 
     async def add(self, tenant: str, id: str, document: Kept) -> None:
-        """Keep a new one. Raises AlreadyExists; Conflict when there are too many; StorageFull."""
+        """Keep a new one. Raises AlreadyExists, TooLargeToKeep, OverQuota, StorageFull."""
         async with self._writing:
             if self.find(tenant, id) is not None:
                 raise AlreadyExists(
                     f"There is a {self._kind} {id[:200]!a} already", hint="Choose another id.", where="id"
                 )
-            if self._count >= self._most:
-                raise Conflict(
-                    f"There are {self._most} of the kind {self._kind} already, and no more are kept",
-                    hint="Remove those that nobody needs any more.",
-                )
             await self._store(tenant, id, document)
 
     async def replace(self, tenant: str, id: str, document: Kept) -> None:
-        """Keep this in place of the one that is there. Raises ResourceNotFound, StorageFull."""
+        """Keep this in place of the one that is there; it stays its owner's. Raises ResourceNotFound,
+        TooLargeToKeep, OverQuota, StorageFull."""
         async with self._writing:
             self.get(tenant, id)
             await self._store(tenant, id, document)
@@ -87,23 +86,29 @@ class Registered(Generic[Kept]):
                 await _to_its_end(self._remove(tenant, there))
 
     async def _store(self, tenant: str, id: str, document: Kept) -> None:
-        await _to_its_end(self._put(tenant, id, document))
+        written = self._encode(document)
+        before = self._sizes.get((tenant, id))
+        self._holdings.check(self._owner(document), len(written), before=before)
+        await _to_its_end(self._put(tenant, id, document, written))
 
-    async def _put(self, tenant: str, id: str, document: Kept) -> None:
-        entry = Entry(tenant, id, self._encode(document))
-        await asyncio.to_thread(self._register.put, self._kind, entry)
-        self._hold(tenant, id, document)
+    async def _put(self, tenant: str, id: str, document: Kept, written: bytes) -> None:
+        await asyncio.to_thread(self._register.put, self._kind, Entry(tenant, id, written))
+        self._hold(tenant, id, document, len(written))
 
     async def _remove(self, tenant: str, ids: list[str]) -> None:
         await asyncio.to_thread(self._register.remove, self._kind, tenant, ids)
         for id in ids:
-            del self._kept[tenant][id]
-        self._count -= len(ids)
+            gone = self._kept[tenant].pop(id)
+            self._holdings.release(self._owner(gone), self._sizes.pop((tenant, id)))
 
-    def _hold(self, tenant: str, id: str, document: Kept) -> None:
-        kept = self._kept.setdefault(tenant, {})
-        self._count += id not in kept
-        kept[id] = document
+    def _hold(self, tenant: str, id: str, document: Kept, size: int) -> None:
+        before = self._sizes.get((tenant, id))
+        if before is None:
+            self._holdings.add(self._owner(document), size)
+        else:
+            self._holdings.grow(self._owner(document), size - before)
+        self._kept.setdefault(tenant, {})[id] = document
+        self._sizes[tenant, id] = size
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:

@@ -6,29 +6,31 @@ Entity whose class was raised since is as secret in the snapshot.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
 import orjson
 
+from cityloom.access.ownership import check_tends, tends
+from cityloom.access.quotas import SNAPSHOTS, Holdings, Quota
 from cityloom.context.consumption import Consumption
 from cityloom.context.revision import revise
 from cityloom.context.state import CurrentState
-from cityloom.kernel.actor import CITY, InformationClass
+from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.change import Change, ChangeKind
-from cityloom.kernel.errors import Conflict
 from cityloom.kernel.time import now_millis
 from cityloom.ngsild.errors import AlreadyExists, ResourceNotFound, TooManyResults
 from cityloom.ngsild.model import Document
 
-#: Snapshots that are kept, and Entities in one.
-MAX_SNAPSHOTS = 20
+#: Entities in one snapshot; how many are kept is said by a quota.
 MAX_ENTITIES = 20_000
 USUAL_LIFETIME = timedelta(hours=1)
 LONGEST_LIFETIME = timedelta(days=1)
 USUAL_PRIORITY = 5
+_KIND = "snapshot"
 
 Status = Literal["preparing", "success", "partial", "failure", "empty"]
 
@@ -46,10 +48,14 @@ class Wish(msgspec.Struct, frozen=True):
 class Snapshot:
     """The Entities of some queries as they were."""
 
-    def __init__(self, snapshot_id: str, tenant: str, wish: Wish) -> None:
+    def __init__(self, snapshot_id: str, tenant: str, owner: str, wish: Wish) -> None:
+        """`owner` is the `Actor.id` of who makes it."""
         now = datetime.now(UTC)
         self.id = snapshot_id
         self.tenant = tenant
+        self.owner = owner
+        #: Bytes of its Entities.
+        self.size = 0
         self.queries = wish.queries
         self.temporal_queries = wish.temporal_queries
         self.priority = wish.priority or USUAL_PRIORITY
@@ -61,20 +67,32 @@ class Snapshot:
         self.expires_at = now + _bounded(wish.lifetime)
         self._state = CurrentState()
         self._count = 0
+        #: Asked before so many bytes more are taken in. Raises what there is to be told.
+        self.grow: Callable[[int], None] = lambda _: None
 
     def __len__(self) -> int:
         return self._count
 
     def add(self, document: Document, information_class: InformationClass) -> None:
-        """Take an Entity in; one that is there already stays as it is. Raises TooManyResults."""
+        """Take an Entity in; one that is there already stays as it is. Raises TooManyResults, OverQuota."""
         if self._state.find(self.tenant, document["id"], tuple(InformationClass)) is not None:
             return
         if self._count >= MAX_ENTITIES:
             raise TooManyResults(
                 f"More than {MAX_ENTITIES} entities match", hint="Narrow the queries of the snapshot."
             )
+        written = orjson.dumps(document)
+        self.grow(len(written))
         self._count += 1
-        self._put(document, self._count, self._count, information_class)
+        self.size += len(written)
+        self._put(document, written, self._count, self._count, information_class)
+
+    def fail(self, problem: dict[str, Any]) -> None:
+        """It could not be made: the queries that were not carried out tell why (5.2.41)."""
+        self.status = "failure"
+        failed = {"resultStatus": "failure", "problemDetails": problem}
+        self.details += [failed] * (len(self.queries) - len(self.details))
+        self.temporal_details += [failed] * (len(self.temporal_queries) - len(self.temporal_details))
 
     def copy_steps(self, other: Snapshot) -> Generator[None, None, None]:
         """Take in all Entities of another snapshot, one a step."""
@@ -91,10 +109,12 @@ class Snapshot:
             now = city.class_of(CITY, held.entity_id, tenant=self.tenant)
             if now > held.information_class:
                 self._count += 1
-                self._put(orjson.loads(held.document), self._count, held.created, now)
+                self._put(orjson.loads(held.document), held.document, self._count, held.created, now)
         return Consumption(self._state)
 
-    def _put(self, document: Document, sequence: int, created: int, kept_as: InformationClass) -> None:
+    def _put(
+        self, document: Document, written: bytes, sequence: int, created: int, kept_as: InformationClass
+    ) -> None:
         change = Change(
             sequence,
             self.tenant,
@@ -102,7 +122,7 @@ class Snapshot:
             tuple(document["type"]),
             ChangeKind.CREATED,
             kept_as,
-            orjson.dumps(document),
+            written,
             tuple(document["attrs"]),
             now_millis(),
             CITY.id,
@@ -112,10 +132,11 @@ class Snapshot:
 
 
 class Snapshots:
-    """Lives on the event loop."""
+    """Lives on the event loop. Whoever needs room gives up a snapshot of their own, never another's."""
 
-    def __init__(self) -> None:
+    def __init__(self, quota: Quota = SNAPSHOTS) -> None:
         self._kept: dict[tuple[str, str], Snapshot] = {}
+        self._holdings = Holdings(_KIND, quota)
 
     def all(self, tenant: str) -> list[Snapshot]:
         """Those of a tenant whose time is not over."""
@@ -133,22 +154,26 @@ class Snapshots:
             )
         return found
 
-    def make(self, tenant: str, snapshot_id: str, wish: Wish) -> Snapshot:
-        """A new, empty one. Raises AlreadyExists; Conflict when none may be given up for it."""
+    def make(self, actor: Actor, tenant: str, snapshot_id: str, wish: Wish) -> Snapshot:
+        """A new, empty one. Raises AlreadyExists; OverQuota when none of one's own may be given up for it."""
         self._forget_expired()
         if (tenant, snapshot_id) in self._kept:
             raise AlreadyExists(
                 f"There is a snapshot {snapshot_id[:200]!a} already", hint="Choose another id.", where="id"
             )
-        made = Snapshot(snapshot_id, tenant, wish)
-        if len(self._kept) >= MAX_SNAPSHOTS:
-            self._make_room(made.priority)
+        made = Snapshot(snapshot_id, tenant, actor.id, wish)
+        if self._holdings.excess(actor.id, 0):
+            self._make_room(actor.id, made.priority)
+        self._holdings.check(actor.id, 0)
         self._kept[tenant, snapshot_id] = made
+        self._holdings.add(actor.id, 0)
+        made.grow = partial(self._grow, made)
         return made
 
-    def change(self, tenant: str, snapshot_id: str, wish: Wish) -> Snapshot:
-        """Another priority or lifetime. Raises ResourceNotFound."""
+    def change(self, actor: Actor, tenant: str, snapshot_id: str, wish: Wish) -> Snapshot:
+        """Another priority or lifetime. Raises ResourceNotFound, NotAllowed for somebody else's."""
         found = self.get(tenant, snapshot_id)
+        check_tends(actor, _KIND, found.owner)
         found.modified_at = datetime.now(UTC)
         found.priority = wish.priority or found.priority
         if wish.lifetime is not None:
@@ -156,26 +181,38 @@ class Snapshots:
             found.expires_at = found.modified_at + _bounded(wish.lifetime)
         return found
 
-    def remove(self, tenant: str, ids: Iterable[str]) -> None:
-        """Forget some. Raises ResourceNotFound."""
-        for snapshot_id in ids:
-            self.get(tenant, snapshot_id)
-            del self._kept[tenant, snapshot_id]
+    def remove(self, actor: Actor, tenant: str, snapshot_id: str) -> None:
+        """Forget one. Raises ResourceNotFound, NotAllowed for somebody else's."""
+        check_tends(actor, _KIND, self.get(tenant, snapshot_id).owner)
+        self._drop((tenant, snapshot_id))
+
+    def purge(self, actor: Actor, tenant: str, matches: Callable[[Snapshot], bool]) -> None:
+        """Forget those that match, of one's own; who may administer, those of all (5.16.7)."""
+        for one in self.all(tenant):
+            if tends(actor, _KIND, one.owner) and matches(one):
+                self._drop((tenant, one.id))
+
+    def _drop(self, key: tuple[str, str]) -> None:
+        gone = self._kept.pop(key)
+        self._holdings.release(gone.owner, gone.size)
+
+    def _grow(self, one: Snapshot, size: int) -> None:
+        if self._kept.get((one.tenant, one.id)) is not one:
+            raise ResourceNotFound("The snapshot was ended while it was made", hint="Make it anew.")
+        self._holdings.check(one.owner, one.size + size, before=one.size)
+        self._holdings.grow(one.owner, size)
 
     def _forget_expired(self) -> None:
         now = datetime.now(UTC)
         for key in [key for key, one in self._kept.items() if one.expires_at <= now]:
-            del self._kept[key]
+            self._drop(key)
 
-    def _make_room(self, priority: int) -> None:
-        """Give up the least important one, the longest unused among equals (5.5.15)."""
-        key, least = min(self._kept.items(), key=lambda item: (item[1].priority, item[1].last_used_at))
-        if least.priority > priority:
-            raise Conflict(
-                f"There are {MAX_SNAPSHOTS} snapshots already, all of them more important",
-                hint="Delete one, or ask with a higher snapshotPriority.",
-            )
-        del self._kept[key]
+    def _make_room(self, owner: str, priority: int) -> None:
+        """Give up the owner's least important one, the longest unused among equals (5.5.15)."""
+        own = [one for one in self._kept.values() if one.owner == owner and one.priority <= priority]
+        if own:
+            least = min(own, key=lambda one: (one.priority, one.last_used_at))
+            self._drop((least.tenant, least.id))
 
 
 def _bounded(lifetime: timedelta | None) -> timedelta:

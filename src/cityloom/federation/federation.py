@@ -8,6 +8,7 @@ from datetime import datetime
 
 import msgspec
 
+from cityloom.access.quotas import REGISTRATION_SUBSCRIPTIONS, REGISTRATIONS, Quota, counted
 from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
 from cityloom.context.ports import Register
@@ -16,7 +17,7 @@ from cityloom.federation.model import Health, Origin, Question, Reply, Standing,
 from cityloom.federation.peers import Peers
 from cityloom.federation.sources import Sources
 from cityloom.federation.watching import Actors, Watching
-from cityloom.kernel.actor import InformationClass
+from cityloom.kernel.actor import CITY, InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT
 from cityloom.kernel.outbound import Outbound
 from cityloom.kernel.time import Clock
@@ -54,18 +55,20 @@ class Federation:
         classes: ClassPolicy | None = None,
         publisher: Publisher,
         actors: Actors,
+        registrations: Quota = REGISTRATIONS,
+        registration_subscriptions: Quota = REGISTRATION_SUBSCRIPTIONS,
     ) -> None:
         """Entities expire by `clock`, the city's; registrations end and sources fail by `wall`, the time that
         other systems live in too. `publisher` and `actors` are as subscriptions need them. `alias` is this
         city's name among Context Sources (5.2.40); empty: one is made, once."""
         wall = wall or clock
-        self.sources = Sources(register, broker, outbound, wall)
+        self.sources = Sources(register, broker, outbound, wall, registrations)
         self.peers = Peers(outbound, wall)
         sender = Sender(outbound, publisher)
-        self.watching = Watching(register, self.sources, sender, actors, wall)
+        self.watching = Watching(register, self.sources, sender, actors, wall, registration_subscriptions)
         self._broker = broker
         self._clock = clock
-        self._aliases = Registered(register, "alias", _Alias, most=1)
+        self._aliases = Registered(register, "alias", _Alias, counted(1), lambda _: CITY.id)
         self._alias = alias
         self._open_to = tuple(open_to)
         self._classes = classes or ClassPolicy()
@@ -102,7 +105,7 @@ class Federation:
     def health(self) -> list[Health]:
         """How all sources are doing, for staff: without what opens them."""
         return [
-            Health(tenant, one, self.standing(tenant, one))
+            Health(tenant, one, self.standing(tenant, one), self.sources.owner_of(tenant, one.id))
             for tenant in self.sources.tenants()
             for one in self.sources.living(tenant)
         ]

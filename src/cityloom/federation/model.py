@@ -113,6 +113,8 @@ class Health(msgspec.Struct, frozen=True):
     tenant: str
     registration: Registration
     standing: Standing
+    #: Who registered it: `Actor.id`.
+    owner: str
 
     @property
     def name(self) -> str:

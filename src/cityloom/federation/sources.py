@@ -11,6 +11,8 @@ from uuid import uuid4
 import msgspec
 
 from cityloom.access.authority import require
+from cityloom.access.ownership import check_tends
+from cityloom.access.quotas import REGISTRATIONS, Quota
 from cityloom.context.broker import Broker
 from cityloom.context.ports import Register
 from cityloom.context.registered import Registered
@@ -35,8 +37,7 @@ from cityloom.ngsild.source_matching import (
 )
 from cityloom.ngsild.type_selection import TypeSelection
 
-#: Registrations that are kept, of all tenants. Each request that is distributed looks at those of its tenant.
-MOST = 5_000
+_KIND = "registration"
 #: How often it is looked for registrations that have expired; until then they are passed over.
 SWEEP_S = 1.0
 
@@ -46,13 +47,23 @@ Changed = Callable[[str, Registration | None, Registration | None], None]
 
 class _Kept(msgspec.Struct, frozen=True):
     document: RegistrationDocument
+    #: Who made it: `Actor.id`; "" in what older versions kept.
+    owner: str = ""
 
 
 class Sources:
-    """Lives on the event loop. Writing needs the permission `sources:register`, reading an account."""
+    """Lives on the event loop. Writing needs the permission `sources:register`, reading an account; only who
+    registered a source, or may administer, changes and removes its registration."""
 
-    def __init__(self, register: Register, broker: Broker, outbound: Outbound, clock: Clock) -> None:
-        self._kept = Registered(register, "registration", _Kept, most=MOST)
+    def __init__(
+        self,
+        register: Register,
+        broker: Broker,
+        outbound: Outbound,
+        clock: Clock,
+        quota: Quota = REGISTRATIONS,
+    ) -> None:
+        self._kept = Registered(register, _KIND, _Kept, quota, lambda one: one.owner)
         self._broker = broker
         self._outbound = outbound
         self._clock = clock
@@ -82,7 +93,10 @@ class Sources:
     # Registration (5.9)
 
     async def add(self, actor: Actor, document: RegistrationDocument, *, tenant: str) -> str:
-        """Register a source; returns its id. Raises BadRequestData, AlreadyExists, Conflict (5.9.2)."""
+        """Register a source; returns its id (5.9.2).
+
+        Raises BadRequestData, AlreadyExists, Conflict, TooLargeToKeep, OverQuota.
+        """
         require(actor, "sources:register")
         now = format_instant(self._clock.now())
         identifier = document.get("id") or f"urn:ngsi-ld:ContextSourceRegistration:{uuid4()}"
@@ -94,7 +108,7 @@ class Sources:
                 )
             await self._forget_expired(tenant, identifier)
             registration = await self._checked(actor, whole, tenant, endpoint_is_new=True)
-            await self._kept.add(tenant, identifier, _Kept(whole))
+            await self._kept.add(tenant, identifier, _Kept(whole, actor.id))
             self._hold(tenant, registration)
         self._tell(tenant, None, registration)
         return identifier
@@ -106,22 +120,34 @@ class Sources:
         require(actor, "sources:register")
         async with self._changing:
             before = self._get(tenant, identifier)
+            owner = self._tended(actor, tenant, identifier)
             if fragment.get("id", identifier) != identifier:
                 raise BadRequestData("A registration keeps its id", hint="Leave the id out.", where="id")
             whole = patched(before.document, fragment)
             whole["modifiedAt"] = format_instant(self._clock.now())
             registration = await self._checked(actor, whole, tenant, endpoint_is_new="endpoint" in fragment)
-            await self._kept.replace(tenant, identifier, _Kept(whole))
+            await self._kept.replace(tenant, identifier, _Kept(whole, owner))
             self._hold(tenant, registration)
         self._tell(tenant, before, registration)
 
     async def remove(self, actor: Actor, identifier: str, *, tenant: str) -> None:
-        """Remove a registration (5.9.4). Raises ResourceNotFound."""
+        """Remove a registration (5.9.4). Raises ResourceNotFound, NotAllowed for somebody else's."""
         require(actor, "sources:register")
         async with self._changing:
             before = self._get(tenant, identifier)
+            self._tended(actor, tenant, identifier)
             await self._drop(tenant, identifier)
         self._tell(tenant, before, None)
+
+    def check_tends(self, actor: Actor, identifier: str, *, tenant: str) -> None:
+        """Whether somebody may change and remove a registration. Raises NotAllowed, ResourceNotFound."""
+        require(actor, "sources:register")
+        self._get(tenant, identifier)
+        self._tended(actor, tenant, identifier)
+
+    def owner_of(self, tenant: str, identifier: str) -> str:
+        """Who registered a source: `Actor.id`. Raises ResourceNotFound."""
+        return self._kept.get(tenant, identifier).owner
 
     # Discovery (5.10)
 
@@ -212,6 +238,12 @@ class Sources:
                         hint="Delete them here first, or register the source as inclusive.",
                         where="information",
                     )
+
+    def _tended(self, actor: Actor, tenant: str, identifier: str) -> str:
+        """Whose a registration is. Raises NotAllowed for who may not change it."""
+        owner = self.owner_of(tenant, identifier)
+        check_tends(actor, _KIND, owner)
+        return owner
 
     def _get(self, tenant: str, identifier: str) -> Registration:
         found = self._find(tenant, identifier)

@@ -13,6 +13,8 @@ import msgspec
 import orjson
 
 from cityloom.access.authority import require
+from cityloom.access.ownership import tends
+from cityloom.access.quotas import REGISTRATION_SUBSCRIPTIONS, Quota
 from cityloom.context.ports import Register
 from cityloom.context.registered import Registered
 from cityloom.federation.sources import Sources
@@ -31,10 +33,10 @@ from cityloom.subscriptions.sending import Sender
 
 Reason = Literal["newlyMatching", "updated", "noLongerMatching"]
 
-#: Subscriptions that are kept, of all tenants, and notifications that wait for one of them.
-MOST = 1_000
+#: Notifications that wait for one subscription.
 MOST_WAITING = 1_000
 EDIT = "subscriptions:edit"
+_KIND = "subscription to registrations"
 #: Seconds between two notifications at intervals at least.
 SHORTEST_INTERVAL_S = 0.5
 #: Registrations in one notification.
@@ -62,9 +64,15 @@ class Watching:
     subscribed to wherever the subscriber says; what is told is what its owner may see when it is sent."""
 
     def __init__(
-        self, register: Register, sources: Sources, sender: Sender, actors: Actors, clock: Clock
+        self,
+        register: Register,
+        sources: Sources,
+        sender: Sender,
+        actors: Actors,
+        clock: Clock,
+        quota: Quota = REGISTRATION_SUBSCRIPTIONS,
     ) -> None:
-        self._kept = Registered(register, "subscription to registrations", WatchedKept, most=MOST)
+        self._kept = Registered(register, _KIND, WatchedKept, quota, lambda one: one.base.owner)
         self._sources = sources
         self._sender = sender
         self._actors = actors
@@ -117,7 +125,8 @@ class Watching:
         self, actor: Actor, old: WatchedKept, wanted: Subscription, temporal: dict[str, Any] | None
     ) -> None:
         """Keep a subscription as its owner has changed it (5.11.3)."""
-        self.get(actor, wanted.id, tenant=old.base.tenant)
+        if self.get(actor, wanted.id, tenant=old.base.tenant).base.owner != actor.id:
+            raise _not_found(wanted.id)
         self._sender.check(wanted.notification.endpoint)
         window_of(temporal)
         base = msgspec.structs.replace(old.base, wanted=wanted, modified_at=format_instant(self._clock.now()))
@@ -127,21 +136,17 @@ class Watching:
         await self._tell_all(kept)
 
     def get(self, actor: Actor, identifier: str, *, tenant: str) -> WatchedKept:
-        """A subscription of one's own. Raises ResourceNotFound."""
+        """A subscription of one's own, or of anybody's for who may administer. Raises ResourceNotFound."""
         require(actor, EDIT)
         found = self._kept.find(tenant, identifier)
-        if found is None or found.base.owner != actor.id:
-            raise ResourceNotFound(
-                f"There is no subscription to registrations {identifier[:200]!a}",
-                hint="GET /csourceSubscriptions lists yours.",
-                where="id",
-            )
+        if found is None or not tends(actor, _KIND, found.base.owner):
+            raise _not_found(identifier)
         return found
 
     def all(self, actor: Actor, *, tenant: str) -> list[WatchedKept]:
-        """One's own subscriptions, oldest first."""
+        """The subscriptions that somebody may see, oldest first."""
         require(actor, EDIT)
-        return [one for one in self._kept.all(tenant) if one.base.owner == actor.id]
+        return [one for one in self._kept.all(tenant) if tends(actor, _KIND, one.base.owner)]
 
     async def remove(self, actor: Actor, identifier: str, *, tenant: str) -> None:
         """End a subscription. Raises ResourceNotFound."""
@@ -305,6 +310,14 @@ def sought_of(kept: WatchedKept) -> Sought:
 def _places(registration: Registration, sought: Sought) -> tuple[int, ...]:
     places = matching_information(registration, sought)
     return places if places and context_source_filter(sought)(registration) else ()
+
+
+def _not_found(identifier: str) -> ResourceNotFound:
+    return ResourceNotFound(
+        f"There is no subscription to registrations {identifier[:200]!a}",
+        hint="GET /csourceSubscriptions lists yours.",
+        where="id",
+    )
 
 
 async def _core(_source: Any) -> Context:

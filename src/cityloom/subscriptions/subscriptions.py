@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 
 from cityloom.access.authority import require
+from cityloom.access.ownership import tends
+from cityloom.access.quotas import SUBSCRIPTIONS, Quota
 from cityloom.context.broker import Broker
 from cityloom.context.ports import Register
 from cityloom.context.registered import Registered
@@ -36,10 +38,6 @@ _log = logging.getLogger(__name__)
 
 STAGE = "subscriptions"
 EDIT = "subscriptions:edit"
-#: Sees and ends everybody's.
-OVERSEE = "accounts:manage"
-#: Subscriptions in a city.
-MAX_SUBSCRIPTIONS = 10_000
 #: Seconds of looking at changes before others get their turn on the event loop.
 TURN_SECONDS = 0.005
 #: Entities in one page of what is told at intervals.
@@ -68,13 +66,15 @@ class Subscriptions:
         publisher: Publisher,
         actors: Actors,
         clock: Clock,
+        *,
+        quota: Quota = SUBSCRIPTIONS,
     ) -> None:
         self._broker = broker
         self._actors = actors
         self._clock = clock
         #: Resolves @contexts. Whoever runs the house sets it.
         self.contexts: Contexts = _core
-        self._kept = Registered(register, "subscription", Kept, most=MAX_SUBSCRIPTIONS)
+        self._kept = Registered(register, "subscription", Kept, quota, lambda one: one.owner)
         self._outbox = outbox
         self._publisher = publisher
         self._sender = Sender(outbound, publisher)
@@ -117,7 +117,8 @@ class Subscriptions:
     ) -> None:
         """Keep a new subscription (5.8.1). `source` is the @context of its notifications, `link` its address.
 
-        Raises NotAllowed, AlreadyExists, AddressNotAllowed, LdContextNotAvailable, StorageFull.
+        Raises NotAllowed, AlreadyExists, AddressNotAllowed, LdContextNotAvailable, TooLargeToKeep, OverQuota,
+        StorageFull.
         """
         require(actor, EDIT)
         self._sender.check(wanted.notification.endpoint)
@@ -358,7 +359,7 @@ def lane_of(kept: Kept) -> str:
 
 
 def _sees(actor: Actor, kept: Kept) -> bool:
-    return kept.owner == actor.id or actor.may(OVERSEE)
+    return tends(actor, "subscription", kept.owner)
 
 
 def _not_found(id: str) -> ResourceNotFound:

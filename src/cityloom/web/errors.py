@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from cityloom.access.errors import NotSignedIn, TooManyAttempts
+from cityloom.access.errors import NotSignedIn, OverQuota, TooLargeToKeep, TooManyAttempts
 from cityloom.federation.errors import LoopDetected, SourceFailed, SourceTimedOut
 from cityloom.kernel.errors import (
     BadInput,
@@ -67,6 +67,8 @@ def _plain(status: int, title: str, heading: str) -> Told:
 TABLE: tuple[tuple[type[CityError], Told], ...] = (
     (TooLarge, _plain(413, "Request too large", n("That is too large"))),
     (TooSlow, _plain(408, "Request timeout", n("That took too long"))),
+    (TooLargeToKeep, _plain(413, "Request too large", n("That is too large"))),
+    (OverQuota, _plain(403, "Quota used up", n("You have as much kept here as the city keeps"))),
     (NotSignedIn, _plain(401, "Not signed in", n("Please sign in"))),
     (NotAllowed, _plain(403, "Not allowed", n("This is not yours to do"))),
     (TooManyAttempts, _plain(429, "Too many attempts", n("Too many attempts"))),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 from zoneinfo import ZoneInfo
 
+from cityloom.access.quotas import Quotas
 from cityloom.kernel.time import Clock
 
 if TYPE_CHECKING:
@@ -110,6 +111,8 @@ class Rooms:
     remembered: Callable[[], Awaitable[None]]
     #: Attribute instances in one answer of the temporal API.
     most_instances: int = 10_000
+    #: How much is kept for whom.
+    quotas: Quotas = field(default_factory=Quotas)
     federation: Federation
     subscriptions: Subscriptions
     alerts: Alerts

@@ -8,14 +8,17 @@ import threading
 import msgspec
 import pytest
 
+from cityloom.access.errors import OverQuota, TooLargeToKeep
+from cityloom.access.quotas import Quota, counted
 from cityloom.adapters.memory.register import MemoryRegister
 from cityloom.context.registered import Registered
-from cityloom.kernel.errors import Conflict, StorageFull
+from cityloom.kernel.errors import StorageFull
 from cityloom.ngsild.errors import AlreadyExists, ResourceNotFound
 
 
 class Wish(msgspec.Struct, frozen=True):
     text: str
+    owner: str = ""
 
 
 class Slow(MemoryRegister):
@@ -34,8 +37,8 @@ class Slow(MemoryRegister):
         super().put(kind, entry)
 
 
-async def _wishes(register, most: int = 3) -> Registered[Wish]:
-    wishes = Registered(register, "wish", Wish, most=most)
+async def _wishes(register, quota: Quota = counted(3)) -> Registered[Wish]:  # noqa: B008 - is frozen
+    wishes = Registered(register, "wish", Wish, quota, lambda wish: wish.owner)
     await wishes.start()
     return wishes
 
@@ -52,11 +55,11 @@ async def test_add_is_found_again_after_a_restart_in_its_tenant_alone():
 
 
 async def test_add_refuses_an_id_that_is_taken_and_more_than_are_kept():
-    wishes = await _wishes(MemoryRegister(), most=1)
+    wishes = await _wishes(MemoryRegister(), counted(1))
     await wishes.add("", "a", Wish("rain"))
     with pytest.raises(AlreadyExists):
         await wishes.add("", "a", Wish("sun"))
-    with pytest.raises(Conflict):
+    with pytest.raises(OverQuota):
         await wishes.add("", "b", Wish("sun"))
     await wishes.remove("", ["a", "a", "nobody"])
     await wishes.add("", "b", Wish("sun"))
@@ -99,3 +102,62 @@ async def test_a_writer_that_gives_up_leaves_memory_and_disk_alike():
     assert wishes.get("", "a") == Wish("rain") and register.load("wish")
     await wishes.remove("", ["a"])
     assert len(wishes) == 0 and not register.load("wish")
+
+
+#: For one owner two documents of together 60 bytes, for all three of 100; none larger than 50.
+SMALL = Quota(each=2, all=3, largest=50, each_bytes=60, all_bytes=100)
+
+
+def _long(length: int, owner: str) -> Wish:
+    """A wish that is stored in so many bytes."""
+    empty = len(msgspec.json.encode(Wish("", owner)))
+    return Wish("x" * (length - empty), owner)
+
+
+async def test_an_owner_has_so_many_and_leaves_the_rest_to_others():
+    wishes = await _wishes(MemoryRegister(), SMALL)
+    await wishes.add("", "a", Wish("", "ann"))
+    await wishes.add("t", "b", Wish("", "ann"))
+    with pytest.raises(OverQuota, match="You have 2"):
+        await wishes.add("", "c", Wish("", "ann"))
+    await wishes.add("", "c", Wish("", "ben"))
+    with pytest.raises(OverQuota, match="There are 3"):
+        await wishes.add("", "d", Wish("", "cas"))
+    await wishes.remove("t", ["b"])
+    await wishes.add("", "d", Wish("", "cas"))
+
+
+async def test_bytes_are_counted_of_one_of_an_owner_and_of_all_beyond_restarts_too():
+    register = MemoryRegister()
+    wishes = await _wishes(register, SMALL)
+    with pytest.raises(TooLargeToKeep):
+        await wishes.add("", "a", _long(51, "ann"))
+    await wishes.add("", "a", _long(40, "ann"))
+    wishes = await _wishes(register, SMALL)
+    with pytest.raises(OverQuota, match="What you have"):
+        await wishes.add("", "b", _long(21, "ann"))
+    await wishes.add("", "b", _long(40, "ben"))
+    with pytest.raises(OverQuota, match="All of the kind"):
+        await wishes.add("", "c", _long(30, "cas"))
+    assert len(wishes) == 2
+
+
+async def test_what_is_replaced_may_grow_as_far_as_there_is_room():
+    wishes = await _wishes(MemoryRegister(), SMALL)
+    await wishes.add("", "a", _long(30, "ann"))
+    await wishes.add("", "b", _long(30, "ann"))
+    with pytest.raises(OverQuota):
+        await wishes.replace("", "a", _long(31, "ann"))
+    assert wishes.get("", "a") == _long(30, "ann")
+    await wishes.replace("", "b", _long(29, "ann"))
+    await wishes.replace("", "a", _long(31, "ann"))
+
+
+async def test_what_could_not_be_stored_counts_for_nobody():
+    register = Slow()
+    wishes = await _wishes(register, SMALL)
+    register.full = True
+    with pytest.raises(StorageFull):
+        await wishes.add("", "a", _long(50, "ann"))
+    register.full = False
+    await wishes.add("", "a", _long(50, "ann"))

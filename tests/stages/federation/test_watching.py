@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
+import msgspec
 import orjson
 import pytest
 
@@ -171,8 +172,9 @@ async def test_who_has_lost_the_account_is_told_nothing_more(house):
 
 async def test_a_subscription_is_its_owners_alone(house):
     await house.subscribe()
+    other = msgspec.structs.replace(READER, id="other")
     with pytest.raises(ResourceNotFound):
-        house.watching.get(OPEN_ACCESS, "urn:x:subscription", tenant="")
-    assert house.watching.all(OPEN_ACCESS, tenant="") == []
+        house.watching.get(other, "urn:x:subscription", tenant="")
+    assert house.watching.all(other, tenant="") == []
     await house.watching.remove(READER, "urn:x:subscription", tenant="")
     assert house.watching.all(READER, tenant="") == []

@@ -2,43 +2,43 @@
 
 from __future__ import annotations
 
-import orjson
 import pytest
 
+from cityloom.access.errors import OverQuota
+from cityloom.access.quotas import OfContexts
 from cityloom.adapters.memory.register import MemoryRegister
-from cityloom.kernel.errors import Conflict
-from cityloom.web.ngsild import context_store
+from cityloom.kernel.actor import Actor
+from cityloom.kernel.errors import Conflict, NotAllowed
 from cityloom.web.ngsild.context_store import ContextStore
 
 ONE = {"lamp": "https://light.example/lamp"}
 OTHER = {"road": "https://road.example/road"}
 
 
-@pytest.fixture(autouse=True)
-def room_for_one(monkeypatch):
-    size = max(len(orjson.dumps(one)) for one in (ONE, OTHER))
-    monkeypatch.setattr(context_store, "MAX_STORED_BYTES", size)
+ANN, BEN = Actor("ann"), Actor("ben")
+#: Bytes for one of the two.
+ROOM = OfContexts(all_bytes=250, each_bytes=250)
 
 
 async def started(register) -> ContextStore:
-    store = ContextStore(register)
+    store = ContextStore(register, ROOM)
     await store.start()
     return store
 
 
 async def test_all_tenants_together_have_so_many_bytes():
     store = await started(MemoryRegister())
-    await store.host("a", ONE)
-    with pytest.raises(Conflict):
-        await store.host("b", OTHER)
+    await store.host(ANN, "a", ONE)
+    with pytest.raises(OverQuota):
+        await store.host(BEN, "b", OTHER)
     assert store.all("b") == []
 
 
 async def test_what_is_removed_leaves_its_bytes_to_others():
     store = await started(MemoryRegister())
-    hosted = await store.host("", ONE)
-    await store.remove("", hosted.local_id)
-    await store.host("", OTHER)
+    hosted = await store.host(ANN, "", ONE)
+    await store.remove(ANN, "", hosted.local_id)
+    await store.host(ANN, "", OTHER)
 
 
 async def test_what_could_not_be_stored_takes_no_bytes(monkeypatch):
@@ -51,13 +51,23 @@ async def test_what_could_not_be_stored_takes_no_bytes(monkeypatch):
 
         broken.setattr(register, "put", full)
         with pytest.raises(Conflict):
-            await store.host("", ONE)
-    await store.host("", OTHER)
+            await store.host(ANN, "", ONE)
+    await store.host(ANN, "", OTHER)
 
 
 async def test_after_a_restart_the_bytes_are_counted_as_before():
     register = MemoryRegister()
-    await (await started(register)).host("", ONE)
+    await (await started(register)).host(ANN, "", ONE)
     again = await started(register)
-    with pytest.raises(Conflict):
-        await again.host("", OTHER)
+    with pytest.raises(OverQuota):
+        await again.host(ANN, "", OTHER)
+
+
+async def test_only_who_added_one_or_may_administer_ends_it():
+    store = await started(MemoryRegister())
+    hosted = await store.host(ANN, "", ONE)
+    with pytest.raises(NotAllowed):
+        await store.remove(BEN, "", hosted.local_id)
+    assert store.find("", hosted.local_id) == hosted
+    await store.remove(Actor("chief", permissions=frozenset({"accounts:manage"})), "", hosted.local_id)
+    assert store.all("") == []

@@ -46,7 +46,7 @@ async def add_context(exchange: Exchange) -> Reply:
     # What stands beside the @context is discarded (5.13.2.3).
     source = payload["@context"]
     _check_shape(source)
-    made = await exchange.services.contexts.host(source, exchange.tenant)
+    made = await exchange.services.contexts.host(exchange.actor, source, exchange.tenant)
     return Reply(201, headers=[(b"location", f"{PATH}{made.local_id}".encode())])
 
 
@@ -101,7 +101,7 @@ async def delete_context(exchange: Exchange) -> Reply:
                 hint="Leave reload out to delete it.",
                 where="reload",
             )
-        await contexts.remove_stored(exchange.tenant, found.local_id)
+        await contexts.remove_stored(exchange.actor, exchange.tenant, found.local_id)
     elif reload:
         await contexts.reload(found.copy_of)
     elif is_core(found.copy_of):

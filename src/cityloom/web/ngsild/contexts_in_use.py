@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import msgspec
 import orjson
 
+from cityloom.kernel.actor import Actor
 from cityloom.kernel.change import DEFAULT_TENANT
 from cityloom.ngsild.contexts import CORE, CORE_CONTEXT_URI, MAX_INCLUDED, Context, ContextResolver, is_core
 from cityloom.ngsild.errors import BadRequestData, LdContextNotAvailable, OperationNotSupported
@@ -107,17 +108,18 @@ class ContextsInUse:
 
     # What is stored here
 
-    async def host(self, source: Any, tenant: str) -> StoredContext:
-        """Store an @context that somebody adds (5.13.2.4). Raises BadRequestData, Conflict, StorageFull."""
+    async def host(self, actor: Actor, source: Any, tenant: str) -> StoredContext:
+        """Store an @context that somebody adds (5.13.2.4). Raises BadRequestData, TooLargeToKeep, OverQuota,
+        StorageFull."""
         source = self._by_path(source, tenant)
         self.resolver.resolve([one for one in _flat(source) if isinstance(one, dict)])
-        return await self._stores().host(tenant, source)
+        return await self._stores().host(actor, tenant, source)
 
-    async def keep(self, context: Context, base: str, tenant: str = DEFAULT_TENANT) -> str:
+    async def keep(self, actor: Actor, context: Context, base: str, tenant: str = DEFAULT_TENANT) -> str:
         """A URL for an @context that somebody refers to for as long as they like, such as a subscription."""
         if isinstance(address := _address(context, base), str):
             return address
-        made = await self._stores().keep(tenant, address)
+        made = await self._stores().keep(actor, tenant, address)
         return f"{base}/jsonldContexts/{made.local_id}"
 
     def address(self, context: Context, base: str, tenant: str = DEFAULT_TENANT) -> str:
@@ -140,11 +142,11 @@ class ContextsInUse:
         passing = [one for (whose, _), one in self._passing.items() if whose == tenant]
         return durable + [one for one in passing if one.local_id not in known]
 
-    async def remove_stored(self, tenant: str, local_id: str) -> None:
-        """Forget what is stored or kept under an id."""
-        self._forget_passing((tenant, local_id))
+    async def remove_stored(self, actor: Actor, tenant: str, local_id: str) -> None:
+        """Forget what is stored or kept under an id. Raises NotAllowed for what is somebody else's."""
         if self._store is not None:
-            await self._store.remove(tenant, local_id)
+            await self._store.remove(actor, tenant, local_id)
+        self._forget_passing((tenant, local_id))
         self.resolver.forget(PATH + local_id)
         self._usage.pop(local_id, None)
 

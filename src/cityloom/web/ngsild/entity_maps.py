@@ -112,16 +112,16 @@ async def update_entity_map(exchange: Exchange) -> Reply:
     payload = await exchange.payload()
     if not isinstance(payload, dict):
         raise BadRequestData("The body is no EntityMap", hint='Send {"expiresAt": "…"}.')
-    exchange.services.entity_maps.get(exchange.tenant, map_id)
+    exchange.services.entity_maps.tended(exchange.actor, exchange.tenant, map_id)
     if "expiresAt" in payload:
         expires = parse_instant(payload["expiresAt"], where="expiresAt")
-        exchange.services.entity_maps.keep_until(exchange.tenant, map_id, expires)
+        exchange.services.entity_maps.keep_until(exchange.actor, exchange.tenant, map_id, expires)
     return Reply(204)
 
 
 async def delete_entity_map(exchange: Exchange) -> Reply:
     """DELETE /entityMaps/{entityMapId} (5.14.3)."""
-    exchange.services.entity_maps.remove(exchange.tenant, _id_of(exchange))
+    exchange.services.entity_maps.remove(exchange.actor, exchange.tenant, _id_of(exchange))
     return Reply(204)
 
 

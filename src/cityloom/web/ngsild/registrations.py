@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any
+from uuid import uuid4
 
 from cityloom.access.authority import require
 from cityloom.ngsild.errors import BadRequestData, InvalidRequest
@@ -25,10 +27,12 @@ _NARROWING = ("type", "attrs", "q", "georel", "id", "idPattern")
 async def register_source(exchange: Exchange) -> Reply:
     """POST /csourceRegistrations (5.9.2)."""
     document = await _document(exchange, fragment=False)
-    await _record(exchange, "source.register", document.get("id", ""), document)
-    identifier = await exchange.services.federation.sources.add(
-        exchange.actor, document, tenant=exchange.tenant
-    )
+    require(exchange.actor, "sources:register")
+    document = {"id": f"urn:ngsi-ld:ContextSourceRegistration:{uuid4()}", **document}
+    async with _recorded(exchange, "source.register", document["id"], document):
+        identifier = await exchange.services.federation.sources.add(
+            exchange.actor, document, tenant=exchange.tenant
+        )
     location = ROOT + address("csourceRegistrations", identifier)
     return Reply(201, headers=[(b"Location", location.encode())])
 
@@ -37,27 +41,27 @@ async def update_registration(exchange: Exchange) -> Reply:
     """PATCH /csourceRegistrations/{registrationId} (5.9.3)."""
     identifier = _registration_id(exchange)
     fragment = await _document(exchange, fragment=True)
-    await _record(exchange, "source.change", identifier, fragment)
-    await exchange.services.federation.sources.update(
-        exchange.actor, identifier, fragment, tenant=exchange.tenant
-    )
+    sources = exchange.services.federation.sources
+    sources.check_tends(exchange.actor, identifier, tenant=exchange.tenant)
+    async with _recorded(exchange, "source.change", identifier, fragment):
+        await sources.update(exchange.actor, identifier, fragment, tenant=exchange.tenant)
     return Reply(204)
 
 
 async def delete_registration(exchange: Exchange) -> Reply:
     """DELETE /csourceRegistrations/{registrationId} (5.9.4)."""
     identifier = _registration_id(exchange)
-    await _record(exchange, "source.remove", identifier, {})
-    await exchange.services.federation.sources.remove(exchange.actor, identifier, tenant=exchange.tenant)
+    sources = exchange.services.federation.sources
+    sources.check_tends(exchange.actor, identifier, tenant=exchange.tenant)
+    async with _recorded(exchange, "source.remove", identifier, {}):
+        await sources.remove(exchange.actor, identifier, tenant=exchange.tenant)
     return Reply(204)
 
 
-async def _record(exchange: Exchange, action: str, identifier: str, document: RegistrationDocument) -> None:
-    """Write down what is about to be done to a registration, by who may; what is not there is not changed."""
-    require(exchange.actor, "sources:register")
-    if action != "source.register":
-        exchange.services.federation.sources.get(exchange.actor, identifier, tenant=exchange.tenant)
-    await exchange.services.record(
+def _recorded(
+    exchange: Exchange, action: str, identifier: str, document: RegistrationDocument
+) -> AbstractAsyncContextManager[None]:
+    return exchange.services.recorded(
         exchange.actor, action, identifier, tenant=exchange.tenant, endpoint=document.get("endpoint") or ""
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,6 +15,7 @@ from cityloom.federation.federation import Federation
 from cityloom.history.past_writing import PastWriting
 from cityloom.history.temporal import MOST_INSTANCES, TemporalHistory
 from cityloom.kernel.actor import Actor
+from cityloom.kernel.errors import CityError
 from cityloom.kernel.outbound import plain_address
 from cityloom.kernel.time import Clock
 from cityloom.sensing.models import DataModels
@@ -44,15 +46,25 @@ class Services:
     most_instances: int = MOST_INSTANCES
     snapshots: Snapshots = field(default_factory=Snapshots)
 
-    async def record(
+    @asynccontextmanager
+    async def recorded(
         self, actor: Actor, action: str, subject: str, *, tenant: str, endpoint: str = ""
-    ) -> None:
-        """Write down, before it is done, who changes what the city sends to others; without their secrets."""
+    ) -> AsyncIterator[None]:
+        """Write down, before it is done, who changes what the city sends to others, without their secrets;
+        and that it was refused, where it then is: nobody shall read of what has not happened."""
         if self.audit is None:
+            yield
             return
         said = {"tenant": tenant, "endpoint": plain_address(endpoint) if endpoint else ""}
         detail = {name: value for name, value in said.items() if value}
         await self.audit.record(actor, action, subject, detail)
+        try:
+            yield
+        except CityError as refusal:
+            thing, _, act = action.partition(".")
+            why = {"act": act, "why": type(refusal).__name__}
+            await self.audit.record(actor, f"{thing}.refused", subject, why)
+            raise
 
     def has_tenant(self, actor: Actor, tenant: str) -> bool:
         """Whether it has Entities that the actor may see, a past, or sources that may have some (5.5.10)."""

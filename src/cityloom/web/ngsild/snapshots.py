@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -45,14 +47,15 @@ _QUERIES = ("snapshotQueries", "snapshotTemporalQueries")
 MAX_QUERIES = 20
 
 #: Snapshots in the making: a task that nobody holds may be forgotten half way.
+_log = logging.getLogger(__name__)
 _filling: set[asyncio.Task[None]] = set()
 
 
 async def create_snapshot(exchange: Exchange) -> Reply:
     """POST /snapshots (5.16.1)."""
     wish = _wish(await exchange.payload(), with_queries=True)
-    made = exchange.services.snapshots.make(exchange.tenant, _new_id(wish), wish)
-    _in_background(_fill(exchange, made))
+    made = exchange.services.snapshots.make(exchange.actor, exchange.tenant, _new_id(wish), wish)
+    _in_background(_fill(exchange, made), made)
     return _created(made)
 
 
@@ -60,9 +63,9 @@ async def clone_snapshot(exchange: Exchange) -> Reply:
     """POST /snapshots/{snapshotId}/clone (5.16.2)."""
     found = _found(exchange)
     wish = _wish(await exchange.payload())
-    made = exchange.services.snapshots.make(exchange.tenant, _new_id(wish), wish)
+    made = exchange.services.snapshots.make(exchange.actor, exchange.tenant, _new_id(wish), wish)
     made.queries, made.temporal_queries = found.queries, found.temporal_queries
-    _in_background(_copy(found, made))
+    _in_background(_copy(found, made), made)
     return _created(made)
 
 
@@ -75,13 +78,13 @@ async def update_snapshot(exchange: Exchange) -> Reply:
     """PATCH /snapshots/{snapshotId} (5.16.4)."""
     found = _found(exchange)
     wish = _wish(await exchange.payload())
-    changed = exchange.services.snapshots.change(exchange.tenant, found.id, wish)
+    changed = exchange.services.snapshots.change(exchange.actor, exchange.tenant, found.id, wish)
     return exchange.reply(_shown(changed))
 
 
 async def delete_snapshot(exchange: Exchange) -> Reply:
     """DELETE /snapshots/{snapshotId} (5.16.5)."""
-    exchange.services.snapshots.remove(exchange.tenant, [_found(exchange).id])
+    exchange.services.snapshots.remove(exchange.actor, exchange.tenant, _found(exchange).id)
     return Reply(204)
 
 
@@ -91,17 +94,13 @@ async def purge_snapshots(exchange: Exchange) -> Reply:
     if text is None:
         raise BadRequestData("q is missing", hint="Say which snapshots: q=snapshotPriority<5.", where="q")
     term = parse_q(text, CORE)
-    known = {"id", *_shown(Snapshot("urn:x:1", "", Wish()))}
+    known = {"id", *_shown(Snapshot("urn:x:1", "", "", Wish()))}
     if not known.issuperset(names_of(term)):
         raise BadRequestData(
             "q asks for what snapshots do not have", hint=f"They have {', '.join(sorted(known))}.", where="q"
         )
     matches = compile_q(term)
-    snapshots = exchange.services.snapshots
-    snapshots.remove(
-        exchange.tenant,
-        [one.id for one in snapshots.all(exchange.tenant) if matches(_as_entity(one))],
-    )
+    exchange.services.snapshots.purge(exchange.actor, exchange.tenant, lambda one: matches(_as_entity(one)))
     return Reply(204)
 
 
@@ -154,10 +153,21 @@ async def _take(exchange: Exchange, sight: Consumption, query: Any, made: Snapsh
         offset += MAX_LIMIT
 
 
-def _in_background(work: Any) -> None:
-    task = asyncio.ensure_future(work)
+def _in_background(work: Coroutine[Any, Any, None], made: Snapshot) -> None:
+    task = asyncio.ensure_future(_to_a_status(work, made))
     _filling.add(task)
     task.add_done_callback(_filling.discard)
+
+
+async def _to_a_status(work: Coroutine[Any, Any, None], made: Snapshot) -> None:
+    """Fill a snapshot; whatever becomes of that, its status tells (5.16.1.4)."""
+    try:
+        await work
+    except CityError as error:
+        made.fail(problem(error))
+    except Exception as defect:  # noqa: BLE001 - nobody waits for it: whoever asks for the status is told
+        _log.exception("The snapshot %s could not be made", made.id)
+        made.fail(problem(defect))
 
 
 def _wish(payload: Any, *, with_queries: bool = False) -> Wish:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import uuid4
 
@@ -29,10 +30,10 @@ async def create_subscription(exchange: Exchange) -> Reply:
     fresh = f"urn:ngsi-ld:Subscription:{uuid4()}"
     wanted = parse_subscription(payload, exchange.context, id=fresh, now=subscriptions.now())
     wanted, context = await _with_context(exchange, wanted)
-    await _record(exchange, "subscription.create", wanted)
-    await subscriptions.create(
-        exchange.actor, wanted, context.source, wanted.json_ld_context or "", tenant=exchange.tenant
-    )
+    async with _recorded(exchange, "subscription.create", wanted):
+        await subscriptions.create(
+            exchange.actor, wanted, context.source, wanted.json_ld_context or "", tenant=exchange.tenant
+        )
     location = ROOT + address("subscriptions", wanted.id)
     return Reply(201, headers=[(b"Location", location.encode())])
 
@@ -64,25 +65,25 @@ async def update_subscription(exchange: Exchange) -> Reply:
     kept = _kept(exchange)
     subscriptions = exchange.services.subscriptions
     wanted, changed = patch_subscription(kept.wanted, payload, exchange.context, now=subscriptions.now())
-    await _record(exchange, "subscription.change", wanted)
-    if "json_ld_context" not in changed:
-        await subscriptions.replace(exchange.actor, kept, wanted)
-        return Reply(204)
-    wanted, context = await _with_context(exchange, wanted)
-    await subscriptions.replace(exchange.actor, kept, wanted, context.source, wanted.json_ld_context)
+    async with _recorded(exchange, "subscription.change", wanted):
+        if "json_ld_context" in changed:
+            wanted, context = await _with_context(exchange, wanted)
+            await subscriptions.replace(exchange.actor, kept, wanted, context.source, wanted.json_ld_context)
+        else:
+            await subscriptions.replace(exchange.actor, kept, wanted)
     return Reply(204)
 
 
 async def delete_subscription(exchange: Exchange) -> Reply:
     """DELETE /subscriptions/{subscriptionId} (5.8.5)."""
     kept = _kept(exchange)
-    await _record(exchange, "subscription.remove", kept.wanted)
-    await exchange.services.subscriptions.delete(exchange.actor, kept.wanted.id, tenant=exchange.tenant)
+    async with _recorded(exchange, "subscription.remove", kept.wanted):
+        await exchange.services.subscriptions.delete(exchange.actor, kept.wanted.id, tenant=exchange.tenant)
     return Reply(204)
 
 
-async def _record(exchange: Exchange, action: str, wanted: Subscription) -> None:
-    await exchange.services.record(
+def _recorded(exchange: Exchange, action: str, wanted: Subscription) -> AbstractAsyncContextManager[None]:
+    return exchange.services.recorded(
         exchange.actor,
         action,
         wanted.id,
@@ -96,7 +97,7 @@ async def _with_context(exchange: Exchange, wanted: Subscription) -> tuple[Subsc
     contexts = exchange.services.contexts
     if wanted.json_ld_context is not None:
         return wanted, await contexts.use(wanted.json_ld_context, exchange.tenant)
-    link = await contexts.keep(exchange.context, exchange.base, exchange.tenant)
+    link = await contexts.keep(exchange.actor, exchange.context, exchange.base, exchange.tenant)
     return msgspec.structs.replace(wanted, json_ld_context=link), exchange.context
 
 

@@ -8,11 +8,12 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from cityloom.access.ownership import tends
 from cityloom.federation.model import Health as Source
 from cityloom.kernel.actor import Actor
 from cityloom.ngsild.contexts import CORE
 from cityloom.subscriptions.model import Health as Subscriber
-from cityloom.subscriptions.subscriptions import EDIT, OVERSEE
+from cityloom.subscriptions.subscriptions import EDIT
 from cityloom.web.languages import noted as n
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
@@ -22,7 +23,7 @@ _System = TypeVar("_System", Subscriber, Source)
 PATH = "/other-systems"
 REGISTER = "sources:register"
 #: One of these shows what is sent to anybody; who may only subscribe sees their own.
-SEE_ALL = ("connectors:manage", "services:manage", "audit:read", OVERSEE)
+SEE_ALL = ("connectors:manage", "services:manage", "audit:read", "accounts:manage")
 SEE = (EDIT, REGISTER, *SEE_ALL)
 #: Rows of one table on a page.
 PAGE = 50
@@ -119,7 +120,7 @@ def _notified(visit: Visit, one: Subscriber) -> dict[str, Any]:
         "lastSuccess": tally.last_success,
         "lastFailure": tally.last_failure,
         "lastError": tally.last_error,
-        "mayChange": actor.may(EDIT) and (one.owner == actor.id or actor.may(OVERSEE)),
+        "mayChange": actor.may(EDIT) and tends(actor, "subscription", one.owner),
     }
     if one.owner == actor.id or actor.clearance.issuperset(one.clearance):
         row |= {"types": _names(one.types), "attributes": _names(one.attributes)}
@@ -143,7 +144,7 @@ def _asked(visit: Visit, one: Source) -> dict[str, Any]:
         "lastSuccess": standing.last_success or None,
         "lastFailure": standing.last_failure or None,
         "lastError": standing.last_error,
-        "mayChange": visit.actor.may(REGISTER),
+        "mayChange": visit.actor.may(REGISTER) and tends(visit.actor, "registration", one.owner),
     }
 
 
@@ -176,7 +177,7 @@ async def handle_source(visit: Visit) -> Response:
     form.choice("act", ["remove"], required=visit.gettext("Choose what to do."))
     form.raise_if_wrong()
     sources, identifier, tenant = visit.rooms.federation.sources, form.value("id"), form.value("tenant")
-    sources.get(visit.actor, identifier, tenant=tenant)
+    sources.check_tends(visit.actor, identifier, tenant=tenant)
     await visit.rooms.audit.record(visit.actor, "source.remove", identifier, _where(tenant))
     await sources.remove(visit.actor, identifier, tenant=tenant)
     return visit.redirect(PATH, visit.gettext("The registration is removed."))
