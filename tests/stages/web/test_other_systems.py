@@ -130,12 +130,18 @@ def _seer(id: str) -> Actor:
     return Actor(id, permissions=frozenset({"subscriptions:edit"}))
 
 
-async def test_a_source_is_removed_by_who_may_register(connected, reader_of):
+async def test_a_source_is_removed_by_who_may_administer_where_somebody_else_registered_it(
+    connected, reader_of
+):
     operator, path = await reader_of("operator"), "/other-systems/sources"
     assert "Remove for good" not in (await operator.text("/other-systems")).split("Who is asked")[1]
     await operator.refused(path, {"act": "remove", "id": ASKED, "tenant": ""}, status=403)
     engineer = await reader_of("engineer")
-    assert "Nobody is asked" in await engineer.done(path, {"act": "remove", "id": ASKED, "tenant": ""})
+    assert "Remove for good" not in (await engineer.text("/other-systems")).split("Who is asked")[1]
+    await engineer.refused(path, {"act": "remove", "id": ASKED, "tenant": ""}, status=403)
+    assert not await connected.rooms.audit.newest(_auditor(), limit=1)
+    chief = await reader_of("administrator")
+    assert "Nobody is asked" in await chief.done(path, {"act": "remove", "id": ASKED, "tenant": ""})
     entries = await connected.rooms.audit.newest(_auditor(), limit=5)
     assert ("source.remove", ASKED) in [(one.action, one.subject) for one in entries]
 
