@@ -67,6 +67,11 @@ class CityFolder(NamedTuple):
         return self.home / "running.json"
 
     @property
+    def growth(self) -> Path:
+        """How the disk filled up in the last weeks."""
+        return self.home / "growth.json"
+
+    @property
     def replay(self) -> Path:
         """How far a demo city's time has come."""
         return self.home / "replay.json"

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from cityloom.app.house import House
+from cityloom.app.watch.collecting import counts_of, inside_of, samples_of
+from cityloom.app.watch.metrics import exposed
+from cityloom.app.watch.process import resident_bytes
+from cityloom.app.watch.pulse import Pulse
+from cityloom.kernel.actor import Actor
+from cityloom.web.request_tally import RequestTally
+from cityloom.web.rooms import Inside
 
 #: Below this share of free space the disk counts as nearly full.
 SCARCE = 0.05
@@ -20,11 +28,24 @@ FAR_BEHIND = 50_000
 class ProcessHealth:
     """Health of a House. Quick, and safe to ask often."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, requests: RequestTally) -> None:
         self._house = house
+        self._requests = requests
+        self.pulse = Pulse(
+            house.folder.growth,
+            last_sequence=lambda: house.broker.last_sequence,
+            counts=lambda: counts_of(house, requests),
+        )
         self._began = time.monotonic()
         #: Plain words while the city is starting; empty once it answers.
         self.starting = "The city is starting."
+
+    def start(self) -> None:
+        """Begin to measure, once the state runs."""
+        self.pulse.start()
+
+    async def stop(self) -> None:
+        await self.pulse.stop()
 
     def troubles(self) -> list[str]:
         """What keeps the city from answering; empty: it answers."""
@@ -68,14 +89,17 @@ class ProcessHealth:
             "backlog": self._house.broker.backlog,
         }
 
+    async def inside(self, actor: Actor) -> Inside:
+        """How the city runs inside, with what this actor may know of it."""
+        parked = await self._house.parked.count(actor)
+        return inside_of(self._house, self._requests, self.pulse, parked)
 
-def resident_bytes() -> int:
-    """Memory that the process holds now, 0 where the system does not say."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0
-    return pages * 4096
+    async def metrics(self, actor: Actor, accept: str, *, readers: int) -> tuple[bytes, str]:
+        """All metrics as text, and its media type."""
+        inside = await self.inside(actor)
+        entities = self._house.broker.types(actor)
+        samples = list(samples_of(self._house, self._requests, self.pulse, inside, entities, readers))
+        return await asyncio.to_thread(exposed, samples, accept)
 
 
 def _some(said: str, endpoints: list[str]) -> list[str]:

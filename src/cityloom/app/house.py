@@ -35,6 +35,7 @@ from cityloom.app import turned_on
 from cityloom.app.configuration import Configuration, class_of
 from cityloom.app.folder import CityFolder
 from cityloom.app.plugins import Plugin, find_plugins
+from cityloom.app.watch.commits import CommitTimes, TimedFeed
 from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
 from cityloom.federation.federation import Federation
@@ -89,7 +90,9 @@ class House:
         self.clock = clock
         self.zone = ZoneInfo(configuration.time_zone)
         self.plugins = find_plugins(configuration.plugins, beside=folder.home)
-        self._feed = SqliteFeed(folder.feed)
+        #: How long writing takes.
+        self.commits = CommitTimes()
+        self._feed = TimedFeed(SqliteFeed(folder.feed), self.commits)
         if self._feed.last_sequence() > 0:
             folder.check_whole()
         self._table = SqliteStateTable(folder.state)

@@ -18,6 +18,7 @@ from cityloom.access.roles import PERMISSIONS, ROLES
 from cityloom.app import configuration
 from cityloom.app.command_line import build_parser
 from cityloom.app.plugins import KINDS, Plugin, find_plugins
+from cityloom.app.watch.metrics import METRICS, OF_THE_LIBRARY
 from cityloom.kernel import errors
 from cityloom.web.desk import Desk
 from cityloom.web.errors import INTERNAL, TABLE, told
@@ -41,6 +42,7 @@ def pages() -> dict[str, str]:
         "errors.md": _errors,
         "http.md": _http,
         "plugins.md": _plugins,
+        "metrics.md": _metrics,
     }
     return {name: _WRITTEN + "\n".join(make()).rstrip() + "\n" for name, make in makers.items()}
 
@@ -205,7 +207,8 @@ def _http() -> Iterator[str]:
         '503 with `"status": "waiting"` and the reasons in words |',
         "",
         "What the process measures of itself (memory, disk, how far each stage lies behind the feed) stands "
-        "on the page `/system`, for staff, and as JSON at `/system.json`.",
+        "on the page `/system`, for staff, and as JSON at `/system.json`; for Prometheus at `/metrics` "
+        "([metrics](metrics.md)).",
         "",
         "## NGSI-LD",
         "",
@@ -269,6 +272,23 @@ def _address(route: Route, *, as_data: bool) -> str:
     shown = f"`{path}`, `{path}.json`" if as_data and "GET" in methods else f"`{path}`"
     said = (inspect.getdoc(route.endpoint) or "").partition("\n\n")[0]
     return f"| {methods} | {shown} | {' '.join(said.split())} |"
+
+
+def _metrics() -> Iterator[str]:
+    yield from (
+        "# Metrics",
+        "",
+        "At `/metrics`, in the text format of Prometheus or as OpenMetrics, for whoever shows a token with the "
+        "permission `system:read`; [a guide](../guides/watch_a_city.md). Times are in seconds and sizes in "
+        "bytes. A histogram is told as `_bucket`, `_sum` and `_count`.",
+        "",
+    )
+    for title, metrics in (("Of the city", METRICS), ("Of the process", OF_THE_LIBRARY)):
+        yield from (f"## {title}", "", "| metric | kind | labels | meaning |", "| --- | --- | --- | --- |")
+        for one in metrics:
+            labels = ", ".join(f"`{name}`" for name in one.labels)
+            yield f"| `{one.name}` | {one.kind} | {labels} | {one.help} |"
+        yield ""
 
 
 def _plugins() -> Iterator[str]:

@@ -39,6 +39,7 @@ from cityloom.kernel.time import Clock, WallClock
 from cityloom.sensing.host import ConnectorPlugin
 from cityloom.web.ngsild.context_store import ContextStore
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
+from cityloom.web.request_tally import RequestTally
 from cityloom.web.rooms import City, MqttAddress, Pace, Rooms
 from cityloom.web.server import Server
 from cityloom.web.site import Site, build
@@ -118,7 +119,8 @@ class _Run:
             local_key=self.key,
             own_connectors=[demo.connector] if demo else [],
         )
-        self.health = ProcessHealth(self.house)
+        self.requests = RequestTally()
+        self.health = ProcessHealth(self.house, self.requests)
         self.mqtt = self._listener_for_devices(configuration.mqtt)
         self.house.transports["mqtt-client"] = MqttClient(self.house.clock)
         load = ContextDocuments(configuration.contexts.allow, inside=configuration.contexts.inside)
@@ -127,9 +129,16 @@ class _Run:
         )
         self.house.subscriptions.contexts = self.contexts.use
         self.house.federation.watching.contexts = self.contexts.use
-        self.site: Site = build(rooms_of(self.house, self.health, demo, self.mqtt), contexts=self.contexts)
+        self.site: Site = build(
+            rooms_of(self.house, self.health, demo, self.mqtt, self.requests), contexts=self.contexts
+        )
         self.keeping: asyncio.Task[None] | None = None
-        self.server = Server(self.site, before_stop=self.site.close, proxies=configuration.proxies)
+        self.server = Server(
+            self.site,
+            before_stop=self.site.close,
+            proxies=configuration.proxies,
+            refused=self.requests.refused,
+        )
 
     async def whole(self) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -149,6 +158,7 @@ class _Run:
                 await answering
             if self.keeping is not None:
                 self.keeping.cancel()
+            await self.health.stop()
             await self.house.stop()
             if self.demo:
                 self.demo.remember()
@@ -162,6 +172,7 @@ class _Run:
         await self.house.begin()
         await self.contexts.start()
         self.site.start()
+        self.health.start()
         if self.demo:
             await self.demo.prepare(self.house)
         await self.house.live()
@@ -234,7 +245,13 @@ class _Run:
             print(OPEN_ACCESS_WARNING, file=sys.stderr, flush=True)
 
 
-def rooms_of(house: House, health: ProcessHealth, demo: Demo | None, mqtt: MqttAddress | None) -> Rooms:
+def rooms_of(
+    house: House,
+    health: ProcessHealth,
+    demo: Demo | None,
+    mqtt: MqttAddress | None,
+    requests: RequestTally,
+) -> Rooms:
     """The house as the pages see it."""
     configuration = house.configuration
     return Rooms(
@@ -273,6 +290,7 @@ def rooms_of(house: House, health: ProcessHealth, demo: Demo | None, mqtt: MqttA
         indicators=house.indicators,
         initiatives=house.initiatives,
         health=health,
+        requests=requests,
         pace=demo.pace if demo else None,
         mqtt=mqtt,
     )

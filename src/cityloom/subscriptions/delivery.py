@@ -55,6 +55,8 @@ class Delivery:
         self._find = find
         self._owner = owner
         self._reference = reference
+        #: Notifications since the start that were taken and that failed, and Entities that were never told.
+        self.outcomes: Counter[str] = Counter()
         self._lanes: dict[str, Lane] = {}
         self._tallies: dict[Key, Tally] = {}
         self._changed: set[Key] = set()
@@ -254,7 +256,9 @@ class Delivery:
     def _conclude(self, lane: Lane, kept: Kept, taken: list[Pending], outcome: int | CityError) -> None:
         tally = self._noted(kept.key)
         at = format_instant(self._clock.now())
-        if isinstance(outcome, int) and 200 <= outcome < 300:
+        taken_well = isinstance(outcome, int) and 200 <= outcome < 300
+        self.outcomes["delivered" if taken_well else "failed"] += 1
+        if taken_well:
             tally.last_success, tally.failed, tally.last_error = at, False, ""
             lane.succeeded()
             self._settled(taken)
@@ -285,6 +289,7 @@ class Delivery:
     def _note_missed(self, key: Key, count: int) -> None:
         if count:
             self._noted(key).missed += count
+            self.outcomes["missed"] += count
 
     def _noted(self, key: Key) -> Tally:
         self._changed.add(key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
 from typing import Any
 
@@ -200,6 +200,16 @@ class Subscriptions:
     def tenants(self) -> list[str]:
         """The tenants that have subscriptions."""
         return self._kept.tenants()
+
+    @property
+    def outcomes(self) -> Mapping[str, int]:
+        """Since the start: notifications `delivered` and `failed`, and Entities `missed`."""
+        return self._delivery.outcomes
+
+    @property
+    def waiting(self) -> int:
+        """Entities that wait to be told of."""
+        return self._delivery.waiting().total()
 
     def health(self) -> list[Health]:
         """How all of them are doing, for staff: without what they carry to their receivers."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from time import perf_counter
 
 from starlette.types import Receive, Scope, Send
 
@@ -19,6 +20,7 @@ from cityloom.web.limits import BodyLimits, BoundedBody, bounded
 from cityloom.web.loopback import names_loopback, not_by_this_name
 from cityloom.web.ngsild.application import NgsiLd, headers_of, refused
 from cityloom.web.ngsild.exchange import ROOT, Reply
+from cityloom.web.request_tally import RequestTally
 from cityloom.web.turn import turn_of
 
 #: Answers smaller than this are not packed.
@@ -36,9 +38,17 @@ class ApiGate:
     """An ASGI application: the API with security headers, a request's name, its asker and its bounds."""
 
     def __init__(
-        self, api: NgsiLd, access: Access, limits: BodyLimits, *, tiles: str, request_ids: RequestIds
+        self,
+        api: NgsiLd,
+        access: Access,
+        limits: BodyLimits,
+        *,
+        tiles: str,
+        request_ids: RequestIds,
+        tally: RequestTally,
     ) -> None:
         self._api = api
+        self._tally = tally
         self._access = access
         self._limits = limits
         self._largest = limits.largest_below(f"{ROOT}/")
@@ -48,10 +58,12 @@ class ApiGate:
         self._head = b"".join(b"%s: %s\r\n" % pair for pair in self._said)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = perf_counter()
         state = scope.setdefault("state", {})
         request_id = state["request_id"] = self._request_ids.of(scope)
         body = bounded(scope, receive, self._limits, self._largest)
         reply = await self._reply(scope, body)
+        self._tally.note(scope, reply.status, perf_counter() - began)
         headers = [*headers_of(reply, scope), (b"x-request-id", request_id.encode())]
         if len(reply.body) >= WORTH_PACKING and scope["method"] not in WRITES:
             headers, reply.body = await _packed(scope, headers, reply.body)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import re
 import secrets
+from collections.abc import Callable
+from time import perf_counter
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -66,8 +68,17 @@ class RequestIds:
 class SecureHeaders:
     """ASGI middleware: security headers on every answer, and a request id (kept when one is sent along)."""
 
-    def __init__(self, app: ASGIApp, *, tiles: str = "", request_ids: RequestIds | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        tiles: str = "",
+        request_ids: RequestIds | None = None,
+        note: Callable[[Scope, int, float], None] = lambda _scope, _status, _seconds: None,
+    ) -> None:
+        """`note` is told each answer's status, and the seconds until it began."""
         self._app = app
+        self._note = note
         self._plain = said_always(tiles)
         self._request_ids = request_ids or RequestIds()
 
@@ -75,12 +86,14 @@ class SecureHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        began = perf_counter()
         request_id = self._request_ids.of(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         added = [*self._plain, HTTPS_ALONE] if scope.get("scheme") == "https" else self._plain
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                self._note(scope, message["status"], perf_counter() - began)
                 headers = [pair for pair in message["headers"] if pair[0] != b"x-request-id"]
                 # What an application says itself stays as it says it.
                 said = {name for name, _ in headers}

@@ -41,7 +41,12 @@ STAFF = (
         "link",
         ("subscriptions:edit", "sources:register", "connectors:manage", "services:manage", "audit:read"),
     ),
-    Entry("/system", n("System"), "system", ("connectors:manage", "services:manage", "audit:read")),
+    Entry(
+        "/system",
+        n("System"),
+        "system",
+        ("system:read", "connectors:manage", "services:manage", "audit:read"),
+    ),
     Entry("/accounts", n("Accounts"), "people", ("accounts:manage",)),
 )
 

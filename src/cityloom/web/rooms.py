@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from cityloom.access.quotas import Quotas
+from cityloom.kernel.actor import Actor
 from cityloom.kernel.time import Clock
+from cityloom.web.request_tally import RequestTally
 
 if TYPE_CHECKING:
     from cityloom.access.audit import AuditLog
@@ -80,6 +84,62 @@ class Pace(Protocol):
     def resume(self) -> None: ...
 
 
+class StageFigures(msgspec.Struct, frozen=True):
+    """What is told of a stage beside its own status."""
+
+    name: str
+    #: Seconds since the oldest change it has not handled was written; at least so many where it has waited
+    #: since before the city was started. 0.0 where it has handled all.
+    behind_s: float
+
+
+class FileFigures(msgspec.Struct, frozen=True):
+    """A database of the city's folder, with its write-ahead log."""
+
+    name: str
+    bytes: int
+
+
+class Growth(msgspec.Struct, frozen=True):
+    """How the disk fills up, as far as it has been watched."""
+
+    #: For how long it has been watched.
+    watched_s: float
+    #: Bytes a day; None while too little is known.
+    bytes_a_day: float | None
+    #: Seconds until it is full; None where it does not fill up, or too little is known.
+    full_in_s: float | None
+
+
+class Inside(msgspec.Struct, frozen=True):
+    """How the city runs inside. Rates are of the last minute, each second."""
+
+    stages: tuple[StageFigures, ...]
+    files: tuple[FileFigures, ...]
+    growth: Growth
+    rates: Mapping[str, float]
+    #: Parked messages, of the classes that the asker may see.
+    parked: int
+    #: Requests turned away since the start, by the reason.
+    refused: Mapping[str, int]
+    commits: int
+    #: Seconds below which nineteen of twenty commits were durable; None before the first.
+    commit_s: float | None
+    #: Commits that took longer than a second, and such as failed, since the start.
+    commits_slow: int
+    commits_failed: int
+    #: The longest time in the last minute for which the event loop did nothing else, seconds.
+    loop_lag_s: float
+    #: Seconds that the garbage collector took since the start.
+    collecting_s: float
+    threads: int
+    children: int
+    descriptors: int
+    descriptors_most: int
+    #: Seconds by which the machine's clock was set while the city ran.
+    clock_moved_s: float
+
+
 class Health(Protocol):
     """How the process is, for /readyz and the system page. Quick, and safe to ask often."""
 
@@ -94,6 +154,14 @@ class Health(Protocol):
 
     def figures(self) -> Mapping[str, str | int | float]:
         """Figures of the process: folder, ports, memory, disk. For administrators alone."""
+        ...
+
+    async def inside(self, actor: Actor) -> Inside:
+        """How the city runs inside, for its operator."""
+        ...
+
+    async def metrics(self, actor: Actor, accept: str, *, readers: int) -> tuple[bytes, str]:
+        """All metrics in the form that Prometheus asks for, and the form's media type."""
         ...
 
 
@@ -130,5 +198,7 @@ class Rooms:
     indicators: Indicators
     initiatives: Initiatives
     health: Health
+    #: What is asked, and how it is answered.
+    requests: RequestTally = field(default_factory=RequestTally)
     pace: Pace | None = None
     mqtt: MqttAddress | None = None

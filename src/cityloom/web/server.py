@@ -25,6 +25,13 @@ _LOOPBACK = ("127.", "::1", "unix")
 _THIS_MACHINE = "127.0.0.1"
 #: Whoever watches the process must be answered most of all when there is much to do.
 _ALWAYS_LET_IN = (b"/healthz", b"/readyz")
+#: Why a connection is closed, by the status that it is told.
+_REASONS = {
+    b"408": "slow head",
+    b"429": "connections of one address",
+    b"431": "large head",
+    b"503": "connections in all",
+}
 _TOO_MUCH = msgspec.json.encode(
     {
         "type": "about:blank",
@@ -66,6 +73,8 @@ class GuardedProtocol(HttpToolsProtocol):
     #: Networks of proxies: many people come by the same address.
     proxies: ClassVar[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]] = ()
     crowd: ClassVar[Crowd] = Crowd(ConnectionLimits.requests)
+    #: How many were turned away, by the status they were told.
+    refused: ClassVar[Counter[str]] = Counter()
 
     _address = ""
     _deadline: asyncio.TimerHandle | None = None
@@ -238,6 +247,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _ask_to_come_back(self) -> None:
         """Answer 503, and read nothing more for a while: who asks again at once waits for it."""
+        self.refused["crowded"] += 1
         stays = self.parser.should_keep_alive()
         self.transport.write(
             b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n"
@@ -294,6 +304,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_is_here()
         if self.transport.is_closing():
             return
+        self.refused[_REASONS.get(status[:3], "other")] += 1
         self.transport.write(
             b"HTTP/1.1 %s\r\ncontent-type: text/plain\r\nconnection: close\r\n" % status
             + (b"retry-after: %d\r\n" % COME_BACK_AFTER if status.startswith((b"429", b"503")) else b"")
@@ -302,8 +313,11 @@ class GuardedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def guarded(limits: ConnectionLimits, proxies: Sequence[str] = ()) -> type[GuardedProtocol]:
-    """The protocol with these limits, these proxies' addresses or networks, and a count of its own."""
+def guarded(
+    limits: ConnectionLimits, proxies: Sequence[str] = (), refused: Counter[str] | None = None
+) -> type[GuardedProtocol]:
+    """The protocol with these limits, these proxies' addresses or networks, and counts of its own; in
+    `refused` it counts who was turned away."""
 
     class Guarded(GuardedProtocol):
         pass
@@ -312,6 +326,7 @@ def guarded(limits: ConnectionLimits, proxies: Sequence[str] = ()) -> type[Guard
     Guarded.proxies = tuple(map(ipaddress.ip_network, proxies))
     Guarded.open_by_address = Counter()
     Guarded.crowd = Crowd(limits.requests)
+    Guarded.refused = Counter() if refused is None else refused
     return Guarded
 
 
@@ -328,14 +343,16 @@ class Server(uvicorn.Server):
         limits: ConnectionLimits | None = None,
         before_stop: Callable[[], None] = lambda: None,
         proxies: Sequence[str] = (),
+        refused: Counter[str] | None = None,
     ) -> None:
         """`before_stop` ends what never ends by itself (streams). `proxies` are addresses or networks, beside
-        this machine, whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+        this machine, whose X-Forwarded-For and X-Forwarded-Proto are believed. `refused` counts who was
+        turned away, by the reason."""
         limits = limits or ConnectionLimits()
         super().__init__(
             uvicorn.Config(
                 app,
-                http=guarded(limits, proxies),
+                http=guarded(limits, proxies, refused),
                 ws="none",
                 lifespan="off",
                 loop="none",

@@ -85,6 +85,7 @@ class Site:
             limits,
             tiles=rooms.city.tiles,
             request_ids=request_ids,
+            tally=rooms.requests,
         )
 
     def _behind_the_gate(self, app: ASGIApp, limits: BodyLimits, request_ids: RequestIds) -> ASGIApp:
@@ -94,7 +95,8 @@ class Site:
         app = Packed(app)
         if self.rooms.access.open_access:
             app = LoopbackNamesAlone(app)
-        return SecureHeaders(app, tiles=self.rooms.city.tiles, request_ids=request_ids)
+        note = self.rooms.requests.note_beside
+        return SecureHeaders(app, tiles=self.rooms.city.tiles, request_ids=request_ids, note=note)
 
     def start(self) -> None:
         """Begin to follow the city."""

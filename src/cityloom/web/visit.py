@@ -94,7 +94,7 @@ class Visit:
     @property
     def as_json(self) -> bool:
         """Whether the page is asked for as data."""
-        return self.path.endswith(".json")
+        return self.path.endswith((".json", "/metrics"))
 
     @property
     def address(self) -> str:

@@ -46,7 +46,7 @@ from cityloom.history.queries import History
 from cityloom.history.stage import STAGE, HistoryStage
 from cityloom.indicators.framework import read_framework
 from cityloom.indicators.indicators import Indicators
-from cityloom.kernel.actor import CITY, InformationClass
+from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.errors import BadInput
 from cityloom.ngsild.model import Document, entity, prop
 from cityloom.operations.alerts import Alerts
@@ -60,7 +60,7 @@ from cityloom.sensing.models import read_models
 from cityloom.sensing.parked import ParkedReadings
 from cityloom.services.host import ServiceHost
 from cityloom.subscriptions.subscriptions import Subscriptions
-from cityloom.web.rooms import City, MqttAddress, Rooms
+from cityloom.web.rooms import City, FileFigures, Growth, Inside, MqttAddress, Rooms, StageFigures
 from cityloom.web.site import Site, build
 
 CATALOGUE = Path(cityloom_catalogue.__file__).parent
@@ -114,6 +114,7 @@ class Well:
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.growth = Growth(0.0, None, None)
 
     def warnings(self) -> list[str]:
         return []
@@ -123,6 +124,30 @@ class Well:
 
     def figures(self) -> Mapping[str, str | int | float]:
         return {"folder": "in memory"}
+
+    async def inside(self, actor: Actor) -> Inside:
+        return Inside(
+            stages=(StageFigures("history", 0.0),),
+            files=(FileFigures("feed.db", 4096),),
+            growth=self.growth,
+            rates={"changes": 1.5, "requests": 12.0},
+            parked=0,
+            refused={"crowded": 2},
+            commits=7,
+            commit_s=0.005,
+            commits_slow=0,
+            commits_failed=0,
+            loop_lag_s=0.002,
+            collecting_s=0.1,
+            threads=9,
+            children=0,
+            descriptors=20,
+            descriptors_most=1024,
+            clock_moved_s=0.0,
+        )
+
+    async def metrics(self, actor: Actor, accept: str, *, readers: int) -> tuple[bytes, str]:
+        return b"cityloom_changes_total 1.0\n", "text/plain; version=0.0.4; charset=utf-8"
 
 
 class SmallCity:

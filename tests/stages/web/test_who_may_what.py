@@ -167,6 +167,7 @@ PAGES: dict[str, str] = {
     "POST /other-systems/sources act=remove": "em",
     "GET /system.json": "eam",
     "GET /system": "eam",
+    "GET /metrics": "eam",
     "POST /system/verify": "am",
     "GET /account.json": SIGNED_IN,
     "GET /account": SIGNED_IN,

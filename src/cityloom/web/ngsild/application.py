@@ -72,6 +72,7 @@ class NgsiLd:
         if operation is None:
             allow = (b"allow", ", ".join([*resource.methods, "OPTIONS"]).encode())
             raise StatusAlone(204 if scope["method"] == "OPTIONS" else 405, [allow])
+        scope["state"]["operation"] = operation
         exchange = Exchange(scope, receive, self._services, operation, variables)
         await exchange.begin()
         if self._services.federation.any(exchange.tenant) and operation.spread and not exchange.is_local:
