@@ -4,9 +4,9 @@ import json
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
-from running_city import RunningCity
 
 from cityloom.app.watch.metrics import METRICS, OF_THE_LIBRARY
+from running_city import RunningCity
 
 CITY = """
 name = "Watched"
