@@ -278,8 +278,8 @@ def _metrics() -> Iterator[str]:
     yield from (
         "# Metrics",
         "",
-        "At `/metrics`, in the text format of Prometheus or as OpenMetrics, for whoever shows a token with the "
-        "permission `system:read`; [a guide](../guides/watch_a_city.md). Times are in seconds and sizes in "
+        "At `/metrics`, in the text format of Prometheus or as OpenMetrics, for whoever shows a token with "
+        "the permission `system:read`; [a guide](../guides/watch_a_city.md). Times are in seconds and sizes in "
         "bytes. A histogram is told as `_bucket`, `_sum` and `_count`.",
         "",
     )

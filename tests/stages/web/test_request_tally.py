@@ -6,7 +6,10 @@ from cityloom.web.request_tally import MOST_SLOW, RequestTally, group_of, shape_
 
 QUERIED = SimpleNamespace(method="GET", path="/entities")
 CREATED = SimpleNamespace(method="POST", path="/entities")
-SECRET = b"id=urn:ngsi-ld:Person:anna&q=name==%22Anna%22&type=Person,Home&options=keyValues&anna=1&idPattern=anna.*"
+SECRET = (
+    b"id=urn:ngsi-ld:Person:anna&q=name==%22Anna%22&type=Person,Home&options=keyValues"
+    b"&anna=1&idPattern=anna.*"
+)
 
 
 def scope(operation=None, query=b"", path="/ngsi-ld/v1/entities", method="GET"):
