@@ -279,8 +279,8 @@ def _metrics() -> Iterator[str]:
         "# Metrics",
         "",
         "At `/metrics`, in the text format of Prometheus or as OpenMetrics, for whoever shows a token with "
-        "the permission `system:read`; [a guide](../guides/watch_a_city.md). Times are in seconds and sizes in "
-        "bytes. A histogram is told as `_bucket`, `_sum` and `_count`.",
+        "the permission `system:read`; [a guide](../guides/watch_a_city.md). Times are in seconds, "
+        "sizes in bytes. A histogram is told as `_bucket`, `_sum` and `_count`.",
         "",
     )
     for title, metrics in (("Of the city", METRICS), ("Of the process", OF_THE_LIBRARY)):
