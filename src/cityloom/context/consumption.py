@@ -32,8 +32,12 @@ class Consumption:
 
     def retrieve(self, actor: Actor, entity_id: str, *, tenant: str = DEFAULT_TENANT) -> Document:
         """The Entity. Raises ResourceNotFound when it is not there or the actor is not cleared for it."""
-        document: Document = orjson.loads(self._held(actor, entity_id, tenant).document)
+        document: Document = orjson.loads(self.retrieve_text(actor, entity_id, tenant=tenant))
         return document
+
+    def retrieve_text(self, actor: Actor, entity_id: str, *, tenant: str = DEFAULT_TENANT) -> bytes:
+        """The Entity as JSON in the internal form. Raises ResourceNotFound."""
+        return self._held(actor, entity_id, tenant).document
 
     def find(self, actor: Actor, entity_id: str, *, tenant: str = DEFAULT_TENANT) -> Document | None:
         """The Entity, or None."""

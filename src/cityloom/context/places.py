@@ -17,6 +17,11 @@ from numpy.typing import NDArray
 from cityloom.context.ports import Bounds
 
 Rows = NDArray[np.intp]
+#: Rows: a slice, or their numbers.
+Selection = slice | Rows
+#: Boxes below each other: west, south, east, north.
+Boxes = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 #: Cells in a degree, and the number that lies between two parallels of cells.
 _CELLS = 512
@@ -65,27 +70,36 @@ class Places:
 
     def within(self, bounds: Bounds) -> Rows:
         """The rows whose box touches `bounds`, in their order."""
+        rows = self.candidates(bounds)
+        if rows is None:
+            return np.flatnonzero(touching(self.boxes(slice(None)), bounds))
+        return rows[touching(self.boxes(rows), bounds)]
+
+    def candidates(self, bounds: Bounds) -> Rows | None:
+        """Rows among which all that touch `bounds` are, in their order; None where they may be any."""
         if len(self._put) > max(FEW, self._placed // 8):
             self._sort()
-        return self._touching(self._candidates(bounds), bounds)
-
-    def lie_within(self, bounds: Bounds, rows: Rows) -> NDArray[np.bool_]:
-        """Which of these rows' boxes lie wholly within `bounds`."""
         west, south, east, north = bounds
-        boxes = np.frombuffer(self._boxes).reshape(-1, 4)[rows]
-        found: NDArray[np.bool_] = (
-            (boxes[:, 0] >= west) & (boxes[:, 2] <= east) & (boxes[:, 1] >= south) & (boxes[:, 3] <= north)
-        )
-        return found
+        lowest, highest = _cell(south, 90), _cell(north, 90)
+        if highest - lowest >= _MOST_PARALLELS:
+            return None
+        parallels = np.arange(lowest, highest + 1, dtype=np.int64) * _PARALLEL
+        starts = self._cells.searchsorted(parallels + _cell(west, 180)).tolist()
+        ends = self._cells.searchsorted(parallels + _cell(east, 180), side="right").tolist()
+        runs = [self._sorted[start:end] for start, end in zip(starts, ends, strict=True) if start < end]
+        if len(self._wide):
+            runs.append(self._wide[touching(self.boxes(self._wide), bounds)])
+        if self._put:
+            runs.append(np.fromiter(self._put, np.intp, len(self._put)))
+        return _in_order(runs, may_repeat=bool(self._put))
 
-    def points(self, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-        """Longitudes and latitudes of these rows' south-western corners, and which of them lie at a point."""
-        boxes = np.frombuffer(self._boxes).reshape(-1, 4)[rows]
-        return boxes[:, 0], boxes[:, 1], (boxes[:, 0] == boxes[:, 2]) & (boxes[:, 1] == boxes[:, 3])
+    def boxes(self, rows: Selection) -> Boxes:
+        """The boxes of these rows."""
+        return np.frombuffer(self._boxes).reshape(-1, 4)[rows]
 
     def extent(self, rows: Iterable[int]) -> Bounds | None:
         """The box around the boxes of some rows; None when none of them has one."""
-        boxes = np.frombuffer(self._boxes).reshape(-1, 4)[np.fromiter(rows, np.intp)]
+        boxes = self.boxes(np.fromiter(rows, np.intp))
         boxes = boxes[~np.isnan(boxes[:, 0])]
         if not len(boxes):
             return None
@@ -93,33 +107,10 @@ class Places:
         east, north = boxes[:, 2:].max(axis=0).tolist()
         return (west, south, east, north)
 
-    def _candidates(self, bounds: Bounds) -> Rows | None:
-        """Rows among which all that touch are, in their order; None for all rows."""
-        west, south, east, north = bounds
-        lowest, highest = _cell(south, 90), _cell(north, 90)
-        if highest - lowest >= _MOST_PARALLELS:
-            return None
-        parallels = np.arange(lowest, highest + 1, dtype=np.int64) * _PARALLEL
-        starts = np.searchsorted(self._cells, parallels + _cell(west, 180))
-        ends = np.searchsorted(self._cells, parallels + _cell(east, 180), side="right")
-        runs = [self._sorted[start:end] for start, end in zip(starts, ends, strict=True) if start < end]
-        put = np.fromiter(self._put, np.intp, len(self._put))
-        return np.unique(np.concatenate([*runs, put, self._wide]))
-
-    def _touching(self, rows: Rows | None, bounds: Bounds) -> Rows:
-        west, south, east, north = bounds
-        boxes = np.frombuffer(self._boxes).reshape(-1, 4)
-        if rows is not None:
-            boxes = boxes[rows]
-        hits = np.flatnonzero(
-            (boxes[:, 0] <= east) & (boxes[:, 2] >= west) & (boxes[:, 1] <= north) & (boxes[:, 3] >= south)
-        )
-        return hits if rows is None else rows[hits]
-
     def _sort(self) -> None:
-        boxes = np.frombuffer(self._boxes).reshape(-1, 4)
+        boxes = self.boxes(slice(None))
         placed = ~np.isnan(boxes[:, 0])
-        point = placed & (boxes[:, 0] == boxes[:, 2]) & (boxes[:, 1] == boxes[:, 3])
+        point = being_points(boxes)
         rows = np.flatnonzero(point)
         cells = _cells(boxes[rows, 1], 90) * _PARALLEL + _cells(boxes[rows, 0], 180)
         order = np.argsort(cells, kind="stable")
@@ -127,6 +118,44 @@ class Places:
         self._wide = np.flatnonzero(placed & ~point)
         self._placed = len(rows) + len(self._wide)
         self._put.clear()
+
+
+def touching(boxes: Boxes, bounds: Bounds) -> Mask:
+    """Which boxes touch `bounds`."""
+    west, south, east, north = bounds
+    touch: Mask = boxes[:, 0] <= east
+    touch &= boxes[:, 2] >= west
+    touch &= boxes[:, 1] <= north
+    touch &= boxes[:, 3] >= south
+    return touch
+
+
+def lying_within(boxes: Boxes, bounds: Bounds) -> Mask:
+    """Which boxes lie wholly within `bounds`."""
+    west, south, east, north = bounds
+    within: Mask = boxes[:, 0] >= west
+    within &= boxes[:, 2] <= east
+    within &= boxes[:, 1] >= south
+    within &= boxes[:, 3] <= north
+    return within
+
+
+def being_points(boxes: Boxes) -> Mask:
+    """Which boxes are a point each."""
+    points: Mask = boxes[:, 0] == boxes[:, 2]
+    points &= boxes[:, 1] == boxes[:, 3]
+    return points
+
+
+def _in_order(runs: list[Rows], *, may_repeat: bool) -> Rows:
+    """The rows of all runs, in their order and each once."""
+    if not runs:
+        return _NONE
+    rows = np.concatenate(runs)
+    rows.sort()
+    if may_repeat and len(rows):
+        rows = rows[np.append(True, rows[1:] != rows[:-1])]
+    return rows
 
 
 def _cell(degrees: float, most: int) -> int:

@@ -37,10 +37,21 @@ _by_creation = attrgetter("created")
 
 
 class QueryPage(msgspec.Struct):
-    """One page of Entities; `total` is the number of all matches when it was asked for."""
+    """One page of Entities, as JSON in the internal form; `total` is the number of all matches when it was
+    asked for."""
 
-    documents: list[Document]
+    texts: list[bytes]
     total: int | None
+
+    @classmethod
+    def of(cls, documents: list[Document], total: int | None) -> QueryPage:
+        """A page of what is not kept here."""
+        return cls([orjson.dumps(document) for document in documents], total)
+
+    @property
+    def documents(self) -> list[Document]:
+        """The Entities, read anew each time."""
+        return [orjson.loads(text) for text in self.texts]
 
 
 def answer(
@@ -87,7 +98,7 @@ def _is_page_of_all(query: EntityQuery) -> bool:
 def _page_of_all(state: CurrentState, tenant: str, clearance: Clearance, query: EntityQuery) -> QueryPage:
     total = state.count(tenant, clearance) if query.count else None
     page = islice(state.all(tenant, clearance), query.offset, query.offset + query.limit)
-    return QueryPage([orjson.loads(held.document) for held in page], total)
+    return QueryPage([held.document for held in page], total)
 
 
 class _Wanted(Protocol):
@@ -98,7 +109,9 @@ class _Wanted(Protocol):
         """Whether no further match changes anything."""
         ...
 
-    def take(self, match: Document) -> None: ...
+    def take(self, text: bytes, match: Document, /) -> None:
+        """A match, as it is kept and read."""
+        ...
 
     def take_sure(self, lot: Lot, begin: int, end: int) -> None:
         """Matches of a lot that need not be looked at, from one place to before another."""
@@ -111,7 +124,7 @@ class _Page:
     def __init__(self, query: EntityQuery) -> None:
         self._query = query
         self._total = 0
-        self._found: list[Document] = []
+        self._found: list[bytes] = []
         self._first = query.offset
         self._end = query.offset + query.limit
 
@@ -119,15 +132,15 @@ class _Page:
     def is_full(self) -> bool:
         return self._total >= self._end and not self._query.count
 
-    def take(self, match: Document) -> None:
+    def take(self, text: bytes, _match: Document, /) -> None:
         if self._first <= self._total < self._end:
-            self._found.append(match)
+            self._found.append(text)
         self._total += 1
 
     def take_sure(self, lot: Lot, begin: int, end: int) -> None:
         first = begin + max(self._first - self._total, 0)
         last = min(begin + self._end - self._total, end)
-        self._found += [orjson.loads(lot.document(place)) for place in range(first, last)]
+        self._found += [lot.document(place) for place in range(first, last)]
         self._total += end - begin
 
     def told(self) -> QueryPage:
@@ -151,25 +164,24 @@ class _Ordered:
                 where="offset",
             )
         self._key_of = sort_key(query.order_by)
-        self._kept: list[tuple[Any, int, Document]] = []
+        self._kept: list[tuple[Any, int, bytes]] = []
 
-    def take(self, match: Document) -> None:
-        self._kept.append((self._key_of(match), self._total, match))
+    def take(self, text: bytes, match: Document, /) -> None:
+        self._kept.append((self._key_of(match), self._total, text))
         self._total += 1
         if len(self._kept) >= 2 * self._end + TURN:
             self._kept = sorted(self._kept, key=_in_place)[: self._end]
 
     def take_sure(self, lot: Lot, begin: int, end: int) -> None:
-        for place in range(begin, end):
-            self.take(orjson.loads(lot.document(place)))
+        _take_each(self, lot, begin, end)
 
     def told(self) -> QueryPage:
         page = sorted(self._kept, key=_in_place)[self._query.offset : self._end]
-        found = [document for _, _, document in page]
+        found = [text for _, _, text in page]
         return QueryPage(found, self._total if self._query.count else None)
 
 
-def _in_place(entry: tuple[Any, int, Document]) -> tuple[Any, int]:
+def _in_place(entry: tuple[Any, int, bytes]) -> tuple[Any, int]:
     """Key, and what was found first among equals."""
     return entry[:2]
 
@@ -183,7 +195,7 @@ class _Ids:
         self.found: list[str] = []
         self._most = maxsize if most is None else most
 
-    def take(self, match: Document) -> None:
+    def take(self, _text: bytes, match: Document, /) -> None:
         self.found.append(match["id"])
         if len(self.found) > self._most:
             raise TooManyResults(
@@ -191,8 +203,14 @@ class _Ids:
             )
 
     def take_sure(self, lot: Lot, begin: int, end: int) -> None:
-        for place in range(begin, end):
-            self.take(orjson.loads(lot.document(place)))
+        _take_each(self, lot, begin, end)
+
+
+def _take_each(wanted: _Wanted, lot: Lot, begin: int, end: int) -> None:
+    """Look at matches that are sure, too."""
+    for place in range(begin, end):
+        text = lot.document(place)
+        wanted.take(text, orjson.loads(text))
 
 
 def _gather(
@@ -229,8 +247,8 @@ def _look(lots: Iterator[Lot], passing: Passing, wanted: _Wanted) -> Generator[N
                 until = perf_counter() + TURN_SECONDS
             if lot.all_sure or lot.is_sure(place):
                 wanted.take_sure(lot, place, min(place + step, len(lot)))
-            elif (match := passing(lot.document(place))) is not None:
-                wanted.take(match)
+            elif (match := passing(text := lot.document(place))) is not None:
+                wanted.take(text, match)
             if wanted.is_full:
                 return
 

@@ -13,6 +13,8 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import NDArray
 
+from cityloom.context.places import Boxes, being_points, lying_within, touching
+from cityloom.context.ports import Bounds
 from cityloom.context.revision import INDEXED_GEOMETRY
 from cityloom.context.rows import LEAST_COLUMNS, Rows
 from cityloom.context.state import Held
@@ -26,6 +28,8 @@ from cityloom.ngsild.type_selection import compile_types
 WORTH_COLUMNS = 200
 #: Rows in the first lot, and at most in a later one; each is twice as large as the one before.
 _FIRST_LOT, _LARGEST_LOT = 1 << 11, 1 << 16
+#: Rows in the first lot of those that lie near.
+_FIRST_NEAR = 1 << 8
 
 _by_creation = attrgetter("created")
 
@@ -86,7 +90,7 @@ class Sifting:
         self._term, self._is_exact = _told_by_columns(query)
         found = () if self._term is None else paths_of(self._term)
         self._paths = list(dict.fromkeys(found))[:LEAST_COLUMNS]
-        self._bounds = None
+        self._bounds: Bounds | None = None
         if query.geo is not None and query.geo.geoproperty == INDEXED_GEOMETRY:
             self._bounds = query.geo.bounds()
         #: Whether what lies wholly within the bounds needs not be looked at.
@@ -146,32 +150,31 @@ class Sifting:
             if self._term is not None:
                 judged = judge(self._term, rows.column, selection, size)
                 low, high = low & judged[0], high & judged[1]
-            if not isinstance(selection, slice):
-                low, high = self._placed(rows, selection, low, high)
+            if self._bounds is not None:
+                low, high = self._placed(rows.places.boxes(selection), self._bounds, low, high)
             hits = np.flatnonzero(high)
             if len(hits):
                 numbers = hits + selection.start if isinstance(selection, slice) else selection[hits]
                 yield rows, numbers, low[hits] if self._is_exact else None
 
-    def _placed(self, rows: Rows, selection: NDArray[np.intp], low: Mask, high: Mask) -> tuple[Mask, Mask]:
+    def _placed(self, boxes: Boxes, bounds: Bounds, low: Mask, high: Mask) -> tuple[Mask, Mask]:
         """What surely and what maybe matches, by where it lies too."""
-        if self._is_box and self._bounds is not None:
-            return low & rows.places.lie_within(self._bounds, selection), high
         if self._nearness is None:
-            return low, high
-        longitudes, latitudes, are_points = rows.places.points(selection)
-        surely, maybe = self._nearness(longitudes, latitudes)
-        return low & are_points & surely, high & (maybe | ~are_points)
+            high = high & touching(boxes, bounds)
+            return (low & lying_within(boxes, bounds) if self._is_box else low), high
+        points = being_points(boxes)
+        surely, maybe = self._nearness(boxes[:, 0], boxes[:, 1])
+        if points.all():
+            return low & surely, high & maybe
+        return low & points & surely, high & np.where(points, maybe, touching(boxes, bounds))
 
     def _selections(self, rows: Rows) -> Iterator[tuple[Selection, int]]:
-        if self._bounds is not None:
-            near = rows.places.within(self._bounds)
-            yield near, len(near)
-            return
-        start, size = 0, _FIRST_LOT
-        while start < len(rows):
-            end = min(start + size, len(rows))
-            yield slice(start, end), end - start
+        near = None if self._bounds is None else rows.places.candidates(self._bounds)
+        start, size = 0, _FIRST_LOT if near is None else _FIRST_NEAR
+        every = len(rows) if near is None else len(near)
+        while start < every:
+            end = min(start + size, every)
+            yield slice(start, end) if near is None else near[start:end], end - start
             start, size = end, min(2 * size, _LARGEST_LOT)
 
     def _types(self, rows: Rows) -> list[tuple[str, ...]]:

@@ -232,7 +232,7 @@ class Sources:
         for info in registration.information:
             for query in _queries(info):
                 page = await self._broker.search(actor, query, tenant=tenant)
-                if page.documents:
+                if page.texts:
                     raise Conflict(
                         "The city itself holds data that would be held by this source alone",
                         hint="Delete them here first, or register the source as inclusive.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import orjson
 from msgspec.structs import replace
 
 from cityloom.context.consumption import Consumption
@@ -106,6 +107,9 @@ class JointView(Consumption):
             raise not_found(entity_id)
         return found
 
+    def retrieve_text(self, actor: Actor, entity_id: str, *, tenant: str = DEFAULT_TENANT) -> bytes:
+        return orjson.dumps(self.retrieve(actor, entity_id, tenant=tenant))
+
     # Several
 
     async def search(self, actor: Actor, query: EntityQuery, *, tenant: str = DEFAULT_TENANT) -> QueryPage:
@@ -131,7 +135,7 @@ class JointView(Consumption):
         documents = [one for one in own.values() if one["id"] not in foreign or one["id"] in merged]
         documents += [one for entity_id, one in merged.items() if entity_id not in own]
         total = None if page.total is None else page.total - before + len(merged)
-        return QueryPage(documents[query.offset : end], total)
+        return QueryPage.of(documents[query.offset : end], total)
 
     # Entity maps (5.5.14)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 from math import asin, cos, isfinite, radians, sin, sqrt
 from typing import Any, Literal, cast, get_args
@@ -27,9 +28,12 @@ from cityloom.ngsild.outlines import Beside, drawing, is_tangled, outline
 
 #: The earth's mean radius in metres (IUGG).
 EARTH_RADIUS = 6_371_008.8
-_METRES_PER_DEGREE = EARTH_RADIUS * radians(1)
+_DEGREE, _HALF_A_DEGREE = radians(1), radians(0.5)
+_METRES_PER_DEGREE = EARTH_RADIUS * _DEGREE
 #: Half the way around the earth: nothing is further away.
 _FARTHEST = 20_100_000.0
+#: Further away, chords tell of lengths too roughly.
+_FARTHEST_BY_CHORD = 19_000_000.0
 
 #: Positions of a reference geometry. Everybody may ask, and to compare two drawings can cost as many steps as
 #: the numbers of their positions multiplied.
@@ -74,7 +78,7 @@ class GeoQuery(msgspec.Struct, frozen=True):
         """A box that the geometry of every match touches; None when there is no such box."""
         if self.relation == "disjoint" or self.min_distance is not None:
             return None
-        west, south, east, north = drawing(self.geometry).bounds
+        west, south, east, north = _extent(self.geometry)
         if self.max_distance is None:
             return (west, south, east, north)
         # A little more than needed, for the rounding on the way.
@@ -125,6 +129,8 @@ def compile_geo(query: GeoQuery) -> Callable[[Document], bool]:
 def check_reference(geometry: Any) -> dict[str, Any]:
     """A geometry that anybody may have others compared with. Raises BadRequestData, TooComplexQuery."""
     reference = check_geometry(geometry)
+    if reference["type"] == "Point":
+        return reference
     drawn = drawing(reference)
     if shapely.get_num_coordinates(drawn) > MAX_REFERENCE_POSITIONS:
         raise TooComplexQuery(
@@ -143,16 +149,17 @@ def check_reference(geometry: Any) -> dict[str, Any]:
 
 def distance_to(reference: dict[str, Any]) -> Callable[[dict[str, Any]], float]:
     """Measures metres from GeoJSON geometries to the reference, 0 when they touch."""
-    general = _general_distance_to(reference)
     if reference["type"] != "Point":
-        return general
+        return _general_distance_to(reference)
     longitude, latitude = reference["coordinates"][:2]
+    # Made when the first geometry comes that is no point: few queries meet one.
+    general = cache(lambda: _general_distance_to(reference))
 
     def measure(geometry: dict[str, Any]) -> float:
         if geometry["type"] == "Point":
             position = geometry["coordinates"]
             return great_circle(longitude, latitude, position[0], position[1])
-        return general(geometry)
+        return general()(geometry)
 
     return measure
 
@@ -167,21 +174,36 @@ def great_circle(longitude: float, latitude: float, other_longitude: float, othe
 
 def nearness_of_points(query: GeoQuery) -> Callable[[Floats, Floats], tuple[Mask, Mask]] | None:
     """Tells of many positions at once which are near enough, and which may be: the same as for one, but for
-    a rounding on the way. None where it is asked for another relation, or to a reference that is no point."""
+    a rounding on the way. None where it is asked for another relation, to a reference that is no point, or
+    nearly around the earth."""
     longest = query.max_distance
-    if longest is None or query.geometry["type"] != "Point":
+    if longest is None or longest > _FARTHEST_BY_CHORD or query.geometry["type"] != "Point":
         return None
     longitude, latitude = query.geometry["coordinates"][:2]
     beneath = cos(radians(latitude))
+    surely, maybe = _chord(longest - _ROUNDING), _chord(longest + _ROUNDING)
 
     def near(longitudes: Floats, latitudes: Floats) -> tuple[Mask, Mask]:
-        north = np.sin(np.radians(latitudes - latitude) / 2)
-        east = np.sin(np.radians(longitudes - longitude) / 2)
-        chord = north * north + beneath * np.cos(np.radians(latitudes)) * east * east
-        metres = 2 * EARTH_RADIUS * np.arcsin(np.minimum(1.0, np.sqrt(chord)))
-        return metres <= longest - _ROUNDING, metres <= longest + _ROUNDING
+        north = np.sin((latitudes - latitude) * _HALF_A_DEGREE)
+        east = np.sin((longitudes - longitude) * _HALF_A_DEGREE)
+        chord = north * north + beneath * np.cos(latitudes * _DEGREE) * (east * east)
+        return chord <= surely, chord <= maybe
 
     return near
+
+
+def _chord(metres: float) -> float:
+    """The square of half the chord of a great circle's arc, on a sphere of radius 1; less than any for a
+    length below 0."""
+    return -1.0 if metres < 0 else sin(metres / (2 * EARTH_RADIUS)) ** 2
+
+
+def _extent(geometry: dict[str, Any]) -> Bounds:
+    if geometry["type"] == "Point":
+        longitude, latitude = geometry["coordinates"][:2]
+        return (longitude, latitude, longitude, latitude)
+    west, south, east, north = drawing(geometry).bounds
+    return (west, south, east, north)
 
 
 def _relation(georel: str) -> tuple[Relation, float | None, float | None]:

@@ -51,6 +51,10 @@ class View(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, pick=frozenset(), omit=frozenset(), linked={})
 
 
+#: All of an entity, normalized.
+AS_IT_IS = View()
+
+
 def represent(
     document: Document,
     context: Context = CORE,

@@ -320,7 +320,7 @@ class Subscriptions:
                     shown = rendering.of_document(document, secrecy, owner)
                     offered.append(self._offer(kept, document["id"], shown))
             await self._delivery.keep(offered)
-            if len(page.documents) < PAGE:
+            if len(page.texts) < PAGE:
                 return
             query = msgspec.structs.replace(query, offset=query.offset + PAGE)
 

@@ -4,11 +4,12 @@ import copy
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cityloom.ngsild import merge
-from cityloom.ngsild.contexts import ContextResolver
+from cityloom.ngsild import merge, plain_showing
+from cityloom.ngsild.contexts import CORE, ContextResolver
 from cityloom.ngsild.names import NULL
 from cityloom.ngsild.parse import is_deletion, parse_entity, parse_entity_fragment
 from cityloom.ngsild.representation import represent
@@ -114,6 +115,25 @@ def normalized(document: dict[str, Any]) -> dict[str, Any]:
 def test_represent_normalized_gives_back_what_was_parsed(payload):
     document = parse_entity(payload, CONTEXT)
     assert parse_entity(normalized(document), CONTEXT) == document
+
+
+@given(entities(), st.sampled_from([CORE, CONTEXT]), st.booleans(), st.booleans())
+def test_what_is_shown_at_a_glance_is_what_represent_shows(payload, context, is_stamped, inside):
+    document = stored(payload) if is_stamped else parse_entity(payload, CONTEXT)
+    if inside:
+        document["expiresAt"] = LATER
+    reference = context.reference() if inside else None
+    expected = represent(document, context) | ({"@context": reference} if inside else {})
+    assert orjson.loads(plain_showing.normalized(orjson.dumps(document), context, reference)) == expected
+
+
+@pytest.mark.parametrize(
+    "told", [{"deletedAt": NOW}, {"attrs": {"status": [{"type": "Property", "value": 1, "deletedAt": NOW}]}}]
+)
+def test_what_is_not_known_at_a_glance_is_shown_by_represent(told):
+    document = {"id": "urn:ngsi-ld:X:1", "type": ["Lamp"], "attrs": {}} | told
+    shown = orjson.loads(plain_showing.normalized(orjson.dumps(document), CORE))
+    assert shown == represent(document)
 
 
 @given(entities())

@@ -12,15 +12,16 @@ from cityloom.ngsild.errors import BadRequestData, ResourceNotFound
 from cityloom.ngsild.fallbacks import conforming
 from cityloom.ngsild.linking import Join, join_steps
 from cityloom.ngsild.model import Document
+from cityloom.ngsild.plain_showing import normalized
 from cityloom.ngsild.query import EntityQuery
-from cityloom.ngsild.representation import View, geojson_feature, show
+from cityloom.ngsild.representation import AS_IT_IS, View, geojson_feature, show
 from cityloom.web.ngsild.asking import (
     Asked,
     asked_by,
     entity_query,
     join_of,
 )
-from cityloom.web.ngsild.entity_maps import create_entity_map, map_in_use
+from cityloom.web.ngsild.entity_maps import ENTITY_MAP, create_entity_map, map_in_use
 from cityloom.web.ngsild.exchange import Exchange, Headers, Reply
 from cityloom.web.ngsild.negotiation import GEO_JSON
 from cityloom.web.ngsild.paging import page_headers
@@ -32,6 +33,9 @@ from cityloom.web.ngsild.showing import geometry_property, view_of
 async def retrieve_entity(exchange: Exchange) -> Reply:
     """GET /entities/{entityId}."""
     entity_id = entity_id_of(exchange)
+    if exchange.parameters.are_none and not exchange.header(ENTITY_MAP) and _is_plain(exchange):
+        text = exchange.sight.retrieve_text(exchange.actor, entity_id, tenant=exchange.tenant)
+        return exchange.reply_shown(normalized(text, exchange.context, exchange.context_inside))
     asked = asked_by(exchange.parameters)
     join = join_of(asked)
     view = view_of(asked, exchange.context, exchange.parameters)
@@ -103,14 +107,24 @@ async def _answer(exchange: Exchange, asked: Asked, *, local: bool) -> Reply:
     # One more than asked for tells whether there is a next page.
     wanted = msgspec.structs.replace(query, limit=query.limit + 1)
     page = await exchange.sight.search(exchange.actor, wanted, tenant=exchange.tenant)
-    more = len(page.documents) > query.limit
+    more = len(page.texts) > query.limit
     headers = page_headers(exchange, more=more, total=page.total)
     if mapped is not None:
         headers += mapped.headers
-    answer = _Answering(exchange, view, join)
-    found = await answer.entities(page.documents[: query.limit])
     status = 201 if mapped is not None and mapped.is_new else 200
+    del page.texts[query.limit :]
+    if join is None and view == AS_IT_IS and _is_plain(exchange):
+        context, inside = exchange.context, exchange.context_inside
+        body = b",".join([normalized(text, context, inside) for text in page.texts])
+        return exchange.reply_shown(b"[%b]" % body, status=status, headers=headers)
+    answer = _Answering(exchange, view, join)
+    found = await answer.entities(page.documents)
     return answer.reply(_several(exchange, found, geometry), headers, status)
+
+
+def _is_plain(exchange: Exchange) -> bool:
+    """Whether headers ask for entities as they are."""
+    return exchange.media != GEO_JSON and exchange.preferred_version is None
 
 
 class _Answering:

@@ -20,7 +20,8 @@ from cityloom.ngsild.query import EntityQuery
 from cityloom.web.ngsild.asking import Asked, entity_query
 from cityloom.web.ngsild.exchange import ROOT, Exchange, Headers, Reply
 
-_HEADER = b"ngsild-entitymap"
+#: The header that names a map.
+ENTITY_MAP = b"ngsild-entitymap"
 
 
 class Mapped(msgspec.Struct, frozen=True):
@@ -43,12 +44,12 @@ class Mapped(msgspec.Struct, frozen=True):
 
 def location_of(one: EntityMap) -> Headers:
     """The header that says where a map is."""
-    return [(_HEADER, f"{ROOT}/entityMaps/{one.id}".encode())]
+    return [(ENTITY_MAP, f"{ROOT}/entityMaps/{one.id}".encode())]
 
 
 async def map_in_use(exchange: Exchange, asked: Asked, query: EntityQuery) -> Mapped | None:
     """The map that the request names or asks for; None where it does neither, and for snapshots."""
-    named = exchange.header(_HEADER)
+    named = exchange.header(ENTITY_MAP)
     sight = exchange.sight
     if not (named or asked.entity_map) or not (
         sight is exchange.services.broker or isinstance(sight, JointView)
@@ -67,7 +68,7 @@ async def map_in_use(exchange: Exchange, asked: Asked, query: EntityQuery) -> Ma
 
 async def temporal_map_in_use(exchange: Exchange, asked: Asked, query: TemporalQuery) -> Mapped | None:
     """The map of Entities over time that the request names or asks for; None where it does neither."""
-    named = exchange.header(_HEADER)
+    named = exchange.header(ENTITY_MAP)
     if not (named or asked.entity_map):
         return None
     found = exchange.services.entity_maps.find(exchange.tenant, named.rpartition("/")[2])
@@ -79,7 +80,7 @@ async def temporal_map_in_use(exchange: Exchange, asked: Asked, query: TemporalQ
 
 async def named_map(exchange: Exchange) -> Mapped | None:
     """The map that the request names, None where it names none. Raises ResourceNotFound."""
-    named = exchange.header(_HEADER)
+    named = exchange.header(ENTITY_MAP)
     if not named:
         return None
     found = exchange.services.entity_maps.get(exchange.tenant, named.rpartition("/")[2])

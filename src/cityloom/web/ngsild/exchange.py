@@ -290,6 +290,18 @@ class Exchange:
                 data = {**data, "@context": reference}
         return Reply(status, orjson.dumps(data), self.media, made)
 
+    def reply_shown(self, body: bytes, *, status: int = 200, headers: Headers | None = None) -> Reply:
+        """An answer whose body is made, with `context_inside` where it belongs."""
+        made = list(headers or [])
+        if self.media == JSON:
+            made.append((b"link", self.context_header()))
+        return Reply(status, body, self.media, made)
+
+    @property
+    def context_inside(self) -> Any:
+        """The @context that stands in each entity of the answer (6.3.6); None: in a header."""
+        return None if self.media == JSON else self.context.reference()
+
     def context_header(self) -> bytes:
         """The value of a Link header that names the @context."""
         address = self.services.contexts.address(self.context, self.base, self.tenant)

@@ -6,7 +6,7 @@ from cityloom.ngsild.contexts import Context
 from cityloom.ngsild.errors import BadRequestData
 from cityloom.ngsild.languages import parse_languages
 from cityloom.ngsild.projection import Projection
-from cityloom.ngsild.representation import View, projected
+from cityloom.ngsild.representation import AS_IT_IS, View, projected
 from cityloom.web.ngsild.asking import (
     FORMATS,
     IDENTITY,
@@ -20,13 +20,12 @@ from cityloom.web.ngsild.asking import (
 from cityloom.web.ngsild.parameters import Parameters
 
 _NOTHING_ASKED = Asked()
-_AS_IT_IS = View()
 
 
 def view_of(asked: Asked, context: Context, parameters: Parameters) -> View:
     """How the answer is shown (6.3.7, 6.3.11). Raises BadRequestData naming the parameter."""
     if parameters.are_none and asked == _NOTHING_ASKED:
-        return _AS_IT_IS
+        return AS_IT_IS
     form, options = format_of(parameters, FORMATS, "normalized")
     if asked.lang is not None:
         parse_languages(asked.lang)

@@ -148,7 +148,7 @@ async def _take(exchange: Exchange, sight: Consumption, query: Any, made: Snapsh
             here = broker.find(actor, document["id"], tenant=tenant) == document
             kept_as = broker.class_of(actor, document["id"], tenant=tenant) if here else max(actor.clearance)
             made.add(document, kept_as)
-        if len(page.documents) < MAX_LIMIT:
+        if len(page.texts) < MAX_LIMIT:
             return
         offset += MAX_LIMIT
 

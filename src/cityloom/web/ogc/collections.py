@@ -78,10 +78,10 @@ class Collections:
         if kept is not None and time.monotonic() - kept[0] < KEPT:
             return kept[1]
         query = EntityQuery(type_expression=TypeSelection(((name,),)), limit=SAMPLE)
-        page = await self._broker.search(actor, query, tenant=tenant)
+        documents = (await self._broker.search(actor, query, tenant=tenant)).documents
         found = Description(
-            properties=self._properties(name, page.documents),
-            geometry=_geometry(page.documents),
+            properties=self._properties(name, documents),
+            geometry=_geometry(documents),
             bounds=self._broker.extent(actor, name, tenant=tenant),
         )
         if len(self._kept) >= MOST_KEPT:

@@ -241,7 +241,7 @@ async def items(features: Features, call: Call, path: Path) -> Reply:
             await asyncio.sleep(0)
     address = f"{_address(call, path.collection)}/items"
     links = [_link(_with(address, parameters), "self", GEO_JSON, "This page")]
-    if len(page.documents) > asked.limit:
+    if len(page.texts) > asked.limit:
         links.append(_page_link(address, parameters, asked.limit, asked.offset + asked.limit, "next"))
     if asked.offset:
         before = max(0, asked.offset - asked.limit)

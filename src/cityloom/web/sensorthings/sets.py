@@ -261,7 +261,7 @@ class Sets:
             for document in page.documents:
                 yield document
             offset += PIECE
-            if len(page.documents) < PIECE:
+            if len(page.texts) < PIECE:
                 return
             await asyncio.sleep(0)
 
