@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from cityloom.context.commit import end_process
-from cityloom.context.ports import Feed, StateTable
+from cityloom.context.ports import Feed, Folded, StateTable
 from cityloom.context.revision import Revision
 from cityloom.context.stages import Stages
 from cityloom.kernel.change import ChangeKind
@@ -20,10 +20,14 @@ from cityloom.kernel.errors import NotReady
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between two folds.
+#: Seconds between two rounds: the places of the stages are saved, and the feed is trimmed.
 INTERVAL = 5.0
-#: Changed Entities that start a fold at once.
-ENOUGH = 20_000
+#: One in so many rounds folds. A row of the table costs as much as a change in the feed, so the longer the
+#: changes of one Entity gather into one row, the better; what is not folded is replayed at a restart.
+ROUNDS = 4
+#: Changed Entities, and changes, that are folded at once.
+ENOUGH = 100_000
+MOST_CHANGES = 200_000
 #: Seconds before a fold that found no room is tried again.
 PAUSE = 5.0
 #: Changes that stay in the feed although everybody has passed them.
@@ -50,11 +54,13 @@ class Folding:
         self._retention = retention
         self._interval = interval
         self._fail_stop = fail_stop
-        #: The newest Revision of each changed Entity, by its `created`.
-        self._changed: dict[int, Revision] = {}
+        #: The newest state of each changed Entity, by its `created`; None for one that is gone.
+        self._changed: dict[int, Folded | None] = {}
         self._last = folded_through
         self._folded = folded_through
         self._trimmed = 0
+        #: Rounds since the last fold.
+        self._rounds = 0
         self._enough = asyncio.Event()
         self._stopping = False
         self._task = asyncio.create_task(self._run(), name="folding")
@@ -66,10 +72,12 @@ class Folding:
 
     def committed(self, revisions: Sequence[Revision]) -> None:
         for revision in revisions:
-            if revision.change.kind is not ChangeKind.PAST:
-                self._changed[revision.created] = revision
+            kind = revision.change.kind
+            if kind is not ChangeKind.PAST:
+                gone = kind is ChangeKind.DELETED
+                self._changed[revision.created] = None if gone else revision.folded()
         self._last = revisions[-1].change.sequence
-        if len(self._changed) >= ENOUGH:
+        if self._is_enough():
             self._enough.set()
 
     async def stop(self) -> None:
@@ -87,12 +95,15 @@ class Folding:
                 async with asyncio.timeout(pause):
                     await self._enough.wait()
             self._enough.clear()
-            pause = await self._round()
+            pause = await self._round(folding=self._rounds + 1 >= ROUNDS or self._is_enough())
 
-    async def _round(self) -> float:
-        """Fold and trim once; how long to wait before the next time, in seconds."""
+    async def _round(self, *, folding: bool = True) -> float:
+        """Fold, save and trim; how long to wait before the next round, in seconds."""
+        self._rounds += 1
         try:
-            await self._fold()
+            if folding:
+                await self._fold()
+                self._rounds = 0
             await asyncio.to_thread(self._stages.save_cursors)
             await self._trim()
         except NotReady as refused:
@@ -102,21 +113,24 @@ class Folding:
             self._fail_stop(unknown)
         return self._interval
 
+    def _is_enough(self) -> bool:
+        return len(self._changed) >= ENOUGH or self.lag >= MOST_CHANGES
+
     async def _fold(self) -> None:
-        if not self._changed:
+        if self._folded == self._last:
             return
         taken, self._changed = self._changed, {}
         through = self._last
         try:
-            await asyncio.to_thread(self._write, list(taken.values()), through)
+            await asyncio.to_thread(self._write, taken, through)
         except NotReady:
             self._changed = taken | self._changed
             raise
         self._folded = through
 
-    def _write(self, revisions: list[Revision], through: int) -> None:
-        upserts = [one.folded() for one in revisions if one.change.kind is not ChangeKind.DELETED]
-        deletes = [one.created for one in revisions if one.change.kind is ChangeKind.DELETED]
+    def _write(self, changed: Mapping[int, Folded | None], through: int) -> None:
+        upserts = [state for state in changed.values() if state is not None]
+        deletes = [created for created, state in changed.items() if state is None]
         self._table.fold(upserts, deletes, through)
 
     async def _trim(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
@@ -26,9 +27,13 @@ from cityloom.history.model import (
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import ChangeKind
 
+#: A reading that is a number and nothing else, as most are, and so put together plain: series, at, kind,
+#: number, sequence, recorded_at, observed, origin.
+NumberRow = tuple[int, int, ValueKind, float, int, int, bool, Origin]
+
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """A reading as the store keeps it."""
+    """Any other reading as the store keeps it."""
 
     series: int
     at: int
@@ -56,6 +61,8 @@ class Erased(NamedTuple):
 Newest = tuple[int, ValueKind, float | None, str | None, str | None]
 #: Later than any reading: what comes after it is taken for late, and looked at closely.
 _UNKNOWN: Newest = (2**62, ValueKind.NOTHING, None, None, None)
+#: The datasets of an attribute that has its default instance alone.
+_DEFAULT_ALONE = ("",)
 #: The parts of a SeriesKey, which it costs a third to put together plain.
 _Key = tuple[str, str, str, str, str, str]
 #: What the series of an Entity follow: its types and its class.
@@ -67,6 +74,7 @@ class Plan(msgspec.Struct):
 
     created: dict[int, Series] = msgspec.field(default_factory=dict)
     changed: dict[int, Series] = msgspec.field(default_factory=dict)
+    numbers: list[NumberRow] = msgspec.field(default_factory=list)
     rows: list[Row] = msgspec.field(default_factory=list)
     #: (series, at, sequence): readings with these series and at and a lower sequence are superseded.
     late: list[tuple[int, int, int]] = msgspec.field(default_factory=list)
@@ -194,6 +202,11 @@ class SeriesDirectory:
         """Ids of all series of an attribute (tenant, Entity, name), of any dataset and unit."""
         return [*self._by_instance.get((*attribute, ""), ()), *self._datasets.get(attribute, ())]
 
+    @property
+    def has_datasets(self) -> bool:
+        """Whether any series is of a dataset beside the default one."""
+        return bool(self._datasets)
+
     def siblings(self, number: int) -> Sequence[int]:
         """Ids of all series of the same attribute instance; none for a series that is alone, as most are."""
         return self._siblings.get(number, ())
@@ -230,12 +243,8 @@ class SeriesDirectory:
 
     def _meet(self, batch: ReadingBatch) -> None:
         """Ask the store once for the newest values of all known series that a batch touches first."""
-        unknown = {
-            number
-            for news in batch
-            for number in self.of_entity(news.tenant, news.entity_id)
-            if number not in self._newest
-        }
+        touched = chain.from_iterable(self.of_entity(news.tenant, news.entity_id) for news in batch)
+        unknown = set(touched).difference(self._newest)
         if unknown:
             found = self._newest_of(sorted(unknown))
             self._newest.update({number: found.get(number) for number in unknown})
@@ -286,7 +295,8 @@ class _Planner:
         for reading in news.readings:
             self._place(news, reading)
         for name, datasets in news.standing.items():
-            self._mark_deleted(news, name, datasets)
+            if datasets != _DEFAULT_ALONE or self._attributes or self._directory.has_datasets:
+                self._mark_deleted(news, name, datasets)
         if news.kind is ChangeKind.DELETED:
             for one in self._series_of(news):
                 if not one.retired:
@@ -386,22 +396,7 @@ class _Planner:
         said: Newest = (at, reading.kind, reading.number, reading.text, reading.details)
         if newest == said:
             return  # told again, unchanged
-        plan.rows.append(
-            Row(
-                number,
-                at,
-                reading.kind,
-                reading.number,
-                reading.text,
-                news.sequence,
-                news.recorded_at,
-                reading.observed,
-                reading.origin,
-                reading.details,
-                reading.instance,
-                reading.created_at,
-            )
-        )
+        self._keep(news, reading, number)
         if newest is None or at > newest[0]:
             plan.newest[number] = said
         else:
@@ -410,6 +405,30 @@ class _Planner:
                 plan.newest[number] = said
         if self._instances or self._directory.siblings(number):
             self._supersede_other_units(news, key, number, at)
+
+    def _keep(self, news: EntityNews, reading: NewReading, number: int) -> None:
+        value, sequence, recorded_at = reading.number, news.sequence, news.recorded_at
+        at, kind, observed, origin = reading.at, reading.kind, reading.observed, reading.origin
+        text, details, instance = reading.text, reading.details, reading.instance
+        if text is details is instance is None and value is not None:
+            self.plan.numbers.append((number, at, kind, value, sequence, recorded_at, observed, origin))
+            return
+        self.plan.rows.append(
+            Row(
+                number,
+                at,
+                kind,
+                value,
+                text,
+                sequence,
+                recorded_at,
+                observed,
+                origin,
+                details,
+                instance,
+                reading.created_at,
+            )
+        )
 
     def _supersede_other_units(self, news: EntityNews, key: _Key, number: int, at: int) -> None:
         """A reading sent again in another unit replaces the one in the wrong unit."""

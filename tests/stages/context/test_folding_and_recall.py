@@ -11,7 +11,10 @@ from cityloom.adapters.memory.feed import MemoryFeed
 from cityloom.adapters.memory.state_table import MemoryStateTable
 from cityloom.adapters.sqlite.feed import SqliteFeed
 from cityloom.adapters.sqlite.state_table import SqliteStateTable
+from cityloom.context import folding
 from cityloom.context.broker import Broker
+from cityloom.context.folding import INTERVAL, ROUNDS
+from cityloom.context.provision import PastWrite
 from cityloom.kernel.actor import ANONYMOUS, CITY, InformationClass
 from cityloom.kernel.errors import BadConfig, StorageFull
 from cityloom.kernel.time import WallClock
@@ -106,12 +109,16 @@ async def test_start_refuses_a_table_that_misses_trimmed_changes(city, tmp_path)
 class Rig:
     """Folding with the stores at hand and a fold on demand."""
 
-    def __init__(self, retention: int = 0):
+    def __init__(self, retention: int = 0, interval: float = INTERVAL):
+        self.interval = interval
         self.feed, self.table = MemoryFeed(), MemoryStateTable()
         self.retention = retention
 
     async def __aenter__(self):
-        self.broker = Broker(self.feed, self.table, WallClock(), retention=self.retention)
+        self.broker = Broker(
+            self.feed, self.table, WallClock(), retention=self.retention, fold_interval=self.interval
+        )
+        self.loop = asyncio.get_running_loop()
         await self.broker.start()
         return self
 
@@ -120,6 +127,25 @@ class Rig:
 
     async def fold(self):
         return await self.broker._folding._round()
+
+    async def folds(self, rounds):
+        """How often the table is written in the next rounds of the task itself, with a write before each."""
+        folding, folded, left = self.broker._folding, [], [rounds]
+        turn, fold, counted = folding._round, self.table.fold, self.loop.create_future()
+        self.table.fold = lambda *given: (folded.append(given), fold(*given))
+
+        async def counting(**how):
+            await self.broker.upsert(CITY, road(1))
+            pause = await turn(**how)
+            left[0] -= 1
+            if left[0] == 0:
+                counted.set_result(len(folded))
+            return pause
+
+        folding._round = counting
+        found = await asyncio.wait_for(counted, 30)
+        folding._round = turn
+        return found
 
 
 async def test_folding_writes_the_newest_state_of_each_entity_once():
@@ -133,6 +159,34 @@ async def test_folding_writes_the_newest_state_of_each_entity_once():
         assert len(written) == 1
         (row,) = rig.table.load()
         assert row.sequence == 20 and b'"value":19.0' in row.document
+
+
+async def test_one_in_some_rounds_folds():
+    async with Rig(interval=0.001) as rig:
+        assert await rig.folds(3 * ROUNDS) == 3
+
+
+@pytest.mark.parametrize("limit", ["ENOUGH", "MOST_CHANGES"])
+async def test_much_that_changed_is_folded_at_once(monkeypatch, limit):
+    monkeypatch.setattr(folding, limit, 3)
+    async with Rig(interval=3600) as rig:
+        written = asyncio.Event()
+        fold = rig.table.fold
+        rig.table.fold = lambda *given: (fold(*given), rig.loop.call_soon_threadsafe(written.set))
+        for number in (1, 2, 3):
+            assert rig.table.folded_through() == 0
+            await rig.broker.create(CITY, road(number))
+        await asyncio.wait_for(written.wait(), 30)
+        assert rig.table.folded_through() == 3
+
+
+async def test_what_is_only_written_to_the_past_is_passed_by_the_table():
+    async with Rig() as rig:
+        past = PastWrite(("Road",), b"{}", (), None, None, None)
+        await rig.broker.write_past(CITY, "urn:ngsi-ld:Road:1", past)
+        await rig.fold()
+        assert rig.table.folded_through() == 1
+        assert rig.feed.read(0, 10) == []
 
 
 async def test_folding_trims_what_is_folded_and_passed_but_keeps_the_retention():

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import duckdb
+import msgspec
 import numpy as np
 import orjson
 
-from cityloom.history.directory import Erased, Row
+from cityloom.history.directory import Erased, NumberRow, Row
 from cityloom.history.model import Floats, Integers, PastColumn, Readings, Series, SeriesKey
 from cityloom.kernel.time import now_millis
 
@@ -30,23 +31,6 @@ def series_columns(series: list[Series]) -> tuple[Columns, Texts]:
     }, texts
 
 
-def _row_columns(rows: list[Row]) -> Columns:
-    return {
-        "series": np.array([row.series for row in rows], np.int32),
-        "observed_at": np.array([row.at for row in rows], np.int64),
-        "kind": np.array([row.kind for row in rows], np.uint8),
-        "sequence": np.array([row.sequence for row in rows], np.int64),
-        "recorded_at": np.array([row.recorded_at for row in rows], np.int64),
-        "observed": np.array([row.observed for row in rows], np.bool_),
-        "origin": np.array([row.origin for row in rows], np.uint8),
-    }
-
-
-def is_plain(row: Row) -> bool:
-    """Whether a reading is a number and nothing else, as most are."""
-    return row.text is None and row.details is None and row.instance is None and row.number is not None
-
-
 def past_columns(planned: Sequence[tuple[Series, PastColumn]]) -> Columns:
     """Readings of a past that is loaded as a whole."""
     lengths = [len(column.at) for _, column in planned]
@@ -64,22 +48,44 @@ def past_columns(planned: Sequence[tuple[Series, PastColumn]]) -> Columns:
     }
 
 
-def number_columns(rows: list[Row]) -> Columns:
+def number_columns(numbers: list[NumberRow]) -> Columns:
     """Readings that are numbers."""
-    return _row_columns(rows) | {"number": np.array([row.number for row in rows], np.float64)}
+    series, at, kind, number, sequence, recorded_at, observed, origin = zip(*numbers, strict=True)
+    plain = _plain_columns(series, at, kind, sequence, recorded_at, observed, origin)
+    return plain | {"number": np.array(number, np.float64)}
 
 
 def text_columns(rows: list[Row]) -> tuple[Columns, Texts]:
     """Readings that are texts, or numbers with more to them."""
-    nan = float("nan")
-    plain = _row_columns(rows) | {
-        "number": np.array([nan if row.number is None else row.number for row in rows], np.float64),
-        "created_at": np.array([-1 if row.created_at is None else row.created_at for row in rows], np.int64),
+    series, at, kind, number, text, sequence, recorded_at, observed, origin, details, instance, created = zip(
+        *map(msgspec.structs.astuple, rows), strict=True
+    )
+    plain = _plain_columns(series, at, kind, sequence, recorded_at, observed, origin) | {
+        # None becomes NaN.
+        "number": np.array(number, np.float64),
+        "created_at": np.array([-1 if one is None else one for one in created], np.int64),
     }
-    return plain, {
-        "text": [row.text for row in rows],
-        "details": [row.details for row in rows],
-        "instance": [row.instance for row in rows],
+    return plain, {"text": text, "details": details, "instance": instance}
+
+
+def _plain_columns(
+    series: Sequence[int],
+    at: Sequence[int],
+    kind: Sequence[int],
+    sequence: Sequence[int],
+    recorded_at: Sequence[int],
+    observed: Sequence[bool],
+    origin: Sequence[int],
+) -> Columns:
+    return {
+        "series": np.array(series, np.int32),
+        "observed_at": np.array(at, np.int64),
+        # By way of bytes: of members of an enumeration numpy looks at each one closely.
+        "kind": np.frombuffer(bytes(kind), np.uint8),
+        "sequence": np.array(sequence, np.int64),
+        "recorded_at": np.array(recorded_at, np.int64),
+        "observed": np.frombuffer(bytes(observed), np.bool_),
+        "origin": np.frombuffer(bytes(origin), np.uint8),
     }
 
 
@@ -96,17 +102,25 @@ def late_columns(late: list[tuple[int, int, int]]) -> Columns:
 
 
 def lay_out(cursor: duckdb.DuckDBPyConnection, name: str, plain: Columns, texts: Texts) -> None:
-    """Make a temporary table of columns of equal length.
+    """Make a temporary table of columns of equal length."""
+    source, values = beside(cursor, plain, texts)
+    cursor.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM {source}", values)  # noqa: S608 - names of this module alone
+
+
+def beside(cursor: duckdb.DuckDBPyConnection, plain: Columns, texts: Texts) -> tuple[str, list[str]]:
+    """What to write after FROM for columns of equal length, and the values that are bound in it.
 
     Texts go in as JSON: of an array of Python objects DuckDB looks at each one for what pandas may have made
-    of it, and where pandas is missing that costs a millisecond a text.
+    of it, and where pandas is missing that costs a millisecond a text. A column without any text is NULL.
     """
     cursor.register("plain", plain)
-    taken = ", ".join(f"unnest(from_json(?, '[\"VARCHAR\"]')) AS {column}" for column in texts)
-    cursor.execute(
-        f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM plain POSITIONAL JOIN (SELECT {taken})",  # noqa: S608 - names of this module alone
-        [orjson.dumps(column).decode() for column in texts.values()],
-    )
+    said = {column: one for column, one in texts.items() if any(text is not None for text in one)}
+    taken = [f"unnest(from_json(?, '[\"VARCHAR\"]')) AS {column}" for column in said]
+    missing = "".join(f", NULL::VARCHAR AS {column}" for column in texts if column not in said)
+    source = f"(SELECT *{missing} FROM plain"  # noqa: S608 - names of this module alone
+    if taken:
+        source += f" POSITIONAL JOIN (SELECT {', '.join(taken)})"
+    return source + ")", [orjson.dumps(one).decode() for one in said.values()]
 
 
 def readings(found: Columns) -> Readings:

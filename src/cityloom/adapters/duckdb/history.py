@@ -165,12 +165,12 @@ class DuckHistory:
         if plan.changed:
             columns.lay_out(cursor, "moved", *columns.series_columns(list(plan.changed.values())))
             cursor.execute(statements.UPDATE_SERIES)
-        if numbers := [row for row in plan.rows if columns.is_plain(row)]:
-            cursor.register("numbers", columns.number_columns(numbers))
+        if plan.numbers:
+            cursor.register("numbers", columns.number_columns(plan.numbers))
             cursor.execute(statements.INSERT_NUMBERS)
-        if texts := [row for row in plan.rows if not columns.is_plain(row)]:
-            columns.lay_out(cursor, "texts", *columns.text_columns(texts))
-            cursor.execute(statements.INSERT_TEXTS)
+        if plan.rows:
+            source, values = columns.beside(cursor, *columns.text_columns(plan.rows))
+            cursor.execute(statements.insert_texts(source), values)
         if plan.late:
             late = columns.late_columns(plan.late)
             instants = late["observed_at"]

@@ -70,12 +70,17 @@ INSERT_NUMBERS = """
     FROM numbers
 """
 
-INSERT_TEXTS = """
-    INSERT INTO reading BY NAME
-    SELECT series, observed_at, kind, nullif(number, 'NaN'::DOUBLE) AS number, text, sequence, recorded_at,
-      observed, false AS superseded, origin, details, instance, nullif(created_at, -1) AS created_at
-    FROM texts
-"""
+
+def insert_texts(source: str) -> str:
+    """Keep readings that are texts, or numbers with more to them; `source` is what stands after FROM."""
+    return f"""
+        INSERT INTO reading BY NAME
+        SELECT series, observed_at, kind, nullif(number, 'NaN'::DOUBLE) AS number, text, sequence,
+          recorded_at, observed, false AS superseded, origin, details, instance,
+          nullif(created_at, -1) AS created_at
+        FROM {source}
+    """
+
 
 UPDATE_SERIES = """
     UPDATE series SET types = moved.types, information_class = moved.information_class,

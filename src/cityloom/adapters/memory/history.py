@@ -153,6 +153,9 @@ class MemoryHistory:
         return next(one.origin.name.lower() for one in rows if (one.at, one.sequence) == place)
 
     def _write_plan(self, plan: Plan) -> None:
+        for series, at, kind, number, sequence, recorded_at, observed, origin in plan.numbers:
+            row = Row(series, at, kind, number, None, sequence, recorded_at, observed, origin)
+            self._rows.setdefault(series, []).append(row)
         for row in plan.rows:
             self._rows.setdefault(row.series, []).append(row)
         for series, at, sequence in plan.late:

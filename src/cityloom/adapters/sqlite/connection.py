@@ -15,15 +15,17 @@ import apsw
 
 from cityloom.kernel.errors import BadConfig, NotReady, StorageFull
 
-#: Pages of 4 KiB in the write-ahead log before it is copied back into the file.
-CHECKPOINT_PAGES = 4000
+#: Bytes in the write-ahead log before it is copied back into the file.
+CHECKPOINT_BYTES = 16 * 1024 * 1024
+#: A page of a new file, in bytes; a file that is there keeps its own.
+PAGE_BYTES = 4096
 #: What is left of the write-ahead log on disk after it was copied back, bytes.
 LOG_FILE_LIMIT = 64 * 1024 * 1024
 #: How long a connection waits for another process' lock, milliseconds.
 LOCK_PATIENCE = 2000
 
 
-def open_writer(path: Path, migrations: Sequence[str]) -> apsw.Connection:
+def open_writer(path: Path, migrations: Sequence[str], *, page_bytes: int = PAGE_BYTES) -> apsw.Connection:
     """The one connection that writes to `path`; creates the file and brings its schema up to date.
 
     `migrations` are SQL scripts; the n-th leads from schema version n to n + 1 and is never edited once
@@ -36,6 +38,7 @@ def open_writer(path: Path, migrations: Sequence[str]) -> apsw.Connection:
         if connection.readonly("main"):
             # SQLite opens it all the same, to be read.
             raise apsw.ReadOnlyError
+        connection.pragma("page_size", page_bytes)
         _configure(connection, path)
         _migrate(connection, path, migrations)
     except apsw.NotADBError:
@@ -148,7 +151,7 @@ def _configure(connection: apsw.Connection, path: Path) -> None:
             where=str(path),
         )
     connection.pragma("synchronous", "full")
-    connection.pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+    connection.pragma("wal_autocheckpoint", CHECKPOINT_BYTES // int(connection.pragma("page_size")))
     connection.pragma("journal_size_limit", LOG_FILE_LIMIT)
     connection.pragma("foreign_keys", "on")
     connection.pragma("cell_size_check", "on")

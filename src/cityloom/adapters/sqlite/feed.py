@@ -41,6 +41,9 @@ _ROW = "(?,?,?,?,?,?,?,?,?,?,?,?)"
 #: Rows in one statement (SQLite binds at most 32,766 values). One statement, not one a row: each step of
 #: a statement gives the interpreter up and must win it back from the event loop.
 _ROWS_A_STATEMENT = 2500
+#: A page of the file. Rows of one or two thousand bytes leave a third of each small page empty, and each page
+#: is a call of the system, in the log and once more when the log is copied.
+_PAGE_BYTES = 16_384
 #: Rows deleted in one transaction, so that a commit waits at most some milliseconds for trimming.
 _ROWS_A_TRIM = 5000
 
@@ -53,7 +56,7 @@ class SqliteFeed:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._writer = open_writer(path, MIGRATIONS)
+        self._writer = open_writer(path, MIGRATIONS, page_bytes=_PAGE_BYTES)
         self._writing = threading.Lock()
         self._reader = open_reader(path)
         self._reading = threading.Lock()
