@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cityloom import __version__
-from cityloom.app import commands
-from cityloom.app.running import USUAL_MQTT_PORT, USUAL_PORT
+from cityloom.app.machine import USUAL_MQTT_PORT, USUAL_PORT
 from cityloom.kernel.errors import CityError
 
 
@@ -46,12 +46,23 @@ def build_parser() -> argparse.ArgumentParser:
     _demo(verbs)
     _init(verbs)
     _check(verbs)
+    _doctor(verbs)
     _up(verbs)
     _follow(verbs)
     _new(verbs)
     _plugins(verbs)
     _account(verbs)
     return parser
+
+
+def _lazily(name: str, module: str = "cityloom.app.commands") -> Callable[[argparse.Namespace], int]:
+    """A command that is loaded when it is run: what a city runs with takes a second to load."""
+
+    def run(options: argparse.Namespace) -> int:
+        command: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(module), name)
+        return command(options)
+
+    return run
 
 
 def _home(parser: argparse.ArgumentParser, usual: str = "city") -> None:
@@ -107,7 +118,7 @@ def _demo(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--from", dest="start", default="", metavar="DATE", help="where to begin, such as 2014-09-15"
     )
-    parser.set_defaults(run=commands.demo)
+    parser.set_defaults(run=_lazily("demo"))
 
 
 def _init(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -120,7 +131,7 @@ def _init(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         ("--language", "en or da"),
     ):
         parser.add_argument(flag, default=None, help=f"{text} (asked when left out)")
-    parser.set_defaults(run=commands.init)
+    parser.set_defaults(run=_lazily("init"))
 
 
 def _check(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -128,7 +139,20 @@ def _check(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "check", help="what is wrong with this city's configuration, and how to mend it"
     )
     _home(parser)
-    parser.set_defaults(run=commands.check)
+    parser.set_defaults(run=_lazily("check"))
+
+
+def _doctor(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser(
+        "doctor",
+        help="what is wrong with this city, why it matters, and what to do",
+        description="Asks the running city, or looks into the folder of a stopped one. Ends with 0 where "
+        "nothing is wrong, 1 where there are warnings alone, 2 where something is bad.",
+    )
+    _home(parser)
+    _serving(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=_lazily("doctor", "cityloom.app.doctor.command"))
 
 
 def _up(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -140,7 +164,7 @@ def _up(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         action="store_true",
         help="authentication OFF, on loopback alone: for trials and conformance runs",
     )
-    parser.set_defaults(run=commands.up)
+    parser.set_defaults(run=_lazily("up"))
 
 
 def _follow(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -148,7 +172,7 @@ def _follow(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("id", help="an Entity's id, such as urn:ngsi-ld:Alert:…")
     _home(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=commands.follow)
+    parser.set_defaults(run=_lazily("follow"))
 
 
 def _new(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -156,13 +180,13 @@ def _new(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("kind", choices=("service", "connector", "framework"), help="what to write")
     parser.add_argument("name", help="its id: lower case letters, digits, underscores")
     parser.add_argument("--into", type=Path, default=Path.cwd(), metavar="DIR", help="folder to write it in")
-    parser.set_defaults(run=commands.new)
+    parser.set_defaults(run=_lazily("new"))
 
 
 def _plugins(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser("plugins", help="the plugins found, and what is wrong with any of them")
     _home(parser)
-    parser.set_defaults(run=commands.plugins)
+    parser.set_defaults(run=_lazily("plugins"))
 
 
 def _account(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -173,7 +197,7 @@ def _account(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("name", nargs="?", default="", help="sign-in name")
     parser.add_argument("--role", action="append", default=[], help="a role; may be given several times")
     _home(parser)
-    parser.set_defaults(run=commands.account)
+    parser.set_defaults(run=_lazily("account"))
 
 
 def _port(text: str) -> int:

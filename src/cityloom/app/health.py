@@ -5,24 +5,21 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 
+from cityloom.app.doctor.folder import disk_findings
 from cityloom.app.house import House
+from cityloom.app.watch import judging
 from cityloom.app.watch.collecting import counts_of, inside_of, samples_of
 from cityloom.app.watch.metrics import exposed
 from cityloom.app.watch.process import resident_bytes
 from cityloom.app.watch.pulse import Pulse
 from cityloom.kernel.actor import Actor
+from cityloom.kernel.findings import Finding, found
 from cityloom.web.request_tally import RequestTally
 from cityloom.web.rooms import Inside
-
-#: Below this share of free space the disk counts as nearly full.
-SCARCE = 0.05
-#: Addresses in trouble that one warning names.
-NAMED = 3
-#: Changes a stage may lie behind before the city says so.
-FAR_BEHIND = 50_000
 
 
 class ProcessHealth:
@@ -51,29 +48,21 @@ class ProcessHealth:
         """What keeps the city from answering; empty: it answers."""
         return [self.starting] if self.starting else []
 
-    def warnings(self) -> list[str]:
-        """What an operator should look at, though the city answers."""
-        found = []
-        disk = shutil.disk_usage(self._house.folder.home)
-        if disk.free < SCARCE * disk.total:
-            found.append(f"The disk is nearly full: {disk.free / 1e9:.1f} GB are left.")
-        for stage in self._house.broker.stages():
-            if stage.lag > FAR_BEHIND:
-                found.append(f"{stage.name} lies {stage.lag} changes behind.")
-            if stage.last_error:
-                found.append(f"{stage.name}: {stage.last_error}")
-        found += self._other_systems()
-        found += [str(error) for error in self._house.broken]
-        return found
-
-    def _other_systems(self) -> list[str]:
-        """Those that do not take what they are sent, or do not answer what they are asked."""
-        told = [one for one in self._house.subscriptions.health() if one.failing]
-        asked = [one for one in self._house.federation.health() if one.status == "failing"]
-        return [
-            *_some("Notifications do not get through to", [one.endpoint for one in told]),
-            *_some("No answer comes from", [one.endpoint for one in asked]),
-        ]
+    def findings(self, inside: Inside) -> list[Finding]:
+        """What an operator should look at, the bad first."""
+        house = self._house
+        all_of_them: Iterable[Finding] = chain(
+            (found("starting", trouble) for trouble in self.troubles()),
+            disk_findings(house.folder.home, inside.growth),
+            judging.of_stages(house.broker.stages(), inside),
+            judging.of_writing(inside),
+            judging.of_hearing(house.connectors.statuses(), inside),
+            judging.of_process(inside),
+            judging.of_other_systems(house.subscriptions.health(), house.federation.health()),
+            (found("plugin-broken", str(error)) for error in house.broken),
+            _open_access(house),
+        )
+        return sorted(all_of_them, key=lambda one: one.level)
 
     def figures(self) -> Mapping[str, str | int | float]:
         """Figures of the process. Sizes in bytes, times in seconds."""
@@ -102,13 +91,8 @@ class ProcessHealth:
         return await asyncio.to_thread(exposed, samples, accept)
 
 
-def _some(said: str, endpoints: list[str]) -> list[str]:
-    """One sentence about addresses, the first of them by name; none where there is none."""
-    different = list(dict.fromkeys(endpoints))
-    if not different:
-        return []
-    more = f" and {len(different) - NAMED} more" if len(different) > NAMED else ""
-    return [f"{said} {', '.join(different[:NAMED])}{more}: see the page of other systems."]
+def _open_access(house: House) -> list[Finding]:
+    return [found("open-access", "Authentication is off")] if house.access.open_access else []
 
 
 def _size(folder: Path) -> int:

@@ -19,6 +19,9 @@ from cityloom.kernel.errors import BadConfig
 _MALLOC = {"M_TRIM_THRESHOLD": (-1, 131_072), "M_MMAP_THRESHOLD": (-3, 262_144), "M_ARENA_MAX": (-8, 2)}
 #: Seconds until what lies free between what is used is given back again.
 TRIM_EVERY = 20.0
+#: Where a city listens when nobody says otherwise.
+USUAL_PORT = 8080
+USUAL_MQTT_PORT = 1883
 #: How many ports after the usual one are tried before the system chooses.
 NEIGHBOURS = 20
 #: New objects, less those that died, before Python looks for garbage.

@@ -20,6 +20,7 @@ from cityloom.app.command_line import build_parser
 from cityloom.app.plugins import KINDS, Plugin, find_plugins
 from cityloom.app.watch.metrics import METRICS, OF_THE_LIBRARY
 from cityloom.kernel import errors
+from cityloom.kernel.findings import KINDS as KINDS_OF_FINDING
 from cityloom.web.desk import Desk
 from cityloom.web.errors import INTERNAL, TABLE, told
 from cityloom.web.ngsild.routes import OPERATIONS
@@ -43,6 +44,7 @@ def pages() -> dict[str, str]:
         "http.md": _http,
         "plugins.md": _plugins,
         "metrics.md": _metrics,
+        "findings.md": _findings,
     }
     return {name: _WRITTEN + "\n".join(make()).rstrip() + "\n" for name, make in makers.items()}
 
@@ -289,6 +291,22 @@ def _metrics() -> Iterator[str]:
             labels = ", ".join(f"`{name}`" for name in one.labels)
             yield f"| `{one.name}` | {one.kind} | {labels} | {one.help} |"
         yield ""
+
+
+def _findings() -> Iterator[str]:
+    yield from (
+        "# Findings",
+        "",
+        "What `cityloom doctor` and the page `/system` tell is wrong. Of what is *bad* the city does not work, "
+        "or loses something; of what is a *warning* it will, or somebody is badly served. The command ends with "
+        "0 (nothing), 1 (warnings alone) or 2 (something bad).",
+        "",
+        "| finding | level | why it matters | what to do |",
+        "| --- | --- | --- | --- |",
+    )
+    yield from (
+        f"| `{name}` | {one.level} | {one.why} | {one.remedy} |" for name, one in KINDS_OF_FINDING.items()
+    )
 
 
 def _plugins() -> Iterator[str]:

@@ -28,6 +28,8 @@ from cityloom.app.folder import CityFolder, write_private_json
 from cityloom.app.health import ProcessHealth
 from cityloom.app.house import House
 from cityloom.app.machine import (
+    USUAL_MQTT_PORT,
+    USUAL_PORT,
     HomeLock,
     give_memory_back,
     keep_memory_small,
@@ -44,8 +46,6 @@ from cityloom.web.rooms import City, MqttAddress, Pace, Rooms
 from cityloom.web.server import Server
 from cityloom.web.site import Site, build
 
-USUAL_PORT = 8080
-USUAL_MQTT_PORT = 1883
 #: The transport of connectors that hear what devices publish to the city itself.
 MQTT_LISTENER = "mqtt-listener"
 

@@ -1,11 +1,24 @@
-"""How often, and how long: counts of durations by bounds, cheap enough for each request (0.3 µs)."""
+"""How often, how long, how much: what is measured of the process, cheap enough for each request (0.3 µs)."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 
+import msgspec
+
 #: Upper bounds of the counts, seconds; the last count is of what took longer.
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Growth(msgspec.Struct, frozen=True):
+    """How the disk fills up, as far as it has been watched."""
+
+    #: For how long it has been watched.
+    watched_s: float
+    #: Bytes a day; None while too little is known.
+    bytes_a_day: float | None
+    #: Seconds until it is full; None where it does not fill up, or too little is known.
+    full_in_s: float | None
 
 
 class Durations:

@@ -11,6 +11,8 @@ import msgspec
 
 from cityloom.access.quotas import Quotas
 from cityloom.kernel.actor import Actor
+from cityloom.kernel.findings import Finding
+from cityloom.kernel.measures import Growth
 from cityloom.kernel.time import Clock
 from cityloom.web.request_tally import RequestTally
 
@@ -100,17 +102,6 @@ class FileFigures(msgspec.Struct, frozen=True):
     bytes: int
 
 
-class Growth(msgspec.Struct, frozen=True):
-    """How the disk fills up, as far as it has been watched."""
-
-    #: For how long it has been watched.
-    watched_s: float
-    #: Bytes a day; None while too little is known.
-    bytes_a_day: float | None
-    #: Seconds until it is full; None where it does not fill up, or too little is known.
-    full_in_s: float | None
-
-
 class Inside(msgspec.Struct, frozen=True):
     """How the city runs inside. Rates are of the last minute, each second."""
 
@@ -147,9 +138,9 @@ class Health(Protocol):
         """What keeps the city from answering, in plain words; empty: it answers."""
         ...
 
-    def warnings(self) -> list[str]:
+    def findings(self, inside: Inside) -> list[Finding]:
         """What an operator should look at, though the city answers: a disk that fills up, a stage that lies
-        behind, a plugin that is broken."""
+        behind, a plugin that is broken. The bad first."""
         ...
 
     def figures(self) -> Mapping[str, str | int | float]:

@@ -48,6 +48,8 @@ from cityloom.indicators.framework import read_framework
 from cityloom.indicators.indicators import Indicators
 from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.findings import Finding
+from cityloom.kernel.measures import Growth
 from cityloom.ngsild.model import Document, entity, prop
 from cityloom.operations.alerts import Alerts
 from cityloom.people.deliveries import Deliveries
@@ -60,7 +62,7 @@ from cityloom.sensing.models import read_models
 from cityloom.sensing.parked import ParkedReadings
 from cityloom.services.host import ServiceHost
 from cityloom.subscriptions.subscriptions import Subscriptions
-from cityloom.web.rooms import City, FileFigures, Growth, Inside, MqttAddress, Rooms, StageFigures
+from cityloom.web.rooms import City, FileFigures, Inside, MqttAddress, Rooms, StageFigures
 from cityloom.web.site import Site, build
 
 CATALOGUE = Path(cityloom_catalogue.__file__).parent
@@ -114,10 +116,11 @@ class Well:
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.found: list[Finding] = []
         self.growth = Growth(0.0, None, None)
 
-    def warnings(self) -> list[str]:
-        return []
+    def findings(self, inside: Inside) -> list[Finding]:
+        return self.found
 
     def troubles(self) -> list[str]:
         return self.said

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import pytest
 
-from cityloom.app.health import ProcessHealth
+from cityloom.app.watch.judging import of_other_systems
 from cityloom.federation.model import Standing
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.ngsild.contexts import CORE
@@ -174,27 +173,22 @@ async def test_a_city_on_its_own_says_so(city, reader_of):
     assert "Nobody is notified" in page and "Nobody is asked" in page
 
 
-async def test_those_in_trouble_are_among_the_warnings(connected):
-    health = ProcessHealth(SimpleNamespace(broker=connected.broker, broken=[], **_rooms(connected)))
-    assert not any("other systems" in one for one in health.warnings())
+async def test_those_in_trouble_are_among_the_findings(connected):
+    rooms = connected.rooms
+
+    def found():
+        return [one.what for one in of_other_systems(rooms.subscriptions.health(), rooms.federation.health())]
+
+    assert found() == []
     connected.rooms.subscriptions.tally(
         connected.rooms.subscriptions.retrieve(_seer("somebody"), SECRET, tenant="")
     ).failed = True
     for number in range(5):
         await _register(connected, f"urn:r:{number}", endpoint=f"https://broker{number}.example/")
         connected.rooms.federation.peers._standing[("", f"urn:r:{number}")] = _failed()
-    told, asked = (one for one in health.warnings() if "other systems" in one)
+    told, asked = found()
     assert "do not get through to https://elsewhere.example/:" in told
     assert "https://broker2.example and 2 more" in asked and "broker3" not in asked
-
-
-def _rooms(city) -> dict[str, object]:
-    rooms = city.rooms
-    return {
-        "subscriptions": rooms.subscriptions,
-        "federation": rooms.federation,
-        "folder": SimpleNamespace(home="/"),
-    }
 
 
 async def test_what_programs_change_is_written_down_without_secrets(city, reader_of):

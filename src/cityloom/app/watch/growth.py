@@ -9,7 +9,7 @@ from statistics import median
 
 import msgspec
 
-from cityloom.web.rooms import Growth
+from cityloom.kernel.measures import Growth
 
 HOUR_S = 3600.0
 DAY_S = 86_400.0

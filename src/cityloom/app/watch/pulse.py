@@ -20,8 +20,7 @@ from cityloom.app.watch.growth import (
     with_sample,
     write_samples,
 )
-from cityloom.kernel.measures import Durations
-from cityloom.web.rooms import Growth
+from cityloom.kernel.measures import Durations, Growth
 
 _log = logging.getLogger(__name__)
 BEAT_S = 1.0

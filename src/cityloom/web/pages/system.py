@@ -8,11 +8,12 @@ from math import inf
 from starlette.responses import Response
 
 from cityloom import __version__
+from cityloom.kernel.measures import Growth
 from cityloom.web.acts import ACTS
 from cityloom.web.languages import noted as n
 from cityloom.web.pages.routing import Pages
 from cityloom.web.request_tally import Slow
-from cityloom.web.rooms import Growth, Inside
+from cityloom.web.rooms import Inside
 from cityloom.web.visit import Visit
 
 SEE = ("system:read", "connectors:manage", "services:manage", "audit:read")
@@ -68,7 +69,7 @@ async def show(visit: Visit) -> Response:
     data = {
         "version": __version__,
         "troubles": visit.rooms.health.troubles(),
-        "warnings": visit.rooms.health.warnings(),
+        "findings": visit.rooms.health.findings(inside),
         "figures": dict(figures),
         "stages": visit.rooms.broker.stages(),
         "lastSequence": visit.rooms.broker.last_sequence,

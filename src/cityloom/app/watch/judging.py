@@ -1,0 +1,100 @@
+"""Judges what was measured of a running city: what its operator should look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cityloom.context.stages import StageStatus
+from cityloom.federation.model import Health as SourceHealth
+from cityloom.kernel.findings import Finding, found
+from cityloom.sensing.host import ConnectorStatus
+from cityloom.subscriptions.model import Health as EndpointHealth
+from cityloom.web.rooms import Inside
+
+#: Changes a stage may lie behind, and seconds.
+FAR_BEHIND = 50_000
+LONG_BEHIND_S = 300.0
+#: Share of the machine's memory that must be free.
+MEMORY_FREE = 0.05
+#: Share of the open files that may be in use.
+FILES_TAKEN = 0.8
+#: How late the event loop may come.
+LATE_S = 1.0
+#: Addresses in trouble that one finding names.
+NAMED = 3
+
+
+def of_stages(stages: Sequence[StageStatus], inside: Inside) -> Iterator[Finding]:
+    behind = {one.name: one.behind_s for one in inside.stages}
+    for stage in stages:
+        late = behind.get(stage.name, 0.0)
+        if stage.lag > FAR_BEHIND or late > LONG_BEHIND_S:
+            yield found(
+                "stage-behind", f"{stage.name} lies {stage.lag} changes behind, {late:.0f} s", stage.name
+            )
+        if stage.last_error:
+            yield found("stage-fails", f"{stage.name}: {stage.last_error}", stage.name)
+        if stage.skipped:
+            yield found("stage-skipped", f"{stage.name} missed {stage.skipped} changes", stage.name)
+
+
+def of_writing(inside: Inside) -> Iterator[Finding]:
+    if inside.commits_failed:
+        yield found("commits-fail", f"{inside.commits_failed} commits failed since the start")
+    if inside.commits_slow:
+        yield found("commits-slow", f"{inside.commits_slow} commits took a second or more since the start")
+    if inside.clock_moved_s:
+        yield found("clock-wrong", f"The clock was set by {inside.clock_moved_s:.0f} s while the city ran")
+
+
+def of_hearing(connectors: Sequence[ConnectorStatus], inside: Inside) -> Iterator[Finding]:
+    if inside.parked:
+        yield found("parked-messages", f"{inside.parked} messages are parked")
+    for one in connectors:
+        if one.state in ("troubled", "broken"):
+            yield found("connector-down", f"{one.title}: {one.last_error or one.state}", one.id)
+
+
+def of_process(inside: Inside, *, scarce: float = MEMORY_FREE) -> Iterator[Finding]:
+    free, whole = _memory()
+    if whole and free < scarce * whole:
+        yield found("memory-scarce", f"{free / 1e6:.0f} MB of the machine's memory are free")
+    if inside.descriptors > FILES_TAKEN * inside.descriptors_most:
+        yield found(
+            "files-scarce",
+            f"{inside.descriptors} of {inside.descriptors_most} files and connections are open",
+        )
+    if inside.loop_lag_s > LATE_S:
+        yield found("loop-late", f"The event loop came {inside.loop_lag_s:.1f} s late in the last minute")
+
+
+def of_other_systems(told: Sequence[EndpointHealth], asked: Sequence[SourceHealth]) -> Iterator[Finding]:
+    """Those that do not take what they are sent, or do not answer what they are asked."""
+    yield from _some(
+        "endpoint-failing",
+        "Notifications do not get through to",
+        [one.endpoint for one in told if one.failing],
+    )
+    yield from _some(
+        "source-failing", "No answer comes from", [one.endpoint for one in asked if one.status == "failing"]
+    )
+
+
+def _some(kind: str, said: str, endpoints: list[str]) -> Iterator[Finding]:
+    """One finding about addresses, the first of them by name; none where there is none."""
+    different = list(dict.fromkeys(endpoints))
+    if different:
+        more = f" and {len(different) - NAMED} more" if len(different) > NAMED else ""
+        what = f"{said} {', '.join(different[:NAMED])}{more}: see the page of other systems."
+        yield found(kind, what)
+
+
+def _memory() -> tuple[int, int]:
+    """Bytes that could be had, and bytes in all; zeros where the system does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0, 0
+    told = {name: int(rest.split()[0]) * 1024 for name, _, rest in (line.partition(":") for line in lines)}
+    return told.get("MemAvailable", 0), told.get("MemTotal", 0)

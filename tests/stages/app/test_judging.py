@@ -1,0 +1,154 @@
+"""What a running city finds wrong with itself."""
+
+import resource
+from types import SimpleNamespace
+
+import pytest
+
+from cityloom.adapters.memory.feed import MemoryFeed
+from cityloom.app import health as healths
+from cityloom.app.health import ProcessHealth
+from cityloom.app.watch import judging
+from cityloom.app.watch.commits import CommitTimes, TimedFeed
+from cityloom.app.watch.process import children, descriptors, threads
+from cityloom.context import stages as following
+from cityloom.context.stages import Stages
+from cityloom.kernel.actor import InformationClass
+from cityloom.kernel.change import Change, ChangeKind
+from cityloom.kernel.errors import BrokenPlugin, StorageFull
+from cityloom.kernel.measures import Growth
+from cityloom.web.request_tally import RequestTally
+from cityloom.web.rooms import Inside, StageFigures
+
+WELL = {
+    "stages": (),
+    "files": (),
+    "growth": Growth(0.0, None, None),
+    "rates": {},
+    "parked": 0,
+    "refused": {},
+    "commits": 0,
+    "commit_s": None,
+    "commits_slow": 0,
+    "commits_failed": 0,
+    "loop_lag_s": 0.0,
+    "collecting_s": 0.0,
+    "threads": 1,
+    "children": 0,
+    "descriptors": 10,
+    "descriptors_most": 1000,
+    "clock_moved_s": 0.0,
+}
+
+
+def inside(**more):
+    return Inside(**(WELL | more))
+
+
+def ids(findings):
+    return [one.id for one in findings]
+
+
+def change(sequence):
+    return Change(
+        sequence, "", "urn:x", ("T",), ChangeKind.UPDATED, InformationClass.OPEN, b"{}", (), 0, "city", ""
+    )
+
+
+async def failing(batch):
+    raise RuntimeError("the store is away")
+
+
+async def test_a_stage_that_fails_is_told_with_its_error(monkeypatch):
+    monkeypatch.setattr(following, "FIRST_PAUSE", 0.001)
+    stages = Stages(MemoryFeed())
+    stages.start(0)
+    stages.follow("history", failing, durable=False)
+    stages.committed([change(1)])
+    import asyncio
+
+    async with asyncio.timeout(10):
+        while not stages.status(1)[0].failures:
+            await asyncio.sleep(0.001)
+    (found,) = judging.of_stages(stages.status(1), inside())
+    assert found.id == "stage-fails"
+    assert "the store is away" in found.what
+    await stages.stop()
+
+
+async def test_a_stage_that_lies_behind_by_changes_or_by_time():
+    stages = Stages(MemoryFeed())
+    stages.follow("history", failing, durable=False, after=0)
+    far = stages.status(judging.FAR_BEHIND + 1)
+    assert ids(judging.of_stages(far, inside())) == ["stage-behind"]
+    near = stages.status(5)
+    assert ids(judging.of_stages(near, inside())) == []
+    late = inside(stages=(StageFigures("history", judging.LONG_BEHIND_S + 1),))
+    assert ids(judging.of_stages(near, late)) == ["stage-behind"]
+
+
+async def test_a_stage_that_missed_changes():
+    stages = Stages(MemoryFeed())
+    stages.start(0)
+    stage = stages.follow("live", failing, durable=False)
+    stage._skipped = 7
+    (found,) = judging.of_stages(stages.status(0), inside())
+    assert found.id == "stage-skipped"
+    assert "7" in found.what
+    await stages.stop()
+
+
+class Full(MemoryFeed):
+    def append(self, changes):
+        raise StorageFull("The disk is full", hint="Make room.")
+
+
+def test_commits_that_fail_or_take_long(monkeypatch):
+    times = CommitTimes()
+    with pytest.raises(StorageFull):
+        TimedFeed(Full(), times).append([change(1)])
+    monkeypatch.setattr("cityloom.app.watch.commits.SLOW_S", 0.0)
+    TimedFeed(MemoryFeed(), times).append([change(1)])
+    seen = inside(commits_failed=times.failed, commits_slow=times.slow)
+    assert ids(judging.of_writing(seen)) == ["commits-fail", "commits-slow"]
+    assert ids(judging.of_writing(inside(clock_moved_s=-3600.0))) == ["clock-wrong"]
+
+
+def test_memory_files_and_a_loop_that_comes_late():
+    assert ids(judging.of_process(inside(), scarce=0.0)) == []
+    # All of the machine's memory is never free.
+    assert ids(judging.of_process(inside(), scarce=1.0)) == ["memory-scarce"]
+    taken, most = descriptors()
+    assert 0 < taken <= most == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    crowded = inside(descriptors=taken, descriptors_most=taken)
+    assert ids(judging.of_process(crowded, scarce=0.0)) == ["files-scarce"]
+    assert ids(judging.of_process(inside(loop_lag_s=2.0), scarce=0.0)) == ["loop-late"]
+    assert threads() >= 1
+    assert children() >= 0
+
+
+def house(tmp_path, **more):
+    empty = SimpleNamespace(health=list)
+    known = {
+        "folder": SimpleNamespace(home=tmp_path, growth=tmp_path / "growth.json"),
+        "broker": SimpleNamespace(last_sequence=0, stages=list),
+        "connectors": SimpleNamespace(statuses=list),
+        "subscriptions": empty,
+        "federation": empty,
+        "broken": [],
+        "access": SimpleNamespace(open_access=False),
+    }
+    return SimpleNamespace(**(known | more))
+
+
+def test_a_broken_plugin_and_a_city_that_is_starting(tmp_path, monkeypatch):
+    monkeypatch.setattr(judging, "MEMORY_FREE", 0.0)
+    monkeypatch.setattr(healths, "disk_findings", lambda home, growth: ())
+    broken = [BrokenPlugin("It has no Connector", hint="Write one.", where="connector.py")]
+    health = ProcessHealth(house(tmp_path, broken=broken), RequestTally())
+    assert {"plugin-broken", "starting"} <= set(ids(health.findings(inside())))
+    health.starting = ""
+    found = health.findings(inside())
+    assert "plugin-broken" in ids(found)
+    assert "starting" not in ids(found)
+    assert "It has no Connector" in found[0].what
