@@ -297,9 +297,9 @@ def _findings() -> Iterator[str]:
     yield from (
         "# Findings",
         "",
-        "What `cityloom doctor` and the page `/system` tell is wrong. Of what is *bad* the city does not work, "
-        "or loses something; of what is a *warning* it will, or somebody is badly served. The command ends "
-        "with 0 (nothing), 1 (warnings alone) or 2 (something bad).",
+        "What `cityloom doctor` and the page `/system` tell is wrong. Of what is *bad* the city does not "
+        "work, or loses something; of what is a *warning* it will, or somebody is badly served. "
+        "The command ends with 0 (nothing), 1 (warnings alone) or 2 (something bad).",
         "",
         "| finding | level | why it matters | what to do |",
         "| --- | --- | --- | --- |",
