@@ -17,6 +17,7 @@ from cityloom.adapters.network.reach import Reach
 from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
 from cityloom.federation.federation import Federation
+from cityloom.federation.handing_on import HandedOn
 from cityloom.history.queries import History
 from cityloom.history.stage import STAGE, HistoryStage
 from cityloom.kernel.time import WallClock
@@ -64,6 +65,7 @@ class RoomsInMemory:
             self.clock,
             quota=self.quotas.subscriptions,
         )
+        self.handed_on = HandedOn(MemoryRegister(), self.federation, self.subscriptions, self.clock)
 
     async def remembered(self) -> None:
         await self._stage.caught_up(self.broker.last_sequence)
@@ -72,8 +74,10 @@ class RoomsInMemory:
         await self.broker.start()
         await self.federation.start()
         await self.subscriptions.start()
+        await self.handed_on.start()
 
     async def stop(self) -> None:
+        await self.handed_on.stop()
         await self.broker.stop()
         await self.subscriptions.stop()
         await self.federation.stop()

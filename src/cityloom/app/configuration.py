@@ -98,6 +98,9 @@ class Federation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: The city's name among context sources, by which loops are found: letters, digits, hyphens. Empty: one
     #: is made and kept.
     alias: str = ""
+    #: Where other brokers reach the city to notify it, such as https://city.example. Empty: where it listens;
+    #: who listens on all addresses hands no subscription on then.
+    address: str = ""
     #: What sources tell is shown to those cleared for `internal`; what comes from addresses that begin with
     #: one of these URLs is open to everybody.
     open: tuple[str, ...] = ()
@@ -297,6 +300,8 @@ def _no_federation(
     federation: Federation, wrong: Callable[[str, str, str], BadConfig]
 ) -> Iterator[BadConfig]:
     yield from _no_addresses("federation.open", federation.open, _FETCHED, wrong)
+    if federation.address:
+        yield from _no_addresses("federation.address", (federation.address,), _FETCHED, wrong)
     if not _ALIAS.fullmatch(federation.alias):
         yield wrong(
             "federation.alias", "This is not a name", "Use letters, digits and hyphens, or leave it out."

@@ -39,6 +39,7 @@ from cityloom.app.watch.commits import CommitTimes, TimedFeed
 from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
 from cityloom.federation.federation import Federation
+from cityloom.federation.handing_on import HandedOn
 from cityloom.history.follow import Lineage
 from cityloom.history.queries import History
 from cityloom.history.stage import STAGE as HISTORY
@@ -144,6 +145,7 @@ class House:
             registrations=configuration.quotas.registrations,
             registration_subscriptions=configuration.quotas.registration_subscriptions,
         )
+        self.handed_on = HandedOn(self.register, self.federation, self.subscriptions, WallClock())
         self.alerts = Alerts(self.broker, clock, self.audit)
         self.notices = Notices(self.broker, clock, self.audit)
         self.reports = Reports(
@@ -203,6 +205,7 @@ class House:
         await self.devices.start()
         await self.federation.start()
         await self.subscriptions.start()
+        await self.handed_on.start()
 
     async def live(self) -> None:
         """Start what decides and what feeds: the city moves."""
@@ -222,6 +225,7 @@ class House:
         await self.indicators.stop()
         await self.services.stop()
         await self.deliveries.stop()
+        await self.handed_on.stop()
         await self.federation.stop()
         # A training may read weeks of history for many seconds; the last readings would wait behind it.
         self.store.interrupt_reading()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import os
 import secrets
@@ -129,6 +130,8 @@ class _Run:
         )
         self.house.subscriptions.contexts = self.contexts.use
         self.house.federation.watching.contexts = self.contexts.use
+        self.house.handed_on.contexts = self.contexts.use
+        self.house.handed_on.address = configuration.federation.address.rstrip("/") or self._reached_at()
         self.site: Site = build(
             rooms_of(self.house, self.health, demo, self.mqtt, self.requests), contexts=self.contexts
         )
@@ -218,6 +221,11 @@ class _Run:
             for plugin in self.house.plugins
         )
 
+    def _reached_at(self) -> str:
+        """Where others reach the city when nobody says; "" where it listens on every address it has."""
+        host = self.listener.getsockname()[0]
+        return "" if ipaddress.ip_address(host).is_unspecified else self._address()
+
     def _address(self) -> str:
         host, port = self.listener.getsockname()[:2]
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
@@ -276,6 +284,7 @@ def rooms_of(
         quotas=configuration.quotas,
         federation=house.federation,
         subscriptions=house.subscriptions,
+        handed_on=house.handed_on,
         alerts=house.alerts,
         notices=house.notices,
         reports=house.reports,

@@ -66,7 +66,7 @@ class Federation:
         self.peers = Peers(outbound, wall)
         sender = Sender(outbound, publisher)
         self.watching = Watching(register, self.sources, sender, actors, wall, registration_subscriptions)
-        self._broker = broker
+        self.broker = broker
         self._clock = clock
         self._aliases = Registered(register, "alias", _Alias, counted(1), lambda _: CITY.id)
         self._alias = alias
@@ -132,10 +132,21 @@ class Federation:
             one
             for one in self.sources.living(origin.tenant)
             if _is_timed(one) is timed
-            and (looping or not (one.alias and one.alias in origin.via))
-            and origin.actor.sees(self.class_of(one))
+            and self._may_be_asked(origin, one, looping=looping)
             and (fits is None or fits(as_document(one)))
         ]
+
+    def may_be_subscribed_to(self, origin: Origin, registration: Registration) -> bool:
+        """Whether a source may be told of a subscription, and tells of what is now (5.8.1.4)."""
+        fits = None if origin.csf is None else compile_q(origin.csf)
+        return (
+            registration.mode != "auxiliary"
+            and "createSubscription" in registration.operations
+            and not _is_timed(registration)
+            and not self.came_around(origin)
+            and self._may_be_asked(origin, registration)
+            and (fits is None or fits(as_document(registration)))
+        )
 
     def class_of(self, registration: Registration) -> InformationClass:
         """The least secret class of what a source tells."""
@@ -158,12 +169,12 @@ class Federation:
         Whoever registers a source sees to it where things go; they must not go to where the registrant may
         not look.
         """
-        secrecy = max(self._classes.class_for(types), self._class_here(origin, entity_id), remembered)
+        secrecy = max(self._classes.class_for(types), self.class_here(origin, entity_id), remembered)
         return [one for one in registrations if self.class_of(one) >= secrecy]
 
     def covers(self, origin: Origin, registration: Registration, entity_id: str) -> bool:
         """Whether a source may hold what the city has of an Entity alone: not of one that is more secret."""
-        return self.class_of(registration) >= self._class_here(origin, entity_id)
+        return self.class_of(registration) >= self.class_here(origin, entity_id)
 
     def may_be_shown(self, origin: Origin, registration: Registration, document: Document) -> bool:
         """Whether the asker is cleared for what a source tells of an Entity."""
@@ -173,16 +184,20 @@ class Federation:
         """The class of what a source tells of an Entity."""
         return max(self._classes.class_for(document["type"]), self.class_of(registration))
 
+    def class_here(self, origin: Origin, entity_id: str) -> InformationClass:
+        """The class of an Entity of the city; open where the asker sees none."""
+        try:
+            return self.broker.class_of(origin.actor, entity_id, tenant=origin.tenant)
+        except ResourceNotFound:
+            return InformationClass.OPEN
+
     async def ask(self, asked: Iterable[tuple[Registration, Question, Wire]], origin: Origin) -> list[Reply]:
         """The answers of several sources, asked at the same time, in the order given."""
         return await self.peers.ask_all(asked, origin, self.alias_for(origin.tenant))
 
-    def _class_here(self, origin: Origin, entity_id: str) -> InformationClass:
-        """The class of an Entity of the city; open where the asker sees none."""
-        try:
-            return self._broker.class_of(origin.actor, entity_id, tenant=origin.tenant)
-        except ResourceNotFound:
-            return InformationClass.OPEN
+    def _may_be_asked(self, origin: Origin, registration: Registration, *, looping: bool = False) -> bool:
+        has_passed = registration.alias is not None and registration.alias in origin.via
+        return (looping or not has_passed) and origin.actor.sees(self.class_of(registration))
 
     def _changed(self, tenant: str, before: Registration | None, after: Registration | None) -> None:
         if before is not None:

@@ -50,6 +50,8 @@ class Question(msgspec.Struct, frozen=True):
     content_type: str = ""
     #: Whether an answer may be kept for as long as the source allows (6.3.17).
     may_be_kept: bool = False
+    #: Whether it is about Entities, so that `local` can be asked for (6.3.18).
+    is_of_entities: bool = True
 
 
 class Reply(msgspec.Struct, frozen=True):

@@ -229,7 +229,7 @@ def via_of(header: str) -> tuple[str, ...]:
 
 def _url(registration: Registration, question: Question) -> str:
     parameters = list(question.parameters)
-    if registration.management.local_only or registration.document.get("localOnly"):
+    if question.is_of_entities and registration.to_stay:
         parameters = [*((name, value) for name, value in parameters if name != "local"), ("local", "true")]
     query = "&".join(f"{name}={quote(value, safe=':,;*/')}" for name, value in parameters)
     return f"{registration.endpoint}{_ROOT}{question.path}{'?' if query else ''}{query}"

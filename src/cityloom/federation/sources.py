@@ -102,7 +102,7 @@ class Sources:
         identifier = document.get("id") or f"urn:ngsi-ld:ContextSourceRegistration:{uuid4()}"
         whole = {"id": identifier, **document, "createdAt": now, "modifiedAt": now}
         async with self._changing:
-            if self._find(tenant, identifier) is not None:
+            if self.find(tenant, identifier) is not None:
                 raise AlreadyExists(
                     f"There is a registration {identifier} already", hint="Choose another id.", where="id"
                 )
@@ -183,6 +183,11 @@ class Sources:
         """Whether the tenant has a registration at all."""
         return bool(self._compiled) and bool(self._compiled.get(tenant))
 
+    def find(self, tenant: str, identifier: str) -> Registration | None:
+        """A registration that has not expired, for the house itself."""
+        found = self._compiled.get(tenant, {}).get(identifier)
+        return None if found is None or _is_over(found, self._clock.now()) else found
+
     def living(self, tenant: str) -> list[Registration]:
         """The registrations of a tenant that have not expired, oldest first."""
         now = self._clock.now()
@@ -246,16 +251,12 @@ class Sources:
         return owner
 
     def _get(self, tenant: str, identifier: str) -> Registration:
-        found = self._find(tenant, identifier)
+        found = self.find(tenant, identifier)
         if found is None:
             raise ResourceNotFound(
                 f"There is no registration {identifier[:200]!a}", hint="Look at the list.", where="id"
             )
         return found
-
-    def _find(self, tenant: str, identifier: str) -> Registration | None:
-        found = self._compiled.get(tenant, {}).get(identifier)
-        return None if found is None or _is_over(found, self._clock.now()) else found
 
     def _hold(self, tenant: str, registration: Registration) -> None:
         self._compiled.setdefault(tenant, {})[registration.id] = registration

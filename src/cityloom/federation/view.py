@@ -15,7 +15,7 @@ from cityloom.federation.answers import NotEntities, UseContext, entities_in, re
 from cityloom.federation.federation import Federation
 from cityloom.federation.model import Origin, Question, Reply, Wire
 from cityloom.federation.questions import MOST_ASKED, querying, retrieval, wire_of
-from cityloom.kernel.actor import Actor
+from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT
 from cityloom.kernel.errors import CityError
 from cityloom.kernel.time import format_instant
@@ -77,24 +77,39 @@ class JointView(Consumption):
 
     # One Entity
 
-    async def fetch(self, entity_id: str, dataset_ids: tuple[str, ...] = ()) -> None:
-        """Ask the sources for an Entity; `retrieve` and `find` then tell what all know of it."""
+    async def fetch(
+        self, entity_id: str, dataset_ids: tuple[str, ...] = (), told: tuple[_Version, ...] = ()
+    ) -> None:
+        """Ask the sources for an Entity; `retrieve` and `find` then tell what all know of it. Who has `told`
+        already is not asked."""
         asked: list[_Asked] = []
+        known = {registration.id for registration, _ in told}
         for registration in self._federation.usable(self._origin, _RETRIEVING):
+            if registration.id in known:
+                continue
             infos = self._describing(registration, entity_id)
-            told = self._federation.covers(self._origin, registration, entity_id)
-            if infos and told and shares_datasets(registration, dataset_ids):
+            may_be_told = self._federation.covers(self._origin, registration, entity_id)
+            if infos and may_be_told and shares_datasets(registration, dataset_ids):
                 wire = await self._wire(registration)
                 question = retrieval(registration, entity_id, infos, self._wanted, dataset_ids, wire)
                 asked.append((registration, question, wire))
         versions = [
-            (registration, document)
-            for registration, document in await self._ask(asked)
-            if document["id"] == entity_id
+            *told,
+            *(
+                (registration, document)
+                for registration, document in await self._ask(asked)
+                if document["id"] == entity_id
+            ),
         ]
         local = super().find(self._origin.actor, entity_id, tenant=self._origin.tenant)
         self._fetched[entity_id] = self._together(local, versions)
         self._told = {entity_id: versions} if versions else {}
+
+    def class_of_fetched(self, entity_id: str) -> InformationClass:
+        """The class of all that an Entity that was fetched is put together from."""
+        told = (self._federation.class_told(*one) for one in (self._told or {}).get(entity_id, ()))
+        here = self._federation.class_here(self._origin, entity_id)
+        return max(here, *told)
 
     def find(self, actor: Actor, entity_id: str, *, tenant: str = DEFAULT_TENANT) -> Document | None:
         if entity_id in self._fetched:
@@ -278,7 +293,7 @@ class JointView(Consumption):
         types = tuple(document["type"])
         return (
             is_uri(document["id"])
-            and any(_is_registered(info, document["id"], types) for info in registration.information)
+            and any(is_registered(info, document["id"], types) for info in registration.information)
             and self._federation.may_be_shown(self._origin, registration, document)
         )
 
@@ -286,12 +301,12 @@ class JointView(Consumption):
         """What is here and what sources say, as one Entity (4.5.5)."""
         own = self._shown(local)
         main = [
-            _registered_part(registration, one)
+            registered_part(registration, one)
             for registration, one in versions
             if registration.mode != "auxiliary"
         ]
         more = [
-            _registered_part(registration, one)
+            registered_part(registration, one)
             for registration, one in versions
             if registration.mode == "auxiliary"
         ]
@@ -335,7 +350,8 @@ def now_of(federation: Federation) -> str:
     return format_instant(federation.now())
 
 
-def _is_registered(info: RegistrationInfo, entity_id: str, types: tuple[str, ...]) -> bool:
+def is_registered(info: RegistrationInfo, entity_id: str, types: tuple[str, ...]) -> bool:
+    """Whether an Entity of these types is among those registered."""
     return not info.entities or any(
         describes(RegistrationInfo((one,)), entity_id, ())
         and (not one.types or not set(one.types).isdisjoint(types))
@@ -343,11 +359,11 @@ def _is_registered(info: RegistrationInfo, entity_id: str, types: tuple[str, ...
     )
 
 
-def _registered_part(registration: Registration, document: Document) -> Document:
+def registered_part(registration: Registration, document: Document) -> Document:
     """An Entity with those attributes alone that its source has registered for it (4.3.6.1)."""
     names: set[str] = set()
     for info in registration.information:
-        if _is_registered(info, document["id"], tuple(document["type"])):
+        if is_registered(info, document["id"], tuple(document["type"])):
             if not info.attributes:
                 return document
             names |= info.attributes

@@ -74,6 +74,11 @@ class Registration(msgspec.Struct, frozen=True):
         """Whether what is registered is held by the source alone (4.3.6.3)."""
         return self.mode in ("exclusive", "redirect")
 
+    @property
+    def to_stay(self) -> bool:
+        """Whether the source shall tell of what it holds itself alone (4.3.6.4)."""
+        return self.management.local_only or bool(self.document.get("localOnly"))
+
     def told(self, key: str) -> str | None:
         """The value of a key of contextSourceInfo, None where it is not there."""
         return next((value for name, value in self.info if name.lower() == key.lower()), None)

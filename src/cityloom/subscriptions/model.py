@@ -26,6 +26,8 @@ class Kept(msgspec.Struct, frozen=True):
     since: int
     created_at: str
     modified_at: str
+    #: The pseudonyms of the Context Sources that it came through (6.3.18): none of them is handed a copy.
+    via: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:

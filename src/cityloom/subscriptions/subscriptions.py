@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -47,6 +47,8 @@ PAGE = 100
 Contexts = Callable[[Any], Awaitable[Context]]
 #: Somebody as they are now, by `Actor.id`; None when they are nobody any more.
 Actors = Callable[[str], Actor | None]
+#: Told of every change of a subscription.
+Changed = Callable[[Kept], None]
 
 
 async def _core(_source: Any) -> Context:
@@ -90,6 +92,11 @@ class Subscriptions:
         self._renderings: dict[tuple[str, str], Rendering] = {}
         self._resolved: dict[bytes, Context] = {}
         self._intervals = Intervals(self._tell_all)
+        self._told_of_changes: list[Changed] = []
+
+    def tell(self, changed: Changed) -> None:
+        """Call this after a subscription was made, changed or ended, with what it is or last was."""
+        self._told_of_changes.append(changed)
 
     async def start(self) -> None:
         """Go on where it was left: with what is kept, with what waits, and with the feed."""
@@ -113,9 +120,17 @@ class Subscriptions:
     # What may be asked of it (5.8.1 to 5.8.5)
 
     async def create(
-        self, actor: Actor, wanted: Subscription, source: Any, link: str, *, tenant: str
+        self,
+        actor: Actor,
+        wanted: Subscription,
+        source: Any,
+        link: str,
+        *,
+        tenant: str,
+        via: tuple[str, ...] = (),
     ) -> None:
-        """Keep a new subscription (5.8.1). `source` is the @context of its notifications, `link` its address.
+        """Keep a new subscription (5.8.1). `source` is the @context of its notifications, `link` its address,
+        `via` the Context Sources that it came through.
 
         Raises NotAllowed, AlreadyExists, AddressNotAllowed, LdContextNotAvailable, TooLargeToKeep, OverQuota,
         StorageFull.
@@ -134,9 +149,11 @@ class Subscriptions:
             self._broker.last_sequence,
             now,
             now,
+            via,
         )
         await self._kept.add(tenant, wanted.id, kept)
         self._serve(kept)
+        self._tell_of_change(kept)
 
     async def replace(
         self, actor: Actor, old: Kept, wanted: Subscription, source: Any = None, link: str | None = None
@@ -160,6 +177,7 @@ class Subscriptions:
             kept = msgspec.structs.replace(kept, context=source, link=link)
         await self._kept.replace(old.tenant, wanted.id, kept)
         self._serve(kept)
+        self._tell_of_change(kept)
 
     def retrieve(self, actor: Actor, id: str, *, tenant: str) -> Kept:
         """A subscription of one's own, or of anybody's for who oversees them (5.8.3). ResourceNotFound."""
@@ -179,6 +197,7 @@ class Subscriptions:
         kept = self.retrieve(actor, id, tenant=tenant)
         await self._kept.remove(tenant, [id])
         self._cease(kept)
+        self._tell_of_change(kept)
         await self._delivery.forget([kept.key])
 
     async def pause(self, actor: Actor, id: str, *, tenant: str, paused: bool) -> None:
@@ -188,6 +207,40 @@ class Subscriptions:
         kept = msgspec.structs.replace(kept, wanted=wanted, modified_at=self.now())
         await self._kept.replace(tenant, id, kept)
         self._serve(kept)
+        self._tell_of_change(kept)
+
+    # What sources tell of it (5.8.1.4, 5.8.6)
+
+    def find(self, tenant: str, id: str) -> Kept | None:
+        """A subscription, for the house itself."""
+        return self._kept.find(tenant, id)
+
+    def of_tenant(self, tenant: str) -> list[Kept]:
+        """The subscriptions of a tenant, oldest first, for the house itself."""
+        return self._kept.all(tenant)
+
+    def owner(self, kept: Kept) -> Actor | None:
+        """The owner as they are now, cleared for no more than when they subscribed; None: nothing may be
+        sent any more."""
+        return self._owner(kept)
+
+    async def pass_on(self, kept: Kept, told: Sequence[tuple[Document, InformationClass]]) -> None:
+        """Notify of Entities as a source tells them, each with the class of all that it says; on return it
+        is sent, or kept to be sent."""
+        owner = self._owner(kept)
+        rendering = self._renderings.get(kept.key)
+        if owner is None or rendering is None or kept.wanted.status(self.now()) != "active":
+            return
+        offered = [
+            self._offer(kept, document["id"], rendering.of_document(document, secrecy, owner))
+            for document, secrecy in told
+            if owner.sees(secrecy)
+        ]
+        await self._delivery.keep(offered)
+
+    def _tell_of_change(self, kept: Kept) -> None:
+        for changed in self._told_of_changes:
+            changed(kept)
 
     def tally(self, kept: Kept) -> Tally:
         """How notifying went."""

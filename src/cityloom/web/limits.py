@@ -25,6 +25,7 @@ class TooSlow(BadInput):
 USUAL: Mapping[str, int] = {
     "": MEGABYTE,
     "/ngsi-ld/": 64 * MEGABYTE,
+    "/ngsi-ld/ex/": 8 * MEGABYTE,
     "/sta/": 8 * MEGABYTE,
     "/hooks/": 16 * MEGABYTE,
     "/report": 12 * MEGABYTE,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cityloom.access.entrance import Access
     from cityloom.context.broker import Broker
     from cityloom.federation.federation import Federation
+    from cityloom.federation.handing_on import HandedOn
     from cityloom.history.follow import Lineage
     from cityloom.history.queries import History
     from cityloom.indicators.indicators import Indicators
@@ -174,6 +175,7 @@ class Rooms:
     quotas: Quotas = field(default_factory=Quotas)
     federation: Federation
     subscriptions: Subscriptions
+    handed_on: HandedOn
     alerts: Alerts
     notices: Notices
     reports: Reports

@@ -25,6 +25,8 @@ from cityloom.web.live import Live
 from cityloom.web.loopback import LoopbackNamesAlone
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
 from cityloom.web.ngsild.exchange import ROOT
+from cityloom.web.ngsild.remote_notifications import ROOT as NOTIFICATIONS
+from cityloom.web.ngsild.remote_notifications import remote_notifications_interface
 from cityloom.web.ngsild.routes import OPERATIONS, api
 from cityloom.web.ogc.routes import ROOT as FEATURES
 from cityloom.web.ogc.routes import features_interface
@@ -76,7 +78,12 @@ class Site:
         limits = limits or BodyLimits()
         request_ids = RequestIds()
         beside = Beside(
-            {FEATURES: features_interface(rooms), SENSORTHINGS: sensorthings_interface(rooms)}, self.pages
+            {
+                FEATURES: features_interface(rooms),
+                SENSORTHINGS: sensorthings_interface(rooms),
+                NOTIFICATIONS: remote_notifications_interface(rooms, contexts),
+            },
+            self.pages,
         )
         self._app = self._behind_the_gate(beside, limits, request_ids)
         self._api = ApiGate(

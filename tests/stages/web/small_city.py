@@ -41,6 +41,7 @@ from cityloom.adapters.network.reach import Reach
 from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
 from cityloom.federation.federation import Federation
+from cityloom.federation.handing_on import HandedOn
 from cityloom.history.follow import Lineage
 from cityloom.history.queries import History
 from cityloom.history.stage import STAGE, HistoryStage
@@ -191,6 +192,23 @@ class SmallCity:
             zone=ZoneInfo("Europe/Copenhagen"),
             figures={"inhabitants": 24300, "households": 11200},
         )
+        federation = Federation(
+            MemoryRegister(),
+            self.broker,
+            HttpOutbound(Reach(None, inside=True)),
+            self.clock,
+            publisher=MqttPublisher(Reach(None, inside=True)),
+            actors=Access(self.accounts, open_access=open_access).now,
+        )
+        subscriptions = Subscriptions(
+            self.broker,
+            MemoryRegister(),
+            MemoryOutbox(),
+            HttpOutbound(Reach(None, inside=True)),
+            MqttPublisher(Reach(None, inside=True)),
+            Access(self.accounts, open_access=open_access).now,
+            self.clock,
+        )
         self.rooms = Rooms(
             city=City(
                 name="Loomby",
@@ -206,23 +224,9 @@ class SmallCity:
             broker=self.broker,
             history=history,
             remembered=self.remembered,
-            federation=Federation(
-                MemoryRegister(),
-                self.broker,
-                HttpOutbound(Reach(None, inside=True)),
-                self.clock,
-                publisher=MqttPublisher(Reach(None, inside=True)),
-                actors=Access(self.accounts, open_access=open_access).now,
-            ),
-            subscriptions=Subscriptions(
-                self.broker,
-                MemoryRegister(),
-                MemoryOutbox(),
-                HttpOutbound(Reach(None, inside=True)),
-                MqttPublisher(Reach(None, inside=True)),
-                Access(self.accounts, open_access=open_access).now,
-                self.clock,
-            ),
+            federation=federation,
+            subscriptions=subscriptions,
+            handed_on=HandedOn(MemoryRegister(), federation, subscriptions, self.clock),
             alerts=self.alerts,
             deliveries=self.deliveries,
             notices=Notices(self.broker, self.clock),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import uuid4
 
 from cityloom.access.authority import require
+from cityloom.federation.derived import Derived
 from cityloom.federation.watching import EDIT, WatchedKept
-from cityloom.ngsild.errors import BadRequestData
+from cityloom.ngsild.errors import BadRequestData, OperationNotSupported
 from cityloom.ngsild.names import NULL, check_uri
-from cityloom.ngsild.subscription import represent_subscription
+from cityloom.ngsild.subscription import Subscription, represent_subscription
 from cityloom.ngsild.subscription_reading import parse_subscription, patch_subscription
 from cityloom.web.addresses import address
 from cityloom.web.ngsild.asking import page_of
@@ -25,9 +27,10 @@ async def create_registration_subscription(exchange: Exchange) -> Reply:
     fresh = f"urn:ngsi-ld:Subscription:{uuid4()}"
     wanted = parse_subscription(payload, exchange.context, id=fresh, now=watching.now())
     link = exchange.services.contexts.address(exchange.context, exchange.base)
-    await watching.add(
-        exchange.actor, wanted, _temporal(payload), exchange.context.source, link, tenant=exchange.tenant
-    )
+    async with _recorded(exchange, "source.subscribe", wanted):
+        await watching.add(
+            exchange.actor, wanted, _temporal(payload), exchange.context.source, link, tenant=exchange.tenant
+        )
     location = ROOT + address("csourceSubscriptions", wanted.id)
     return Reply(201, headers=[(b"Location", location.encode())])
 
@@ -35,7 +38,8 @@ async def create_registration_subscription(exchange: Exchange) -> Reply:
 async def query_registration_subscriptions(exchange: Exchange) -> Reply:
     """GET /csourceSubscriptions (5.11.5)."""
     limit, offset, count = page_of(exchange.parameters)
-    found = exchange.services.federation.watching.all(exchange.actor, tenant=exchange.tenant)
+    own = exchange.services.federation.watching.all(exchange.actor, tenant=exchange.tenant)
+    found = [*own, *_derived(exchange).all(exchange.actor, tenant=exchange.tenant)]
     page = [_shown(exchange, kept) for kept in found[offset : offset + limit]]
     more = len(found) > offset + limit
     headers = list_headers(exchange, more=more, total=len(found) if count else None)
@@ -44,7 +48,8 @@ async def query_registration_subscriptions(exchange: Exchange) -> Reply:
 
 async def retrieve_registration_subscription(exchange: Exchange) -> Reply:
     """GET /csourceSubscriptions/{subscriptionId} (5.11.4)."""
-    return exchange.reply(_shown(exchange, _kept(exchange)))
+    derived = _derived(exchange).find(exchange.actor, _id(exchange), tenant=exchange.tenant)
+    return exchange.reply(_shown(exchange, derived or _kept(exchange)))
 
 
 async def update_registration_subscription(exchange: Exchange) -> Reply:
@@ -54,15 +59,29 @@ async def update_registration_subscription(exchange: Exchange) -> Reply:
     watching = exchange.services.federation.watching
     wanted, _ = patch_subscription(kept.base.wanted, payload, exchange.context, now=watching.now())
     temporal = _temporal(payload) if "temporalQ" in payload else kept.temporal
-    await watching.replace(exchange.actor, kept, wanted, temporal)
+    async with _recorded(exchange, "source.resubscribe", wanted):
+        await watching.replace(exchange.actor, kept, wanted, temporal)
     return Reply(204)
 
 
 async def delete_registration_subscription(exchange: Exchange) -> Reply:
     """DELETE /csourceSubscriptions/{subscriptionId} (5.11.6)."""
+    kept = _kept(exchange)
     watching = exchange.services.federation.watching
-    await watching.remove(exchange.actor, _id(exchange), tenant=exchange.tenant)
+    async with _recorded(exchange, "source.unsubscribe", kept.base.wanted):
+        await watching.remove(exchange.actor, kept.base.wanted.id, tenant=exchange.tenant)
     return Reply(204)
+
+
+def _recorded(exchange: Exchange, action: str, wanted: Subscription) -> AbstractAsyncContextManager[None]:
+    """Write down, before it is done, who has the city tell others of its sources."""
+    return exchange.services.recorded(
+        exchange.actor,
+        action,
+        wanted.id,
+        tenant=exchange.tenant,
+        endpoint=wanted.notification.endpoint.uri,
+    )
 
 
 def _temporal(payload: dict[str, Any]) -> dict[str, Any] | None:
@@ -92,8 +111,20 @@ def _shown(exchange: Exchange, kept: WatchedKept) -> dict[str, Any]:
 
 
 def _kept(exchange: Exchange) -> WatchedKept:
+    identifier = _id(exchange)
+    if _derived(exchange).find(exchange.actor, identifier, tenant=exchange.tenant) is not None:
+        raise OperationNotSupported(
+            "This goes with a subscription to Entities, and cannot be changed or ended alone",
+            hint="Change or end that subscription, at /subscriptions.",
+            where="subscriptionId",
+        )
     watching = exchange.services.federation.watching
-    return watching.get(exchange.actor, _id(exchange), tenant=exchange.tenant)
+    return watching.get(exchange.actor, identifier, tenant=exchange.tenant)
+
+
+def _derived(exchange: Exchange) -> Derived:
+    """The subscriptions to registrations that go with one's subscriptions to Entities (5.8.1.4)."""
+    return Derived(exchange.services.handed_on)
 
 
 def _id(exchange: Exchange) -> str:

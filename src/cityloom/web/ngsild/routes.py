@@ -33,6 +33,7 @@ def api(rooms: Rooms, contexts: ContextsInUse | None = None, models: DataModels 
         clock=rooms.clock,
         federation=rooms.federation,
         subscriptions=rooms.subscriptions,
+        handed_on=rooms.handed_on,
         started=datetime.now(UTC),
         audit=rooms.audit,
         models=models,

@@ -12,6 +12,7 @@ from cityloom.context.broker import Broker
 from cityloom.context.entity_maps import EntityMaps
 from cityloom.context.snapshots import Snapshots
 from cityloom.federation.federation import Federation
+from cityloom.federation.handing_on import HandedOn
 from cityloom.history.past_writing import PastWriting
 from cityloom.history.temporal import MOST_INSTANCES, TemporalHistory
 from cityloom.kernel.actor import Actor
@@ -35,6 +36,7 @@ class Services:
     clock: Clock
     federation: Federation
     subscriptions: Subscriptions
+    handed_on: HandedOn
     started: datetime
     #: Who made the city send something to others is written down; None: nowhere.
     audit: AuditLog | None = None

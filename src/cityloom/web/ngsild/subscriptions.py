@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import uuid4
@@ -9,15 +10,19 @@ from uuid import uuid4
 import msgspec
 
 from cityloom.access.authority import require
+from cityloom.federation.errors import LoopDetected
+from cityloom.federation.peers import via_of
 from cityloom.ngsild.contexts import Context
 from cityloom.ngsild.errors import NonexistentTenant
 from cityloom.ngsild.names import check_uri
+from cityloom.ngsild.registrations import Registration
 from cityloom.ngsild.subscription import Subscription, represent_subscription
 from cityloom.ngsild.subscription_reading import parse_subscription, patch_subscription
 from cityloom.subscriptions.model import Kept
 from cityloom.subscriptions.subscriptions import EDIT
 from cityloom.web.addresses import address
 from cityloom.web.ngsild.asking import format_of, page_of
+from cityloom.web.ngsild.distribution import warned
 from cityloom.web.ngsild.exchange import ROOT, Exchange, Reply
 from cityloom.web.ngsild.paging import list_headers
 
@@ -29,10 +34,22 @@ async def create_subscription(exchange: Exchange) -> Reply:
     subscriptions = exchange.services.subscriptions
     fresh = f"urn:ngsi-ld:Subscription:{uuid4()}"
     wanted = parse_subscription(payload, exchange.context, id=fresh, now=subscriptions.now())
+    via = via_of(exchange.headers().get("via", ""))
+    if exchange.services.federation.alias_for(exchange.tenant) in via:
+        raise LoopDetected(
+            "This subscription has come from here",
+            hint="What is here is told to its subscriber already.",
+            where="Via",
+        )
     wanted, context = await _with_context(exchange, wanted)
     async with _recorded(exchange, "subscription.create", wanted):
         await subscriptions.create(
-            exchange.actor, wanted, context.source, wanted.json_ld_context or "", tenant=exchange.tenant
+            exchange.actor,
+            wanted,
+            context.source,
+            wanted.json_ld_context or "",
+            tenant=exchange.tenant,
+            via=via,
         )
     location = ROOT + address("subscriptions", wanted.id)
     return Reply(201, headers=[(b"Location", location.encode())])
@@ -44,17 +61,20 @@ async def query_subscriptions(exchange: Exchange) -> Reply:
     _check_tenant(exchange)
     limit, offset, count = page_of(exchange.parameters)
     found = exchange.services.subscriptions.all(exchange.actor, tenant=exchange.tenant)
-    page = [_shown(exchange, kept) for kept in found[offset : offset + limit]]
+    chosen = found[offset : offset + limit]
+    page = [_shown(exchange, kept) for kept in chosen]
     more = len(found) > offset + limit
     headers = list_headers(exchange, more=more, total=len(found) if count else None)
-    return exchange.reply(page, headers=headers)
+    return warned(exchange, exchange.reply(page, headers=headers), _troubles(exchange, chosen))
 
 
 async def retrieve_subscription(exchange: Exchange) -> Reply:
     """GET /subscriptions/{subscriptionId} (5.8.3). No version of the standard has it otherwise (4.3.6.8)."""
     version = exchange.preferred_version
     headers = [] if version is None else [(b"preference-applied", b"ngsi-ld=%d.%d" % version)]
-    return exchange.reply(_shown(exchange, _kept(exchange)), headers=headers)
+    kept = _kept(exchange)
+    reply = exchange.reply(_shown(exchange, kept), headers=headers)
+    return warned(exchange, reply, _troubles(exchange, [kept]))
 
 
 async def update_subscription(exchange: Exchange) -> Reply:
@@ -106,10 +126,24 @@ def _shown(exchange: Exchange, kept: Kept) -> dict[str, Any]:
     shown = represent_subscription(kept.wanted, exchange.context)
     shown["status"] = kept.wanted.status(exchange.services.subscriptions.now())
     shown["notification"] |= exchange.services.subscriptions.tally(kept).members()
+    troubles = exchange.services.handed_on.troubles(kept.tenant, kept.wanted.id)
+    if troubles:
+        # What a source does not know of yet is not told.
+        before = shown["notification"].get("lastFailure", "")
+        shown["notification"] |= {"status": "failed", "lastFailure": max(before, troubles[-1].at)}
     _, options = format_of(exchange.parameters, {"normalized": ""}, "")
     if "sysAttrs" in options:
         shown |= {"createdAt": kept.created_at, "modifiedAt": kept.modified_at}
     return shown
+
+
+def _troubles(exchange: Exchange, shown: Iterable[Kept]) -> list[tuple[str, Registration]]:
+    """Warnings about sources that do not know of a subscription as it is (5.8.1.4)."""
+    handed_on = exchange.services.handed_on
+    found = (one for kept in shown for one in handed_on.troubles(kept.tenant, kept.wanted.id))
+    return [
+        ("199", one) for one in {trouble.registration.id: trouble.registration for trouble in found}.values()
+    ]
 
 
 def _kept(exchange: Exchange) -> Kept:

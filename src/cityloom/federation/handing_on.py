@@ -1,0 +1,460 @@
+"""Subscriptions at sources: a copy of each stands where what it asks for may be (ETSI GS CIM 009, 5.8.1.4).
+
+What should stand where follows from the subscriptions, the registrations and the rights of now; what does
+stand where is kept. A `Leg` is one copy, and a task of its own brings it from the one to the other, again and
+again until that is done. A leg is kept before its source hears of it and forgotten after: so a restart
+leaves no copy behind of which nobody knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from cityloom.access.quotas import Quota
+from cityloom.context.ports import Register
+from cityloom.context.registered import Registered
+from cityloom.federation.copies import Copy, change, concerned, creation, ending, identifier_in, reduced
+from cityloom.federation.federation import Federation
+from cityloom.federation.model import Origin, Question, Reply, Wire
+from cityloom.federation.questions import wire_of
+from cityloom.kernel.actor import ANONYMOUS
+from cityloom.kernel.errors import CityError
+from cityloom.kernel.time import Clock, format_instant, parse_instant
+from cityloom.ngsild.contexts import CORE, Context
+from cityloom.ngsild.registrations import Registration, RegistrationDocument, compile_registration
+from cityloom.subscriptions.model import Kept
+from cityloom.subscriptions.subscriptions import Subscriptions
+
+_log = logging.getLogger(__name__)
+
+#: Below the city's address: where sources notify it.
+NOTIFIED_AT = "/ngsi-ld/ex/remote-notify"
+#: Copies at sources; they count against the subscription's owner.
+QUOTA = Quota(5_000, 20_000, 1_000_000, 64_000_000, 256_000_000)
+#: Sources that are told at once.
+AT_ONCE = 32
+#: Seconds before a source is tried again that could not be told: doubled from the first to the last; and
+#: before one that has refused.
+FIRST_PAUSE = 0.5
+LAST_PAUSE = 60.0
+REFUSED_PAUSE = 600.0
+#: Seconds between two looks at what has expired and at whose rights have changed.
+LOOK_AGAIN = 60.0
+#: For which a source that cannot be reached is asked to forget a copy.
+PATIENCE = timedelta(hours=24)
+#: Pairs of a subscription and a registration that are looked at before others get their turn.
+_TURN = 50
+#: Not now; other refusals mean: not as long as nothing changes.
+_NOT_NOW = frozenset({408, 425, 429, 500, 502, 503, 504})
+_LOOPING = 508
+#: Members of a registration that say how its source is reached.
+_REACH = frozenset(
+    {"id", "endpoint", "tenant", "contextSourceAlias", "contextSourceInfo", "management", "operations"}
+)
+
+Contexts = Callable[[Any], Awaitable[Context]]
+#: A subscription and a registration: tenant, the one's id, the other's.
+_Pair = tuple[str, str, str]
+
+
+class Leg(msgspec.Struct, frozen=True):
+    """A copy of a subscription at a source."""
+
+    #: Opens the endpoint at which the source notifies this city, and stands in the copy's id. Secret.
+    token: str
+    tenant: str
+    subscription: str
+    #: Whose subscription it is: `Actor.id`.
+    owner: str
+    #: The source, as it was registered when it was last told: what it takes to reach it.
+    registration: RegistrationDocument
+    #: The copy's id there.
+    remote: str
+    #: What the source was last told; None: nothing that is known to have arrived.
+    copy: Copy | None = None
+    #: Since when the copy is to go; "": it is to stay.
+    ending_since: str = ""
+
+    @property
+    def pair(self) -> _Pair:
+        """Tenant, subscription, registration."""
+        return self.tenant, self.subscription, self.registration["id"]
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """What keeps a copy from being as it should."""
+
+    registration: Registration
+    #: An instant.
+    at: str
+    error: str
+
+
+class _Look(msgspec.Struct, frozen=True):
+    """A subscription or a registration that is to be looked at."""
+
+    tenant: str
+    id: str
+    is_registration: bool = False
+    #: Whether something has changed, so that sources are tried at once that failed before.
+    hasten: bool = True
+
+
+class _Wanted(msgspec.Struct, frozen=True):
+    """A copy as it should be."""
+
+    registration: Registration
+    copy: Copy
+    origin: Origin
+
+    @property
+    def owner(self) -> str:
+        return self.origin.actor.id
+
+
+class HandedOn:
+    """Lives on the event loop."""
+
+    def __init__(
+        self, register: Register, federation: Federation, subscriptions: Subscriptions, clock: Clock
+    ) -> None:
+        """`clock` is the wall's: other systems live in its time."""
+        self._legs = Registered(register, "copy of a subscription", Leg, QUOTA, lambda leg: leg.owner)
+        self.federation = federation
+        self.subscriptions = subscriptions
+        self._clock = clock
+        #: Where sources reach this city: its address without a path. Empty: it is not known, and nothing is
+        #: handed on. Whoever runs the house sets it, and `contexts`, which resolves @contexts.
+        self.address = ""
+        self.contexts: Contexts = _core
+        self._by_token: dict[str, Leg] = {}
+        #: The copies that are to stay, by tenant and subscription, then by registration.
+        self._standing: dict[tuple[str, str], dict[str, str]] = {}
+        #: What a source would not take, since it leads back here.
+        self._declined: dict[str, Copy] = {}
+        self._workers: dict[str, asyncio.Task[None]] = {}
+        self._wake: dict[str, asyncio.Event] = {}
+        self._troubles: dict[str, Trouble] = {}
+        self._changed: deque[_Look] = deque()
+        self._something_changed = asyncio.Event()
+        self._looking: asyncio.Task[None] | None = None
+        self._at_once = asyncio.Semaphore(AT_ONCE)
+        subscriptions.tell(self._subscription_changed)
+        federation.sources.tell(self._registration_changed)
+
+    async def start(self) -> None:
+        """Go on where it was left, once subscriptions and registrations are there."""
+        await self._legs.start()
+        for tenant in self._legs.tenants():
+            for leg in self._legs.all(tenant):
+                self._hold(leg)
+        for leg in list(self._by_token.values()):
+            self._work(leg.token)
+        self._look_at_all()
+        self._looking = asyncio.create_task(self._look(), name="subscriptions handed on")
+
+    async def stop(self) -> None:
+        """Leave it where it is; the next start goes on."""
+        for task in (self._looking, *self._workers.values()):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    # What others may know of it
+
+    def leg(self, token: str) -> Leg | None:
+        """The copy whose source has this token, if it is to stay."""
+        leg = self._by_token.get(token)
+        return None if leg is None or leg.ending_since else leg
+
+    def troubles(self, tenant: str, subscription: str) -> list[Trouble]:
+        """What keeps copies of a subscription from being as they should, by source."""
+        if not self._troubles:
+            return []
+        return [
+            trouble
+            for token, trouble in self._troubles.items()
+            if (leg := self.leg(token)) is not None and leg.pair[:2] == (tenant, subscription)
+        ]
+
+    def is_handed_on(self, kept: Kept) -> bool:
+        """Whether sources are told of a subscription, as soon as there are some (5.8.1.4)."""
+        return not kept.wanted.local_only
+
+    def count(self, tenant: str, subscription: str) -> int:
+        """At how many sources a subscription stands or is to stand."""
+        return len(self._standing.get((tenant, subscription), ()))
+
+    # What should stand where
+
+    def _subscription_changed(self, kept: Kept) -> None:
+        self._look_at(_Look(kept.tenant, kept.wanted.id))
+
+    def _registration_changed(
+        self, tenant: str, before: Registration | None, after: Registration | None
+    ) -> None:
+        one = after or before
+        if one is not None:
+            self._look_at(_Look(tenant, one.id, is_registration=True))
+
+    def _look_at(self, look: _Look) -> None:
+        self._changed.append(look)
+        self._something_changed.set()
+
+    def _look_at_all(self) -> None:
+        for tenant in self.federation.sources.tenants():
+            for kept in self.subscriptions.of_tenant(tenant):
+                self._changed.append(_Look(tenant, kept.wanted.id, hasten=False))
+        self._changed.extend(_Look(*key, hasten=False) for key in self._standing)
+
+    async def _look(self) -> None:
+        """Compare what should stand where with what does, whenever something has changed."""
+        while True:
+            self._something_changed.clear()
+            while self._changed:
+                look = self._changed.popleft()
+                try:
+                    await self._settle_all(self._pairs_of(look), look.hasten)
+                except CityError as refused:
+                    _log.warning("A subscription is not handed on yet: %s", refused)
+            try:
+                async with asyncio.timeout(LOOK_AGAIN):
+                    await self._something_changed.wait()
+            except TimeoutError:
+                self._look_at_all()
+
+    def _pairs_of(self, look: _Look) -> list[_Pair]:
+        tenant = look.tenant
+        if look.is_registration:
+            return [(tenant, kept.wanted.id, look.id) for kept in self.subscriptions.of_tenant(tenant)]
+        there = self._standing.get((tenant, look.id), ())
+        new = (one.id for one in self.federation.sources.living(tenant))
+        return [(tenant, look.id, registration) for registration in dict.fromkeys((*there, *new))]
+
+    async def _settle_all(self, pairs: list[_Pair], hasten: bool) -> None:
+        for place, pair in enumerate(pairs):
+            if place % _TURN == _TURN - 1:
+                await asyncio.sleep(0)
+            await self._settle(pair, hasten)
+
+    async def _settle(self, pair: _Pair, hasten: bool) -> None:
+        token = self._standing.get(pair[:2], {}).get(pair[2])
+        wanted = await self._wanted(pair)
+        if token is not None:
+            leg = self._by_token[token]
+            if wanted is not None and not _has_moved(leg, wanted.registration):
+                self._work(token, hasten=hasten)
+                return
+            await self._update(leg, ending_since=self._now())
+            self._work(token)
+        if wanted is not None:
+            token = secrets.token_urlsafe(24)
+            remote = f"urn:ngsi-ld:Subscription:distsub-{token}"
+            leg = Leg(token, pair[0], pair[1], wanted.owner, _reach_of(wanted.registration), remote)
+            await self._legs.add(leg.tenant, token, leg)
+            self._hold(leg)
+            self._work(token)
+
+    async def _wanted(self, pair: _Pair, token: str = "") -> _Wanted | None:
+        """The copy of a subscription that a source should have now; None: none."""
+        tenant, subscription, identifier = pair
+        kept = self.subscriptions.find(tenant, subscription)
+        registration = self.federation.sources.find(tenant, identifier)
+        if kept is None or registration is None or not self.address or kept.wanted.local_only:
+            return None
+        owner = self.subscriptions.owner(kept)
+        infos = concerned(kept.wanted, registration)
+        if owner is None or not infos or kept.wanted.status(self.subscriptions.now()) == "expired":
+            return None
+        csf = None if kept.wanted.csf is None else kept.wanted.csf.term
+        origin = Origin(owner, tenant, kept.via, csf=csf)
+        if not self.federation.may_be_subscribed_to(origin, registration):
+            return None
+
+        def may_hear_of(entity_id: str) -> bool:
+            return self.federation.covers(origin, registration, entity_id)
+
+        wire = await self.wire_to(registration, origin)
+        endpoint = f"{self.address}{NOTIFIED_AT}/{token}"
+        copy = reduced(kept.wanted, registration, infos, wire, endpoint, may_hear_of)
+        return None if copy is None else _Wanted(registration, copy, origin)
+
+    async def wire_to(self, registration: Registration, origin: Origin) -> Wire:
+        """How a source is spoken to."""
+        own = registration.told("jsonldContext")
+        try:
+            context = None if own is None else await self.contexts(own)
+        except CityError:
+            # It cannot be had: names go out in full.
+            context = None
+        return wire_of(registration, origin, context)
+
+    # Bringing it about
+
+    def _work(self, token: str, *, hasten: bool = True) -> None:
+        if token in self._workers:
+            if hasten:
+                self._wake[token].set()
+            return
+        self._wake[token] = asyncio.Event()
+        self._workers[token] = asyncio.create_task(self._bring_about(token), name="a copy of a subscription")
+
+    async def _bring_about(self, token: str) -> None:
+        """Tell a source until it knows what it should."""
+        failures = 0
+        try:
+            while token in self._by_token:
+                wake = self._wake[token]
+                wake.clear()
+                try:
+                    pause = await self._step(self._by_token[token])
+                except CityError as refused:
+                    # What happened cannot be noted; it is asked for again.
+                    _log.warning("A copy of a subscription is not noted: %s", refused)
+                    pause = FIRST_PAUSE
+                if pause is None and not wake.is_set():
+                    return
+                failures = failures + 1 if pause else 0
+                if pause:
+                    longest = max(pause, min(FIRST_PAUSE * 2 ** min(failures - 1, 20), LAST_PAUSE))
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(longest):
+                            await wake.wait()
+        finally:
+            self._workers.pop(token, None)
+            self._wake.pop(token, None)
+
+    async def _step(self, leg: Leg) -> float | None:
+        """Tell a source what it does not know yet. Seconds before that is tried again, None: it is done."""
+        if leg.ending_since:
+            return await self._end(leg)
+        wanted = await self._wanted(leg.pair, leg.token)
+        if wanted is None or wanted.copy in (leg.copy, self._declined.get(leg.token)):
+            # Where it is to go, that comes from `_settle`.
+            self._troubles.pop(leg.token, None)
+            return None
+        if leg.copy is None:
+            return await self._make(leg, wanted)
+        return await self._change(leg, leg.copy, wanted)
+
+    async def _make(self, leg: Leg, wanted: _Wanted) -> float | None:
+        reply = await self._ask(wanted.registration, creation(wanted.copy, leg.remote), wanted.origin)
+        if reply.status == 409:
+            # It arrived before, and the answer did not come through.
+            await self._update(leg, copy={})
+            return FIRST_PAUSE
+        if reply.status == _LOOPING:
+            # It leads back here, where what it has is known already.
+            self._declined[leg.token] = wanted.copy
+            self._troubles.pop(leg.token, None)
+            return None
+        if not reply.good:
+            return self._failed(leg, wanted.registration, reply)
+        remote = identifier_in(reply, leg.remote)
+        await self._noted(leg, wanted, remote)
+        return None
+
+    async def _change(self, leg: Leg, before: Copy, wanted: _Wanted) -> float | None:
+        offers = wanted.registration.operations
+        if "updateSubscription" not in offers:
+            if "deleteSubscription" in offers:
+                reply = await self._ask(wanted.registration, ending(leg.remote), wanted.origin)
+                if not reply.good and reply.status != 404:
+                    return self._failed(leg, wanted.registration, reply)
+                return await self._begin_anew(leg)
+            # It stays as it is: what comes of it is looked at here.
+            self._troubles.pop(leg.token, None)
+            return None
+        reply = await self._ask(wanted.registration, change(before, wanted.copy, leg.remote), wanted.origin)
+        if reply.status == 404:
+            return await self._begin_anew(leg)
+        if not reply.good:
+            return self._failed(leg, wanted.registration, reply)
+        await self._noted(leg, wanted, leg.remote)
+        return None
+
+    async def _begin_anew(self, leg: Leg) -> float:
+        """The source does not have the copy any more."""
+        await self._update(leg, copy=None)
+        return FIRST_PAUSE
+
+    async def _end(self, leg: Leg) -> float | None:
+        registration = compile_registration(leg.registration)
+        # A copy that was never confirmed may have arrived all the same.
+        if "deleteSubscription" in registration.operations:
+            now = self._clock.now()
+            origin = Origin(ANONYMOUS, leg.tenant)
+            reply = await self._ask(registration, ending(leg.remote), origin)
+            late = now - parse_instant(leg.ending_since, where="endingSince") > PATIENCE
+            if not late and not reply.good and reply.status in _NOT_NOW:
+                return FIRST_PAUSE
+        await self._legs.remove(leg.tenant, [leg.token])
+        for known in (self._by_token, self._troubles, self._declined):
+            known.pop(leg.token, None)
+        if self.federation.sources.find(leg.tenant, registration.id) is None:
+            self.federation.peers.forget(leg.tenant, registration.id, for_good=True)
+        return None
+
+    async def _ask(self, registration: Registration, question: Question, origin: Origin) -> Reply:
+        wire = await self.wire_to(registration, origin)
+        async with self._at_once:
+            (reply,) = await self.federation.ask([(registration, question, wire)], origin)
+        return reply
+
+    def _failed(self, leg: Leg, registration: Registration, reply: Reply) -> float:
+        error = self.federation.standing(leg.tenant, registration).last_error or "It does not answer"
+        self._troubles[leg.token] = Trouble(registration, self._now(), error)
+        return FIRST_PAUSE if reply.status in _NOT_NOW else REFUSED_PAUSE
+
+    async def _noted(self, leg: Leg, wanted: _Wanted, remote: str) -> None:
+        self._troubles.pop(leg.token, None)
+        await self._update(leg, copy=wanted.copy, remote=remote, registration=_reach_of(wanted.registration))
+
+    # What is kept
+
+    async def _update(self, leg: Leg, **changed: Any) -> None:
+        """Keep what has become of a copy; meanwhile it may have been decided that it is to go."""
+        made = msgspec.structs.replace(self._by_token.get(leg.token, leg), **changed)
+        await self._legs.replace(leg.tenant, leg.token, made)
+        self._hold(made)
+
+    def _hold(self, leg: Leg) -> None:
+        self._by_token[leg.token] = leg
+        key, registration = leg.pair[:2], leg.registration["id"]
+        if not leg.ending_since:
+            self._standing.setdefault(key, {})[registration] = leg.token
+            return
+        standing = self._standing.get(key, {})
+        if standing.get(registration) == leg.token:
+            del standing[registration]
+            if not standing:
+                del self._standing[key]
+
+    def _now(self) -> str:
+        return format_instant(self._clock.now())
+
+
+def _reach_of(registration: Registration) -> RegistrationDocument:
+    """What it takes to reach a source, without what it has registered."""
+    known = {name: said for name, said in registration.document.items() if name in _REACH}
+    return {**known, "information": [{}]}
+
+
+def _has_moved(leg: Leg, registration: Registration) -> bool:
+    """Whether the source is another one than the copy stands at."""
+    before = compile_registration(leg.registration)
+    return (before.endpoint, before.tenant) != (registration.endpoint, registration.tenant)
+
+
+async def _core(_source: Any) -> Context:
+    return CORE
