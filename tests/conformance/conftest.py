@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 
 from cityloom.access.audit import AuditLog
 from cityloom.access.authority import OPEN_ACCESS
@@ -24,6 +24,7 @@ from cityloom.adapters.network.reach import Reach
 from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
 from cityloom.federation.federation import Federation
+from cityloom.federation.handing_on import NOTIFIED_AT, HandedOn
 from cityloom.kernel.actor import ANONYMOUS, Actor, InformationClass
 from cityloom.ngsild.errors import LdContextNotAvailable
 from cityloom.ngsild.published import Published
@@ -31,6 +32,7 @@ from cityloom.web.limits import BodyLimits, LimitBodies
 from cityloom.web.ngsild.context_store import ContextStore
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
 from cityloom.web.ngsild.exchange import ROOT
+from cityloom.web.ngsild.remote_notifications import remote_notifications_interface
 from cityloom.web.ngsild.routes import OPERATIONS
 from cityloom.web.ngsild.routes import api as api_of
 from cityloom.web.openapi import openapi_route
@@ -90,6 +92,7 @@ class Api(httpx2.AsyncClient):
     broker: Broker
     federation: Federation
     audit: AuditLog
+    handed_on: HandedOn
 
     async def have(self, *entities: dict[str, Any]) -> None:
         """Entities that are there before a test begins."""
@@ -131,14 +134,21 @@ async def api(quotas: Quotas) -> AsyncIterator[Api]:
     rooms: Any = RoomsInMemory(Reach(None, inside=True), classes, quotas)
     await rooms.start()
     contexts = ContextsInUse(load=load, store=ContextStore(MemoryRegister(), quotas.contexts))
+    rooms.handed_on.contexts = contexts.use
     app = Starlette(
-        routes=[Mount(ROOT, app=api_of(rooms, contexts)), openapi_route(OPERATIONS)],
+        routes=[
+            Mount(ROOT, app=api_of(rooms, contexts)),
+            Route(NOTIFIED_AT + "/{token}", remote_notifications_interface(rooms, contexts)),
+            openapi_route(OPERATIONS),
+        ],
         middleware=[Middleware(LimitBodies, limits=BodyLimits()), Middleware(ActAs)],
     )
     async with serving(app) as address, Api(base_url=f"{address}/ngsi-ld/v1", trust_env=False) as client:
         client.broker = rooms.broker
         client.federation = rooms.federation
         client.audit = rooms.audit
+        client.handed_on = rooms.handed_on
+        client.handed_on.address = address
         yield client
     await rooms.stop()
 

@@ -19,6 +19,7 @@ from cityloom.app import configuration
 from cityloom.app.command_line import build_parser
 from cityloom.app.plugins import KINDS, Plugin, find_plugins
 from cityloom.app.watch.metrics import METRICS, OF_THE_LIBRARY
+from cityloom.federation.handing_on import NOTIFIED_AT
 from cityloom.kernel import errors
 from cityloom.kernel.findings import KINDS as KINDS_OF_FINDING
 from cityloom.web.desk import Desk
@@ -224,6 +225,9 @@ def _http() -> Iterator[str]:
     for item in OPERATIONS:
         yield f"| {item.method} | `{item.path}` | {item.clause} | {item.summary} |"
     yield from (
+        "",
+        f"Context sources notify the city at `{NOTIFIED_AT}` and an address below it that each of them is "
+        "given: no resource of the standard, and nobody else is heard there (5.8.6).",
         "",
         "## OGC API - Features",
         "",

@@ -23,6 +23,7 @@ from cityloom.kernel.outbound import Outbound
 from cityloom.kernel.time import Clock
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document
+from cityloom.ngsild.operation_names import TEMPORAL_NAMES
 from cityloom.ngsild.q_matching import compile_q
 from cityloom.ngsild.registrations import Registration
 from cityloom.ngsild.source_matching import as_document
@@ -131,7 +132,7 @@ class Federation:
         return [
             one
             for one in self.sources.living(origin.tenant)
-            if _is_timed(one) is timed
+            if (_tells_of_the_past(one) if timed else not one.is_timed)
             and self._may_be_asked(origin, one, looping=looping)
             and (fits is None or fits(as_document(one)))
         ]
@@ -142,7 +143,7 @@ class Federation:
         return (
             registration.mode != "auxiliary"
             and "createSubscription" in registration.operations
-            and not _is_timed(registration)
+            and not registration.is_timed
             and not self.came_around(origin)
             and self._may_be_asked(origin, registration)
             and (fits is None or fits(as_document(registration)))
@@ -204,6 +205,6 @@ class Federation:
             self.peers.forget(tenant, before.id, for_good=after is None)
 
 
-def _is_timed(registration: Registration) -> bool:
-    document = registration.document
-    return "observationInterval" in document or "managementInterval" in document
+def _tells_of_the_past(registration: Registration) -> bool:
+    """Whether a source can be asked over time: it names the time of which it tells, or the operations."""
+    return registration.is_timed or not TEMPORAL_NAMES.isdisjoint(registration.operations)

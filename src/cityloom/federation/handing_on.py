@@ -392,11 +392,8 @@ class HandedOn:
         registration = compile_registration(leg.registration)
         # A copy that was never confirmed may have arrived all the same.
         if "deleteSubscription" in registration.operations:
-            now = self._clock.now()
-            origin = Origin(ANONYMOUS, leg.tenant)
-            reply = await self._ask(registration, ending(leg.remote), origin)
-            late = now - parse_instant(leg.ending_since, where="endingSince") > PATIENCE
-            if not late and not reply.good and reply.status in _NOT_NOW:
+            late = self._clock.now() - parse_instant(leg.ending_since, where="endingSince") > PATIENCE
+            if not (await self._is_forgotten(leg, registration) or late):
                 return FIRST_PAUSE
         await self._legs.remove(leg.tenant, [leg.token])
         for known in (self._by_token, self._troubles, self._declined):
@@ -404,6 +401,17 @@ class HandedOn:
         if self.federation.sources.find(leg.tenant, registration.id) is None:
             self.federation.peers.forget(leg.tenant, registration.id, for_good=True)
         return None
+
+    async def _is_forgotten(self, leg: Leg, registration: Registration) -> bool:
+        """Ask a source to forget a copy, where it was and, if it has moved, where it is; whether one of the
+        two has answered."""
+        current = self.federation.sources.find(leg.tenant, registration.id)
+        places = [registration]
+        if current is not None and _has_moved(leg, current):
+            places.append(current)
+        origin = Origin(ANONYMOUS, leg.tenant)
+        replies = [await self._ask(place, ending(leg.remote), origin) for place in places]
+        return any(reply.status not in _NOT_NOW for reply in replies)
 
     async def _ask(self, registration: Registration, question: Question, origin: Origin) -> Reply:
         wire = await self.wire_to(registration, origin)

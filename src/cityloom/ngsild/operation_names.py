@@ -70,6 +70,9 @@ OPERATION_NAMES: frozenset[str] = (
     _PROVISION | _CONSUMPTION | _SUBSCRIPTION | _ENTITY_MAPS | {"createEntityMapQueryTemporal"} | _IDENTITY
 )
 
+#: Those on the temporal evolution of Entities; no group has them.
+TEMPORAL_NAMES = frozenset(name for name in OPERATION_NAMES if "Temporal" in name)
+
 _ASSOCIATION = (
     frozenset({"retrieveEntity", "queryEntity", "queryBatch"}) | _DISCOVERY | _SUBSCRIPTION | _IDENTITY
 )

@@ -75,6 +75,11 @@ class Registration(msgspec.Struct, frozen=True):
         return self.mode in ("exclusive", "redirect")
 
     @property
+    def is_timed(self) -> bool:
+        """Whether it names the time of which its source tells: that is not of now (5.9.1)."""
+        return "observationInterval" in self.document or "managementInterval" in self.document
+
+    @property
     def to_stay(self) -> bool:
         """Whether the source shall tell of what it holds itself alone (4.3.6.4)."""
         return self.management.local_only or bool(self.document.get("localOnly"))

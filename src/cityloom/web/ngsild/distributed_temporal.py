@@ -7,6 +7,8 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 from cityloom.federation.discovering import Json, evolutions_together, renamed_evolution
 from cityloom.federation.model import Origin, Question, Wire
 from cityloom.federation.model import Reply as SourceReply
@@ -114,7 +116,9 @@ async def _questions(
         return found
     shared = _shared(exchange, asked)
     for registration in federation.usable(origin, [operation], timed=True):
-        places = matching_information(registration, sought)
+        # Who names no time but the operation may know of any.
+        asking = sought if registration.is_timed else msgspec.structs.replace(sought, window=None)
+        places = matching_information(registration, asking)
         if places:
             infos = tuple(registration.information[place] for place in places)
             wire = await wire_to(exchange, origin, registration)
