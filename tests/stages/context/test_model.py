@@ -10,9 +10,10 @@ import asyncio
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -61,15 +62,21 @@ def bare(document: dict[str, Any]) -> dict[str, Any]:
 
 
 class BrokerAgainstModel(RuleBasedStateMachine):
+    #: Where each run has a folder of its own.
+    below: ClassVar[Path]
+
     def __init__(self):
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="cityloom-model-"))
+        self.folder = self.new_folder()
         self.loop = asyncio.new_event_loop()
         self.known: dict[str, Known] = {}
         self.changes = 0
         self.open()
 
     # Life
+
+    def new_folder(self) -> Path:
+        return Path(tempfile.mkdtemp(dir=self.below))
 
     def open(self):
         self.feed = SqliteFeed(self.folder / "feed.db")
@@ -90,7 +97,7 @@ class BrokerAgainstModel(RuleBasedStateMachine):
     @rule()
     def crash(self):
         """The files as they are while the city runs, as a process killed now would leave them."""
-        left = Path(tempfile.mkdtemp(prefix="cityloom-model-"))
+        left = self.new_folder()
         for name in ("feed.db", "feed.db-wal", "state.db", "state.db-wal"):
             if (self.folder / name).exists():
                 shutil.copy(self.folder / name, left / name)
@@ -248,6 +255,11 @@ class BrokerAgainstModel(RuleBasedStateMachine):
         assert believed == {one: (known.information_class, known.said) for one, known in self.known.items()}
         rows = {row.entity_id: bare(orjson.loads(row.document)) for row in self.table.load()}
         assert rows == {one: known.said for one, known in self.known.items()}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(BrokerAgainstModel, "below", tmp_path, raising=False)
 
 
 BrokerAgainstModel.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
