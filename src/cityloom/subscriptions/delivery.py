@@ -20,6 +20,7 @@ from cityloom.subscriptions.lane import AT_HAND, Lane
 from cityloom.subscriptions.model import Kept, Pending, Tally
 from cityloom.subscriptions.ports import Key, Outbox
 from cityloom.subscriptions.sending import Sender
+from cityloom.subscriptions.spare_time import SpareTime
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class Delivery:
         self._place = 0
         self._trusted = asyncio.Semaphore(TRUSTED_AT_ONCE)
         self._suspects = asyncio.Semaphore(SUSPECTS_AT_ONCE)
+        self._spare_time = SpareTime()
         self._settling: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -220,6 +222,8 @@ class Delivery:
         lane.on_its_way = len(taken)
         try:
             async with gate:
+                if lane.is_suspect:
+                    await self._spare_time.turn()
                 outcome = await self._attempt(kept, items)
         finally:
             lane.on_its_way = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from itertools import pairwise
 
 import pytest
 
@@ -15,6 +16,8 @@ from cityloom.kernel.outbound import AddressNotAllowed
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import entity, prop, text
 from cityloom.subscriptions import delivery, lane, sending
+from cityloom.subscriptions import spare_time as spare_time_module
+from cityloom.subscriptions.spare_time import SpareTime
 from cityloom.subscriptions.subscriptions import EDIT
 from loopback_servers import bomb, drip, hang, redirect, reset, serving, well
 from subscribing import OWNER
@@ -279,6 +282,61 @@ async def test_nobody_is_told_of_what_they_are_not_cleared_for(town):
         await until(lambda: any(request.path == "/clerk" for request in asked))
         await until(lambda: len(entities(r for r in asked if r.path == "/owner")) == 3)
     assert [one["id"][-1] for one in entities(r for r in asked if r.path == "/clerk")] == ["3"]
+
+
+async def test_who_did_not_answer_is_tried_again_in_spare_time_and_keeps_nobody_waiting(
+    town, impatient, monkeypatch
+):
+    spare_time, asked_for = asyncio.Event(), []
+
+    async def turn(_self):
+        asked_for.append(1)
+        await spare_time.wait()
+
+    monkeypatch.setattr(SpareTime, "turn", turn)
+    async with serving(reset) as (bad, refused), serving(well()) as (good, asked):
+        await town.subscribe(bad, id="urn:s:bad")
+        await town.subscribe(good, id="urn:s:good")
+        for number in range(3):
+            await town.broker.create(OWNER, road(number))
+            await until(lambda: len(entities(asked)) == number + 1)  # noqa: B023 - waited for here
+        await until(lambda: asked_for)
+        assert len(refused) == 1
+        spare_time.set()
+        await until(lambda: len(refused) > 1)
+
+
+async def test_attempts_in_spare_time_begin_one_after_another_with_the_loop_free_between():
+    spare, passed, begun = SpareTime(), 0, []
+
+    async def others():
+        nonlocal passed
+        while True:
+            passed += 1
+            await asyncio.sleep(0)
+
+    async def attempt(number):
+        await spare.turn()
+        begun.append((number, passed))
+
+    busy = asyncio.create_task(others())
+    await asyncio.gather(*map(attempt, range(5)))
+    busy.cancel()
+    assert [number for number, _ in begun] == [0, 1, 2, 3, 4]
+    assert all(one < following for (_, one), (_, following) in pairwise(begun))
+
+
+async def test_a_loop_that_is_never_idle_is_not_waited_for_for_ever(monkeypatch):
+    waits = 0
+    monkeypatch.setattr(spare_time_module, "STEP", 0.0)
+
+    async def sleep(_seconds):
+        nonlocal waits
+        waits += 1
+
+    monkeypatch.setattr(spare_time_module.asyncio, "sleep", sleep)
+    await SpareTime().turn()
+    assert waits == spare_time_module.LONGEST_WAIT
 
 
 async def test_rights_are_looked_at_again_when_something_is_sent(town):
