@@ -24,6 +24,7 @@ from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.time import WallClock
 from cityloom.ngsild.subscription_reading import parse_subscription, patch_subscription
 from cityloom.subscriptions import lane
+from cityloom.subscriptions.backlog import Notifying
 from cityloom.subscriptions.subscriptions import EDIT, Subscriptions
 
 POLICY = ClassPolicy({"Camera": InformationClass.SECURITY, "Meter": InformationClass.INTERNAL})
@@ -33,7 +34,7 @@ OWNER = Actor("owner", permissions=frozenset({EDIT, "entities:write"}), clearanc
 class Town:
     """A broker, its subscriptions, and those who subscribe."""
 
-    def __init__(self, feed, table, register, outbox) -> None:
+    def __init__(self, feed, table, register, outbox, bounds=None) -> None:
         self.people = {OWNER.id: OWNER}
         self.broker = Broker(feed, table, WallClock(), POLICY)
         self.outbound = HttpOutbound(Reach(inside=True))
@@ -45,6 +46,7 @@ class Town:
             MqttPublisher(Reach(inside=True)),
             self.people.get,
             WallClock(),
+            bounds=bounds,
         )
 
     async def start(self) -> None:
@@ -81,8 +83,14 @@ def impatient(monkeypatch):
 
 
 @pytest.fixture
-async def town():
-    made = Town(MemoryFeed(), MemoryStateTable(), MemoryRegister(), MemoryOutbox())
+def bounds():
+    """What telling others may cost; tests that need less say so."""
+    return Notifying()
+
+
+@pytest.fixture
+async def town(bounds):
+    made = Town(MemoryFeed(), MemoryStateTable(), MemoryRegister(), MemoryOutbox(), bounds)
     await made.start()
     yield made
     await made.stop()

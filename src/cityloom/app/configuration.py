@@ -17,6 +17,7 @@ import msgspec
 from cityloom.access.quotas import Quotas
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadConfig, fault_of
+from cityloom.subscriptions.backlog import Notifying
 
 LANGUAGES = ("en", "da")
 
@@ -158,6 +159,8 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     history: Remembering = Remembering()
     #: The listener for devices.
     mqtt: Mqtt = Mqtt()
+    #: What telling others may cost.
+    notifications: Notifying = Notifying()
     #: How much is kept for whom.
     quotas: Quotas = Quotas()
     #: The background of the map.

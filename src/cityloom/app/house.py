@@ -130,6 +130,7 @@ class House:
             self.access.now,
             WallClock(),
             quota=configuration.quotas.subscriptions,
+            bounds=configuration.notifications,
         )
         self.federation = Federation(
             self.register,

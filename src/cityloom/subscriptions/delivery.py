@@ -16,9 +16,11 @@ from typing import Any
 from cityloom.kernel.actor import Actor
 from cityloom.kernel.errors import CityError, NotReady
 from cityloom.kernel.time import Clock, format_instant, to_millis
+from cityloom.subscriptions.backlog import Backlog, Notifying
 from cityloom.subscriptions.lane import AT_HAND, Lane
 from cityloom.subscriptions.model import Kept, Pending, Tally
 from cityloom.subscriptions.ports import Key, Outbox
+from cityloom.subscriptions.secrecy import Secrecy
 from cityloom.subscriptions.sending import Sender
 from cityloom.subscriptions.spare_time import SpareTime
 
@@ -33,6 +35,7 @@ SUSPECTS_AT_ONCE = 100
 SETTLING = 0.25
 TALLYING = 5.0
 #: Answers that mean: this notification, never. Others mean: not now.
+GIVEN_UP = "Too much waited, or too long: the oldest was given up"
 _REFUSALS = frozenset({400, 406, 413, 415, 422})
 
 
@@ -49,6 +52,8 @@ class Delivery:
         find: Callable[[Key], Kept | None],
         owner: Callable[[Kept], Actor | None],
         reference: Callable[[Kept], Any],
+        secrecy: Secrecy,
+        bounds: Notifying,
     ) -> None:
         self._outbox = outbox
         self._sender = sender
@@ -58,7 +63,11 @@ class Delivery:
         self._reference = reference
         #: Notifications since the start that were taken and that failed, and Entities that were never told.
         self.outcomes: Counter[str] = Counter()
+        self._secrecy = secrecy
+        self._backlog = Backlog(bounds)
         self._lanes: dict[str, Lane] = {}
+        #: The places of what is on its way.
+        self._sending: set[int] = set()
         self._tallies: dict[Key, Tally] = {}
         self._changed: set[Key] = set()
         self._done: set[int] = set()
@@ -75,6 +84,8 @@ class Delivery:
         """Go on with what waits."""
         self._place = await asyncio.to_thread(self._outbox.newest)
         self._tallies = dict(await asyncio.to_thread(self._outbox.tallies))
+        for key, size in (await asyncio.to_thread(self._outbox.sizes)).items():
+            self._backlog.add(key, self._owner_of(key), size)
         for name, count in (await asyncio.to_thread(self._outbox.lanes)).items():
             lane = self._lane(name)
             lane.on_disk = count
@@ -100,6 +111,8 @@ class Delivery:
     def offer(self, item: Pending) -> None:
         """Queue something; `keep` must follow, and makes it durable."""
         self._unkept += 1
+        key = (item.tenant, item.subscription)
+        self._backlog.add(key, self._owner_of(key), len(item.shown))
         lane = self._lane(item.lane)
         lane.offer(item)
         self._run(lane)
@@ -114,6 +127,8 @@ class Delivery:
                         await asyncio.to_thread(self._outbox.add, left)
                     for name in {item.lane for item in items}:
                         await self._make_room(name)
+                    while (key := self._backlog.excess()) is not None and await self._give_up_oldest(key):
+                        pass
                 break
             except NotReady as refused:
                 _log.warning("What is to be notified cannot be kept yet: %s", refused)
@@ -148,6 +163,7 @@ class Delivery:
         for key in gone:
             self._tallies.pop(key, None)
             self._changed.discard(key)
+            self._backlog.forget(key)
         async with self._writing:
             await asyncio.to_thread(self._outbox.forget, gone)
 
@@ -201,10 +217,30 @@ class Delivery:
         if lane is None or not lane.excess:
             return
         page = await asyncio.to_thread(self._outbox.read, name, lane.reach, lane.excess)
-        lane.pass_over(page)
+        fresh = [item for item in page if item.place not in self._done]
+        if page:
+            lane.pass_over(len(fresh), page[-1].place)
+        for item in fresh:
+            self._lost(item)
+
+    async def _give_up_oldest(self, key: Key) -> bool:
+        """Let the oldest of a subscription go for which too much waits; whether there was any."""
+        page = await asyncio.to_thread(self._outbox.oldest, key, AT_HAND)
+        found = False
         for item in page:
-            if item.place not in self._done:
-                self._lost(item)
+            if item.place in self._done or item.place in self._sending:
+                continue
+            lane = self._lanes.get(item.lane)
+            if lane is not None:
+                lane.drop(item.place)
+            self._lost(item)
+            found = True
+            if self._backlog.excess() != key:
+                break
+        else:
+            # What was read is noted as done later; until then it would be read again.
+            await self._settle_done()
+        return found
 
     async def _send_next(self, lane: Lane) -> None:
         if not lane.at_hand:
@@ -220,6 +256,7 @@ class Delivery:
             items = list({item.entity_id: item for item in items}.values())
         gate = self._suspects if lane.is_suspect else self._trusted
         lane.on_its_way = len(taken)
+        self._sending.update(item.place for item in taken)
         try:
             async with gate:
                 if lane.is_suspect:
@@ -227,6 +264,7 @@ class Delivery:
                 outcome = await self._attempt(kept, items)
         finally:
             lane.on_its_way = 0
+            self._sending.difference_update(item.place for item in taken)
         self._conclude(lane, kept, taken, outcome)
 
     def _still_wanted(self, kept: Kept, items: list[Pending]) -> list[Pending]:
@@ -239,7 +277,7 @@ class Delivery:
         late = [item for item in items if item.at_millis < oldest]
         self._note_missed(kept.key, len(late))
         return [
-            item for item in items if item.at_millis >= oldest and owner.clearance.issuperset(item.classes)
+            item for item in items if item.at_millis >= oldest and self._secrecy.may_learn(owner, kept, item)
         ]
 
     async def _attempt(self, kept: Kept, items: list[Pending]) -> int | CityError:
@@ -278,13 +316,16 @@ class Delivery:
             lane.one_by_one = len(taken)
         else:
             lane.succeeded()
-            self._note_missed(kept.key, len(taken))
+            tally.missed += len(taken)
+            self.outcomes["missed"] += len(taken)
             self._settled(taken)
 
     # What has been sent
 
     def _settled(self, items: list[Pending]) -> None:
-        self._done.update(item.place for item in items)
+        for item in items:
+            self._done.add(item.place)
+            self._backlog.remove(item)
 
     def _lost(self, item: Pending) -> None:
         self._note_missed((item.tenant, item.subscription), 1)
@@ -292,8 +333,11 @@ class Delivery:
 
     def _note_missed(self, key: Key, count: int) -> None:
         if count:
-            self._noted(key).missed += count
+            tally = self._noted(key)
+            tally.missed += count
             self.outcomes["missed"] += count
+            tally.failed, tally.last_failure = True, format_instant(self._clock.now())
+            tally.last_error = GIVEN_UP
 
     def _noted(self, key: Key) -> Tally:
         self._changed.add(key)
@@ -313,11 +357,18 @@ class Delivery:
 
     async def _settle(self, *, tallies: bool) -> None:
         async with self._writing:
-            done = sorted(self._done)
-            changed = [key for key in self._changed if key in self._tallies] if tallies else []
-            if not done and not changed:
-                return
-            rows = [(key, self._tallies[key]) for key in changed]
-            await asyncio.to_thread(self._outbox.settle, done, rows)
-            self._done.difference_update(done)
-            self._changed.difference_update(changed)
+            await self._settle_done(tallies=tallies)
+
+    async def _settle_done(self, *, tallies: bool = False) -> None:
+        done = sorted(self._done)
+        changed = [key for key in self._changed if key in self._tallies] if tallies else []
+        if not done and not changed:
+            return
+        rows = [(key, self._tallies[key]) for key in changed]
+        await asyncio.to_thread(self._outbox.settle, done, rows)
+        self._done.difference_update(done)
+        self._changed.difference_update(changed)
+
+    def _owner_of(self, key: Key) -> str:
+        kept = self._find(key)
+        return "" if kept is None else kept.owner

@@ -72,11 +72,18 @@ class Lane:
         """How many of those on disk alone must go."""
         return 0 if self.at_hand else max(0, self.on_disk - MAX_WAITING)
 
-    def pass_over(self, page: list[Pending]) -> None:
-        """Leave out what was read from disk after `reach`."""
-        self.on_disk = max(0, self.on_disk - len(page))
-        if page:
-            self.reach = page[-1].place
+    def pass_over(self, count: int, reach: int) -> None:
+        """Leave out so many that were read from disk, up to the place `reach`."""
+        self.on_disk = max(0, self.on_disk - count)
+        self.reach = reach
+
+    def drop(self, place: int) -> None:
+        """Leave out one that waits, wherever it is."""
+        there = next((item for item in self.at_hand if item.place == place), None)
+        if there is not None:
+            self.at_hand.remove(there)
+        elif self.on_disk:
+            self.on_disk -= 1
 
     def refill(self, page: list[Pending]) -> None:
         """Take what was read from disk after `reach`."""

@@ -30,6 +30,14 @@ class Outbox(Protocol):
         """Keep these; return once they survive a power cut. Raises StorageFull, NotReady: nothing is kept."""
         ...
 
+    def sizes(self) -> Mapping[Key, int]:
+        """How many bytes wait for each subscription."""
+        ...
+
+    def oldest(self, key: Key, limit: int) -> list[Pending]:
+        """The first of those that wait for a subscription, in order."""
+        ...
+
     def read(self, lane: str, after: int, limit: int) -> list[Pending]:
         """Those of a queue with a place greater than `after`, in order."""
         ...

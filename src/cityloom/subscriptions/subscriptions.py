@@ -26,12 +26,14 @@ from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document
 from cityloom.ngsild.q_matching import Lookup
 from cityloom.ngsild.subscription import Subscription
+from cityloom.subscriptions.backlog import Notifying
 from cityloom.subscriptions.delivery import Delivery
 from cityloom.subscriptions.matching import Happened, Matcher, Rule, query_of
 from cityloom.subscriptions.model import Health, Kept, Pending, Tally, bounded
 from cityloom.subscriptions.periodic import Intervals
 from cityloom.subscriptions.ports import Outbox, Publisher
 from cityloom.subscriptions.rendering import Rendered, Rendering
+from cityloom.subscriptions.secrecy import Secrecy
 from cityloom.subscriptions.sending import Sender
 
 _log = logging.getLogger(__name__)
@@ -70,7 +72,9 @@ class Subscriptions:
         clock: Clock,
         *,
         quota: Quota = SUBSCRIPTIONS,
+        bounds: Notifying | None = None,
     ) -> None:
+        bounds = bounds or Notifying()
         self._broker = broker
         self._actors = actors
         self._clock = clock
@@ -80,6 +84,7 @@ class Subscriptions:
         self._outbox = outbox
         self._publisher = publisher
         self._sender = Sender(outbound, publisher)
+        self._secrecy = Secrecy(broker)
         self._delivery = Delivery(
             outbox,
             self._sender,
@@ -87,11 +92,13 @@ class Subscriptions:
             find=lambda key: self._kept.find(*key),
             owner=self._owner,
             reference=lambda kept: self._context_of(kept).reference(),
+            secrecy=self._secrecy,
+            bounds=bounds,
         )
         self._matchers: dict[str, Matcher] = {}
         self._renderings: dict[tuple[str, str], Rendering] = {}
         self._resolved: dict[bytes, Context] = {}
-        self._intervals = Intervals(self._tell_all)
+        self._intervals = Intervals(self._tell_all, bounds)
         self._told_of_changes: list[Changed] = []
 
     def tell(self, changed: Changed) -> None:
@@ -151,6 +158,7 @@ class Subscriptions:
             now,
             via,
         )
+        self._intervals.check(kept)
         await self._kept.add(tenant, wanted.id, kept)
         self._serve(kept)
         self._tell_of_change(kept)
@@ -175,6 +183,7 @@ class Subscriptions:
         if link is not None:
             await self._resolve(source)
             kept = msgspec.structs.replace(kept, context=source, link=link)
+        self._intervals.check(kept)
         await self._kept.replace(old.tenant, wanted.id, kept)
         self._serve(kept)
         self._tell_of_change(kept)
@@ -310,6 +319,7 @@ class Subscriptions:
         found: list[Pending] = []
         turn = perf_counter()
         for change in changes:
+            self._secrecy.note(change)
             matcher = self._matchers.get(change.tenant)
             if matcher:
                 happened = Happened(change)

@@ -1,5 +1,5 @@
 """Towns to subscribe in."""
 
-from subscribing import impatient, lasting, town
+from subscribing import bounds, impatient, lasting, town
 
-__all__ = ["impatient", "lasting", "town"]
+__all__ = ["bounds", "impatient", "lasting", "town"]

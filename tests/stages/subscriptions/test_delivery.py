@@ -14,7 +14,7 @@ from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.errors import NotAllowed
 from cityloom.kernel.outbound import AddressNotAllowed
 from cityloom.ngsild.errors import ResourceNotFound
-from cityloom.ngsild.model import entity, prop, text
+from cityloom.ngsild.model import entity, prop, rel, text
 from cityloom.subscriptions import delivery, lane, sending
 from cityloom.subscriptions import spare_time as spare_time_module
 from cityloom.subscriptions.spare_time import SpareTime
@@ -451,3 +451,59 @@ async def test_a_subscription_and_how_it_went_survive_a_restart(lasting):
             await town.broker.create(OWNER, road(3, speed=60.0))
             await until(lambda: len(asked) == 2)
     assert entities(asked)[1] == {"id": "urn:ngsi-ld:Road:3", "speed": {"type": "Property", "value": 60.0}}
+
+
+CLERK = Actor("clerk", permissions=frozenset({EDIT}))
+
+
+def held_back():
+    """A server that answers once the gate is open, and the gate."""
+    gate = asyncio.Event()
+
+    async def slow(asked, writer):
+        await gate.wait()
+        return await well()(asked, writer)
+
+    return slow, gate
+
+
+@pytest.mark.parametrize("gone", [False, True])
+async def test_an_entity_that_became_secret_while_it_waited_is_not_told(town, gone):
+    slow, gate = held_back()
+    async with serving(slow) as (address, asked):
+        await town.subscribe(address, actor=CLERK)
+        await town.broker.create(OWNER, road(0))
+        await until(lambda: asked)
+        await town.broker.create(OWNER, road(1))
+        await town.broker.create(OWNER, road(2))
+        await town.broker.caught_up()
+        chief = Actor(
+            "chief", permissions=OWNER.permissions | {"entities:classify"}, clearance=OWNER.clearance
+        )
+        await town.broker.classify(chief, "urn:ngsi-ld:Road:1", InformationClass.SECURITY)
+        if gone:
+            await town.broker.delete(chief, "urn:ngsi-ld:Road:1")
+            await town.broker.caught_up()
+        gate.set()
+        await until(lambda: len(asked) == 2)
+        await until(lambda: not town.subscriptions._delivery.waits(address))
+    assert [one["id"][-1] for one in entities(asked)] == ["0", "2"]
+
+
+async def test_a_linked_entity_that_became_secret_while_it_waited_is_not_told(town):
+    slow, gate = held_back()
+    linked = entity("Road", "urn:ngsi-ld:Road:1", {"next": rel("urn:ngsi-ld:House:1")})
+    async with serving(slow) as (address, asked):
+        await town.subscribe(address, actor=CLERK, notification={"join": "inline", "joinLevel": 1})
+        await town.broker.create(OWNER, entity("House", "urn:ngsi-ld:House:1", {}))
+        await town.broker.create(OWNER, road(0))
+        await until(lambda: asked)
+        await town.broker.create(OWNER, linked)
+        await town.broker.caught_up()
+        chief = Actor(
+            "chief", permissions=OWNER.permissions | {"entities:classify"}, clearance=OWNER.clearance
+        )
+        await town.broker.classify(chief, "urn:ngsi-ld:House:1", InformationClass.SECURITY)
+        gate.set()
+        await until(lambda: not town.subscriptions._delivery.waits(address))
+    assert [one["id"][-1] for one in entities(asked)] == ["0"]

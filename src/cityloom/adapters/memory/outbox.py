@@ -37,6 +37,18 @@ class MemoryOutbox:
         places = sorted(place for place, item in self._items.items() if item.lane == lane and place > after)
         return [self._items[place] for place in places[:limit]]
 
+    def sizes(self) -> Mapping[Key, int]:
+        found: Counter[Key] = Counter()
+        for item in self._items.values():
+            found[item.tenant, item.subscription] += len(item.shown)
+        return found
+
+    def oldest(self, key: Key, limit: int) -> list[Pending]:
+        places = sorted(
+            place for place, item in self._items.items() if (item.tenant, item.subscription) == key
+        )
+        return [self._items[place] for place in places[:limit]]
+
     def settle(self, places: Sequence[int], tallies: Sequence[tuple[Key, Tally]]) -> None:
         for place in places:
             self._items.pop(place, None)

@@ -35,6 +35,7 @@ MIGRATIONS = (
     CREATE TABLE newest (one INTEGER PRIMARY KEY CHECK (one = 1), place INTEGER NOT NULL) STRICT;
     INSERT INTO newest VALUES (1, 0);
     """,
+    "CREATE INDEX waiting_by_subscription ON waiting (tenant, subscription, place);",
 )
 
 _LANES = "SELECT lane, count(*) FROM waiting GROUP BY lane"
@@ -83,14 +84,30 @@ class SqliteOutbox:
             )
             self._connection.execute("UPDATE newest SET place = max(place, ?)", (items[-1].place,))
 
+    def sizes(self) -> Mapping[Key, int]:
+        rows = self._rows(
+            "SELECT tenant, subscription, sum(length(shown)) FROM waiting GROUP BY tenant, subscription"
+        )
+        return {(str(tenant), str(subscription)): int(size) for tenant, subscription, size in rows}
+
+    def oldest(self, key: Key, limit: int) -> list[Pending]:
+        return self._pending(
+            "SELECT * FROM waiting WHERE tenant = ? AND subscription = ? ORDER BY place LIMIT ?",
+            (*key, limit),
+        )
+
     def read(self, lane: str, after: int, limit: int) -> list[Pending]:
+        return self._pending(
+            "SELECT * FROM waiting WHERE lane = ? AND place > ? ORDER BY place LIMIT ?", (lane, after, limit)
+        )
+
+    def _pending(self, statement: str, values: tuple[Any, ...]) -> list[Pending]:
         return [
             Pending(
                 place, name, tenant, subscription, entity_id, tuple(map(InformationClass, classes)), at, shown
             )
             for place, name, tenant, subscription, entity_id, classes, at, shown in self._rows(
-                "SELECT * FROM waiting WHERE lane = ? AND place > ? ORDER BY place LIMIT ?",
-                (lane, after, limit),
+                statement, values
             )
         ]
 
