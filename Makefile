@@ -9,6 +9,9 @@ HOME_DIR ?=
 DATA ?=
 PREFIX ?= /opt/cityloom
 
+# Modules are compiled once, whatever the shell says: the tests start hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup web demo install test test-fast faults browser check fix translations docs clients lock clean
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
+
+# Tests start cities by the dozen. Compiling every module again for each would be half of what a start costs.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 #: What is one worker's work whatever file it stands in, by how its path begins: Chromium takes a whole core,
 #: and the clients that others wrote are installed once.

@@ -58,7 +58,8 @@ def left_by_the_first_version(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def live(folder: Path, *, call: int = 0, traced: bool = False) -> tuple[int, list[str]]:
     """A short life in a folder, killed at its n-th change; its status, and what it acknowledged."""
-    command = [sys.executable, str(LIFE), str(folder)]
+    # -B: no file of Python's own is among the changes.
+    command = [sys.executable, "-B", str(LIFE), str(folder)]
     if traced:
         inject = f"inject={CALLS}:signal=KILL:when={call}"
         command = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={CALLS}", "-e", inject, *command]
