@@ -292,9 +292,10 @@ async def test_what_changes_in_one_city_reaches_who_subscribed_in_another_also_a
             theirs.stop(signal.SIGKILL)
             ours.stop(signal.SIGKILL)
             ours, theirs = begun(tmp_path / "ours", "ourtown"), begun(tmp_path / "theirs", "neighbour")
-            moved = {"endpoint": theirs.address}
-            assert at(ours, "PATCH", "/csourceRegistrations/urn:x:other", moved).status_code == 204
-            await _there(theirs, 1, other_than=first)
+            for city, other in ((theirs, ours), (ours, theirs)):
+                moved = {"endpoint": other.address}
+                assert at(city, "PATCH", "/csourceRegistrations/urn:x:other", moved).status_code == 204
+            await _there(theirs, 1)
             change = {"speed": {"type": "Property", "value": 70}}
             assert at(theirs, "PATCH", f"/entities/{ROAD}/attrs?local=true", change).status_code == 204
             async with asyncio.timeout(30):
@@ -309,7 +310,7 @@ async def test_what_changes_in_one_city_reaches_who_subscribed_in_another_also_a
                     city.stop()
 
 
-async def _there(city: RunningCity, count: int, other_than: Any = None) -> None:
+async def _there(city: RunningCity, count: int) -> None:
     """Wait until this many subscriptions stand in a city, and the city they are from can be reached."""
     async with asyncio.timeout(60):
         while True:

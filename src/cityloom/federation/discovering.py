@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -75,6 +76,29 @@ def evolutions_together(mine: Json, theirs: Json) -> Json:
         else:
             out[key] = _unique([*_listed(out[key]), *_listed(value)])
     return out
+
+
+def last_of(evolution: Json, last_n: int, time_property: str) -> Json:
+    """An Entity over time with the last so many instances of each dataset of each attribute (5.7.3.4)."""
+    return {
+        name: value if name in _OF_ENTITY else _last(value, last_n, time_property)
+        for name, value in evolution.items()
+    }
+
+
+def _last(value: Any, last_n: int, time_property: str) -> Any:
+    if isinstance(value, dict):
+        return {key: said[-last_n:] if key in _SERIES else said for key, said in value.items()}
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        return value
+    left: Counter[str] = Counter()
+    found = []
+    for item in sorted(value, key=lambda item: str(item.get(time_property, "")), reverse=True):
+        dataset = str(item.get("datasetId", ""))
+        left[dataset] += 1
+        if left[dataset] <= last_n:
+            found.append(_last(item, last_n, time_property) if _SERIES & item.keys() else item)
+    return found[::-1]
 
 
 def renamed_evolution(entity: Json, source: Context, target: Context) -> Json:

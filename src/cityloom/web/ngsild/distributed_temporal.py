@@ -9,23 +9,24 @@ from urllib.parse import quote
 
 import msgspec
 
-from cityloom.federation.discovering import Json, evolutions_together, renamed_evolution
+from cityloom.federation.discovering import Json, evolutions_together, last_of, renamed_evolution
 from cityloom.federation.model import Origin, Question, Wire
 from cityloom.federation.model import Reply as SourceReply
 from cityloom.federation.questions import attributes_asked, narrowed, write_selectors
 from cityloom.kernel.errors import CityError
-from cityloom.ngsild.errors import BadRequestData
+from cityloom.ngsild.errors import BadRequestData, TooManyResults
 from cityloom.ngsild.json_text import decode_json
 from cityloom.ngsild.names import is_uri
-from cityloom.ngsild.query import EntityQuery
+from cityloom.ngsild.query import MAX_LIMIT, EntityQuery
 from cityloom.ngsild.registrations import Registration, RegistrationInfo
 from cityloom.ngsild.source_matching import Sought, matching_information, sought_by
 from cityloom.ngsild.temporal_query import parse_temporal_window
 from cityloom.web.ngsild.application import refused
-from cityloom.web.ngsild.asking import entity_query, names
+from cityloom.web.ngsild.asking import entity_query, names, page_of
 from cityloom.web.ngsild.distribution import origin_of, warned, wire_to
-from cityloom.web.ngsild.exchange import Exchange, Reply
+from cityloom.web.ngsild.exchange import Exchange, Headers, Reply
 from cityloom.web.ngsild.operations import Handler
+from cityloom.web.ngsild.paging import page_headers
 from cityloom.web.ngsild.provision import entity_id_of
 from cityloom.web.ngsild.temporal import Wanted, evolution, evolutions, wanted_by, wanted_in
 from cityloom.web.ngsild.temporal_asking import written_as_parameters
@@ -66,38 +67,81 @@ async def _everywhere(
     exchange: Exchange, operation: str, handler: Handler, path: str, query: EntityQuery, wanted: Wanted
 ) -> Reply:
     origin = origin_of(exchange, wanted.asked.csf)
-    questions = await _questions(exchange, origin, operation, path, query, wanted)
-    theirs, (mine, own) = await asyncio.gather(
-        exchange.services.federation.ask(questions, origin), _own(exchange, handler)
-    )
     single = operation == "retrieveTemporal"
+    # A page of all is among the first pages of each; one more tells whether there is another.
+    whole = exchange if single else exchange.paged(min(_reach(exchange) + 1, MAX_LIMIT))
+    questions = await _questions(whole, origin, operation, path, query, wanted)
+    if not questions:
+        return await handler(exchange)
+    if not single and _reach(exchange) > MAX_LIMIT:
+        raise TooManyResults(
+            f"What sources tell over time is paged {MAX_LIMIT} Entities deep",
+            hint="Narrow the query, or add local=true for what is here.",
+            where="offset",
+        )
+    theirs, (mine, own) = await asyncio.gather(
+        exchange.services.federation.ask(questions, origin), _own(whole, handler)
+    )
     found = {entity["id"]: entity for entity in mine}
-    warnings = []
+    warnings: list[tuple[str, Registration]] = []
     for (registration, _, wire), reply in zip(questions, theirs, strict=True):
-        if reply.warning:
-            warnings.append((reply.warning, registration))
-        if not reply.good:
-            continue
-        try:
-            entities = _entities(exchange, origin, registration, wire, reply)
-        except CityError:
-            warnings.append(("111", registration))
-            continue
-        for entity in entities:
+        for entity in _told(exchange, origin, registration, wire, reply, warnings):
             one = entity["id"]
             if single and one != query.ids[0]:
                 continue
             found[one] = evolutions_together(found[one], entity) if one in found else entity
     if own.status >= 400 and (own.status != 404 or not found):
         return warned(exchange, own, warnings)
-    data: Any = next(iter(found.values())) if single else list(found.values())
-    merged = exchange.reply(data, status=own.status if own.status < 400 else 200)
-    others = [one for one in own.headers or [] if one[0] in (b"content-range", b"ngsild-results-count")]
-    return warned(
-        exchange,
-        Reply(merged.status, merged.body, merged.media, [*(merged.headers or []), *others]),
-        warnings,
-    )
+    last_n, time_property = wanted.temporal.last_n, wanted.temporal.timeproperty or "observedAt"
+    if last_n is not None and not wanted.temporal.methods:
+        found = {one: last_of(entity, last_n, time_property) for one, entity in found.items()}
+    others = [one for one in own.headers or [] if one[0] == b"content-range"]
+    status = own.status if own.status < 400 else 200
+    if single:
+        merged = exchange.reply(next(iter(found.values())), status=status, headers=others)
+    else:
+        headers = others + _page_headers(exchange, own, len(mine), len(found))
+        merged = exchange.reply(_page(exchange, list(found.values())), status=status, headers=headers)
+    return warned(exchange, merged, warnings)
+
+
+def _reach(exchange: Exchange) -> int:
+    """How many Entities there are up to the end of the page."""
+    limit, offset, _ = page_of(exchange.parameters)
+    return offset + limit
+
+
+def _page(exchange: Exchange, found: list[Json]) -> list[Json]:
+    limit, offset, _ = page_of(exchange.parameters)
+    return found[offset : offset + limit]
+
+
+def _page_headers(exchange: Exchange, own: Reply, mine: int, found: int) -> Headers:
+    """Links to other pages and the count: all that is here, and of sources what they were asked for."""
+    _, _, count = page_of(exchange.parameters)
+    here = [int(value) for name, value in own.headers or [] if name == b"ngsild-results-count"]
+    total = max([found, *(number + found - mine for number in here)])
+    return page_headers(exchange, more=found > _reach(exchange), total=total if count else None)
+
+
+def _told(
+    exchange: Exchange,
+    origin: Origin,
+    registration: Registration,
+    wire: Wire,
+    reply: SourceReply,
+    warnings: list[tuple[str, Registration]],
+) -> list[Json]:
+    """The Entities of one answer; what is wrong with it is added to the warnings."""
+    if reply.warning:
+        warnings.append((reply.warning, registration))
+    if not reply.good:
+        return []
+    try:
+        return _entities(exchange, origin, registration, wire, reply)
+    except CityError:
+        warnings.append(("111", registration))
+        return []
 
 
 async def _questions(

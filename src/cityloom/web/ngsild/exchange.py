@@ -157,6 +157,13 @@ class Exchange:
         other._sight = sight
         return other
 
+    def paged(self, limit: int) -> Exchange:
+        """The same request for the first so many."""
+        other = copy(self)
+        page = {"limit": str(limit), "offset": "0"}
+        other.parameters = Parameters({**dict(self.parameters.items()), **page})
+        return other
+
     def carrying(self, payload: Any) -> Exchange:
         """The same request with another body, once its own is read."""
         other = copy(self)
