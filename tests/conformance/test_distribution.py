@@ -503,3 +503,21 @@ async def test_an_entity_is_held_against_the_registrations_of_its_own_types_alon
         await register(api, source, "redirect", information=information, id=f"urn:x:other{number}")
     assert len((await api.get("/entities?type=Road")).json()) == 10
     assert compared == []
+
+
+@pytest.mark.parametrize("body", ["one", "batch"])
+async def test_a_source_of_an_earlier_version_is_written_to_in_the_form_of_that_version(api, source, body):
+    version = {"key": "ngsildConformance", "value": "1.3"}
+    await register(api, source, "redirect", contextSourceInfo=[version])
+    source.replies["POST", "/ngsi-ld/v1/entities"] = (201, b"")
+    name = {"type": "LanguageProperty", "languageMap": {"en": "Ring"}}
+    sent = road(name=name, scope="/Aarhus", speed={"type": "Property", "value": 5, "unitCode": "KMH"})
+    if body == "one":
+        await api.post("/entities", json=sent)
+    else:
+        await api.post("/entityOperations/create", json=[sent])
+    told = json.loads(next(one.body for one in source.asked if one.method == "POST"))
+    told = told[0] if isinstance(told, list) else told
+    assert told["name"] == {"type": "Property", "value": {"en": "Ring"}}
+    assert told["speed"]["unitCode"] == "KMH"
+    assert "scope" not in told

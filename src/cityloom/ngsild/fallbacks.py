@@ -6,6 +6,7 @@ What came with a later version is written as the earlier ones can read it, or le
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from cityloom.ngsild.contexts import Context
 from cityloom.ngsild.model import CONTENT_MEMBER, Document, Instance
@@ -36,7 +37,13 @@ _MEMBERS: dict[str, Version] = {
     "expiresAt": (1, 9),
     "valueType": (1, 9),
 }
-_SEVERAL: Version = (1, 3)
+#: Members of an Entity that are no attributes.
+_ABOUT_ENTITY = frozenset({"id", "@id", "type", "@type", "@context", "scope", "expiresAt"})
+#: Members that hold what an attribute says, and the types that need no other sign.
+_CONTENT = frozenset(CONTENT_MEMBER.values())
+_TOLD_BY = {name: CONTENT_MEMBER[name] for name in (*_TYPES, "Relationship")}
+#: Since when an attribute has several instances, and an Entity several types.
+SEVERAL: Version = (1, 3)
 _SCOPE: Version = (1, 4)
 _EXPIRY: Version = (1, 9)
 
@@ -50,12 +57,18 @@ def preferred_version(prefer: str) -> Version | None:
     return None
 
 
+def version_of(text: str) -> Version:
+    """A version from major.minor."""
+    major, _, minor = text.partition(".")
+    return int(major), int(minor)
+
+
 def conforming(document: Document, version: Version, context: Context) -> Document:
     """The entity as a version has it; the same object when nothing has to change."""
     if version >= NATIVE:
         return document
     made: Document = {key: value for key, value in document.items() if _is_known(key, version)}
-    if version < _SEVERAL:
+    if version < SEVERAL:
         made["type"] = document["type"][:1]
     made["attrs"] = _attributes(document["attrs"], version, context)
     return document if made == document else made
@@ -70,7 +83,7 @@ def _attributes(
 ) -> dict[str, list[Instance]]:
     found: dict[str, list[Instance]] = {}
     for name, items in attributes.items():
-        if version < _SEVERAL:
+        if version < SEVERAL:
             items = sorted(items, key=lambda item: "datasetId" in item)[:1]
         found[name] = [_instance(item, version, context) for item in items]
     return found
@@ -92,3 +105,55 @@ def _instance(item: Instance, version: Version, context: Context) -> Instance:
         content = made.pop(member)
         made[CONTENT_MEMBER[before]] = compacted(content, context) if kind == "VocabProperty" else content
     return made
+
+
+# Payloads on their way to a source of an earlier version (4.3.6.6)
+
+
+def conforming_payload(payload: dict[str, Any], version: Version) -> dict[str, Any]:
+    """An Entity or a fragment of one, as it was sent, written so that a version can read it."""
+    if version >= NATIVE:
+        return payload
+    found: dict[str, Any] = {}
+    for key, value in payload.items():
+        if not _is_known(key, version):
+            continue
+        if key in ("type", "@type") and version < SEVERAL and isinstance(value, list):
+            found[key] = value[0] if value else value
+        elif key in _ABOUT_ENTITY:
+            found[key] = value
+        else:
+            found[key] = conforming_attribute(value, version)
+    return found
+
+
+def conforming_attribute(payload: Any, version: Version) -> Any:
+    """An attribute as it was sent, or its instances."""
+    if version >= NATIVE:
+        return payload
+    if isinstance(payload, list) and payload and all(_is_instance(item) for item in payload):
+        if version < SEVERAL:
+            payload = sorted(payload, key=lambda item: "datasetId" in item)[:1]
+        return [conforming_attribute(item, version) for item in payload]
+    return _sent_instance(payload, version) if _is_instance(payload) else payload
+
+
+def _is_instance(value: Any) -> bool:
+    return isinstance(value, dict) and (value.get("type") in CONTENT_MEMBER or bool(_CONTENT & value.keys()))
+
+
+def _sent_instance(item: dict[str, Any], version: Version) -> dict[str, Any]:
+    kind = item.get("type") or next((name for name, member in _TOLD_BY.items() if member in item), "Property")
+    since, before = _TYPES.get(kind, ((1, 0), kind))
+    found: dict[str, Any] = {}
+    for key, value in item.items():
+        if key in _MEMBERS and version < _MEMBERS[key]:
+            continue
+        is_content = key in _CONTENT or key in ("type", *_MEMBERS)
+        found[key] = value if is_content else conforming_attribute(value, version)
+    member = CONTENT_MEMBER.get(kind, "value")
+    if version < since:
+        found["type"] = before
+        if member in found:
+            found[CONTENT_MEMBER[before]] = found.pop(member)
+    return found

@@ -14,7 +14,7 @@ from cityloom.kernel.time import format_instant, from_millis
 from cityloom.ngsild.attribute_changes import Happening
 from cityloom.ngsild.contexts import Context
 from cityloom.ngsild.errors import TooManyResults
-from cityloom.ngsild.fallbacks import Version, conforming
+from cityloom.ngsild.fallbacks import Version, conforming, version_of
 from cityloom.ngsild.linking import Join, Shown, join_linked
 from cityloom.ngsild.model import Document
 from cityloom.ngsild.notified import Telling, told_of_change, told_of_deletion
@@ -132,10 +132,7 @@ def _format(params: Notification) -> Format:
 
 
 def _version(text: str | None) -> Version | None:
-    if text is None:
-        return None
-    major, _, minor = text.partition(".")
-    return int(major), int(minor)
+    return None if text is None else version_of(text)
 
 
 def _join(params: Notification) -> Join | None:

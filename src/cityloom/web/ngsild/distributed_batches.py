@@ -33,7 +33,7 @@ from cityloom.web.ngsild.batches import (
     update_entities,
     upsert_entities,
 )
-from cityloom.web.ngsild.distributed_provision import kept_of, written
+from cityloom.web.ngsild.distributed_provision import conforming_to, kept_of, written
 from cityloom.web.ngsild.distribution import origin_of, wire_to
 from cityloom.web.ngsild.exchange import Exchange, Reply, plain_reply
 from cityloom.web.ngsild.negotiation import JSON, JSON_LD
@@ -383,8 +383,9 @@ async def _body(
     wants = registration.told("contentType")
     linked = wire.context is context or registration.told("jsonldContext") is not None
     if wants == JSON_LD or (wants is None and not linked):
-        return orjson.dumps(item), JSON_LD
-    return orjson.dumps(recompacted_entity(item, context, wire.context)), JSON
+        return orjson.dumps(conforming_to(exchange, registration, item, recompacted_entity)), JSON_LD
+    plain = recompacted_entity(item, context, wire.context)
+    return orjson.dumps(conforming_to(exchange, registration, plain, recompacted_entity)), JSON
 
 
 def _parameters(exchange: Exchange) -> tuple[tuple[str, str], ...]:

@@ -15,6 +15,7 @@ from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import CityError
 from cityloom.ngsild.contexts import Context
 from cityloom.ngsild.errors import ResourceNotFound
+from cityloom.ngsild.fallbacks import SEVERAL, conforming_attribute, conforming_payload, version_of
 from cityloom.ngsild.parse import parse_attribute, parse_entity, parse_entity_fragment
 from cityloom.ngsild.recompaction import recompacted_attribute, recompacted_entity
 from cityloom.ngsild.registrations import Registration
@@ -290,13 +291,28 @@ def written(
     if registration.told("jsonldContext") is not None:
         content_type = JSON
     source = exchange.context
+    plain: Any = {key: value for key, value in payload.items() if key != "@context"}
+    if content_type != JSON_LD and wire.context is not source:
+        plain = recompact(plain, source, wire.context)
+    plain = conforming_to(exchange, registration, plain, recompact)
     if content_type == JSON_LD:
-        plain = {key: value for key, value in payload.items() if key != "@context"}
         return orjson.dumps({**plain, "@context": source.reference()}), JSON_LD
-    if wire.context is source:
-        return orjson.dumps({key: value for key, value in payload.items() if key != "@context"}), JSON
-    plain = {key: value for key, value in payload.items() if key != "@context"}
-    return orjson.dumps(recompact(plain, source, wire.context)), JSON
+    return orjson.dumps(plain), JSON
+
+
+def conforming_to(
+    exchange: Exchange, registration: Registration, payload: dict[str, Any], kind: _Recompact
+) -> Any:
+    """A payload as the version has it that the source speaks (4.3.6.6, 4.3.6.8)."""
+    told = registration.told("ngsildConformance")
+    if told is None:
+        return payload
+    version = version_of(told)
+    if exchange.operation.path.startswith("/temporal"):
+        # The instances of an attribute are those of its time: none of them is left out.
+        version = max(version, SEVERAL)
+    conform = conforming_payload if kind is recompacted_entity else conforming_attribute
+    return conform(payload, version)
 
 
 def kept_of(payload: dict[str, Any], context: Context, names: frozenset[str]) -> dict[str, Any]:
