@@ -195,7 +195,7 @@ def test_append_on_a_full_disk_stores_nothing_and_recovers(path):
 
 def test_append_of_many_on_a_full_disk_stores_none_of_them(path):
     feed = SqliteFeed(path)
-    feed._writer.pragma("max_page_count", feed._writer.pragma("page_count") + 100)
+    feed._writer.pragma("max_page_count", feed._writer.pragma("page_count") + 20)
     with pytest.raises(StorageFull):
         feed.append(changes(1, 9000))
     assert feed.read(0, 10) == []

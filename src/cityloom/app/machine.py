@@ -25,7 +25,7 @@ USUAL_MQTT_PORT = 1883
 #: How many ports after the usual one are tried before the system chooses.
 NEIGHBOURS = 20
 #: New objects, less those that died, before Python looks for garbage.
-GARBAGE_AFTER = 50_000
+GARBAGE_AFTER = 150_000
 
 
 def give_memory_back() -> None:

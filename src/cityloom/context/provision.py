@@ -326,7 +326,9 @@ class Provision:
 def _before(old: Document, names: tuple[str, ...]) -> bytes:
     """The attributes of these names as they were, as `Change.before` keeps them."""
     attributes = old["attrs"]
-    were = {name: attributes[name] for name in names if name in attributes}
+    were = attributes if len(names) >= len(attributes) and attributes.keys() <= set(names) else None
+    if were is None:
+        were = {name: attributes[name] for name in names if name in attributes}
     return orjson.dumps(were) if were else b""
 
 

@@ -54,9 +54,10 @@ def revise(change: Change, created: int, document: Document) -> Revision:
 
 def bounds_of(document: Document) -> Bounds | None:
     """The box around all places that `location` names: west, south, east, north in degrees."""
-    instances = [
-        item for item in document["attrs"].get(INDEXED_GEOMETRY, ()) if item["type"] == "GeoProperty"
-    ]
+    instances = document["attrs"].get(INDEXED_GEOMETRY)
+    if instances is None:
+        return None
+    instances = [item for item in instances if item["type"] == "GeoProperty"]
     if not instances:
         return None
     if len(instances) == 1:

@@ -76,18 +76,19 @@ def news_of(change: Change) -> EntityNews:
     """What a change means to history. Only attributes that the change names become readings."""
     readings: list[NewReading] = []
     standing: dict[str, tuple[str, ...]] = {}
-    past = change.kind is ChangeKind.PAST
+    past, updated = change.kind is ChangeKind.PAST, change.kind is ChangeKind.UPDATED
+    at_millis = change.at_millis
     if change.kind is not ChangeKind.DELETED and (change.attributes or change.kind is ChangeKind.CREATED):
         attributes, scope = _read(change)
         origin = _origin_of(attributes)
         for name in change.attributes:
             instances = attributes.get(name, ())
             for instance in instances:
-                reading = _reading_of(name, instance, change.at_millis, origin, past)
+                reading = _reading_of(name, instance, at_millis, origin, past)
                 if reading is not None:
                     readings.append(reading)
-            if change.kind is ChangeKind.UPDATED and name not in _NO_ATTRIBUTES:
-                standing[name] = tuple([one.dataset_id or "" for one in instances])
+            if updated and name not in _NO_ATTRIBUTES:
+                standing[name] = _datasets_of(instances)
         if not past:
             _follow_scope(change, scope, readings, standing)
     return EntityNews(
@@ -114,6 +115,13 @@ def _read(change: Change) -> tuple[Mapping[str, Sequence[_Instance]], list[str] 
     return {name: _decode_instances(raw.attrs[name]) for name in names if name in raw.attrs}, raw.scope
 
 
+def _datasets_of(instances: Sequence[_Instance]) -> tuple[str, ...]:
+    if len(instances) == 1 and instances[0].dataset_id is None:
+        return _DEFAULT_ALONE
+    return tuple([one.dataset_id or "" for one in instances])
+
+
+_DEFAULT_ALONE = ("",)
 #: What a change may name beside attributes.
 _NO_ATTRIBUTES = frozenset({"type", SCOPE, "expiresAt"})
 
@@ -146,33 +154,32 @@ def _reading_of(
     if past and instance.deleted_at is not None:
         kept: tuple[ValueKind, float | None, str | None] | None = (_NOTHING, None, None)
     else:
-        kept = stored_form(value)
+        kept = (_NUMBER, value, None) if type(value) is float else stored_form(value)
     if kept is None:
         return None
+    value_kind, number, text = kept
     # observedAt; else when the instance was written, which an instance left as it was keeps.
-    observed = instance.observed_at is not None
-    said = instance.observed_at if observed else instance.modified_at
-    at = _millis_of(said) if isinstance(said, str) else None
+    said = instance.observed_at
+    observed = said is not None
+    if not observed:
+        said = instance.modified_at
+    at = _millis_of(said) if type(said) is str else None
+    if at is None:
+        at = at_millis
+    dataset, unit = instance.dataset_id or "", instance.unit_code or ""
     if not instance.attrs and not past and not _has_more(instance):
-        return NewReading(
-            name,
-            instance.dataset_id or "",
-            kind,
-            instance.unit_code or "",
-            at_millis if at is None else at,
-            *kept,
-            observed,
-            origin,
-        )
+        return NewReading(name, dataset, kind, unit, at, value_kind, number, text, observed, origin)
     details, own_origin = _details_of(instance)
     created = instance.deleted_at or instance.created_at if past else None
     return NewReading(
         name,
-        instance.dataset_id or "",
+        dataset,
         kind,
-        instance.unit_code or "",
-        at_millis if at is None else at,
-        *kept,
+        unit,
+        at,
+        value_kind,
+        number,
+        text,
         observed,
         origin if own_origin is None else own_origin,
         details,

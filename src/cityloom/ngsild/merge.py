@@ -15,15 +15,16 @@ from cityloom.ngsild.model import CONTENT_MEMBER, Document, Instance
 from cityloom.ngsild.names import NULL
 from cityloom.ngsild.parse import MAX_TYPES, is_deletion
 
+#: What may change of an entity beside its attributes.
+_ENTITY_MEMBERS = ("type", "scope", "expiresAt")
 #: The new document, and the names of what was written or removed.
 Merged = tuple[Document, tuple[str, ...]]
 
 
 def stamp(document: Document, now: str) -> Document:
     """A new entity with its system times (5.6.1)."""
-    attributes = {
-        name: [_stamped(item, now, now) for item in items] for name, items in document["attrs"].items()
-    }
+    times = {"createdAt": now, "modifiedAt": now}
+    attributes = {name: [{**item, **times} for item in items] for name, items in document["attrs"].items()}
     return {**document, "createdAt": now, "modifiedAt": now, "attrs": attributes}
 
 
@@ -76,15 +77,19 @@ def merge_patch(old: Document, fragment: Document, now: str, *, observed_at: str
 def replace(old: Document, document: Document, now: str) -> Merged:
     """The new document in the place of the old; createdAt stays (5.6.18)."""
     before, after = old["attrs"], document["attrs"]
-    changed = dict.fromkeys(name for name in before if name not in after)
+    changed = [name for name in before if name not in after]
+    changed += after
     attributes: dict[str, list[Instance]] = {}
     for name, items in after.items():
         standing = before.get(name, ())
-        attributes[name] = [_stamped(item, _creation_of(item, standing, now), now) for item in items]
-        changed[name] = None
-    for member in ("type", "scope", "expiresAt"):
-        if old.get(member) != document.get(member):
-            changed[member] = None
+        attributes[name] = stamped = []
+        for item in items:
+            # A copy and two members: a display with ** looks at each member twice.
+            fresh = item.copy()
+            fresh["createdAt"] = _creation_of(item, standing, now)
+            fresh["modifiedAt"] = now
+            stamped.append(fresh)
+    changed += [member for member in _ENTITY_MEMBERS if old.get(member) != document.get(member)]
     created = old.get("createdAt", now)
     return {**document, "createdAt": created, "modifiedAt": now, "attrs": attributes}, tuple(changed)
 
@@ -192,7 +197,7 @@ class _Change:
     def put(self, name: str, item: Instance) -> None:
         attributes, dataset = self.document["attrs"], item.get("datasetId")
         items = attributes.get(name, ())
-        fresh = _stamped(item, self.now, self.now)
+        fresh = {**item, "createdAt": self.now, "modifiedAt": self.now}
         for place, one in enumerate(items):
             if one.get("datasetId") == dataset:
                 fresh["createdAt"] = one.get("createdAt", self.now)
@@ -262,10 +267,6 @@ class _Change:
         else:
             self.document["expiresAt"] = given
         self.changed["expiresAt"] = None
-
-
-def _stamped(item: Instance, created: str, modified: str) -> Instance:
-    return {**item, "createdAt": created, "modifiedAt": modified}
 
 
 def _merged(present: Instance, item: Instance, observed_at: str | None) -> Instance:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import Enum
 from math import isfinite
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import orjson
 
@@ -140,7 +140,10 @@ class _Reader:
                 if name in attributes:
                     raise _bad(f"The attribute {name} is given twice", "Keep one of the two spellings.")
                 item = plain_instance(raw)
-                if item is not None and self.takes(name, item):
+                if item is not None and (name not in _NAMES_WITH_RULES or _may_be(name, item)):
+                    self.count += 1
+                    if self.count > MAX_ATTRIBUTES:
+                        self.refuse_more()
                     attributes[name] = [item]
                 elif name in _NAMES_WITH_RULES:
                     attributes[name] = _checked(name, self.named(name, raw, 0))
@@ -154,13 +157,6 @@ class _Reader:
             raise _bad(f"The entity has no {missing}", f'Give it as "{missing}".', missing)
         document["attrs"] = attributes
         return document
-
-    def takes(self, name: str, item: Instance) -> bool:
-        """Whether an attribute that is plainly sound is so under this name, and counted."""
-        if name in _NAMES_WITH_RULES and (name == _PROOF or item["type"] != "GeoProperty"):
-            return False
-        self.counted()
-        return True
 
     def instances(self, raw: Any, depth: int) -> list[Instance]:
         """The instances of one attribute; `depth` counts the attributes that it is an attribute of."""
@@ -299,9 +295,10 @@ class _Reader:
     def counted(self) -> None:
         self.count += 1
         if self.count > MAX_ATTRIBUTES:
-            raise _bad(
-                f"The entity has more than {MAX_ATTRIBUTES} attributes", "Split it into several entities."
-            )
+            self.refuse_more()
+
+    def refuse_more(self) -> NoReturn:
+        raise _bad(f"The entity has more than {MAX_ATTRIBUTES} attributes", "Split it into several entities.")
 
     def deletion(self, dataset: str | None) -> Instance:
         if not self.mode.nulls:
@@ -311,6 +308,11 @@ class _Reader:
         if dataset is not None:
             gone["datasetId"] = dataset
         return gone
+
+
+def _may_be(name: str, item: Instance) -> bool:
+    """Whether an attribute that is plainly sound is so under a name that has rules of its own."""
+    return name != _PROOF and item["type"] == "GeoProperty"
 
 
 def _few(items: list[Any], most: int) -> list[Any]:

@@ -15,38 +15,43 @@ from cityloom.ngsild.names import NULL
 from cityloom.ngsild.values import MAX_SAFE_INTEGER, instant
 
 MAX_UNIT_CODE = 100
-#: The members of such an attribute, in their order.
-_SHAPES = frozenset(
-    {
-        ("type", "value"),
-        ("type", "value", "unitCode"),
-        ("type", "value", "observedAt"),
-        ("type", "value", "unitCode", "observedAt"),
-        ("type", "value", "observedAt", "unitCode"),
-    }
-)
+#: The members of such an attribute, in their order; whether a unit and a time are among them.
+_SHAPES = {
+    ("type", "value"): (False, False),
+    ("type", "value", "unitCode"): (True, False),
+    ("type", "value", "observedAt"): (False, True),
+    ("type", "value", "unitCode", "observedAt"): (True, True),
+    ("type", "value", "observedAt", "unitCode"): (True, True),
+}
 _POINT = ("type", "coordinates")
 _INFINITE = float("inf")
 
 
 def plain_instance(raw: Any) -> Instance | None:
     """The instance of an attribute that is written out in full (4.5.2, 4.5.3), when it is plainly sound."""
-    if type(raw) is not dict or tuple(raw) not in _SHAPES:
+    if type(raw) is not dict:
         return None
-    kind = raw["type"]
+    shape = _SHAPES.get(tuple(raw))
+    if shape is None:
+        return None
+    has_unit, has_time = shape
+    kind, value = raw["type"], raw["value"]
     if kind == "Property":
-        is_sound = _is_plain_value(raw["value"])
+        is_sound = -_INFINITE < value < _INFINITE if type(value) is float else _is_plain_value(value)
     else:
-        is_sound = kind == "GeoProperty" and "unitCode" not in raw and _is_plain_point(raw["value"])
-    if is_sound and (len(raw) == 2 or _are_sound(raw)):
+        is_sound = kind == "GeoProperty" and not has_unit and _is_plain_point(value)
+    if (
+        is_sound
+        and (not has_unit or (type(unit := raw["unitCode"]) is str and _is_unit(unit)))
+        and (not has_time or (type(observed := raw["observedAt"]) is str and _is_instant(observed)))
+    ):
         return raw.copy()
     return None
 
 
 def _is_plain_value(value: Any) -> bool:
+    """Whether a value that is no float can be kept as it is."""
     kind = type(value)
-    if kind is float:
-        return bool(-_INFINITE < value < _INFINITE)
     if kind is str:
         return value.isascii() and "\0" not in value and value != NULL
     return kind is bool or (kind is int and -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER)
@@ -62,12 +67,6 @@ def _is_plain_point(value: Any) -> bool:
     if type(longitude) is not float or type(latitude) is not float:
         return False
     return -180 <= longitude <= 180 and -90 <= latitude <= 90
-
-
-def _are_sound(raw: Instance) -> bool:
-    """Whether unit and time, where they are given, are texts that can be kept as they are."""
-    unit, observed = raw.get("unitCode", "CEL"), raw.get("observedAt", "2026-01-01T00:00:00Z")
-    return type(unit) is str and type(observed) is str and _is_unit(unit) and _is_instant(observed)
 
 
 @lru_cache(1024)

@@ -124,9 +124,11 @@ async def _documents(exchange: Exchange, parse: _Parse) -> tuple[list[Document],
     errors: list[tuple[str, CityError]] = []
     own_contexts = exchange.is_json_ld
     replacing = parse is _whole and "update" not in exchange.parameters.listed("options")
+    now = exchange.services.clock.now()
     for place, item in enumerate(payload):
         if place % _TURN == _TURN - 1:
             await asyncio.sleep(0)
+            now = exchange.services.clock.now()
         where = f"[{place}]"
         try:
             context = exchange.context
@@ -135,7 +137,7 @@ async def _documents(exchange: Exchange, parse: _Parse) -> tuple[list[Document],
             else:
                 refuse_own_context(item, where)
             document = parse(item, context, where)
-            check_times(exchange, document, where)
+            check_times(exchange, document, where, now)
             check_models(exchange, document, where, merging=parse is _to_merge, alone=replacing)
             documents.append(document)
         except CityError as error:

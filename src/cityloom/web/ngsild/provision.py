@@ -222,9 +222,13 @@ def option(exchange: Exchange, *known: str) -> str | None:
     return given[0] if given else None
 
 
-def check_times(exchange: Exchange, document: Document, where: str = "") -> None:
-    """Refuse observations from a clock that is plainly wrong. Forecasts lie in datasets of their own."""
-    now = exchange.services.clock.now()
+def check_times(exchange: Exchange, document: Document, where: str = "", now: datetime | None = None) -> None:
+    """Refuse observations from a clock that is plainly wrong. Forecasts lie in datasets of their own.
+
+    `now` is the city's time, where it was asked for just before.
+    """
+    if now is None:
+        now = exchange.services.clock.now()
     # To the second, the texts of instants that are sound are in the order of their times.
     latest = second_of(now)
     for name, items in document["attrs"].items():
