@@ -9,8 +9,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from cityloom.federation import view
+from cityloom.federation import sharing, view
 from cityloom.ngsild.source_matching import describes
+from cityloom.web.ngsild import distributed_batches
 from loopback_servers import serving
 
 ROAD = "urn:ngsi-ld:Road:1"
@@ -521,3 +522,30 @@ async def test_a_source_of_an_earlier_version_is_written_to_in_the_form_of_that_
     assert told["name"] == {"type": "Property", "value": {"en": "Ring"}}
     assert told["speed"]["unitCode"] == "KMH"
     assert "scope" not in told
+
+
+async def test_a_batch_is_held_against_the_registrations_of_its_entities_alone(api, source, monkeypatch):
+    """A thousand entities and a thousand registrations are no million comparisons."""
+    compared = []
+
+    def counted(info, entity_id, types):
+        compared.append(entity_id)
+        return describes(info, entity_id, types)
+
+    monkeypatch.setattr(sharing, "describes", counted)
+    for number in range(30):
+        information = [{"entities": [{"type": f"Other{number}"}, {"type": "Road", "id": f"{ROAD}:{number}"}]}]
+        await register(api, source, information=information, id=f"urn:x:other{number}")
+    await api.have(*({"id": f"{ROAD}x{n}", "type": "Road", "lanes": {"value": n}} for n in range(30)))
+    assert compared == []
+
+
+async def test_a_batch_that_concerns_too_many_sources_writes_nothing(api, source, problem, monkeypatch):
+    monkeypatch.setattr(distributed_batches, "MOST_PAIRS", 5)
+    for number in range(3):
+        information = [{"entities": [{"type": "Road"}]}]
+        await register(api, source, information=information, id=f"urn:x:{number}")
+    batch = [{"id": f"{ROAD}x{n}", "type": "Road", "lanes": {"value": n}} for n in range(2)]
+    reply = await api.post("/entityOperations/create", json=batch)
+    problem(reply, 403, "TooComplexQuery")
+    assert source.asked == [] and (await api.get("/entities?type=Road&local=true")).json() == []

@@ -158,8 +158,9 @@ async def test_nobody_is_joined_what_they_may_not_see(api):
         assert "vault" in (await api.get("/entities", params={"type": "Door", "join": how})).text
 
 
-async def test_answers_with_too_many_linked_entities_are_refused(api, problem, monkeypatch):
-    monkeypatch.setattr(linking, "MAX_LINKED", 3)
+@pytest.mark.parametrize(("bound", "most"), [("MAX_LINKED", 3), ("MAX_BYTES", 800)])
+async def test_answers_with_too_many_linked_entities_are_refused(api, problem, monkeypatch, bound, most):
+    monkeypatch.setattr(linking, bound, most)
     await api.have(*[building(number, "Ribe") for number in range(4)], CITY)
     problem(
         await api.get("/entities", params={"type": "Building", "join": "inline"}),

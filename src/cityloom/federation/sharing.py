@@ -6,8 +6,45 @@ from collections.abc import Iterable
 
 import msgspec
 
-from cityloom.ngsild.registrations import Registration
+from cityloom.ngsild.registrations import EntityInfo, Registration
 from cityloom.ngsild.source_matching import describes
+
+
+class Directory:
+    """Registrations by the Entities that they speak of, to be asked about many Entities."""
+
+    def __init__(self, registrations: Iterable[Registration]) -> None:
+        self._registrations = tuple(registrations)
+        self._by_id: dict[str, list[int]] = {}
+        self._by_type: dict[str, list[int]] = {}
+        #: Those that do not name the Entity: of a type, where types are unknown; and whatever the type.
+        self._typed: list[int] = []
+        self._open: list[int] = []
+        for place, registration in enumerate(self._registrations):
+            for info in registration.information:
+                for one in info.entities or (EntityInfo(),):
+                    self._file(place, one)
+
+    def _file(self, place: int, entity: EntityInfo) -> None:
+        if entity.id is not None:
+            self._by_id.setdefault(entity.id, []).append(place)
+            return
+        if not entity.types:
+            self._open.append(place)
+            return
+        self._typed.append(place)
+        for name in entity.types:
+            self._by_type.setdefault(name, []).append(place)
+
+    def about(self, entity_id: str, types: tuple[str, ...]) -> list[Registration]:
+        """Those that may speak of an Entity, in their order; with no types those of any type."""
+        places = {*self._by_id.get(entity_id, ()), *self._open}
+        if types:
+            for name in types:
+                places.update(self._by_type.get(name, ()))
+        else:
+            places.update(self._typed)
+        return [self._registrations[place] for place in sorted(places)]
 
 
 class Share(msgspec.Struct, frozen=True):

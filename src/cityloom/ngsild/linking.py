@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import Any, Literal, TypeVar
 
 import msgspec
+import orjson
 
 from cityloom.ngsild.contexts import Context
 from cityloom.ngsild.errors import TooManyResults
@@ -14,8 +15,9 @@ from cityloom.ngsild.model import CONTENT_MEMBER, Document, Instance
 from cityloom.ngsild.q_matching import Lookup
 from cityloom.ngsild.representation import View, show
 
-#: Linked entities in one answer.
+#: Linked entities in one answer, and their bytes as they are kept: one counts each time that it is told of.
 MAX_LINKED = 10_000
+MAX_BYTES = 32_000_000
 
 #: The member that carries a linked entity in the inline representation, by the type of what points at it.
 _ENTITY_MEMBER = {"Relationship": "entity", "ListRelationship": "entityList"}
@@ -76,21 +78,34 @@ def join_steps(
 class _Budget:
     def __init__(self) -> None:
         self.left = MAX_LINKED
+        self.bytes_left = MAX_BYTES
 
     def spend(self) -> None:
         self.left -= 1
         if self.left < 0:
-            raise TooManyResults(
-                f"More than {MAX_LINKED} entities are linked to what was asked for",
-                hint="Ask for fewer entities, a lower joinLevel, or pick fewer Relationships.",
-                where="join",
-            )
+            raise _too_much(f"More than {MAX_LINKED} entities")
+
+    def spend_on(self, linked: Document) -> None:
+        self.bytes_left -= len(orjson.dumps(linked))
+        if self.bytes_left < 0:
+            raise _too_much(f"Entities of more than {MAX_BYTES // 1_000_000} MB")
+
+
+def _too_much(what: str) -> TooManyResults:
+    return TooManyResults(
+        f"{what} are linked to what was asked for",
+        hint="Ask for fewer entities, a lower joinLevel, or pick fewer Relationships.",
+        where="join",
+    )
 
 
 def _counted(lookup: Lookup, budget: _Budget) -> Lookup:
     def find(entity_id: str) -> Document | None:
         budget.spend()
-        return lookup(entity_id)
+        linked = lookup(entity_id)
+        if linked is not None:
+            budget.spend_on(linked)
+        return linked
 
     return find
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any
 from urllib.parse import quote
 
@@ -14,10 +15,10 @@ from msgspec.structs import replace
 from cityloom.federation.model import Origin, Question, Wire
 from cityloom.federation.model import Reply as SourceReply
 from cityloom.federation.questions import purging
-from cityloom.federation.sharing import Shares, share_out
+from cityloom.federation.sharing import Directory, Shares, share_out
 from cityloom.kernel.errors import CityError
 from cityloom.ngsild.contexts import CORE, Context
-from cityloom.ngsild.errors import ResourceNotFound
+from cityloom.ngsild.errors import ResourceNotFound, TooComplexQuery
 from cityloom.ngsild.json_text import decode_json
 from cityloom.ngsild.names import is_uri
 from cityloom.ngsild.recompaction import recompacted_entity
@@ -41,8 +42,12 @@ from cityloom.web.ngsild.operations import Handler
 from cityloom.web.ngsild.outcomes import failure_of, looped, source_error, unsupported
 from cityloom.web.ngsild.purge import purge_entities
 
-#: Entities that are shared out before others get their turn on the event loop.
+#: Entities that are looked at before others get their turn on the event loop.
 _TURN = 100
+#: Seconds of sharing out before they do.
+_TURN_SECONDS = 0.005
+#: Pairs of an Entity and a source that may hold a part of it, in one batch.
+MOST_PAIRS = 100_000
 
 
 @dataclass
@@ -210,19 +215,28 @@ async def _shared_out(
     """Fill what each source gets; returns what is left for the city, and the ids that are held by sources
     alone, in whole or in part."""
     federation = exchange.services.federation
-    registrations = federation.candidates(origin, looping=True)
+    directory = Directory(federation.candidates(origin, looping=True))
+    pairs, turn = 0, perf_counter()
     came_around = federation.came_around(origin)
     here: list[Any] = []
     proxied: set[str] = set()
-    for place, item in enumerate(payload):
-        if place % _TURN == _TURN - 1:
+    for item in payload:
+        if perf_counter() - turn > _TURN_SECONDS:
             await asyncio.sleep(0)
+            turn = perf_counter()
         known = await _known(exchange, batch, item)
         if known is None:
             # What cannot be read is told of by the city itself.
             here.append(item)
             continue
         entity_id, types, names, context = known
+        registrations = directory.about(entity_id, types)
+        pairs += len(registrations)
+        if pairs > MOST_PAIRS:
+            raise TooComplexQuery(
+                f"This batch and the sources that may hold parts of it make more than {MOST_PAIRS} pairs",
+                hint="Send fewer entities at once, or with local=true. Nothing has been written.",
+            )
         shares = share_out(
             federation.may_be_told(origin, registrations, entity_id, types),
             frozenset({batch.operation, batch.single}),
