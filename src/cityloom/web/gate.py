@@ -14,6 +14,7 @@ from time import perf_counter
 from starlette.types import Receive, Scope, Send
 
 from cityloom.access.entrance import Access
+from cityloom.web.head import head_of
 from cityloom.web.headers import HTTPS_ALONE, Pairs, RequestIds, said_always
 from cityloom.web.identity import identify
 from cityloom.web.limits import BodyLimits, BoundedBody, bounded
@@ -66,7 +67,9 @@ class ApiGate:
         self._tally.note(scope, reply.status, perf_counter() - began)
         headers = [*headers_of(reply, scope), (b"x-request-id", request_id.encode())]
         if len(reply.body) >= WORTH_PACKING and scope["method"] not in WRITES:
-            headers, reply.body = await _packed(scope, headers, reply.body)
+            headers.append((b"vary", b"Accept-Encoding"))
+            if _unpacks(scope):
+                headers, reply.body = await _packed(headers, reply.body)
         if scope.get("scheme") == "https":
             headers.append(HTTPS_ALONE)
         if body.is_given_up:
@@ -92,12 +95,13 @@ class ApiGate:
         await send({"type": "http.response.body", "body": reply.body})
 
 
-async def _packed(scope: Scope, headers: Pairs, body: bytes) -> tuple[Pairs, bytes]:
-    """The same answer packed, where the asker can unpack it."""
-    headers.append((b"vary", b"Accept-Encoding"))
-    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept-encoding")
-    if b"gzip" not in accepted.lower():
-        return headers, body
+def _unpacks(scope: Scope) -> bool:
+    """Whether the asker can unpack."""
+    return any("gzip" in accepted.lower() for accepted in head_of(scope).get(b"accept-encoding", ()))
+
+
+async def _packed(headers: Pairs, body: bytes) -> tuple[Pairs, bytes]:
+    """The same answer packed."""
     packed = await asyncio.to_thread(_gzip, body) if len(body) >= _WORTH_A_THREAD else _gzip(body)
     kept = [pair for pair in headers if pair[0] != b"content-length"]
     return [*kept, (b"content-encoding", b"gzip"), (b"content-length", b"%d" % len(packed))], packed

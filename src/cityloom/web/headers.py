@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cityloom.web.head import head_of
+
 Pairs = list[tuple[bytes, bytes]]
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 #: Said beside them where the request came by https.
@@ -107,7 +109,5 @@ class SecureHeaders:
 
 def _request_id(scope: Scope) -> str:
     """The name that the asker gives the request; "" when it gives none."""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(text := value.decode("latin-1")):
-            return str(text)
-    return ""
+    given = head_of(scope).get(b"x-request-id", ())
+    return next((text for text in given if _REQUEST_ID.fullmatch(text)), "") if given else ""

@@ -12,6 +12,7 @@ from cityloom.access.entrance import Access
 from cityloom.access.errors import NotSignedIn
 from cityloom.kernel.actor import ANONYMOUS
 from cityloom.kernel.errors import CityError, NotAllowed
+from cityloom.web.head import head_of
 
 SESSION_COOKIE = "cityloom_session"
 #: Files are for everybody; web hooks show a device's token, which is no account's.
@@ -62,11 +63,8 @@ def refusal_of(scope: Scope) -> CityError | None:
 
 
 def _looked_at(scope: Scope) -> _Headers:
-    found: dict[str, str] = {}
-    for raw, value in scope["headers"]:
-        if (name := _LOOKED_AT.get(raw)) is not None:
-            found.setdefault(name, value.decode("latin-1"))
-    return found
+    head = head_of(scope)
+    return {name: head[raw][0] for raw, name in _LOOKED_AT.items() if raw in head}
 
 
 def _session(headers: _Headers) -> str | None:

@@ -9,6 +9,7 @@ import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cityloom.kernel.errors import BadInput
+from cityloom.web.head import head_of
 from cityloom.web.turn import Turn, turn_of
 
 MEGABYTE = 1_000_000
@@ -86,12 +87,14 @@ def bounded(scope: Scope, receive: Receive, limits: BodyLimits, largest: int | N
     limits say of its path, where that is known."""
     if largest is None:
         largest = limits.largest(scope["path"])
-    announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    announced = head_of(scope).get(b"content-length", ("0",))[0]
     return BoundedBody(receive, largest, limits, too_large=not _fits(announced, largest), turn=turn_of(scope))
 
 
-def _fits(announced: bytes, largest: int) -> bool:
-    return not announced.isdigit() or (len(announced) < 19 and int(announced) <= largest)
+def _fits(announced: str, largest: int) -> bool:
+    return not (announced.isascii() and announced.isdigit()) or (
+        len(announced) < 19 and int(announced) <= largest
+    )
 
 
 class BoundedBody:

@@ -14,8 +14,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cityloom.kernel.errors import NotAllowed
 from cityloom.web.errors import problem, told
+from cityloom.web.head import head_of
 
-_OWN = re.compile(rb"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
+_OWN = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
 
 
 class LoopbackNamesAlone:
@@ -33,7 +34,7 @@ class LoopbackNamesAlone:
 
 def names_loopback(scope: Scope) -> bool:
     """Whether a request's one Host is a name of loopback."""
-    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    hosts = head_of(scope).get(b"host", ())
     return len(hosts) == 1 and _OWN.fullmatch(hosts[0]) is not None
 
 

@@ -7,22 +7,26 @@ import contextlib
 import ipaddress
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from typing import ClassVar
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, ClassVar, cast
 from urllib.parse import unquote
 
 import msgspec
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from cityloom.web.crowd import Crowd
 from cityloom.web.errors import COME_BACK_AFTER
+from cityloom.web.head import head_of
 from cityloom.web.turn import Turn
 
 _LOOPBACK = ("127.", "::1", "unix")
 #: A proxy on this machine is believed.
 _THIS_MACHINE = "127.0.0.1"
+#: In which it says for whom a request is.
+_FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
 #: Whoever watches the process must be answered most of all when there is much to do.
 _ALWAYS_LET_IN = (b"/healthz", b"/readyz")
 #: Why a connection is closed, by the status that it is told.
@@ -330,6 +334,19 @@ def guarded(
     return Guarded
 
 
+class Forwarded:
+    """ASGI application: a request comes from whom a proxy says, where the proxy is believed. Most requests
+    say nothing of the kind, and whom to believe need not be looked up."""
+
+    def __init__(self, app: ASGIApp, believed: list[str]) -> None:
+        self._app = app
+        self._believing = cast(ASGIApp, ProxyHeadersMiddleware(cast(Any, app), believed))
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        app = self._app if head_of(scope).keys().isdisjoint(_FORWARDED) else self._believing
+        return app(scope, receive, send)
+
+
 class Server(uvicorn.Server):
     """Serves an application on sockets that are bound already, until `stop` is called.
 
@@ -351,7 +368,7 @@ class Server(uvicorn.Server):
         limits = limits or ConnectionLimits()
         super().__init__(
             uvicorn.Config(
-                app,
+                Forwarded(app, [_THIS_MACHINE, *proxies]),
                 http=guarded(limits, proxies, refused),
                 ws="none",
                 lifespan="off",
@@ -361,7 +378,8 @@ class Server(uvicorn.Server):
                 server_header=False,
                 timeout_keep_alive=limits.idle_seconds,
                 timeout_graceful_shutdown=limits.stop_seconds,
-                forwarded_allow_ips=[_THIS_MACHINE, *proxies],
+                interface="asgi3",
+                proxy_headers=False,
             )
         )
         self._before_stop = before_stop

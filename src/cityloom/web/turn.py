@@ -18,8 +18,9 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 _EXTENSION = "cityloom.turn"
-#: Names of headers that need not be looked at again.
-_SOUND = frozenset({b"date", b"content-type", b"content-length", b"link", b"x-request-id", b"connection"})
+#: Names of headers that need not be looked at again, and those whose values nobody outside has a part in.
+_SOUND = frozenset({b"link"})
+_OURS = frozenset({b"date", b"content-type", b"content-length", b"x-request-id", b"connection", b"vary"})
 Pairs = Iterable[tuple[bytes, bytes]]
 
 
@@ -57,7 +58,7 @@ class Turn(RequestResponseCycle):
         self.waiting_for_100_continue = False
         lines = [STATUS_LINE[status], head]
         for name, value in (*self.default_headers, *headers):
-            if (name not in _SOUND and HEADER_RE.search(name)) or HEADER_VALUE_RE.search(value):
+            if name not in _OURS and not _is_sound(name, value):
                 raise RuntimeError("A header has characters that no header may have")
             if name == b"connection" and value == b"close":
                 self.keep_alive = False
@@ -73,6 +74,11 @@ class Turn(RequestResponseCycle):
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
+
+
+def _is_sound(name: bytes, value: bytes) -> bool:
+    """Whether a header has no characters that none may have."""
+    return (name in _SOUND or not HEADER_RE.search(name)) and not HEADER_VALUE_RE.search(value)
 
 
 def turn_of(scope: Scope) -> Turn | None:

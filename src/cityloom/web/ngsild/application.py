@@ -13,12 +13,15 @@ from cityloom.access.errors import NotSignedIn
 from cityloom.kernel.errors import CityError
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.web.errors import problem, retry_after, told
+from cityloom.web.head import head_of
 from cityloom.web.identity import refusal_of
 from cityloom.web.ngsild.exchange import ROOT, Exchange, Headers, Reply, StatusAlone, plain_reply
 from cityloom.web.ngsild.operations import Operation
 from cityloom.web.ngsild.services import Services
 
 _log = logging.getLogger(__name__)
+#: Headers that come back with the answer (6.3.14, 6.3.22).
+_SAID_BACK = (b"ngsild-tenant", b"ngsild-snapshot")
 #: With a slash at the end this is the list, and no registration whose id was forgotten (6.8).
 _LISTS_ALONE = (("csourceRegistrations",), ("subscriptions",))
 
@@ -155,7 +158,7 @@ def headers_of(reply: Reply, scope: Scope) -> Headers:
         headers.append((b"content-type", reply.media.encode()))
     if reply.status != 204:
         headers.append((b"content-length", b"%d" % len(reply.body)))
-    for name, value in scope["headers"]:
-        if name in (b"ngsild-tenant", b"ngsild-snapshot"):
-            headers.append((name, value))
+    head = head_of(scope)
+    for name in _SAID_BACK:
+        headers += [(name, value.encode("latin-1")) for value in head.get(name, ())]
     return headers

@@ -18,6 +18,7 @@ from cityloom.ngsild.contexts import CORE, Context
 from cityloom.ngsild.errors import BadRequestData, OperationNotSupported
 from cityloom.ngsild.fallbacks import Version, preferred_version
 from cityloom.ngsild.json_text import decode_json
+from cityloom.web.head import head_of
 from cityloom.web.limits import TooLarge
 from cityloom.web.ngsild.negotiation import (
     GEO_JSON,
@@ -98,9 +99,7 @@ class Exchange:
         self._receive = receive
         self._prepared: Any = _UNREAD
         self._sight: Consumption | None = None
-        self._headers: dict[bytes, list[str]] = {}
-        for name, value in scope["headers"]:
-            self._headers.setdefault(name, []).append(value.decode("latin-1"))
+        self._headers = head_of(scope)
         self.actor: Actor = scope.get("state", {}).get("actor") or ANONYMOUS
         self.tenant = DEFAULT_TENANT
         self.context: Context = CORE
@@ -117,7 +116,9 @@ class Exchange:
         self.tenant = self._tenant()
         self._look_at_snapshot()
         if not self.operation.body:
-            self.context = await self._use(context_link(self._headers.get(b"link", [])))
+            link = context_link(self._headers.get(b"link", ()))
+            if link is not None:
+                self.context = await self._use(link)
 
     def header(self, name: bytes) -> str:
         """The value of a header, "" when it is not there."""
@@ -173,7 +174,8 @@ class Exchange:
     @property
     def preferred_version(self) -> Version | None:
         """The version of the standard that an answer in JSON shall conform to (4.3.6.8); None: any."""
-        return None if self.media == GEO_JSON else preferred_version(self.header(b"prefer"))
+        preference = self.header(b"prefer")
+        return preferred_version(preference) if preference and self.media != GEO_JSON else None
 
     # The body
 
@@ -183,7 +185,7 @@ class Exchange:
             return self._prepared
         media = self._content_type()
         decoded = decode_json(await self._body())
-        link = context_link(self._headers.get(b"link", []))
+        link = context_link(self._headers.get(b"link", ()))
         if media == JSON_LD:
             if link is not None:
                 raise BadRequestData(
@@ -256,7 +258,7 @@ class Exchange:
         offered = (JSON, JSON_LD, GEO_JSON) if self.operation.geojson else (JSON, JSON_LD)
         if not self.operation.answers:
             return JSON
-        media = choose_media(",".join(self._headers.get(b"accept", [])), offered)
+        media = choose_media(",".join(self._headers.get(b"accept", ())), offered)
         if media is None:
             raise StatusAlone(406, [(b"content-type", JSON.encode())], orjson.dumps(offered))
         return media
@@ -276,10 +278,13 @@ class Exchange:
         self._sight = found.seen(self.services.broker)
 
     def _tenant(self) -> str:
+        name = self.header(b"ngsild-tenant")
+        if not name:
+            return DEFAULT_TENANT
+
         def is_there(tenant: str) -> bool:
             return self.services.has_tenant(self.actor, tenant)
 
-        name = self.header(b"ngsild-tenant")
         return tenant_named(name, is_there, may_be_new=self.operation.makes_tenants)
 
     # The answer

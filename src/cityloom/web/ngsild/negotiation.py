@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from cityloom.ngsild.context_link import CONTEXT_RELATION
@@ -56,7 +57,7 @@ def _quality(media: str, ranges: list[tuple[str, float]]) -> float:
     return 0.0
 
 
-def context_link(headers: list[str]) -> str | None:
+def context_link(headers: Sequence[str]) -> str | None:
     """The @context that Link headers name (JSON-LD 1.1, 6.1). Raises BadRequestData for several."""
     if not headers:
         return None
