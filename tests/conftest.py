@@ -22,6 +22,8 @@ TOGETHER = {
     "tests/conformance/test_real_clients.py": "other clients",
     "tests/conformance/test_iot_agent.py": "other clients",
 }
+#: Files whose tests share nothing and are long: each is work of its own.
+APART = ("tests/stages/context/test_naive_model.py",)
 #: What takes longest is begun first, so that no worker is left alone with it at the end.
 FIRST = (
     "tests/browser/",
@@ -30,6 +32,8 @@ FIRST = (
     "tests/conformance/test_nasty_requests.py",
     "tests/faults/",
     "tests/conformance/test_any_request.py",
+    "tests/stages/context/test_naive_model.py",
+    "tests/stages/subscriptions/test_matching.py",
     "tests/stages/web/test_random_actors.py",
     "tests/docs/",
     "tests/journeys/",
@@ -56,6 +60,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
+            if file in APART:
+                return nodeid
             return next((work for begin, work in TOGETHER.items() if file.startswith(begin)), file)
 
     config.option.loadscopereorder = False
