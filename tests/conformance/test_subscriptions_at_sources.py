@@ -14,6 +14,7 @@ import httpx2
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from cityloom.access.authority import OPEN_ACCESS
 from cityloom.federation import handing_on
 from loopback_servers import serving, well
 from running_city import RunningCity, ask
@@ -319,3 +320,16 @@ async def _there(city: RunningCity, count: int) -> None:
             if len(found) == len(reached) == count:
                 return
             await asyncio.sleep(0.1)
+
+
+async def test_who_subscribes_to_registrations_is_written_down(api, source):
+    document = {"id": "urn:s:1", "type": "Subscription", "entities": [{"type": "Road"}]}
+    document["notification"] = {"endpoint": {"uri": f"{source.address}/told?key=secret"}}
+    path = "/csourceSubscriptions/urn:s:1"
+    assert (await api.post("/csourceSubscriptions", json=document)).status_code == 201
+    assert (await api.patch(path, json={"description": "other"})).status_code == 204
+    assert (await api.delete(path)).status_code == 204
+    entries = await api.audit.newest(OPEN_ACCESS, limit=3)
+    acts = ["source.unsubscribe", "source.resubscribe", "source.subscribe"]
+    assert [(one.action, one.subject) for one in entries] == [(act, "urn:s:1") for act in acts]
+    assert "secret" not in str(entries)

@@ -20,6 +20,7 @@ from cityloom.context.registered import Registered
 from cityloom.federation.sources import Sources
 from cityloom.kernel.actor import Actor
 from cityloom.kernel.errors import CityError
+from cityloom.kernel.outbound import plain_address
 from cityloom.kernel.time import Clock, format_instant
 from cityloom.ngsild.contexts import CORE, Context
 from cityloom.ngsild.errors import BadRequestData, ResourceNotFound
@@ -28,7 +29,7 @@ from cityloom.ngsild.registrations import Registration, represent_registration
 from cityloom.ngsild.source_matching import Sought, context_source_filter, matching_information
 from cityloom.ngsild.subscription import Subscription
 from cityloom.ngsild.temporal_query import TemporalWindow, parse_temporal_window
-from cityloom.subscriptions.model import Kept, Tally
+from cityloom.subscriptions.model import Health, Kept, Tally
 from cityloom.subscriptions.sending import Sender
 
 Reason = Literal["newlyMatching", "updated", "noLongerMatching"]
@@ -157,6 +158,27 @@ class Watching:
     def tally(self, kept: WatchedKept) -> Tally:
         """How notifying went since the city began."""
         return self._tallies.get(kept.key) or Tally()
+
+    def health(self) -> list[Health]:
+        """How all of them are doing, for staff: without what they carry to their receivers."""
+        now = self.now()
+        return [
+            Health(
+                one.base.wanted.id,
+                tenant,
+                one.base.owner,
+                one.base.clearance,
+                one.base.wanted.name or "",
+                plain_address(one.base.wanted.notification.endpoint.uri),
+                one.base.wanted.status(now),
+                one.base.wanted.types(),
+                one.base.wanted.watched or (),
+                self.tally(one),
+                len(self._waiting.get(one.key, ())),
+            )
+            for tenant in self._kept.tenants()
+            for one in self._kept.all(tenant)
+        ]
 
     def now(self) -> str:
         """The city's time as documents hold it."""

@@ -232,3 +232,26 @@ async def test_what_programs_change_is_written_down_without_secrets(city, reader
     said = [one.detail.get("endpoint") for one in entries]
     assert "https://receiver.example/weather" in said and "https://broker.example/" in said
     assert KEY not in str([one.detail for one in entries])
+
+
+async def test_who_subscribed_to_registrations_is_shown_to_the_same_people_and_can_be_ended(
+    connected, reader_of
+):
+    document = {
+        "type": "Subscription",
+        "entities": [{"type": "BicycleCounter"}],
+        "notification": {"endpoint": {"uri": f"https://watcher.example/told?key={KEY}"}},
+    }
+    watching = connected.rooms.federation.watching
+    watcher = Actor("somebody", permissions=frozenset({"subscriptions:edit"}))
+    wanted = parse_subscription(document, CORE, id="urn:s:watch", now=watching.now())
+    await watching.add(watcher, wanted, None, None, "", tenant="")
+    page = await (await reader_of("auditor")).text("/other-systems")
+    assert "https://watcher.example/told" in page and "registered sources" in page and KEY not in page
+    operator, path = await reader_of("operator"), "/other-systems/subscriptions"
+    form = {"id": "urn:s:watch", "tenant": "", "about": "sources"}
+    await operator.refused(path, {**form, "act": "remove"}, status=404)
+    chief = await reader_of("administrator")
+    assert "watcher.example" not in await chief.done(path, {**form, "act": "remove"})
+    entries = await connected.rooms.audit.newest(_auditor(), limit=5)
+    assert ("source.unsubscribe", "urn:s:watch") in [(one.action, one.subject) for one in entries]

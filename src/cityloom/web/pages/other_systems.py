@@ -11,6 +11,7 @@ from starlette.responses import Response
 from cityloom.access.ownership import tends
 from cityloom.federation.model import Health as Source
 from cityloom.kernel.actor import Actor
+from cityloom.kernel.errors import BadInput
 from cityloom.ngsild.contexts import CORE
 from cityloom.subscriptions.model import Health as Subscriber
 from cityloom.subscriptions.subscriptions import EDIT
@@ -56,15 +57,21 @@ async def browse(visit: Visit) -> Response:
     """Both lists, those in trouble first."""
     visit.require(*SEE)
     words = visit.query("q").strip()
-    everybody = [one for one in visit.rooms.subscriptions.health() if _may_see(visit.actor, one)]
+    of_sources = visit.rooms.federation.watching.health()
+    known = [*visit.rooms.subscriptions.health(), *of_sources]
+    everybody = [one for one in known if _may_see(visit.actor, one)]
     notified = _found(everybody, words, lambda one: one.id, lambda one: one.failing)
+    about_sources = {(one.tenant, one.id) for one in of_sources}
     sources = visit.rooms.federation.health()
     asked = _found(sources, words, lambda one: one.registration.id, lambda one: one.status == "failing")
     notified_from, asked_from = visit.whole("notified", 0), visit.whole("asked", 0)
     data = {
         "q": words,
         "notifiedTotal": len(notified),
-        "notified": [_notified(visit, one) for one in notified[notified_from : notified_from + PAGE]],
+        "notified": [
+            _notified(visit, one, is_of_sources=(one.tenant, one.id) in about_sources)
+            for one in notified[notified_from : notified_from + PAGE]
+        ],
         "askedTotal": len(asked),
         "asked": [_asked(visit, one) for one in asked[asked_from : asked_from + PAGE]],
     }
@@ -104,8 +111,9 @@ def _may_see(actor: Actor, one: Subscriber) -> bool:
     return one.owner == actor.id or any(actor.may(permission) for permission in SEE_ALL)
 
 
-def _notified(visit: Visit, one: Subscriber) -> dict[str, Any]:
-    actor, tally = visit.actor, one.tally
+def _notified(visit: Visit, one: Subscriber, *, is_of_sources: bool) -> dict[str, Any]:
+    actor, tally, handed_on = visit.actor, one.tally, visit.rooms.handed_on
+    kind = "subscription to registrations" if is_of_sources else "subscription"
     row: dict[str, Any] = {
         "id": one.id,
         "tenant": one.tenant,
@@ -120,7 +128,10 @@ def _notified(visit: Visit, one: Subscriber) -> dict[str, Any]:
         "lastSuccess": tally.last_success,
         "lastFailure": tally.last_failure,
         "lastError": tally.last_error,
-        "mayChange": actor.may(EDIT) and tends(actor, "subscription", one.owner),
+        "mayChange": actor.may(EDIT) and tends(actor, kind, one.owner),
+        "about": "sources" if is_of_sources else "entities",
+        "atSources": 0 if is_of_sources else handed_on.count(one.tenant, one.id),
+        "sourcesMissing": 0 if is_of_sources else len(handed_on.troubles(one.tenant, one.id)),
     }
     if one.owner == actor.id or actor.clearance.issuperset(one.clearance):
         row |= {"types": _names(one.types), "attributes": _names(one.attributes)}
@@ -136,6 +147,7 @@ def _asked(visit: Visit, one: Source) -> dict[str, Any]:
         "endpoint": one.endpoint,
         "state": "silent" if one.status == "failing" else one.status,
         "mode": one.registration.mode,
+        "about": "entities",
         "types": _names(one.types),
         "attributes": _names(one.attributes),
         "expiresAt": one.registration.expires_at,
@@ -160,6 +172,8 @@ async def handle_subscription(visit: Visit) -> Response:
     act = form.choice("act", ["pause", "resume", "remove"], required=choose)
     form.raise_if_wrong()
     subscriptions, identifier, tenant = visit.rooms.subscriptions, form.value("id"), form.value("tenant")
+    if form.value("about") == "sources":
+        return await _end_of_sources(visit, identifier, tenant, act)
     subscriptions.retrieve(visit.actor, identifier, tenant=tenant)
     await visit.rooms.audit.record(visit.actor, f"subscription.{act}", identifier, _where(tenant))
     if act == "remove":
@@ -168,6 +182,17 @@ async def handle_subscription(visit: Visit) -> Response:
     await subscriptions.pause(visit.actor, identifier, tenant=tenant, paused=act == "pause")
     back = {"act": "resume" if act == "pause" else "pause", "id": identifier, "tenant": tenant}
     return visit.redirect(PATH, visit.gettext("Done."), undo=(f"{PATH}/subscriptions", back))
+
+
+async def _end_of_sources(visit: Visit, identifier: str, tenant: str, act: str) -> Response:
+    """Remove a subscription to registrations."""
+    if act != "remove":
+        raise BadInput("It can be removed, and nothing else", hint="Choose Remove.", where="act")
+    watching = visit.rooms.federation.watching
+    watching.get(visit.actor, identifier, tenant=tenant)
+    await visit.rooms.audit.record(visit.actor, "source.unsubscribe", identifier, _where(tenant))
+    await watching.remove(visit.actor, identifier, tenant=tenant)
+    return visit.redirect(PATH, visit.gettext("The subscription is removed."))
 
 
 async def handle_source(visit: Visit) -> Response:
