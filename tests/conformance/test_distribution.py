@@ -475,8 +475,24 @@ async def test_an_upsert_writes_over_what_a_source_without_batches_has(api, sour
         "/entityOperations/upsert", params={"options": options} if options else {}, json=batch
     )
     assert reply.status_code == 204, reply.text
-    assert (source.asked[-1].method, source.asked[-1].path) == (method, path)
+    assert [(one.method, one.path) for one in source.asked] == [
+        ("POST", "/ngsi-ld/v1/entities"),
+        (method, path),
+    ]
     assert json.loads(source.asked[-1].body)["speed"]["value"] == 7
+
+
+@pytest.mark.parametrize(
+    ("options", "offered", "method"), [("update", "updateEntity", "PATCH"), ("", "replaceEntity", "PUT")]
+)
+async def test_an_upsert_goes_to_a_source_that_can_write_over_alone(api, source, options, offered, method):
+    await register(api, source, "redirect", ["speed"], operations=[offered])
+    path = f"/ngsi-ld/v1/entities/{ROAD}"
+    source.replies[method, f"{path}/attrs" if options else path] = (204, b"")
+    batch = [road(speed={"type": "Property", "value": 7})]
+    parameters = {"options": options} if options else {}
+    assert (await api.post("/entityOperations/upsert", params=parameters, json=batch)).status_code == 204
+    assert [one.method for one in source.asked] == [method]
 
 
 async def test_an_upsert_of_what_a_source_cannot_write_over_is_a_failure(api, source):

@@ -218,6 +218,7 @@ async def _shared_out(
     directory = Directory(federation.candidates(origin, looping=True))
     pairs, turn = 0, perf_counter()
     came_around = federation.came_around(origin)
+    operations = frozenset({batch.operation, batch.single, *((_over(exchange),) if batch is _UPSERT else ())})
     here: list[Any] = []
     proxied: set[str] = set()
     for item in payload:
@@ -239,7 +240,7 @@ async def _shared_out(
             )
         shares = share_out(
             federation.may_be_told(origin, registrations, entity_id, types),
-            frozenset({batch.operation, batch.single}),
+            operations,
             entity_id,
             types,
             names,
@@ -337,15 +338,26 @@ async def _write_over(
     """Replace what a source without batches has, or update it with options=update (5.6.8.4)."""
     registration, wire = source
     entity_id = item["id"]
-    is_update = "update" in exchange.parameters.listed("options")
-    if ("updateAttrs" if is_update else "replaceEntity") not in registration.operations:
+    if _over(exchange) not in registration.operations:
         result.fail(unsupported(registration), [entity_id], registration)
         return
-    method, path = _UPDATE_ONE(entity_id) if is_update else _REPLACE_ONE(entity_id)
-    body, content_type = await _body(exchange, registration, wire, item)
-    question = Question(method, path, (), body, content_type)
+    question = await _question_over(exchange, registration, wire, item)
     (reply,) = await exchange.services.federation.ask([(registration, question, wire)], origin)
     _take(reply, [entity_id], _UPSERT, result)
+
+
+def _over(exchange: Exchange) -> str:
+    """The operation that writes over an Entity which a source has already (5.6.8.4)."""
+    return "updateEntity" if "update" in exchange.parameters.listed("options") else "replaceEntity"
+
+
+async def _question_over(
+    exchange: Exchange, registration: Registration, wire: Wire, item: dict[str, Any]
+) -> Question:
+    is_update = _over(exchange) == "updateEntity"
+    method, path = (_UPDATE_ONE if is_update else _REPLACE_ONE)(item["id"])
+    body, content_type = await _body(exchange, registration, wire, item)
+    return Question(method, path, (), body, content_type)
 
 
 def _take(reply: SourceReply, ids: list[str], batch: _Batch, result: _Result) -> None:
@@ -380,11 +392,15 @@ async def _batch_question(exchange: Exchange, batch: _Batch, part: _Part, wire: 
 async def _single_question(
     exchange: Exchange, batch: _Batch, registration: Registration, wire: Wire, entity_id: str, item: Any
 ) -> Question:
+    if batch is _UPSERT and batch.single not in registration.operations:
+        return await _question_over(exchange, registration, wire, item)
     method, path = batch.one(entity_id)
     if batch is _DELETE:
         return Question(method, path)
     body, content_type = await _body(exchange, registration, wire, item)
-    return Question(method, path, _parameters(exchange), body, content_type)
+    # The options of an upsert are none of a creation.
+    parameters = () if batch is _UPSERT else _parameters(exchange)
+    return Question(method, path, parameters, body, content_type)
 
 
 async def _body(
