@@ -97,6 +97,21 @@ def _serving(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _logging(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--log-format",
+        choices=("plain", "json"),
+        default="",
+        help="how the log is written to standard error (default: as city.toml says, else plain)",
+    )
+    parser.add_argument(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default="",
+        help="what is less than this is not written (default: as city.toml says, else warning)",
+    )
+
+
 def _demo(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
         "demo",
@@ -107,6 +122,7 @@ def _demo(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("city", nargs="?", default="", metavar="CITY", help="aarhus or loomby")
     _home(parser, ".cityloom/<city>")
     _serving(parser)
+    _logging(parser)
     parser.add_argument("--data", type=Path, default=None, metavar="DIR", help="folder with the data pack")
     parser.add_argument(
         "--speed",
@@ -159,6 +175,7 @@ def _up(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser("up", help="run the city")
     _home(parser)
     _serving(parser)
+    _logging(parser)
     parser.add_argument(
         "--open-access",
         action="store_true",

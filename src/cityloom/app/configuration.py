@@ -7,9 +7,9 @@ import ipaddress
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -121,6 +121,30 @@ class Remembering(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     instances: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 10_000
 
 
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the city writes to its standard error, beside what it says at the start."""
+
+    #: plain, for people, or json: one object a line, for programs.
+    format: Literal["plain", "json"] = "plain"
+    #: debug, info, warning or error: what is less than this is not written.
+    level: Literal["debug", "info", "warning", "error"] = "warning"
+    #: Whether each request is written too: its operation, status, duration; never an id or a value.
+    requests: bool = False
+
+
+class Traces(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who collects spans of what the city does. Needs `pip install cityloom[traces]`."""
+
+    #: Where they are sent to by OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces. Empty: nowhere.
+    endpoint: str = ""
+    #: Headers of what is sent: { authorization = "Bearer …" }.
+    headers: dict[str, str] = {}
+    #: Share of all traces that is sent, 0 to 1.
+    share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+    #: The name of this service among others.
+    service: str = "cityloom"
+
+
 class Map(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The background of the map. Without `tiles` the roads of the data itself are drawn."""
 
@@ -165,6 +189,10 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     quotas: Quotas = Quotas()
     #: The background of the map.
     map: Map = Map()
+    #: What is written to the log.
+    log: Log = Log()
+    #: Spans for a collector.
+    traces: Traces = Traces()
     #: Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. One on
     #: this machine (127.0.0.1) always is.
     proxies: tuple[str, ...] = ()
@@ -297,6 +325,9 @@ def _meaningless(configuration: Configuration, where: str) -> Iterator[BadConfig
     yield from _no_addresses("contexts.allow", configuration.contexts.allow, _FETCHED, wrong)
     yield from _no_addresses("outbound.allow", configuration.outbound.allow, _SENT_TO, wrong)
     yield from _no_federation(configuration.federation, wrong)
+    yield from _no_addresses(
+        "traces.endpoint", filter(None, (configuration.traces.endpoint,)), _FETCHED, wrong
+    )
 
 
 def _no_federation(
@@ -322,7 +353,7 @@ def _impossible_places(place: Place, wrong: Callable[[str, str, str], BadConfig]
 
 def _no_addresses(
     key: str,
-    beginnings: tuple[str, ...],
+    beginnings: Iterable[str],
     form: re.Pattern[str],
     wrong: Callable[[str, str, str], BadConfig],
 ) -> Iterator[BadConfig]:

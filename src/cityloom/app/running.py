@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
-import logging
 import os
 import secrets
 import signal
@@ -13,7 +12,7 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import uvloop
@@ -28,6 +27,7 @@ from cityloom.app.configuration import Configuration, Mqtt
 from cityloom.app.folder import CityFolder, write_private_json
 from cityloom.app.health import ProcessHealth
 from cityloom.app.house import House
+from cityloom.app.logs import begin_logging
 from cityloom.app.machine import (
     USUAL_MQTT_PORT,
     USUAL_PORT,
@@ -38,6 +38,8 @@ from cityloom.app.machine import (
     spare_collector,
     take_descriptors,
 )
+from cityloom.kernel import spans
+from cityloom.kernel.errors import BadConfig
 from cityloom.kernel.time import Clock, WallClock
 from cityloom.sensing.host import ConnectorPlugin
 from cityloom.web.ngsild.context_store import ContextStore
@@ -46,6 +48,9 @@ from cityloom.web.request_tally import RequestTally
 from cityloom.web.rooms import City, MqttAddress, Pace, Rooms
 from cityloom.web.server import Server
 from cityloom.web.site import Site, build
+
+if TYPE_CHECKING:
+    from cityloom.adapters.otlp.tracer import OtlpTracer
 
 #: The transport of connectors that hear what devices publish to the city itself.
 MQTT_LISTENER = "mqtt-listener"
@@ -58,6 +63,9 @@ class Serving(msgspec.Struct, frozen=True):
     port: int | None = None
     mqtt_port: int | None = None
     open_access: bool = False
+    #: How the log is written, and from which level on; "": as city.toml says.
+    log_format: Literal["plain", "json", ""] = ""
+    log_level: str = ""
 
 
 class Demo(msgspec.Struct, frozen=True):
@@ -85,7 +93,8 @@ def run_city(home: Path, configuration: Configuration, serving: Serving, demo: D
     take_descriptors()
     folder = CityFolder(home)
     folder.make()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log = configuration.log
+    begin_logging(serving.log_format or log.format, serving.log_level or log.level, requests=log.requests)
     with (
         HomeLock(home),
         listening_socket(serving.host, serving.port, USUAL_PORT) as listener,
@@ -120,7 +129,8 @@ class _Run:
             local_key=self.key,
             own_connectors=[demo.connector] if demo else [],
         )
-        self.requests = RequestTally()
+        self.requests = RequestTally(told=configuration.log.requests)
+        self.tracing = _tracer(configuration)
         self.health = ProcessHealth(self.house, self.requests)
         self.mqtt = self._listener_for_devices(configuration.mqtt)
         self.house.transports["mqtt-client"] = MqttClient(self.house.clock)
@@ -137,7 +147,7 @@ class _Run:
         )
         self.keeping: asyncio.Task[None] | None = None
         self.server = Server(
-            self.site,
+            self.site if self.tracing is None else self.tracing.around(self.site),
             before_stop=self.site.close,
             proxies=configuration.proxies,
             refused=self.requests.refused,
@@ -163,6 +173,8 @@ class _Run:
                 self.keeping.cancel()
             await self.health.stop()
             await self.house.stop()
+            if self.tracing is not None:
+                await asyncio.to_thread(self.tracing.close)
             if self.demo:
                 self.demo.remember()
             self.folder.running.unlink(missing_ok=True)
@@ -303,6 +315,30 @@ def rooms_of(
         pace=demo.pace if demo else None,
         mqtt=mqtt,
     )
+
+
+def _tracer(configuration: Configuration) -> OtlpTracer | None:
+    """Where spans go, told to all rooms; None where nobody collects them. Raises BadConfig."""
+    wanted = configuration.traces
+    if not wanted.endpoint:
+        return None
+    try:
+        from cityloom.adapters.otlp.tracer import OtlpTracer
+    except ImportError:
+        raise BadConfig(
+            "Traces need libraries that are not installed",
+            hint="Install them with `pip install cityloom[traces]`, or take [traces] out of city.toml.",
+            where="city.toml: traces",
+        ) from None
+    tracer = OtlpTracer(
+        wanted.endpoint,
+        headers=wanted.headers,
+        share=wanted.share,
+        service=wanted.service,
+        city=configuration.name,
+    )
+    spans.use(tracer)
+    return tracer
 
 
 def _tls_files(settings: Mqtt) -> TlsFiles | None:

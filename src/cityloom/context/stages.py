@@ -15,6 +15,7 @@ import msgspec
 from cityloom.context.ports import Feed
 from cityloom.kernel.change import Change, ChangeKind
 from cityloom.kernel.errors import BadConfig, Conflict, NotReady
+from cityloom.kernel.spans import span_of
 
 _log = logging.getLogger(__name__)
 
@@ -208,7 +209,8 @@ class Stage:
         pause = FIRST_PAUSE
         while not self._stopping:
             try:
-                await self._handler(batch)
+                with span_of(f"stage {self.name}", batch):
+                    await self._handler(batch)
             except Exception as error:  # noqa: BLE001 - a broken stage must not break the river
                 self._failures += 1
                 self._last_error = f"{type(error).__name__}: {error}"

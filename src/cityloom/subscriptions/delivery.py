@@ -15,6 +15,7 @@ from typing import Any
 
 from cityloom.kernel.actor import Actor
 from cityloom.kernel.errors import CityError, NotReady
+from cityloom.kernel.spans import remember, span
 from cityloom.kernel.time import Clock, format_instant, to_millis
 from cityloom.subscriptions.backlog import Backlog, Notifying
 from cityloom.subscriptions.lane import AT_HAND, Lane
@@ -113,6 +114,7 @@ class Delivery:
         self._unkept += 1
         key = (item.tenant, item.subscription)
         self._backlog.add(key, self._owner_of(key), len(item.shown))
+        remember(("pending", item.place))
         lane = self._lane(item.lane)
         lane.offer(item)
         self._run(lane)
@@ -287,7 +289,9 @@ class Delivery:
         tally.times_sent += 1
         tally.last_notification = at
         try:
-            status = await self._sender.send(kept, [item.shown for item in items], at, self._reference(kept))
+            shown = [item.shown for item in items]
+            with span("notify", {"cityloom.entities": len(items)}, cause=("pending", items[0].place)):
+                status = await self._sender.send(kept, shown, at, self._reference(kept))
         except CityError as error:
             return error
         except Exception as defect:  # noqa: BLE001 - one notification must not end an endpoint's queue

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cityloom.kernel.spans import REQUEST, remember
 from cityloom.web.head import head_of
 
 Pairs = list[tuple[bytes, bytes]]
@@ -64,7 +65,11 @@ class RequestIds:
         self._numbers = itertools.count(1)
 
     def of(self, scope: Scope) -> str:
-        return _request_id(scope) or f"{self._process}-{next(self._numbers):x}"
+        """The name of a request, which its log lines and its span carry from now on."""
+        name = _request_id(scope) or f"{self._process}-{next(self._numbers):x}"
+        REQUEST.set(name)
+        remember(name)
+        return name
 
 
 class SecureHeaders:

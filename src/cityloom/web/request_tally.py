@@ -6,6 +6,7 @@ the Entity types it names: ids, filters and texts may say something about somebo
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from typing import Any
@@ -17,6 +18,7 @@ from starlette.types import Scope
 from cityloom.kernel.measures import Durations
 from cityloom.web.ngsild.operations import Operation
 
+_log = logging.getLogger(__name__)
 #: Method, address and status. The address is that of the operation, never what somebody wrote in it.
 Key = tuple[str, str, int]
 #: How many slow requests are kept, for how long, and from how many seconds a request is slow.
@@ -45,9 +47,10 @@ class Slow(msgspec.Struct, frozen=True):
 
 
 class RequestTally:
-    """Lives on the event loop."""
+    """Lives on the event loop. With `told` each request is written to the log, too."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, told: bool = False) -> None:
+        self._told = told
         self.answered: dict[Key, Durations] = {}
         #: What was turned away before it was looked at, by the reason.
         self.refused: Counter[str] = Counter()
@@ -65,6 +68,8 @@ class RequestTally:
         found.note(seconds)
         if seconds >= self._slow_from:
             self._keep(key, seconds, scope)
+        if self._told:
+            _tell(key, seconds)
 
     def note_beside(self, scope: Scope, status: int, seconds: float) -> None:
         """A request of a page or of another interface got the beginning of its answer."""
@@ -75,6 +80,8 @@ class RequestTally:
         self.answered.setdefault(key, Durations()).note(seconds)
         if seconds >= self._slow_from:
             self._keep(key, seconds, scope)
+        if self._told:
+            _tell(key, seconds)
 
     def slowest(self) -> list[Slow]:
         """The slowest of the last hour, the slowest first."""
@@ -90,6 +97,17 @@ class RequestTally:
         self.slowest()
         del self._slow[MOST_SLOW:]
         self.slowest()
+
+
+def _tell(key: Key, seconds: float) -> None:
+    method, address, status = key
+    figures = {
+        "method": method,
+        "address": address,
+        "status": status,
+        "milliseconds": round(seconds * 1000, 3),
+    }
+    _log.info("%s %s %d in %.1f ms", method, address, status, seconds * 1000, extra={"figures": figures})
 
 
 def shape_of(query: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:

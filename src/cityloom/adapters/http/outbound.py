@@ -15,6 +15,7 @@ from urllib.parse import SplitResult
 import httpcore2
 
 from cityloom.adapters.network.reach import Reach, port_of
+from cityloom.kernel import spans
 from cityloom.kernel.outbound import Answer, Unreachable, Unusable
 
 #: Connections to one host and port at once; who finds none free waits, within its deadline.
@@ -60,8 +61,11 @@ class HttpOutbound:
         """See `kernel.outbound.Outbound.send`."""
         parts = self._reach.check(url)
         try:
-            async with asyncio.timeout(deadline):
-                return await self._exchange(method, url, parts, headers, body, largest)
+            # Of the address the host alone is told: the rest may name somebody.
+            with spans.span(method, {"server.address": parts.hostname or ""}, side="client"):
+                told = {**headers, **spans.headers()}
+                async with asyncio.timeout(deadline):
+                    return await self._exchange(method, url, parts, told, body, largest)
         except TimeoutError:
             raise _unreachable(url, f"it does not answer in time ({deadline:g} s)") from None
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException) as error:

@@ -8,6 +8,7 @@ from time import perf_counter
 from cityloom.context.ports import Feed
 from cityloom.kernel.change import Change
 from cityloom.kernel.measures import Durations
+from cityloom.kernel.spans import span_of
 
 #: Seconds from which a commit counts as slow: the disk hardly keeps up, or is about to fail.
 SLOW_S = 1.0
@@ -39,7 +40,8 @@ class TimedFeed:
         """See `Feed.append`."""
         began = perf_counter()
         try:
-            self._feed.append(changes)
+            with span_of("commit", changes):
+                self._feed.append(changes)
         except BaseException:
             self._times.failed += 1
             raise

@@ -1,0 +1,1 @@
+"""Traces by OpenTelemetry's protocol. Needs the extra `traces`, and is imported where it is wanted alone."""
