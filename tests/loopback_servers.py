@@ -3,7 +3,12 @@
 import asyncio
 import gzip
 import socket
+import ssl
 from contextlib import asynccontextmanager
+
+#: For clients that stay on the loopback, without TLS (`verify=NO_CERTIFICATES`): reading all the certificates
+#: that the machine trusts, as each client does otherwise, costs more than most tests.
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class Asked:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import httpx2
 
+from loopback_servers import NO_CERTIFICATES
+
 COMMAND = (sys.executable, "-m", "cityloom.app.command_line")
 
 
@@ -34,7 +36,7 @@ class RunningCity:
             env=environment,
         )
         self.address, self.key = self._wait(patience)
-        self.web = httpx2.Client(base_url=self.address, timeout=30)
+        self.web = httpx2.Client(base_url=self.address, timeout=30, verify=NO_CERTIFICATES)
 
     @property
     def said(self) -> str:

@@ -36,6 +36,7 @@ from cityloom.web.ngsild.remote_notifications import remote_notifications_interf
 from cityloom.web.ngsild.routes import OPERATIONS
 from cityloom.web.ngsild.routes import api as api_of
 from cityloom.web.openapi import openapi_route
+from loopback_servers import NO_CERTIFICATES
 from rooms_in_memory import RoomsInMemory
 
 READER = Actor(id="reader", name="Reader", roles=frozenset({"reader"}))
@@ -62,6 +63,9 @@ PUBLISHED = {
     },
     "https://city.example/nothing.jsonld": {"no": "context"},
 }
+
+#: Of all operations: the same for every test.
+DESCRIPTION = openapi_route(OPERATIONS)
 
 
 class ActAs:
@@ -139,11 +143,14 @@ async def api(quotas: Quotas) -> AsyncIterator[Api]:
         routes=[
             Mount(ROOT, app=api_of(rooms, contexts)),
             Route(NOTIFIED_AT + "/{token}", remote_notifications_interface(rooms, contexts)),
-            openapi_route(OPERATIONS),
+            DESCRIPTION,
         ],
         middleware=[Middleware(LimitBodies, limits=BodyLimits()), Middleware(ActAs)],
     )
-    async with serving(app) as address, Api(base_url=f"{address}/ngsi-ld/v1", trust_env=False) as client:
+    async with (
+        serving(app) as address,
+        Api(base_url=f"{address}/ngsi-ld/v1", trust_env=False, verify=NO_CERTIFICATES) as client,
+    ):
         client.broker = rooms.broker
         client.federation = rooms.federation
         client.audit = rooms.audit

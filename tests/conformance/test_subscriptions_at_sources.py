@@ -16,7 +16,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from cityloom.access.authority import OPEN_ACCESS
 from cityloom.federation import handing_on
-from loopback_servers import serving, well
+from loopback_servers import NO_CERTIFICATES, serving, well
 from running_city import RunningCity, ask
 
 ROAD = "urn:ngsi-ld:Road:1"
@@ -85,7 +85,7 @@ async def subscribe(api, source, headers=None, **more):
 async def tell(copy: dict[str, Any], *entities: dict[str, Any], **more) -> httpx2.Response:
     """What the source notifies of."""
     body = {"type": "Notification", "subscriptionId": copy["id"], "data": list(entities), **more}
-    async with httpx2.AsyncClient(trust_env=False) as client:
+    async with httpx2.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as client:
         return await client.post(copy["notification"]["endpoint"]["uri"], json=body)
 
 
