@@ -44,16 +44,20 @@ READER = Actor(id="reader", name="Reader", roles=frozenset({"reader"}))
 REFUSALS = {"dead token": NotSignedIn("The token opens nothing here", hint="Make a new one.")}
 #: May write facts, and nothing that belongs to a room.
 WRITER = Actor(id="writer", name="Writer", permissions=frozenset({"entities:read", "entities:write"}))
-_SYSTEM = frozenset({"entities:read", "entities:write", "subscriptions:edit", "sources:register"})
+_SYSTEM = frozenset(
+    {"entities:read", "entities:write", "subscriptions:edit", "sources:read", "sources:register"}
+)
 #: Two systems that may have documents kept, and somebody who may administer.
 SOUTH, NORTH, CHIEF = (
     Actor(id=name, name=name, permissions=_SYSTEM | more, clearance=frozenset(InformationClass))
     for name, more in (("south", set()), ("north", set()), ("chief", {"accounts:manage"}))
 )
+#: Staff who may look and change nothing.
+CLERK = Actor(id="clerk", name="Clerk", permissions=frozenset({"entities:read", "sources:read"}))
 ACTORS = {
     "": OPEN_ACCESS,
     "anonymous": ANONYMOUS,
-    **{one.id: one for one in (READER, WRITER, SOUTH, NORTH, CHIEF)},
+    **{one.id: one for one in (READER, WRITER, CLERK, SOUTH, NORTH, CHIEF)},
 }
 
 #: What the loader of @contexts may load in these tests.

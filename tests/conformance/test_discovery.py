@@ -107,6 +107,8 @@ async def test_what_opens_a_source_is_shown_to_who_may_register_alone(api):
     assert (await api.post("/csourceRegistrations", json=body)).status_code == 201
     for path in (f"/csourceRegistrations/{body['id']}", "/csourceRegistrations?type=Road"):
         assert "opens-it" in (await api.get(path)).text
-        told = await api.get(path, headers={"x-test-actor": "writer"})
+        citizen = await api.get(path, headers={"x-test-actor": "writer"})
+        assert citizen.status_code == 403 and "127.0.0.1" not in citizen.text
+        told = await api.get(path, headers={"x-test-actor": "clerk"})
         assert (told.status_code, body["id"] in told.text) == (200, True)
         assert "opens-it" not in told.text and "contextSourceInfo" not in told.text

@@ -52,7 +52,7 @@ class _Kept(msgspec.Struct, frozen=True):
 
 
 class Sources:
-    """Lives on the event loop. Writing needs the permission `sources:register`, reading an account; only who
+    """Lives on the event loop. Writing takes `sources:register`, reading `sources:read`; only who
     registered a source, or may administer, changes and removes its registration."""
 
     def __init__(
@@ -157,14 +157,14 @@ class Sources:
 
     def get(self, actor: Actor, identifier: str, *, tenant: str) -> Registration:
         """A registration (5.10.1). Raises ResourceNotFound."""
-        require(actor, "entities:read")
+        require(actor, "sources:read")
         return self._get(tenant, identifier)
 
     def query(
         self, actor: Actor, sought: Sought, *, tenant: str
     ) -> list[tuple[Registration, tuple[int, ...]]]:
         """The registrations that match, oldest first, with the places of their information that do."""
-        require(actor, "entities:read")
+        require(actor, "sources:read")
         return self.discover(sought, tenant)
 
     def discover(self, sought: Sought, tenant: str) -> list[tuple[Registration, tuple[int, ...]]]:

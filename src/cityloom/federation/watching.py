@@ -29,6 +29,7 @@ from cityloom.ngsild.registrations import Registration, represent_registration
 from cityloom.ngsild.source_matching import Sought, context_source_filter, matching_information
 from cityloom.ngsild.subscription import Subscription
 from cityloom.ngsild.temporal_query import TemporalWindow, parse_temporal_window
+from cityloom.subscriptions.delivery import GIVEN_UP
 from cityloom.subscriptions.model import Health, Kept, Tally
 from cityloom.subscriptions.sending import Sender
 
@@ -37,6 +38,7 @@ Reason = Literal["newlyMatching", "updated", "noLongerMatching"]
 #: Notifications that wait for one subscription.
 MOST_WAITING = 1_000
 EDIT = "subscriptions:edit"
+READ = "sources:read"
 _KIND = "subscription to registrations"
 #: Seconds between two notifications at intervals at least.
 SHORTEST_INTERVAL_S = 0.5
@@ -61,7 +63,7 @@ class WatchedKept(msgspec.Struct, frozen=True):
 
 
 class Watching:
-    """Lives on the event loop. It takes the permission `subscriptions:edit`, since the city sends what is
+    """Lives on the event loop. It takes `sources:read`, and `subscriptions:edit` since the city sends what is
     subscribed to wherever the subscriber says; what is told is what its owner may see when it is sent."""
 
     def __init__(
@@ -113,6 +115,7 @@ class Watching:
     ) -> None:
         """Keep a subscription and tell what matches now. Raises BadRequestData, AlreadyExists."""
         require(actor, EDIT)
+        require(actor, READ)
         self._sender.check(wanted.notification.endpoint)
         window_of(temporal)
         now = format_instant(self._clock.now())
@@ -235,6 +238,11 @@ class Watching:
             return
         shown = [{"registration": one.document, "places": places} for one, places in found]
         waiting = self._waiting.setdefault(kept.key, deque(maxlen=MOST_WAITING))
+        if len(waiting) == waiting.maxlen:
+            # The oldest makes room, which is said.
+            tally = self._tallies.setdefault(kept.key, Tally())
+            tally.missed += len(waiting[0][1])
+            tally.failed, tally.last_failure, tally.last_error = True, self.now(), GIVEN_UP
         waiting.append((reason, shown))
         if kept.key not in self._working:
             self._working[kept.key] = asyncio.create_task(
@@ -247,7 +255,7 @@ class Watching:
             reason, shown = waiting.popleft()
             kept = self._kept.find(*key)
             owner = None if kept is None else self._actors(kept.base.owner)
-            if kept is not None and owner is not None and owner.may(EDIT):
+            if kept is not None and owner is not None and owner.may(EDIT) and owner.may(READ):
                 await self._send(kept, owner, reason, shown)
         del self._working[key]
 

@@ -26,7 +26,8 @@ from cityloom.ngsild.registration_parsing import parse_registration
 from cityloom.ngsild.source_matching import Sought
 from cityloom.ngsild.type_selection import parse_type_selection
 
-READER = Actor(id="reader", permissions=frozenset({"entities:read"}))
+READER = Actor(id="reader", permissions=frozenset({"sources:read"}))
+CITIZEN = Actor(id="citizen", permissions=frozenset({"entities:read"}))
 ROAD = "urn:x:road:1"
 
 
@@ -97,7 +98,7 @@ async def test_add_refuses_addresses_inside(house):
     assert not house.sources.any("")
 
 
-async def test_writing_takes_the_permission_and_reading_an_account(house):
+async def test_writing_takes_the_permission_and_reading_another(house):
     identifier = await house.add()
     for attempt in (
         house.sources.add(READER, registration(), tenant=""),
@@ -110,6 +111,10 @@ async def test_writing_takes_the_permission_and_reading_an_account(house):
         house.sources.get(ANONYMOUS, identifier, tenant="")
     with pytest.raises(NotSignedIn):
         house.sources.query(ANONYMOUS, Sought(), tenant="")
+    with pytest.raises(NotAllowed):
+        house.sources.get(CITIZEN, identifier, tenant="")
+    with pytest.raises(NotAllowed):
+        house.sources.query(CITIZEN, Sought(), tenant="")
 
 
 async def test_an_exclusive_registration_leaves_no_room_for_another_owner(house):

@@ -14,6 +14,7 @@ from cityloom.adapters.memory.feed import MemoryFeed
 from cityloom.adapters.memory.register import MemoryRegister
 from cityloom.adapters.memory.state_table import MemoryStateTable
 from cityloom.context.broker import Broker
+from cityloom.federation import watching
 from cityloom.federation.sources import Sources
 from cityloom.federation.watching import Watching
 from cityloom.kernel.actor import Actor
@@ -25,7 +26,7 @@ from cityloom.ngsild.subscription_reading import parse_subscription
 from cityloom.subscriptions.sending import Sender
 
 NOW = datetime(2026, 4, 10, 10, tzinfo=UTC)
-READER = Actor(id="reader", permissions=frozenset({"entities:read", "subscriptions:edit"}))
+READER = Actor(id="reader", permissions=frozenset({"sources:read", "subscriptions:edit"}))
 
 
 class StandingClock:
@@ -178,3 +179,34 @@ async def test_a_subscription_is_its_owners_alone(house):
     assert house.watching.all(other, tenant="") == []
     await house.watching.remove(READER, "urn:x:subscription", tenant="")
     assert house.watching.all(READER, tenant="") == []
+
+
+async def test_who_may_read_registrations_no_more_is_told_of_none(house):
+    await house.subscribe()
+    house.actors["reader"] = msgspec.structs.replace(READER, permissions=frozenset({"subscriptions:edit"}))
+    await house.register()
+    while house.watching._working:
+        await asyncio.sleep(0)
+    assert house.outbound.sent == []
+
+
+async def test_what_waits_for_a_receiver_is_bounded_and_what_makes_room_is_told(house, monkeypatch):
+    gate, send = asyncio.Event(), house.outbound.send
+
+    async def slow(*asked, **bounds):
+        await gate.wait()
+        return await send(*asked, **bounds)
+
+    monkeypatch.setattr(house.outbound, "send", slow)
+    monkeypatch.setattr(watching, "MOST_WAITING", 3)
+    await house.subscribe()
+    for number in range(8):
+        await house.register(id=f"urn:r:{number}")
+    kept = house.watching.get(READER, "urn:x:subscription", tenant="")
+    tally = house.watching.tally(kept)
+    # One is on its way, three wait.
+    assert (tally.missed, tally.status) == (4, "failed")
+    gate.set()
+    while house.watching._working:
+        await asyncio.sleep(0)
+    assert len(house.outbound.sent) == 4

@@ -312,8 +312,10 @@ async def test_a_program_may_write_over_ngsi_ld_when_its_account_may(filled, rea
 def _who_may(operation) -> str:
     if operation.path.startswith(("/subscriptions", "/csourceSubscriptions")):
         return _holding("subscriptions:edit")
+    if operation.path.startswith("/csourceRegistrations") and operation.method == "GET":
+        return STAFF
     if operation.path.startswith("/csourceRegistrations/"):
-        return SIGNED_IN if operation.method == "GET" else _holding("connectors:manage")
+        return _holding("connectors:manage")
     return WRITERS if operation.writes else PEOPLE
 
 

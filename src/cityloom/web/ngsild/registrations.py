@@ -76,6 +76,7 @@ async def retrieve_registration(exchange: Exchange) -> Reply:
 
 async def query_registrations(exchange: Exchange) -> Reply:
     """GET /csourceRegistrations (5.10.2)."""
+    require(exchange.actor, "sources:read")
     parameters = exchange.parameters
     if not any(name in parameters for name in _NARROWING):
         raise BadRequestData(
