@@ -11,7 +11,7 @@ from cityloom.ngsild.parse import parse_entity
 from cityloom.ngsild.subscription import represent_subscription
 from cityloom.ngsild.subscription_reading import parse_subscription, patch_subscription
 from loopback_servers import serving, well
-from subscribing import OWNER, lasting, town  # noqa: F401 - a fixture, `town`
+from subscribing import OWNER, bounds, town  # noqa: F401 - fixtures
 
 GUIDE = (Path(__file__).parents[2] / "docs/guides/subscribe_to_changes.md").read_text(encoding="utf-8")
 
