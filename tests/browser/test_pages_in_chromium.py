@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -20,6 +21,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from pages_of_the_city import ALERT, BY_ROLE, FOR_EVERYBODY, LAYOUT_RULES, STATION, overflow, violations
 
 from cityloom.access.accounts import SET_UP
+from cityloom.kernel.findings import found
+from cityloom.kernel.measures import Growth
 from cityloom.ngsild.model import entity, point, prop, text
 from cityloom.web.server import Server
 
@@ -135,6 +138,25 @@ def test_pages_are_accessible_in_danish_and_dark_on_a_narrow_window(visit, serve
             page.evaluate("document.documentElement.dir = 'rtl'")
             told[role, path, "overflows from right to left"] = overflow(page)
     assert {place: found for place, found in told.items() if found} == {}
+
+
+def test_the_system_page_tells_what_is_wrong_on_any_window(visit, served):
+    health, requests = served.city.health, served.city.rooms.requests
+    health.found = [found("disk-fills-up", "The disk is full in 12 days"), found("stage-fails", "It is away")]
+    health.growth = Growth(900_000.0, 1e9, 41 * 86_400.0)
+    asked = SimpleNamespace(method="GET", path="/temporal/entities/{entityId}/attrs/{attrId}")
+    query = b"type=Device,Vehicle&q=speed%3E50&timerel=after&timeAt=2026-01-01T00:00:00Z&aggrMethods=avg"
+    requests.note({"state": {"operation": asked}, "query_string": query}, 200, 3.2)
+    try:
+        for window, words in ((WIDE, "In about 41 days"), (NARROW, "Om cirka 41 dage")):
+            code = "en" if window is WIDE else "da"
+            page = visit("/system", "administrator", viewport=window, locale=code, bypass_csp=True)
+            assert page.get_by_role("alert").get_by_text("The disk is full in 12 days").is_visible()
+            assert words in page.content()
+            assert violations(page) == []
+            assert not overflow(page)
+    finally:
+        health.found = []
 
 
 def test_the_content_security_policy_blocks_nothing_of_our_own(visit):

@@ -7,12 +7,13 @@ room by its own oldest, and of all owners the one for whom most waits.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from cityloom.subscriptions.model import Pending
-from cityloom.subscriptions.ports import Key
+if TYPE_CHECKING:  # the configuration is read by commands that do without the language
+    from cityloom.subscriptions.model import Pending
+    from cityloom.subscriptions.ports import Key
 
 _Bytes = Annotated[int, msgspec.Meta(ge=0)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0.01, le=86_400)]
