@@ -565,3 +565,65 @@ async def test_a_batch_that_concerns_too_many_sources_writes_nothing(api, source
     reply = await api.post("/entityOperations/create", json=batch)
     problem(reply, 403, "TooComplexQuery")
     assert source.asked == [] and (await api.get("/entities?type=Road&local=true")).json() == []
+
+
+TIMED = {"timerel": "after", "timeAt": "2020-01-01T00:00:00Z"}
+OVER_TIME = "/ngsi-ld/v1/temporal/entities"
+
+
+def evolution(entity_id, *days):
+    return {
+        "id": entity_id,
+        "type": "Road",
+        "speed": [
+            {"type": "Property", "value": day, "observedAt": f"2026-05-{day:02}T00:00:00Z"} for day in days
+        ],
+    }
+
+
+async def remembering(api, source, *there):
+    """A city that remembers two roads, and a source that remembers others."""
+    information = [{"entities": [{"type": "Road"}]}]
+    await register(api, source, operations=["queryTemporal"], information=information)
+    source.replies["GET", OVER_TIME] = (200, list(there))
+    for entity in (evolution("urn:x:1", 1), evolution("urn:x:2", 1)):
+        assert (await api.post("/temporal/entities?local=true", json=entity)).status_code == 201
+
+
+async def test_pages_over_time_are_of_all_and_the_last_instances_are_those_of_all(api, source):
+    await remembering(api, source, evolution("urn:x:2", 2, 3), evolution("urn:x:3", 4))
+    pages = []
+    for offset in (0, 2):
+        asked = {"type": "Road", **TIMED, "limit": 2, "offset": offset, "lastN": 2, "count": "true"}
+        reply = await api.get("/temporal/entities", params=asked)
+        assert reply.headers["ngsild-results-count"] == "3"
+        assert ('rel="next"' in reply.headers["link"]) == (offset == 0)
+        pages.append(reply.json())
+    assert [one["id"] for page in pages for one in page] == ["urn:x:1", "urn:x:2", "urn:x:3"]
+    assert [one["value"] for one in pages[0][1]["speed"]] == [2, 3]
+
+
+async def test_a_map_over_time_names_the_sources_and_its_pages_ask_those_that_know(api, source):
+    await remembering(api, source, evolution("urn:x:3", 4))
+    made = await api.get("/temporal/entities", params={"type": "Road", **TIMED, "entityMap": "true"})
+    assert made.status_code == 201, made.text
+    where = made.headers["ngsild-entitymap"]
+    shown = (await api.get(where.removeprefix("/ngsi-ld/v1"))).json()["entityMap"]
+    assert shown == {"urn:x:1": ["@none"], "urn:x:2": ["@none"], "urn:x:3": ["urn:x:source"]}
+    asked = len(source.asked)
+    pages = []
+    for offset in (0, 2):
+        parameters = {"type": "Road", **TIMED, "limit": 2, "offset": offset}
+        reply = await api.get("/temporal/entities", params=parameters, headers={"ngsild-entitymap": where})
+        assert reply.status_code == 200, reply.text
+        pages.append([one["id"] for one in reply.json()])
+    assert pages == [["urn:x:1", "urn:x:2"], ["urn:x:3"]]
+    (again,) = source.asked[asked:]
+    assert parse_qs(urlsplit(again.path).query)["id"] == ["urn:x:3"]
+
+
+async def test_a_map_over_time_is_made_by_itself_too(api, source):
+    await remembering(api, source, evolution("urn:x:3", 4))
+    made = await api.get("/temporal/entityMaps", params={"type": "Road", **TIMED})
+    assert made.status_code == 201, made.text
+    assert made.json()["entityMap"]["urn:x:3"] == ["urn:x:source"]

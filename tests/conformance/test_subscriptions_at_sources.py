@@ -128,6 +128,7 @@ async def test_copies_come_and_go_with_registrations(api, source):
     assert (await api.delete("/csourceRegistrations/urn:x:source")).status_code == 204
     await source.request("DELETE", f"/ngsi-ld/v1/subscriptions/{copy['id']}")
     assert (await tell(copy, road(speed=5))).status_code == 404
+    assert api.handed_on.count("", SUBSCRIPTION) == 0
 
 
 @pytest.mark.parametrize(

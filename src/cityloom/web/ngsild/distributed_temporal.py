@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
+from cityloom.context.entity_maps import Elsewhere
 from cityloom.federation.discovering import Json, evolutions_together, last_of, renamed_evolution
 from cityloom.federation.model import Origin, Question, Wire
 from cityloom.federation.model import Reply as SourceReply
@@ -16,7 +18,7 @@ from cityloom.federation.questions import attributes_asked, narrowed, write_sele
 from cityloom.kernel.errors import CityError
 from cityloom.ngsild.errors import BadRequestData, TooManyResults
 from cityloom.ngsild.json_text import decode_json
-from cityloom.ngsild.names import is_uri
+from cityloom.ngsild.names import NULL, is_uri
 from cityloom.ngsild.query import MAX_LIMIT, EntityQuery
 from cityloom.ngsild.registrations import Registration, RegistrationInfo
 from cityloom.ngsild.source_matching import Sought, matching_information, sought_by
@@ -24,16 +26,32 @@ from cityloom.ngsild.temporal_query import parse_temporal_window
 from cityloom.web.ngsild.application import refused
 from cityloom.web.ngsild.asking import entity_query, names, page_of
 from cityloom.web.ngsild.distribution import origin_of, warned, wire_to
+from cityloom.web.ngsild.entity_maps import (
+    ENTITY_MAP,
+    location_of,
+    make_temporal_map,
+    named_temporal_map,
+    without_misfits,
+)
 from cityloom.web.ngsild.exchange import Exchange, Headers, Reply
 from cityloom.web.ngsild.operations import Handler
 from cityloom.web.ngsild.paging import page_headers
 from cityloom.web.ngsild.provision import entity_id_of
-from cityloom.web.ngsild.temporal import Wanted, evolution, evolutions, wanted_by, wanted_in
-from cityloom.web.ngsild.temporal_asking import written_as_parameters
+from cityloom.web.ngsild.temporal import (
+    Wanted,
+    create_map_for,
+    evolution,
+    evolutions,
+    query_of,
+    wanted_by,
+    wanted_in,
+)
+from cityloom.web.ngsild.temporal_asking import named_as_parameters, written_as_parameters
 
 _MEMBERS = frozenset({"id", "type", "scope"})
 #: Parameters that say the same to everybody.
 _HANDED_ON = ("format", "options", "limit")
+_EVOLUTIONS = "/temporal/entities"
 
 
 async def retrieve_evolution_everywhere(exchange: Exchange) -> Reply:
@@ -55,22 +73,98 @@ async def query_evolutions_everywhere_by_post(exchange: Exchange) -> Reply:
     return await _query(exchange, await wanted_in(exchange))
 
 
+async def create_map_over_time_everywhere(exchange: Exchange) -> Reply:
+    """GET /temporal/entityMaps (5.14.5)."""
+    wanted = wanted_by(exchange)
+    return await create_map_for(exchange, wanted, await _known_elsewhere(exchange, wanted))
+
+
+async def create_map_over_time_everywhere_by_post(exchange: Exchange) -> Reply:
+    """POST /temporal/entityMaps (5.14.5)."""
+    wanted = await wanted_in(exchange)
+    return await create_map_for(exchange, wanted, await _known_elsewhere(exchange, wanted))
+
+
 async def _query(exchange: Exchange, wanted: Wanted) -> Reply:
-    # What other sources know is not mapped: no map is told of then, as 5.5.14 has it.
+    if exchange.header(ENTITY_MAP) or wanted.asked.entity_map:
+        return await _mapped_page(exchange, wanted)
+    return await _page_of(exchange, wanted)
+
+
+async def _page_of(
+    exchange: Exchange, wanted: Wanted, known: Mapping[str, tuple[str, ...]] | None = None
+) -> Reply:
+    """A page of the answer; `known` are the ids that each registration is asked for, None: all that match."""
     own = partial(evolutions, wanted=wanted, mapped=False)
+    query = _entities_of(exchange, wanted)
+    return await _everywhere(exchange, "queryTemporal", own, _EVOLUTIONS, query, wanted, known)
+
+
+async def _mapped_page(exchange: Exchange, wanted: Wanted) -> Reply:
+    """A page of the Entities of a map, of which those sources are asked that know of them (5.5.14)."""
+    found = named_temporal_map(exchange)
+    is_new = found is None
+    if found is None:
+        query, _ = query_of(exchange, wanted)
+        await exchange.services.remembered()
+        elsewhere = await _known_elsewhere(exchange, wanted)
+        with named_as_parameters():
+            found = await make_temporal_map(exchange, wanted.asked, query, elsewhere)
+    else:
+        await without_misfits(exchange, found)
+    limit, offset, count = page_of(exchange.parameters)
+    ids = found.ids[offset : offset + limit]
+    among = msgspec.structs.replace(wanted.asked, ids=ids or (NULL,))
+    known: dict[str, tuple[str, ...]] = {}
+    for one in ids:
+        for told in found.sources.get(one, ()):
+            known[told.registration_id] = (*known.get(told.registration_id, ()), one)
+    page = exchange.paged(max(1, len(ids)))
+    reply = await _page_of(page, msgspec.structs.replace(wanted, asked=among), known)
+    headers = [one for one in reply.headers or [] if one[0] != b"ngsild-results-count"]
+    more, total = len(found.ids) > offset + limit, len(found.ids) if count else None
+    headers += [*location_of(found), *page_headers(exchange, more=more, total=total)]
+    status = 201 if is_new and reply.status == 200 else reply.status
+    return Reply(status, reply.body, reply.media, headers)
+
+
+async def _known_elsewhere(exchange: Exchange, wanted: Wanted) -> dict[str, tuple[Elsewhere, ...]]:
+    """The Entities that sources know of over time."""
+    origin = origin_of(exchange, wanted.asked.csf)
+    query = _entities_of(exchange, wanted)
+    whole = exchange.paged(MAX_LIMIT)
+    questions = await _questions(whole, origin, "queryTemporal", _EVOLUTIONS, query, wanted)
+    found: dict[str, tuple[Elsewhere, ...]] = {}
+    federation = exchange.services.federation
+    replies = await federation.ask(questions, origin)
+    for (registration, _, wire), reply in zip(questions, replies, strict=True):
+        for entity in _told(exchange, origin, registration, wire, reply, []):
+            types = entity["type"] if isinstance(entity["type"], list) else [entity["type"]]
+            document = {"type": [exchange.context.expand(name) for name in types]}
+            told = Elsewhere(registration.id, federation.class_told(registration, document))
+            found[entity["id"]] = (*found.get(entity["id"], ()), told)
+    return found
+
+
+def _entities_of(exchange: Exchange, wanted: Wanted) -> EntityQuery:
     local = wanted.asked.type == "*"
-    query = entity_query(wanted.asked, exchange.context, exchange.parameters, local=local)
-    return await _everywhere(exchange, "queryTemporal", own, "/temporal/entities", query, wanted)
+    return entity_query(wanted.asked, exchange.context, exchange.parameters, local=local)
 
 
 async def _everywhere(
-    exchange: Exchange, operation: str, handler: Handler, path: str, query: EntityQuery, wanted: Wanted
+    exchange: Exchange,
+    operation: str,
+    handler: Handler,
+    path: str,
+    query: EntityQuery,
+    wanted: Wanted,
+    known: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Reply:
     origin = origin_of(exchange, wanted.asked.csf)
     single = operation == "retrieveTemporal"
     # A page of all is among the first pages of each; one more tells whether there is another.
     whole = exchange if single else exchange.paged(min(_reach(exchange) + 1, MAX_LIMIT))
-    questions = await _questions(whole, origin, operation, path, query, wanted)
+    questions = await _questions(whole, origin, operation, path, query, wanted, known)
     if not questions:
         return await handler(exchange)
     if not single and _reach(exchange) > MAX_LIMIT:
@@ -145,8 +239,15 @@ def _told(
 
 
 async def _questions(
-    exchange: Exchange, origin: Origin, operation: str, path: str, query: EntityQuery, asked: Wanted
+    exchange: Exchange,
+    origin: Origin,
+    operation: str,
+    path: str,
+    query: EntityQuery,
+    asked: Wanted,
+    known: Mapping[str, tuple[str, ...]] | None = None,
 ) -> list[tuple[Registration, Question, Wire]]:
+    """What each source is asked; `known` are the ids for each registration, None: those of the query."""
     temporal = asked.temporal
     window = parse_temporal_window(
         temporal.timerel, temporal.time_at, temporal.end_time_at, temporal.timeproperty
@@ -162,11 +263,14 @@ async def _questions(
     for registration in federation.usable(origin, [operation], timed=True):
         # Who names no time but the operation may know of any.
         asking = sought if registration.is_timed else msgspec.structs.replace(sought, window=None)
+        ids = query.ids if known is None else known.get(registration.id, ())
+        told = tuple(one for one in ids if federation.covers(origin, registration, one))
         places = matching_information(registration, asking)
-        if places:
+        if places and (told or (known is None and not ids)):
             infos = tuple(registration.information[place] for place in places)
             wire = await wire_to(exchange, origin, registration)
-            parameters = [*shared, *_narrowed(operation, query, infos, wanted, wire)]
+            one = msgspec.structs.replace(query, ids=told)
+            parameters = [*shared, *_narrowed(operation, one, infos, wanted, wire)]
             found.append((registration, Question("GET", path, tuple(parameters)), wire))
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -60,7 +61,7 @@ async def map_in_use(exchange: Exchange, asked: Asked, query: EntityQuery) -> Ma
     if found is None or found.is_temporal:
         found = await _make(exchange, asked, query)
     else:
-        await _without_misfits(exchange, found)
+        await without_misfits(exchange, found)
     if isinstance(sight, JointView):
         sight.keep_to(found)
     return Mapped(found, is_new=is_new, is_kept_to=isinstance(sight, JointView))
@@ -71,11 +72,11 @@ async def temporal_map_in_use(exchange: Exchange, asked: Asked, query: TemporalQ
     named = exchange.header(ENTITY_MAP)
     if not (named or asked.entity_map):
         return None
-    found = exchange.services.entity_maps.find(exchange.tenant, named.rpartition("/")[2])
-    if found is not None and found.is_temporal:
-        await _without_misfits(exchange, found)
+    found = named_temporal_map(exchange)
+    if found is not None:
+        await without_misfits(exchange, found)
         return Mapped(found, is_new=False)
-    return Mapped(await _make_temporal(exchange, asked, query), is_new=True)
+    return Mapped(await make_temporal_map(exchange, asked, query), is_new=True)
 
 
 async def named_map(exchange: Exchange) -> Mapped | None:
@@ -84,7 +85,7 @@ async def named_map(exchange: Exchange) -> Mapped | None:
     if not named:
         return None
     found = exchange.services.entity_maps.get(exchange.tenant, named.rpartition("/")[2])
-    await _without_misfits(exchange, found)
+    await without_misfits(exchange, found)
     return Mapped(found, is_new=False)
 
 
@@ -95,9 +96,14 @@ async def create_entity_map(exchange: Exchange, asked: Asked, *, local: bool) ->
     return exchange.reply(await _shown(exchange, made), status=201, headers=location_of(made))
 
 
-async def create_temporal_map(exchange: Exchange, asked: Asked, query: TemporalQuery) -> Reply:
-    """The map of a query over time (5.14.5)."""
-    made = await _make_temporal(exchange, asked, query)
+async def create_temporal_map(
+    exchange: Exchange,
+    asked: Asked,
+    query: TemporalQuery,
+    elsewhere: Mapping[str, tuple[Elsewhere, ...]] | None = None,
+) -> Reply:
+    """The map of a query over time (5.14.5); `elsewhere` is what sources know, by Entity."""
+    made = await make_temporal_map(exchange, asked, query, elsewhere)
     return exchange.reply(await _shown(exchange, made), status=201, headers=location_of(made))
 
 
@@ -137,7 +143,20 @@ async def _make(exchange: Exchange, asked: Asked, query: EntityQuery) -> EntityM
     return exchange.services.entity_maps.add(tenant, actor, query, ids, lifetime=lifetime, sources=sources)
 
 
-async def _make_temporal(exchange: Exchange, asked: Asked, query: TemporalQuery) -> EntityMap:
+def named_temporal_map(exchange: Exchange) -> EntityMap | None:
+    """The map over time that the request names, where there is one."""
+    named = exchange.header(ENTITY_MAP)
+    found = exchange.services.entity_maps.find(exchange.tenant, named.rpartition("/")[2])
+    return found if found is not None and found.is_temporal else None
+
+
+async def make_temporal_map(
+    exchange: Exchange,
+    asked: Asked,
+    query: TemporalQuery,
+    elsewhere: Mapping[str, tuple[Elsewhere, ...]] | None = None,
+) -> EntityMap:
+    """A new map of a query over time; `elsewhere` is what sources know, by Entity. Raises OverQuota."""
     lifetime = _lifetime(asked)
     temporal, actor, tenant = exchange.services.temporal, exchange.actor, exchange.tenant
 
@@ -149,17 +168,25 @@ async def _make_temporal(exchange: Exchange, asked: Asked, query: TemporalQuery)
     async def still_matching(ids: tuple[str, ...]) -> list[str]:
         return await matching(ids) if ids else []
 
-    found = await matching(query.entities.ids)
+    sources = elsewhere or {}
+    found = list(dict.fromkeys([*await matching(query.entities.ids), *sources]))
     return exchange.services.entity_maps.add(
-        tenant, actor, query.entities, found[:MAX_IDS], lifetime=lifetime, recheck=still_matching
+        tenant,
+        actor,
+        query.entities,
+        found[:MAX_IDS],
+        lifetime=lifetime,
+        recheck=still_matching,
+        sources=sources,
     )
 
 
-async def _without_misfits(exchange: Exchange, one: EntityMap) -> None:
+async def without_misfits(exchange: Exchange, one: EntityMap) -> None:
     """Take out what no longer matches for whom the map was made (5.5.9.3); what sources know is looked at
     when they answer."""
     if one.recheck is not None:
-        one.ids = tuple(await one.recheck(one.ids))
+        living = set(await one.recheck(one.ids))
+        one.ids = tuple(entity_id for entity_id in one.ids if entity_id in living or entity_id in one.sources)
         return
     here = tuple(entity_id for entity_id in one.ids if entity_id not in one.sources)
     among = msgspec.structs.replace(one.query, ids=here or ("urn:ngsi-ld:null",))

@@ -12,6 +12,10 @@ from cityloom.web.ngsild.distributed_discovery import (
     retrieve_attribute_everywhere,
     retrieve_type_everywhere,
 )
+from cityloom.web.ngsild.distributed_temporal import (
+    create_map_over_time_everywhere,
+    create_map_over_time_everywhere_by_post,
+)
 from cityloom.web.ngsild.entity_maps import delete_entity_map, retrieve_entity_map, update_entity_map
 from cityloom.web.ngsild.operations import Operation
 from cityloom.web.ngsild.snapshots import (
@@ -107,6 +111,7 @@ BESIDE_ENTITIES: tuple[Operation, ...] = (
         clause="6.35.3.1",
         summary="Make an entity map of a query over time",
         handler=create_map_over_time,
+        spread=create_map_over_time_everywhere,
         parameters=SHOWN | PAGED | SELECTED | TIMED | MAPPED,
         answers="EntityMap",
         statuses=(201,),
@@ -117,6 +122,7 @@ BESIDE_ENTITIES: tuple[Operation, ...] = (
         clause="6.35.3.2",
         summary="Make an entity map of a query over time by POST",
         handler=create_map_over_time_by_post,
+        spread=create_map_over_time_everywhere_by_post,
         parameters=PAGED | {"format", "options", "lang", "local"},
         body="Query",
         answers="EntityMap",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from cityloom.context.entity_maps import Elsewhere
 from cityloom.history.temporal import TemporalPage, TemporalQuery
 from cityloom.history.temporal_representation import represent_temporal
 from cityloom.kernel.time import format_instant
@@ -95,7 +96,7 @@ async def query_evolutions_by_post(exchange: Exchange) -> Reply:
 
 async def evolutions(exchange: Exchange, wanted: Wanted, *, mapped: bool) -> Reply:
     """The answer to 5.7.4. `mapped`: an entity map may be used."""
-    asked, (query, shown) = wanted.asked, _query_of(exchange, wanted)
+    asked, (query, shown) = wanted.asked, query_of(exchange, wanted)
     await exchange.services.remembered()
     headers: Headers = []
     is_new = False
@@ -114,24 +115,27 @@ async def evolutions(exchange: Exchange, wanted: Wanted, *, mapped: bool) -> Rep
 
 async def create_map_over_time(exchange: Exchange) -> Reply:
     """GET /temporal/entityMaps (6.35.3.1)."""
-    return await _create_map(exchange, wanted_by(exchange))
+    return await create_map_for(exchange, wanted_by(exchange))
 
 
 async def create_map_over_time_by_post(exchange: Exchange) -> Reply:
     """POST /temporal/entityMaps (6.35.3.2)."""
-    return await _create_map(exchange, await wanted_in(exchange))
+    return await create_map_for(exchange, await wanted_in(exchange))
 
 
-async def _create_map(exchange: Exchange, wanted: Wanted) -> Reply:
+async def create_map_for(
+    exchange: Exchange, wanted: Wanted, elsewhere: Mapping[str, tuple[Elsewhere, ...]] | None = None
+) -> Reply:
+    """The answer to 5.14.5; `elsewhere` is what sources know, by Entity."""
     if wanted.temporal.timerel is None:
         raise BadRequestData("No time is asked for", hint="Give timerel and timeAt.", where="timerel")
-    query, _ = _query_of(exchange, wanted)
+    query, _ = query_of(exchange, wanted)
     await exchange.services.remembered()
     with named_as_parameters():
-        return await create_temporal_map(exchange, wanted.asked, query)
+        return await create_temporal_map(exchange, wanted.asked, query, elsewhere)
 
 
-def _query_of(exchange: Exchange, wanted: Wanted) -> tuple[TemporalQuery, Shown]:
+def query_of(exchange: Exchange, wanted: Wanted) -> tuple[TemporalQuery, Shown]:
     """What history is asked. Raises BadRequestData, also where no time is asked for (5.7.4.4)."""
     asked, temporal = wanted.asked, wanted.temporal
     _check_projection(exchange, asked)
