@@ -8,6 +8,7 @@ CITY ?=
 HOME_DIR ?=
 DATA ?=
 PREFIX ?= /opt/cityloom
+WITH ?=
 
 # Modules are compiled once, whatever the shell says: the tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
@@ -30,7 +31,7 @@ $(VENV)/.run: $(UV) uv.lock pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(UV) sync --quiet --frozen --inexact --group build --group dev
+	$(UV) sync --quiet --frozen --inexact --group build --group dev --extra postgres
 	@touch $@
 
 setup: $(VENV)/.dev web ## the environment for work on CityLoom itself
@@ -45,8 +46,8 @@ web: src/cityloom/web/static/built/.done ## the map, the charts and the live til
 demo: $(VENV)/.run web ## a living demo city: make demo [CITY=aarhus|loomby] [DATA=folder] [HOME_DIR=…]
 	@$(BIN)/cityloom demo $(CITY) $(if $(HOME_DIR),--home $(HOME_DIR)) $(if $(DATA),--data $(DATA))
 
-install: $(VENV)/.run web ## CityLoom alone, for a machine that runs a city: make install PREFIX=/opt/cityloom
-	UV_PROJECT_ENVIRONMENT=$(abspath $(PREFIX)) $(UV) sync --quiet --frozen --no-editable --reinstall-package cityloom --python $(PYTHON)
+install: $(VENV)/.run web ## CityLoom alone, for a machine that runs a city: make install PREFIX=/opt/cityloom [WITH=postgres]
+	UV_PROJECT_ENVIRONMENT=$(abspath $(PREFIX)) $(UV) sync --quiet --frozen $(if $(WITH),--extra $(WITH)) --no-editable --reinstall-package cityloom --python $(PYTHON)
 
 browser: $(VENV)/.dev ## Chromium for the browser tests, where it is missing
 	@$(BIN)/python tests/browser/install_chromium.py
@@ -77,7 +78,7 @@ docs: $(VENV)/.run ## write docs/reference again from the code
 	$(BIN)/python -m cityloom.app.reference docs/reference
 
 clients: $(VENV)/.dev ## the clients that others wrote, for the tests of the interfaces, where they are missing
-	$(UV) sync --quiet --frozen --inexact --group build --group dev --group clients \
+	$(UV) sync --quiet --frozen --inexact --group build --group dev --extra postgres --group clients \
 	  || echo "The clients of maps and sensors cannot be installed: their tests are skipped."
 	@$(BIN)/python tests/other_clients.py
 

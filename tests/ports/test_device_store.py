@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from cityloom.adapters.memory.device_records import MemoryDeviceStore
+from cityloom.adapters.postgres.device_records import PostgresDeviceStore
 from cityloom.adapters.sqlite.device_records import SqliteDeviceStore
 from cityloom.adapters.sqlite.records import Records
 from cityloom.kernel.actor import InformationClass
@@ -33,10 +34,13 @@ FARM = DeviceRecord(
 )
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def store(request, tmp_path: Path):
     if request.param == "memory":
         yield MemoryDeviceStore()
+        return
+    if request.param == "postgres":
+        yield PostgresDeviceStore(request.getfixturevalue("postgres"))
         return
     records = Records(tmp_path / "records.db")
     yield SqliteDeviceStore(records)

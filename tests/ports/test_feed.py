@@ -11,14 +11,18 @@ import apsw
 import pytest
 
 from cityloom.adapters.memory.feed import MemoryFeed
+from cityloom.adapters.postgres.feed import PostgresFeed
 from cityloom.adapters.sqlite.feed import SqliteFeed
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import Change, ChangeKind
 from cityloom.kernel.errors import BadConfig, NotReady, StorageFull
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def feed(request, tmp_path):
+    if request.param == "postgres":
+        yield PostgresFeed(request.getfixturevalue("postgres"))
+        return
     made = MemoryFeed() if request.param == "memory" else SqliteFeed(tmp_path / "feed.db")
     yield made
     made.close()

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from cityloom.adapters.memory.parked_readings import MemoryParkedStore
+from cityloom.adapters.postgres.parked_readings import PostgresParkedStore
 from cityloom.adapters.sqlite.parked_readings import SqliteParkedStore
 from cityloom.adapters.sqlite.records import Records
 from cityloom.kernel.actor import InformationClass
@@ -20,10 +21,13 @@ ALL = frozenset(InformationClass)
 ROOM = Room(most=10, most_of_one=4, most_bytes=1000)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def store(request, tmp_path: Path):
     if request.param == "memory":
         yield MemoryParkedStore()
+        return
+    if request.param == "postgres":
+        yield PostgresParkedStore(request.getfixturevalue("postgres"))
         return
     records = Records(tmp_path / "records.db")
     yield SqliteParkedStore(records)

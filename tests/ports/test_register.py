@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cityloom.adapters.memory.register import MemoryRegister
+from cityloom.adapters.postgres.register import PostgresRegister
 from cityloom.adapters.sqlite.records import Records
 from cityloom.adapters.sqlite.register import SqliteRegister
 from cityloom.context.ports import Entry
@@ -16,10 +17,13 @@ SECOND = Entry("", "urn:s:a", b'{"a":2}')
 ELSEWHERE = Entry("other", "urn:s:a", b'{"a":3}')
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def register(request, tmp_path: Path):
     if request.param == "memory":
         yield MemoryRegister()
+        return
+    if request.param == "postgres":
+        yield PostgresRegister(request.getfixturevalue("postgres"))
         return
     records = Records(tmp_path / "records.db")
     yield SqliteRegister(records)

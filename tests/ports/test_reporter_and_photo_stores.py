@@ -12,6 +12,7 @@ import pytest
 
 from cityloom.adapters.files.photos import FilePhotoStore
 from cityloom.adapters.memory.reporters import MemoryPhotoStore, MemoryReporterStore
+from cityloom.adapters.postgres.reporters import PostgresReporterStore
 from cityloom.adapters.sqlite.records import Records
 from cityloom.adapters.sqlite.reporters import SqliteReporterStore
 from cityloom.kernel.errors import StorageFull
@@ -33,10 +34,13 @@ def a_reporter(number: int, **changes) -> Reporter:
     return msgspec.structs.replace(reporter, **changes)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def store(request, tmp_path: Path):
     if request.param == "memory":
         yield MemoryReporterStore()
+        return
+    if request.param == "postgres":
+        yield PostgresReporterStore(request.getfixturevalue("postgres"))
         return
     records = Records(tmp_path / "records.db")
     yield SqliteReporterStore(records)

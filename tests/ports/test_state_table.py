@@ -7,14 +7,18 @@ import msgspec
 import pytest
 
 from cityloom.adapters.memory.state_table import MemoryStateTable
+from cityloom.adapters.postgres.state_table import PostgresStateTable
 from cityloom.adapters.sqlite.state_table import SqliteStateTable
 from cityloom.context.ports import Folded
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadConfig, StorageFull
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def table(request, tmp_path):
+    if request.param == "postgres":
+        yield PostgresStateTable(request.getfixturevalue("postgres"))
+        return
     made = MemoryStateTable() if request.param == "memory" else SqliteStateTable(tmp_path / "state.db")
     yield made
     made.close()

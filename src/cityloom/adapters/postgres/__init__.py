@@ -1,0 +1,1 @@
+"""The grown city's tables, in PostgreSQL: one file a port."""
