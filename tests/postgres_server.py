@@ -45,18 +45,18 @@ class PostgresServer:
         self.folder = Path(tempfile.mkdtemp(prefix="city-pg-"))
         self.folder.chmod(0o755)
         self._data = self.folder / "data"
-        self._sockets = self.folder / "s"
+        self.sockets = self.folder / "s"
         self._process: subprocess.Popen[bytes] | None = None
         # The server refuses to be run by root.
         self._as = {"user": "nobody"} if os.geteuid() == 0 else {}
-        for made in (self._data, self._sockets):
+        for made in (self._data, self.sockets):
             made.mkdir(mode=0o700)
             if self._as:
                 shutil.chown(made, "nobody")
-        self._sockets.chmod(0o755)
+        self.sockets.chmod(0o755)
         self._run("initdb", "-D", self._data, "-U", OWNER, "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
         with (self._data / "postgresql.conf").open("a") as file:
-            file.write(SETTINGS + f"unix_socket_directories = '{self._sockets}'\n")
+            file.write(SETTINGS + f"unix_socket_directories = '{self.sockets}'\n")
         self.start()
 
     def start(self, *settings: str) -> None:
@@ -92,7 +92,7 @@ class PostgresServer:
         self.start(*settings)
 
     def url(self, database: str = "postgres", user: str = OWNER) -> str:
-        return f"postgresql://{user}@/{database}?host={self._sockets}"
+        return f"postgresql://{user}@/{database}?host={self.sockets}"
 
     def remove(self) -> None:
         if self._process is not None:

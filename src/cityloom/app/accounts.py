@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-
 from cityloom.access.accounts import Accounts
 from cityloom.access.audit import AuditLog
 from cityloom.access.authority import TERMINAL
-from cityloom.adapters.sqlite.accounts import SqliteAccountStore
-from cityloom.adapters.sqlite.audit import SqliteAuditStore
-from cityloom.adapters.sqlite.records import Records
+from cityloom.app.configuration import Configuration
 from cityloom.app.folder import CityFolder
+from cityloom.app.storage import open_accounts
 from cityloom.kernel.errors import BadInput
 
 
-async def keep_accounts(folder: CityFolder, action: str, name: str, roles: list[str]) -> int:
+async def keep_accounts(
+    folder: CityFolder, configuration: Configuration, action: str, name: str, roles: list[str]
+) -> int:
     """List accounts, create one, or give one a new password. Raises BadInput, Conflict, NotFound."""
-    with closing(Records(folder.records)) as records:
-        accounts = Accounts(SqliteAccountStore(records), AuditLog(SqliteAuditStore(records)))
+    with open_accounts(folder, configuration) as (store, audit):
+        accounts = Accounts(store, AuditLog(audit))
         if action == "list":
             for one in await accounts.all(TERMINAL):
                 print(

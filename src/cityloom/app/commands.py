@@ -27,6 +27,7 @@ from cityloom.app.house import models_of
 from cityloom.app.machine import HomeLock
 from cityloom.app.plugins import Plugin, find_plugins
 from cityloom.app.running import Serving, run_city
+from cityloom.app.storage import unfit
 from cityloom.app.turned_on import faults
 from cityloom.indicators.framework import read_framework
 from cityloom.kernel.errors import BadConfig, BrokenPlugin, CityError
@@ -99,8 +100,8 @@ def check(options: argparse.Namespace) -> int:
     """Read the configuration and every plugin it names; say all that is wrong."""
     folder = CityFolder(_home(options))
     path = folder.configuration
-    configuration, unfit = examine_configuration(text_of(path), where=path.name)
-    wrong: list[CityError] = [*unfit]
+    configuration, misread = examine_configuration(text_of(path), where=path.name)
+    wrong: list[CityError] = [*misread, *unfit(configuration)]
     try:
         found = find_plugins(configuration.plugins, beside=folder.home)
         wrong += faults(configuration, found, folder)
@@ -163,9 +164,9 @@ def follow(options: argparse.Namespace) -> int:
 def account(options: argparse.Namespace) -> int:
     """Accounts of a city that is not running."""
     folder = CityFolder(_home(options))
-    read_configuration(folder.configuration)
+    configuration = read_configuration(folder.configuration)
     with HomeLock(folder.home):
-        return asyncio.run(keep_accounts(folder, options.action, options.name, options.role))
+        return asyncio.run(keep_accounts(folder, configuration, options.action, options.name, options.role))
 
 
 def _serving(options: argparse.Namespace) -> Serving:

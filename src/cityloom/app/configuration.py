@@ -27,6 +27,16 @@ _FETCHED = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?")
 _SENT_TO = re.compile(r"(https?|mqtts?)://([^/?#@\s]+(/[^?#\s]*)?)?")
 
 
+class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the feed, the state and the records are kept."""
+
+    #: Of a PostgreSQL database, such as postgresql://city@db.example/city?sslmode=verify-full. With a
+    #: password, rather in the environment, as CITYLOOM_STORAGE_URL. Empty: files in the city's folder.
+    url: str = ""
+    #: The schema there: one a city.
+    schema: str = "cityloom"
+
+
 class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the city lies: a centre and bounds in WGS 84 decimal degrees."""
 
@@ -169,6 +179,8 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     population: Population = Population()
     #: Other figures that indicators divide by, such as major_streets_km.
     figures: dict[str, float] = {}
+    #: Where the city keeps what it must not lose.
+    storage: Storage = Storage()
     #: Who may see what is new.
     classes: Classes = Classes()
     #: From where @contexts may be fetched.

@@ -87,13 +87,13 @@ class CityFolder(NamedTuple):
                 where=str(self.home),
             ) from None
 
-    def check_whole(self) -> None:
+    def check_whole(self, *needed: Path) -> None:
         """Raise BadConfig when a file is missing that a city which has lived must have.
 
         What is lost is not replaced in silence: with the accounts the audit log would be gone, too.
         """
         for path, keeps in ((self.records, "accounts and the audit log"), (self.history, "the readings")):
-            if not path.exists():
+            if path in needed and not path.exists():
                 raise BadConfig(
                     f"{path.name} is missing, which keeps {keeps}",
                     hint="Restore it from the backup that the other files are from. Without one, make an "

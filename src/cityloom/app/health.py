@@ -59,6 +59,7 @@ class ProcessHealth:
             judging.of_hearing(house.connectors.statuses(), inside),
             judging.of_process(inside),
             judging.of_other_systems(house.subscriptions.health(), house.federation.health()),
+            judging.of_storage(house.storage.trouble()),
             (found("plugin-broken", str(error)) for error in house.broken),
             _open_access(house),
         )

@@ -21,20 +21,11 @@ from cityloom.adapters.http.outbound import HttpOutbound
 from cityloom.adapters.mqtt.publisher import MqttPublisher
 from cityloom.adapters.network.reach import Reach
 from cityloom.adapters.npz.parameters import NpzParameterStore
-from cityloom.adapters.sqlite.accounts import SqliteAccountStore
-from cityloom.adapters.sqlite.audit import SqliteAuditStore
-from cityloom.adapters.sqlite.device_records import SqliteDeviceStore
-from cityloom.adapters.sqlite.feed import SqliteFeed
-from cityloom.adapters.sqlite.outbox import SqliteOutbox
-from cityloom.adapters.sqlite.parked_readings import SqliteParkedStore
-from cityloom.adapters.sqlite.records import Records
-from cityloom.adapters.sqlite.register import SqliteRegister
-from cityloom.adapters.sqlite.reporters import SqliteReporterStore
-from cityloom.adapters.sqlite.state_table import SqliteStateTable
 from cityloom.app import turned_on
 from cityloom.app.configuration import Configuration, class_of
 from cityloom.app.folder import CityFolder
 from cityloom.app.plugins import Plugin, find_plugins
+from cityloom.app.storage import open_storage
 from cityloom.app.watch.commits import CommitTimes, TimedFeed
 from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
@@ -91,40 +82,36 @@ class House:
         self.clock = clock
         self.zone = ZoneInfo(configuration.time_zone)
         self.plugins = find_plugins(configuration.plugins, beside=folder.home)
+        self.storage = open_storage(folder, configuration)
         #: How long writing takes.
         self.commits = CommitTimes()
-        self._feed = TimedFeed(SqliteFeed(folder.feed), self.commits)
-        if self._feed.last_sequence() > 0:
-            folder.check_whole()
-        self._table = SqliteStateTable(folder.state)
-        self._records = Records(folder.records)
-        self.register = SqliteRegister(self._records)
+        feed = TimedFeed(self.storage.feed, self.commits)
+        self.register = self.storage.register
         # One thread: a question is worked on by the thread that asks it, and writing waits behind no other.
         self.store = DuckHistory(folder.history, folder.exports, memory_limit="64MB", threads=1)
 
-        self.audit = AuditLog(SqliteAuditStore(self._records))
-        self.accounts = Accounts(SqliteAccountStore(self._records), self.audit)
+        self.audit = AuditLog(self.storage.audit)
+        self.accounts = Accounts(self.storage.accounts, self.audit)
         self.access = Access(self.accounts, open_access=open_access, local_key=local_key)
         classes = _classes(configuration)
-        self.broker = Broker(self._feed, self._table, clock, classes)
+        self.broker = Broker(feed, self.storage.table, clock, classes)
         self.history = History(self.store, self.broker)
         self.temporal = TemporalHistory(self.history)
         self.lineage = Lineage(self.broker, self.history)
         self._remembering = HistoryStage(self.store)
         self.devices = DeviceRegistry(
-            SqliteDeviceStore(self._records), self.broker, clock, self.audit, open_access=open_access
+            self.storage.devices, self.broker, clock, self.audit, open_access=open_access
         )
-        self.parked = ParkedReadings(SqliteParkedStore(self._records), classes=classes)
+        self.parked = ParkedReadings(self.storage.parked, classes=classes)
         self.models = models_of(self.plugins)
         reach = Reach(configuration.outbound.allow or None, inside=configuration.outbound.inside)
         #: Sends to addresses that others named.
         self.outbound = HttpOutbound(reach)
-        self.outbox = SqliteOutbox(folder.notifications)
         publisher = MqttPublisher(reach)
         self.subscriptions = Subscriptions(
             self.broker,
             self.register,
-            self.outbox,
+            self.storage.outbox,
             self.outbound,
             publisher,
             self.access.now,
@@ -152,7 +139,7 @@ class House:
         self.reports = Reports(
             self.broker,
             clock,
-            SqliteReporterStore(self._records),
+            self.storage.reporters,
             FilePhotoStore(folder.photos),
             self.audit,
             bounds=configuration.place.bounds,
@@ -233,8 +220,8 @@ class House:
         await self.broker.stop()
         await self.subscriptions.stop()
         await self.outbound.close()
-        for store in (self.store, self._table, self._feed, self._records, self.outbox):
-            store.close()
+        self.store.close()
+        self.storage.close()
 
     async def _keep_house(self) -> None:
         """Once a day: forget what is kept no longer than it is needed."""

@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 
 #: Changes that may wait before further writes are refused: some seconds' worth.
 BACKLOG_LIMIT = 50_000
+#: Seconds after which a commit that does not end keeps others from queueing behind it.
+STALLED_AFTER = 10.0
 #: The process' exit status after a disk error (EX_IOERR of sysexits.h).
 EXIT_DISK_ERROR = 74
 
@@ -68,6 +70,7 @@ class Committer:
         self._open: list[Waiting] = []
         self._backlog = 0
         self._busy = False
+        self._handed_over = 0.0
         self._scheduled = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -81,7 +84,12 @@ class Committer:
         return self._backlog
 
     def check_room(self) -> None:
-        """Raise NotReady when so much waits that more would only wait longer."""
+        """Raise NotReady when so much waits, or for so long, that more would only wait longer."""
+        if self._busy and self._loop.time() - self._handed_over > STALLED_AFTER:
+            raise NotReady(
+                "The store does not answer at the moment",
+                hint="Nothing of this request was stored. Send it again in a few seconds.",
+            )
         if self._backlog >= self._backlog_limit:
             raise NotReady(
                 "More arrives than can be stored at the moment",
@@ -113,6 +121,7 @@ class Committer:
         self._scheduled = False
         if self._open:
             self._busy = True
+            self._handed_over = self._loop.time()
             self._jobs.put(self._open)
             self._open = []
         else:

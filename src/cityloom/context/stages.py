@@ -196,7 +196,12 @@ class Stage:
         cursor = self.cursor or 0
         if cursor >= recent.before:
             return recent.after(cursor, BATCH)
-        batch = await asyncio.to_thread(feed.read, cursor, BATCH) if self.durable else []
+        try:
+            batch = await asyncio.to_thread(feed.read, cursor, BATCH) if self.durable else []
+        except NotReady as refused:
+            self._last_error = str(refused)
+            await self._rest(FIRST_PAUSE)
+            return []
         oldest = batch[0].sequence - 1 if batch else recent.before
         if oldest > cursor:
             self._skipped += oldest - cursor

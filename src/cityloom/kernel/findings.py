@@ -175,6 +175,11 @@ KINDS: dict[str, Kind] = {
         "What was to be written then was refused.",
         "Look at the disk: room, rights, health (smartctl).",
     ),
+    "database-away": Kind(
+        "bad",
+        "Nothing can be written, and nobody can sign in; what is known is still told.",
+        "Start the server, or see what is between; writing goes on by itself. `cityloom check` says more.",
+    ),
     "commits-slow": Kind(
         "warning",
         "A disk that takes a second to keep something is overloaded, or about to fail.",

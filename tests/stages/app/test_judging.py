@@ -136,6 +136,7 @@ def house(tmp_path, **more):
         "subscriptions": empty,
         "federation": empty,
         "broken": [],
+        "storage": SimpleNamespace(trouble=str),
         "access": SimpleNamespace(open_access=False),
     }
     return SimpleNamespace(**(known | more))

@@ -6,9 +6,10 @@ reader, and that of what is to be told.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, LiteralString
 
 import psycopg
@@ -16,7 +17,7 @@ from psycopg import sql
 
 from cityloom.adapters.postgres.address import Address
 from cityloom.adapters.postgres.connection import Connection, Line, connect
-from cityloom.kernel.errors import BadConfig
+from cityloom.kernel.errors import BadConfig, NotReady
 
 #: Seconds to wait for a process that has ended to be forgotten by the server.
 CLAIM_PATIENCE_S = 5.0
@@ -98,8 +99,13 @@ class Database:
 
     @property
     def trouble(self) -> str:
-        """Why the database does not answer, for the operator's eyes; empty while it does."""
-        return next((line.trouble for line in self._lines if line.trouble), "")
+        """Why the database does not answer, for the operator's eyes; empty while it does. Quick."""
+        troubled = [line for line in self._lines if line.trouble]
+        if not troubled:
+            return ""
+        # Somebody must find out that it answers again, though nobody may be writing.
+        threading.Thread(target=_try_again, args=(troubled[0],), daemon=True).start()
+        return troubled[0].trouble
 
     @contextmanager
     def own_connection(self, name: str) -> Iterator[Connection]:
@@ -145,6 +151,11 @@ class Database:
                 " ON CONFLICT (name) DO UPDATE SET version = excluded.version",
                 (part, len(scripts)),
             )
+
+
+def _try_again(line: Line) -> None:
+    with suppress(NotReady), line.held():
+        pass
 
 
 def _versions(connection: Connection, schema: str) -> dict[str, int]:

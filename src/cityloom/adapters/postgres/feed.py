@@ -24,7 +24,7 @@ from typing import Any, LiteralString
 import msgspec
 import psycopg
 
-from cityloom.adapters.postgres.connection import GOES_ON, ConnectionLost, InDoubt
+from cityloom.adapters.postgres.connection import GOES_ON, Connection, ConnectionLost, InDoubt
 from cityloom.adapters.postgres.database import Database
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import Change, ChangeKind
@@ -78,6 +78,10 @@ _READ: LiteralString = f"SELECT {_COLUMNS} FROM change WHERE sequence > %s ORDER
 #: Where the feed ends elsewhere, or is another's, `last` becomes NULL, which the table refuses.
 _MOVE = "UPDATE feed_head SET last = CASE WHEN last = %b AND writer = %b THEN %b::bigint END"
 _TAKE = "UPDATE feed_head SET writer = %s WHERE %s OR writer = ANY(%s) RETURNING last"
+_END_SESSION = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND pid <> %s"
+    " AND usename = current_user AND application_name = 'cityloom feed'"
+)
 _TRIM_FROM = "SELECT trimmed FROM feed_head WHERE writer = ANY(%s) FOR UPDATE"
 
 _Names = msgspec.json.Decoder(tuple[str, ...])
@@ -94,11 +98,13 @@ class PostgresFeed:
     """A `Feed` in one schema."""
 
     def __init__(self, database: Database) -> None:
-        self._writer = database.line("feed")
+        self._writer = database.line("feed", made=self._follows_session)
         self._reader = database.line("feed, reading")
         #: All names under which this process may have taken the feed, and that under which it has.
         self._names: list[uuid.UUID] = []
         self._name = uuid.UUID(int=0)
+        #: The server's process for the newest connection of the writer.
+        self._session = 0
         self._last = self._take(anyway=True)
 
     def append(self, changes: Sequence[Change]) -> None:
@@ -207,6 +213,13 @@ class PostgresFeed:
         if end not in (self._last, last):
             raise _taken(self._last)
         return end == last
+
+    def _follows_session(self, connection: Connection) -> None:
+        """End what the server may still do for the connection that this one takes the place of: where the
+        network alone failed it knows nothing of that, and holds the end of the feed locked."""
+        if self._session:
+            connection.execute(_END_SESSION, (self._session, connection.info.backend_pid))
+        self._session = connection.info.backend_pid
 
     def _take(self, *, anyway: bool) -> int:
         """Make this process the feed's writer; returns where the feed ends. Raises NotReady, FeedTaken."""

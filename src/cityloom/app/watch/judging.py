@@ -48,6 +48,11 @@ def of_writing(inside: Inside) -> Iterator[Finding]:
         yield found("clock-wrong", f"The clock was set by {inside.clock_moved_s:.0f} s while the city ran")
 
 
+def of_storage(trouble: str) -> Iterator[Finding]:
+    if trouble:
+        yield found("database-away", trouble)
+
+
 def of_hearing(connectors: Sequence[ConnectorStatus], inside: Inside) -> Iterator[Finding]:
     if inside.parked:
         yield found("parked-messages", f"{inside.parked} messages are parked")

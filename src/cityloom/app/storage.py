@@ -1,0 +1,182 @@
+"""Where a city keeps what it must not lose: files in its folder or, once it has grown, PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from cityloom.access.ports import AccountStore, AuditStore
+from cityloom.adapters.sqlite.accounts import SqliteAccountStore
+from cityloom.adapters.sqlite.audit import SqliteAuditStore
+from cityloom.adapters.sqlite.device_records import SqliteDeviceStore
+from cityloom.adapters.sqlite.feed import SqliteFeed
+from cityloom.adapters.sqlite.outbox import SqliteOutbox
+from cityloom.adapters.sqlite.parked_readings import SqliteParkedStore
+from cityloom.adapters.sqlite.records import Records
+from cityloom.adapters.sqlite.register import SqliteRegister
+from cityloom.adapters.sqlite.reporters import SqliteReporterStore
+from cityloom.adapters.sqlite.state_table import SqliteStateTable
+from cityloom.app.configuration import Configuration
+from cityloom.app.folder import CityFolder
+from cityloom.context.ports import Feed, Register, StateTable
+from cityloom.kernel.errors import BadConfig
+from cityloom.people.ports import ReporterStore
+from cityloom.sensing.ports import DeviceStore, ParkedStore
+from cityloom.subscriptions.ports import Outbox
+
+if TYPE_CHECKING:
+    from cityloom.adapters.postgres.address import Address
+    from cityloom.adapters.postgres.database import Database
+
+#: Instead of `storage.url`, which stands in a file that others may read.
+URL_VARIABLE = "CITYLOOM_STORAGE_URL"
+
+
+class Storage(NamedTuple):
+    """The stores of one city."""
+
+    feed: Feed
+    table: StateTable
+    register: Register
+    outbox: Outbox
+    accounts: AccountStore
+    audit: AuditStore
+    devices: DeviceStore
+    parked: ParkedStore
+    reporters: ReporterStore
+    #: Why they do not answer, in words for the operator; "" while they do.
+    trouble: Callable[[], str]
+    close: Callable[[], None]
+
+
+def open_storage(folder: CityFolder, configuration: Configuration) -> Storage:
+    """The stores that city.toml names. Raises BadConfig when they cannot be opened."""
+    return _in_postgres(folder, configuration) if _url(configuration) else _in_files(folder)
+
+
+@contextmanager
+def open_accounts(
+    folder: CityFolder, configuration: Configuration
+) -> Iterator[tuple[AccountStore, AuditStore]]:
+    """The accounts and the audit log of a city that does not run. Raises BadConfig."""
+    if _url(configuration):
+        from cityloom.adapters.postgres.accounts import PostgresAccountStore
+        from cityloom.adapters.postgres.audit import PostgresAuditStore
+
+        database = _database(configuration)
+        try:
+            yield PostgresAccountStore(database), PostgresAuditStore(database)
+        finally:
+            database.close()
+        return
+    records = Records(folder.records)
+    try:
+        yield SqliteAccountStore(records), SqliteAuditStore(records)
+    finally:
+        records.close()
+
+
+def unfit(configuration: Configuration) -> list[BadConfig]:
+    """What is wrong with the storage that city.toml names; nothing is changed by asking."""
+    if not _url(configuration):
+        return []
+    try:
+        address = _address(configuration)
+    except BadConfig as error:
+        return [error]
+    from cityloom.adapters.postgres.database import look_at
+    from cityloom.adapters.postgres.schema import PARTS
+
+    return look_at(address, PARTS)
+
+
+def _in_files(folder: CityFolder) -> Storage:
+    feed = SqliteFeed(folder.feed)
+    if feed.last_sequence() > 0:
+        folder.check_whole(folder.records, folder.history)
+    table = SqliteStateTable(folder.state)
+    records = Records(folder.records)
+    outbox = SqliteOutbox(folder.notifications)
+
+    def close() -> None:
+        for store in (table, feed, records, outbox):
+            store.close()
+
+    return Storage(
+        feed=feed,
+        table=table,
+        register=SqliteRegister(records),
+        outbox=outbox,
+        accounts=SqliteAccountStore(records),
+        audit=SqliteAuditStore(records),
+        devices=SqliteDeviceStore(records),
+        parked=SqliteParkedStore(records),
+        reporters=SqliteReporterStore(records),
+        trouble=lambda: "",
+        close=close,
+    )
+
+
+def _in_postgres(folder: CityFolder, configuration: Configuration) -> Storage:
+    database = _database(configuration)
+    # With the driver alone, which a city in its folder does not need.
+    from cityloom.adapters.postgres.accounts import PostgresAccountStore
+    from cityloom.adapters.postgres.audit import PostgresAuditStore
+    from cityloom.adapters.postgres.device_records import PostgresDeviceStore
+    from cityloom.adapters.postgres.feed import PostgresFeed
+    from cityloom.adapters.postgres.outbox import PostgresOutbox
+    from cityloom.adapters.postgres.parked_readings import PostgresParkedStore
+    from cityloom.adapters.postgres.register import PostgresRegister
+    from cityloom.adapters.postgres.reporters import PostgresReporterStore
+    from cityloom.adapters.postgres.state_table import PostgresStateTable
+
+    feed = PostgresFeed(database)
+    if feed.last_sequence() > 0:
+        folder.check_whole(folder.history)
+    return Storage(
+        feed=feed,
+        table=PostgresStateTable(database),
+        register=PostgresRegister(database),
+        outbox=PostgresOutbox(database),
+        accounts=PostgresAccountStore(database),
+        audit=PostgresAuditStore(database),
+        devices=PostgresDeviceStore(database),
+        parked=PostgresParkedStore(database),
+        reporters=PostgresReporterStore(database),
+        trouble=lambda: database.trouble,
+        close=database.close,
+    )
+
+
+def _database(configuration: Configuration) -> Database:
+    """The city's database, for this process alone and with all its tables."""
+    address = _address(configuration)
+    from cityloom.adapters.postgres.database import Database
+    from cityloom.adapters.postgres.schema import PARTS
+
+    database = Database(address)
+    try:
+        database.claim()
+        database.prepare(PARTS)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _url(configuration: Configuration) -> str:
+    return os.environ.get(URL_VARIABLE) or configuration.storage.url
+
+
+def _address(configuration: Configuration) -> Address:
+    try:
+        from cityloom.adapters.postgres.address import Address
+    except ImportError:
+        raise BadConfig(
+            "The driver for PostgreSQL is not installed",
+            hint="Install it with CityLoom: make install WITH=postgres, or pip install 'cityloom[postgres]'.",
+            where="storage.url",
+        ) from None
+    return Address(_url(configuration), configuration.storage.schema)
