@@ -47,7 +47,8 @@ def anchors(page):
 def test_every_dependency_is_named_with_its_reason():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     clients = tomllib.loads((ROOT / "tests/clients/pyproject.toml").read_text())["project"]["dependencies"]
-    groups = [project["project"]["dependencies"], *project["dependency-groups"].values(), clients]
+    extras = project["project"]["optional-dependencies"].values()
+    groups = [project["project"]["dependencies"], *extras, *project["dependency-groups"].values(), clients]
     wanted = {re.match(r"[a-z0-9-]+", one)[0] for group in groups for one in group}
     browser = json.loads((ROOT / "web/package.json").read_text())
     wanted |= browser["dependencies"].keys() | browser["devDependencies"].keys()
