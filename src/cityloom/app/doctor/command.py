@@ -63,6 +63,9 @@ def _findings(folder: CityFolder, options: argparse.Namespace, *, runs: bool) ->
     from cityloom.app.doctor.databases import database_findings  # brings the databases along
 
     yield from database_findings(folder)
+    from cityloom.app.storage import unfit
+
+    yield from (found("database-away", error.message, error.where or "") for error in unfit(configuration))
 
 
 def _told_by_the_city(folder: CityFolder) -> Iterator[Finding]:

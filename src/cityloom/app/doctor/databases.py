@@ -19,7 +19,7 @@ def database_findings(folder: CityFolder) -> Iterator[Finding]:
     if not folder.feed.exists():
         return
     try:
-        folder.check_whole()
+        folder.check_whole(folder.records, folder.history)
     except CityError as error:
         yield found("file-missing", error.message, error.where or "")
     for path in (folder.feed, folder.state, folder.records, folder.notifications):
