@@ -86,7 +86,6 @@ def test_append_without_a_server_stores_nothing_and_goes_on_once_it_is_there(
 ):
     feed = PostgresFeed(postgres)
     feed.append([change(1)])
-    feed.close()
     postgres_server.stop()
     try:
         for _ in range(2):

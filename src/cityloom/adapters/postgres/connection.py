@@ -10,11 +10,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
 from psycopg import errors, sql
+from psycopg.pq import TransactionStatus
 
 from cityloom.adapters.postgres.address import Address
 from cityloom.kernel.errors import BadConfig, BadInput, CityError, NotReady, StorageFull
@@ -144,7 +145,7 @@ class Line:
             self._let_go(connection)
 
     def _open(self) -> Connection:
-        if self._connection is not None and not self._connection.closed:
+        if self._connection is not None and _is_there(self._connection):
             return self._connection
         if time.monotonic() < self._pause_until:
             raise NotReady("The database does not answer", hint=GOES_ON)
@@ -164,6 +165,16 @@ class Line:
         connection.close()
         if self._connection is connection:
             self._connection = None
+
+
+def _is_there(connection: Connection) -> bool:
+    """Whether the server has not taken leave meanwhile, as far as this machine has heard."""
+    if not connection.closed and connection.pgconn.transaction_status == TransactionStatus.IDLE:
+        with suppress(psycopg.OperationalError):
+            # First its last words, then the end.
+            connection.pgconn.consume_input()
+            connection.pgconn.consume_input()
+    return not connection.closed
 
 
 class ConnectionLost(NotReady):

@@ -1,0 +1,170 @@
+"""A city on PostgreSQL: it lives through its own end and through its database's, and loses nothing."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import threading
+import time
+from contextlib import closing
+
+import httpx2
+import pytest
+
+from cityloom.adapters.postgres.address import Address
+from postgres_server import PostgresServer
+from running_city import RunningCity, ask
+
+
+@pytest.fixture
+def home(tmp_path, postgres_address: Address, postgres_server: PostgresServer):
+    folder = tmp_path / "city"
+    ask("init", "--home", folder, "--name", "Newtown", "--place", "10.2,56.1", "--language", "en")
+    with (folder / "city.toml").open("a") as file:
+        file.write("[outbound]\ninside = true\n")
+        file.write(f'\n[storage]\nurl = "{postgres_server.url()}"\nschema = "{postgres_address.schema}"\n')
+    return folder
+
+
+def thing(name: object, value: object = 1) -> dict:
+    return {"id": f"urn:ngsi-ld:Thing:{name}", "type": "Thing", "count": {"type": "Property", "value": value}}
+
+
+def counts(city: RunningCity) -> dict[str, object]:
+    found: dict[str, object] = {}
+    page = [{}]
+    while page:
+        asked = {"type": "Thing", "limit": 1000, "offset": len(found), "options": "keyValues"}
+        answer = city.web.get("/ngsi-ld/v1/entities", params=asked, headers=city.as_terminal)
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        found |= {one["id"].rpartition(":")[2]: one["count"] for one in page}
+    return found
+
+
+def test_city_finds_everything_after_it_was_killed(home):
+    assert "nothing is wrong" in ask("check", "--home", home)
+    city = RunningCity(home, "up")
+    assert not list(home.glob("*.db"))
+    for number in range(5):
+        answer = city.web.post("/ngsi-ld/v1/entities", json=thing(number), headers=city.as_terminal)
+        assert answer.status_code == 201, answer.text
+    many = [thing(number, 2) for number in range(3, 400)]
+    answer = city.web.post("/ngsi-ld/v1/entityOperations/upsert", json=many, headers=city.as_terminal)
+    assert answer.status_code in (200, 201, 204), answer.text
+    subscription = {
+        "id": "urn:ngsi-ld:Subscription:one",
+        "type": "Subscription",
+        "entities": [{"type": "Thing"}],
+        "notification": {"endpoint": {"uri": "http://127.0.0.1:9/told"}},
+    }
+    answer = city.web.post("/ngsi-ld/v1/subscriptions", json=subscription, headers=city.as_terminal)
+    assert answer.status_code == 201, answer.text
+    assert city.stop(signal.SIGKILL) == -signal.SIGKILL
+
+    city = RunningCity(home, "up")
+    assert counts(city) == {str(number): 1 if number < 3 else 2 for number in range(400)}
+    answer = city.web.get("/ngsi-ld/v1/subscriptions/urn:ngsi-ld:Subscription:one", headers=city.as_terminal)
+    assert answer.status_code == 200
+    second = home.parent / "second"
+    second.mkdir()
+    (second / "city.toml").write_text((home / "city.toml").read_text())
+    assert "running already" in ask("up", "--home", second, "--port", "0", status=1)
+    assert city.stop() == 0
+
+    assert "admin" in ask("account", "list", "--home", home)
+    city = RunningCity(home, "up")
+    assert len(counts(city)) == 400
+    assert city.stop() == 0
+
+
+def test_city_keeps_what_it_acknowledged_while_its_database_is_restarted(home, postgres_server):
+    city = RunningCity(home, "up")
+    acknowledged: list[str] = []
+    refused: list[int] = []
+    stop = threading.Event()
+    numbers = itertools.count()
+
+    def write(batch: int) -> None:
+        with closing(httpx2.Client(base_url=city.address, timeout=60, headers=city.as_terminal)) as web:
+            while not stop.is_set():
+                names = [str(next(numbers)) for _ in range(batch)]
+                answer = web.post("/ngsi-ld/v1/entityOperations/create", json=[thing(one) for one in names])
+                if answer.status_code == 201:
+                    acknowledged.extend(names)
+                else:
+                    refused.append(answer.status_code)
+                    stop.wait(0.05)
+
+    writers = [threading.Thread(target=write, args=(size,)) for size in (1, 1, 20)]
+    for one in writers:
+        one.start()
+    for end in (postgres_server.stop, postgres_server.crash, postgres_server.stop):
+        grows(acknowledged, 50)
+        end()
+        postgres_server.start()
+    grows(acknowledged, 50)
+    stop.set()
+    for one in writers:
+        one.join()
+    assert set(refused) <= {503}
+    assert len(acknowledged) == len(set(acknowledged))
+    found = counts(city)
+    assert set(acknowledged) <= found.keys()
+    assert city.stop(signal.SIGKILL) == -signal.SIGKILL
+
+    city = RunningCity(home, "up")
+    assert counts(city) == found
+    assert city.stop() == 0
+
+
+def test_city_without_its_database_tells_what_it_knows_and_takes_nothing(home, postgres_server):
+    city = RunningCity(home, "up")
+    first, second = thing("first"), thing("second")
+
+    def write(one: dict) -> httpx2.Response:
+        return city.web.post("/ngsi-ld/v1/entities", json=one, headers=city.as_terminal)
+
+    assert write(first).status_code == 201
+    postgres_server.stop()
+    try:
+        answer = write(second)
+        assert answer.status_code == 503, answer.text
+        assert "Nothing of this was stored" in answer.text
+        assert counts(city) == {"first": 1}
+        assert city.web.get("/ngsi-ld/v1/types").status_code == 200
+        assert "database-away" in ask("doctor", "--home", home, "--json", status=2)
+        token = {"authorization": "Bearer not-one-of-ours"}
+        assert city.web.get("/ngsi-ld/v1/types", headers=token).status_code == 503
+    finally:
+        postgres_server.start()
+    until = time.monotonic() + 60
+    while (status := write(second).status_code) == 503 and time.monotonic() < until:
+        time.sleep(0.1)
+    assert status == 201
+    assert counts(city) == {"first": 1, "second": 1}
+    assert city.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('url = "postgresql://city:horse@127.0.0.1:1/city"', "cannot be reached"),
+        ('url = "city.db"', "no URL of PostgreSQL"),
+        ('url = "postgresql://127.0.0.1/city"\nschema = "My City"', "not the name of a schema"),
+        ("url = 5", "Expected `str`"),
+    ],
+)
+def test_check_and_up_explain_what_is_wrong_with_the_storage(tmp_path, line, said):
+    (tmp_path / "city.toml").write_text(f"[storage]\n{line}\n")
+    told = ask("check", "--home", tmp_path, status=1) + ask("up", "--home", tmp_path, "--port", "0", status=1)
+    assert told.count(said) == 2
+    assert "horse" not in told
+
+
+def grows(what: list, by: int) -> None:
+    """Wait until so many more are in a list."""
+    enough, until = len(what) + by, time.monotonic() + 60
+    while len(what) < enough:
+        assert time.monotonic() < until, "it does not come about"
+        time.sleep(0.02)
