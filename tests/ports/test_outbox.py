@@ -74,6 +74,15 @@ def test_settle_forgets_what_is_sent_and_keeps_how_it_went(outbox):
     assert sorted(outbox.tallies(), key=lambda one: one[0]) == [(NORTH, later), (SOUTH, tally)]
 
 
+def test_what_waits_for_a_subscription_is_known_by_its_bytes_and_its_oldest(outbox):
+    assert dict(outbox.sizes()) == {}
+    outbox.add([waiting(1), waiting(2, key=SOUTH), waiting(3, "http://b"), waiting(4)])
+    size = len(waiting(1).shown)
+    assert dict(outbox.sizes()) == {NORTH: 3 * size, SOUTH: size}
+    assert outbox.oldest(NORTH, 2) == [waiting(1), waiting(3, "http://b")]
+    assert outbox.oldest(("", SOUTH[1]), 9) == []
+
+
 def test_forget_takes_what_waits_for_a_subscription_and_its_tally(outbox):
     outbox.add([waiting(1), waiting(2, key=SOUTH), waiting(3, "http://b")])
     outbox.settle([], [(NORTH, Tally()), (SOUTH, Tally())])

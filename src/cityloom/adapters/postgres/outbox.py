@@ -26,7 +26,7 @@ MIGRATIONS: tuple[LiteralString, ...] = (
         PRIMARY KEY (place)
     );
     CREATE INDEX waiting_by_lane ON waiting (lane, place);
-    CREATE INDEX waiting_by_subscription ON waiting (tenant, subscription);
+    CREATE INDEX waiting_by_subscription ON waiting (tenant, subscription, place);
     CREATE TABLE tally (
         tenant text NOT NULL,
         subscription text NOT NULL,
@@ -86,16 +86,27 @@ class PostgresOutbox:
                     )
             connection.execute("UPDATE newest SET place = greatest(place, %s)", (items[-1].place,))
 
-    def read(self, lane: str, after: int, limit: int) -> list[Pending]:
+    def sizes(self) -> Mapping[Key, int]:
         rows = self._line.rows(
-            f"SELECT {_COLUMNS} FROM waiting WHERE lane = %s AND place > %s ORDER BY place LIMIT %s",
-            (lane, after, limit),
+            "SELECT tenant, subscription, sum(octet_length(shown))::bigint FROM waiting"
+            " GROUP BY tenant, subscription"
         )
+        return {(tenant, subscription): size for tenant, subscription, size in rows}
+
+    def oldest(self, key: Key, limit: int) -> list[Pending]:
+        return self._pending("WHERE tenant = %s AND subscription = %s ORDER BY place LIMIT %s", (*key, limit))
+
+    def read(self, lane: str, after: int, limit: int) -> list[Pending]:
+        return self._pending("WHERE lane = %s AND place > %s ORDER BY place LIMIT %s", (lane, after, limit))
+
+    def _pending(self, which: LiteralString, values: tuple[str | int, ...]) -> list[Pending]:
         return [
             Pending(
                 place, name, tenant, subscription, entity_id, tuple(map(InformationClass, classes)), at, shown
             )
-            for place, name, tenant, subscription, entity_id, classes, at, shown in rows
+            for place, name, tenant, subscription, entity_id, classes, at, shown in self._line.rows(
+                f"SELECT {_COLUMNS} FROM waiting {which}", values
+            )
         ]
 
     def settle(self, places: Sequence[int], tallies: Sequence[tuple[Key, Tally]]) -> None:
