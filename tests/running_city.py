@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import httpx2
 from loopback_servers import NO_CERTIFICATES
 
 COMMAND = (sys.executable, "-m", "cityloom.app.command_line")
+#: Where there is util-linux a city ends with the tests that started it, also when they are killed.
+_NOT_WITHOUT_US = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
 
 
 def ask(*words: object, status: int = 0) -> str:
@@ -30,7 +33,7 @@ class RunningCity:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         self._log = (home.parent / f"{home.name}.log").open("w+")
         self.process = subprocess.Popen(
-            [*COMMAND, *words, "--home", str(home), "--port", "0", "--mqtt-port", "0"],
+            [*_NOT_WITHOUT_US, *COMMAND, *words, "--home", str(home), "--port", "0", "--mqtt-port", "0"],
             stdout=self._log,
             stderr=subprocess.STDOUT,
             env=environment,
