@@ -80,6 +80,13 @@ async def test_a_patch_looks_at_the_body_s_type_before_it_looks_for_the_subscrip
         ({"entities": []}, "entities"),
         ({"timeInterval": 5}, "watchedAttributes"),
         ({"notification": {"endpoint": {"uri": "ftp://city.example/"}}}, "notification.endpoint.uri"),
+        *(
+            (
+                {"notification": {"endpoint": {"uri": f"mqtt://city.example/{topic}"}}},
+                "notification.endpoint.uri",
+            )
+            for topic in ("", "city/+", "city/%2B", "city/%23", "%24SYS/broker", "city/%00", "x" * 65_536)
+        ),
         ({"notificationTrigger": ["entityPainted"]}, "notificationTrigger"),
         ({"expiresAt": "yesterday"}, "expiresAt"),
     ],

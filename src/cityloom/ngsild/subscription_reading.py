@@ -348,11 +348,18 @@ def _endpoint(value: Any, context: Context) -> Endpoint:
     return one
 
 
+#: Bytes of a topic of MQTT.
+_LONGEST_TOPIC = 65_535
+
+
 def _check_topic(one: Endpoint, path: str) -> None:
     """An MQTT endpoint (7.2): mqtt[s]://[user[:password]@]host[:port]/topic[/subtopic]*."""
-    topic = path.removeprefix("/")
-    if not topic or any(mark in topic for mark in "+#"):
+    # As it is sent: what is percent-encoded is no less a wildcard, nor less the broker's own.
+    topic = unquote(path.removeprefix("/"))
+    if not topic or topic.startswith("$") or any(mark in topic for mark in "+#\0\N{REPLACEMENT CHARACTER}"):
         raise _bad("The address names no topic", "Write it such as mqtt://broker.example/city/air.", "uri")
+    if len(topic.encode()) > _LONGEST_TOPIC:
+        raise _bad("The topic is too long", f"Give one of at most {_LONGEST_TOPIC} bytes.", "uri")
     for key, choices in (("MQTT-QoS", ("0", "1", "2")), ("MQTT-Version", ("mqtt3.1.1", "mqtt5.0"))):
         said = one.setting(key)
         if said is not None and said not in choices:

@@ -6,23 +6,17 @@ a way into the machine itself or the networks around it (RFC 1918, 3927, 4193, 4
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from cityloom.kernel.outbound import AddressNotAllowed, Unreachable
+from cityloom.adapters.network.names import NAMES
+from cityloom.kernel.outbound import AddressNotAllowed
 from cityloom.ngsild.names import is_uri
 
 #: IPv6 addresses that carry an IPv4 address in their last 32 bits (RFC 6052).
 _TRANSLATED = IPv6Network("64:ff9b::/96")
 _PORTS = {"http": 80, "https": 443, "mqtt": 1883, "mqtts": 8883}
-
-#: Names are looked up in threads of their own: those of strangers may take long, and nothing else waits.
-_LOOKING = ThreadPoolExecutor(16, thread_name_prefix="names")
 
 _ASK = "Ask the operator to let it through in city.toml; docs/reference/configuration.md says how."
 
@@ -68,20 +62,10 @@ class Reach:
         """
         if _number(host) is not None:
             return [host]
-        try:
-            found = await asyncio.get_running_loop().run_in_executor(_LOOKING, _looked_up, host, port)
-        except (OSError, UnicodeError) as error:
-            raise Unreachable(
-                f"Nobody knows the name {host[:100]!a}: {error}", hint="Check the address.", where=host[:100]
-            ) from None
-        numbers = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        numbers = await NAMES.numbers(host, port)
         if not self._inside and not all(is_public(ip_address(one.partition("%")[0])) for one in numbers):
             raise _inside_of(host)
         return numbers
-
-
-def _looked_up(host: str, port: int) -> list[Any]:
-    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
 def port_of(parts: SplitResult) -> int:
