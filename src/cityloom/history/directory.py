@@ -107,6 +107,13 @@ class SeriesDirectory:
         self._standing: dict[tuple[str, str], Standing] = {}
         self._by_type: dict[tuple[str, str], set[int]] = {}
         self._next_id = 1
+        # What is asked for each reading goes to the dictionaries without a call between.
+        #: The id of the series that takes readings of a key now.
+        self.live = self._live.get
+        #: The newest value of a series.
+        self.newest = self._newest.get
+        #: Ids of all series of the same attribute instance; None for a series that is alone, as most are.
+        self.siblings = self._siblings.get
         for one in series:
             self._put(one)
 
@@ -207,21 +214,9 @@ class SeriesDirectory:
         """Whether any series is of a dataset beside the default one."""
         return bool(self._datasets)
 
-    def siblings(self, number: int) -> Sequence[int]:
-        """Ids of all series of the same attribute instance; none for a series that is alone, as most are."""
-        return self._siblings.get(number, ())
-
     def standing(self, tenant: str, entity_id: str) -> Standing | None:
         """What an Entity's series were last told of its types and class."""
         return self._standing.get((tenant, entity_id))
-
-    def live(self, key: _Key) -> int | None:
-        """The id of the series that takes readings of this key now."""
-        return self._live.get(key)
-
-    def newest(self, number: int) -> Newest | None:
-        """The newest value of a series."""
-        return self._newest.get(number)
 
     @property
     def next_id(self) -> int:
@@ -390,45 +385,27 @@ class _Planner:
             reading.attribute_type,
             reading.unit_code,
         )
-        plan, at = self.plan, reading.at
-        number = self._live_id(key) or self._create(news, key)
-        newest = plan.newest.get(number) or self._directory.newest(number)
-        said: Newest = (at, reading.kind, reading.number, reading.text, reading.details)
+        plan, directory = self.plan, self._directory
+        number = (self._live_id(key) if self._live else directory.live(key)) or self._create(news, key)
+        newest = plan.newest.get(number) or directory.newest(number)
+        at, kind, value = reading.at, reading.kind, reading.number
+        text, details = reading.text, reading.details
+        said: Newest = (at, kind, value, text, details)
         if newest == said:
             return  # told again, unchanged
-        self._keep(news, reading, number)
+        if value is not None and text is details is reading.instance is None:
+            row = (number, at, kind, value, news.sequence, news.recorded_at, reading.observed, reading.origin)
+            plan.numbers.append(row)
+        else:
+            plan.rows.append(_row_of(news, reading, number))
         if newest is None or at > newest[0]:
             plan.newest[number] = said
         else:
             plan.late.append((number, at, news.sequence))
             if at == newest[0]:
                 plan.newest[number] = said
-        if self._instances or self._directory.siblings(number):
+        if self._instances or directory.siblings(number):
             self._supersede_other_units(news, key, number, at)
-
-    def _keep(self, news: EntityNews, reading: NewReading, number: int) -> None:
-        value, sequence, recorded_at = reading.number, news.sequence, news.recorded_at
-        at, kind, observed, origin = reading.at, reading.kind, reading.observed, reading.origin
-        text, details, instance = reading.text, reading.details, reading.instance
-        if text is details is instance is None and value is not None:
-            self.plan.numbers.append((number, at, kind, value, sequence, recorded_at, observed, origin))
-            return
-        self.plan.rows.append(
-            Row(
-                number,
-                at,
-                kind,
-                value,
-                text,
-                sequence,
-                recorded_at,
-                observed,
-                origin,
-                details,
-                instance,
-                reading.created_at,
-            )
-        )
 
     def _supersede_other_units(self, news: EntityNews, key: _Key, number: int, at: int) -> None:
         """A reading sent again in another unit replaces the one in the wrong unit."""
@@ -448,6 +425,23 @@ class _Planner:
         self._instances.setdefault(key[:4], []).append(number)
         self._attributes.setdefault(key[:3], []).append(number)
         return number
+
+
+def _row_of(news: EntityNews, reading: NewReading, number: int) -> Row:
+    return Row(
+        number,
+        reading.at,
+        reading.kind,
+        reading.number,
+        reading.text,
+        news.sequence,
+        news.recorded_at,
+        reading.observed,
+        reading.origin,
+        reading.details,
+        reading.instance,
+        reading.created_at,
+    )
 
 
 def _is_meant(one: Series, erasure: Erasure) -> bool:

@@ -526,6 +526,9 @@ def _entity_id(_reader: _Reader, document: Document, value: Any) -> None:
 def _entity_type(reader: _Reader, document: Document, value: Any) -> None:
     if "type" in document:
         raise _bad("The type is given twice", 'Keep "type".')
+    if type(value) is str:
+        document["type"] = [reader.expand(value)]
+        return
     names = value if type(value) is list else [value]
     if not names or not all(type(name) is str for name in names):
         raise _bad("A type is a name or an array of names", 'Write it as "type": "Streetlight".')
