@@ -13,6 +13,7 @@ from starlette.routing import Mount
 
 from cityloom.access.authority import TERMINAL
 from cityloom.access.roles import ROLES
+from cityloom.federation.handing_on import NOTIFIED_AT
 from cityloom.kernel.actor import InformationClass
 from cityloom.ngsild.model import entity, point, prop
 from cityloom.sensing.model import Device, Profile
@@ -408,6 +409,16 @@ async def test_who_reads_which_features(filled, reader_class):
     assert await _who_is_answered(filled, reader_class, "/ogc", FEATURES) == FEATURES
     untried = [one.path for one in RESOURCES if not any(_fits(one.path, path) for path in FEATURES)]
     assert untried == []
+
+
+async def test_nobody_without_the_address_of_a_copy_is_heard_where_sources_notify(filled, reader_class):
+    readers = Readers(filled, reader_class)
+    notification = {"subscriptionId": "urn:ngsi-ld:Subscription:distsub-guess", "data": []}
+    for who in WHO:
+        reader = await readers.one(who)
+        for path in ("", "/guess"):
+            answer = await reader.client.post(f"{NOTIFIED_AT}{path}", json=notification)
+            assert answer.status_code == 404, (who, answer.text)
 
 
 #: SensorThings: the sets, and what belongs to a Thing of each class of information; then who may read it.
