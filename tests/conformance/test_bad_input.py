@@ -222,7 +222,7 @@ async def test_defects_are_told_without_their_words(api, problem, monkeypatch, c
     def broken(*_arguments, **_options):
         raise RuntimeError("the secret of the house")
 
-    monkeypatch.setattr(api.broker, "retrieve", broken)
+    monkeypatch.setattr(api.broker, "retrieve_text", broken)
     reply = await api.get("/entities/urn:x:1")
     said = problem(reply, 500, "InternalError")
     assert "secret" not in reply.text

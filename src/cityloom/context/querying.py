@@ -6,7 +6,7 @@ the state as it was when it began, also when it gives way to others on the event
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from itertools import islice
 from operator import attrgetter
 from sys import maxsize
@@ -24,7 +24,7 @@ from cityloom.ngsild.model import DEFAULT_VOCABULARY, Document
 from cityloom.ngsild.ordering import sort_key
 from cityloom.ngsild.q_language import And, Compare, Exists, Located, Or, Path, Term
 from cityloom.ngsild.q_matching import Lookup
-from cityloom.ngsild.query import EntityQuery, Predicate, compile
+from cityloom.ngsild.query import EntityQuery, compile
 
 #: Documents looked at before others get their turn on the event loop, and seconds spent with them at most:
 #: one document may cost as much as a thousand others.
@@ -222,7 +222,7 @@ def _gather(
     wanted: _Wanted,
 ) -> Generator[None, None, None]:
     """Hand the matches to whoever wants them, oldest first, until they have enough."""
-    passing = _passing(compile(query, lookup), _needles(query))
+    passing = _passing(query, lookup)
     lots: Iterator[Lot]
     if query.ids:
         found = (state.find(tenant, one, clearance) for one in dict.fromkeys(query.ids))
@@ -278,7 +278,10 @@ class _Waiting:
 Passing = Callable[[bytes], Document | None]
 
 
-def _passing(compiled: Predicate, needles: Sequence[bytes]) -> Passing:
+def _passing(query: EntityQuery, lookup: Lookup) -> Passing:
+    compiled = compile(query, lookup)
+    needles = _needles(query)
+
     def passing(text: bytes) -> Document | None:
         for needle in needles:
             if needle not in text:

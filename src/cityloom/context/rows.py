@@ -107,9 +107,13 @@ class Rows:
         given = np.frombuffer(self._types, np.int32)[rows]
         if len(codes) == len(self._codes) and not self._free:
             return np.ones(len(given), bool)
-        right = np.zeros(len(self._codes) + 1, bool)
-        right[list(codes)] = True
-        found: NDArray[np.bool_] = right[given]
+        found: NDArray[np.bool_]
+        if len(codes) == 1:
+            found = given == codes.pop()
+        else:
+            right = np.zeros(len(self._codes) + 1, bool)
+            right[list(codes)] = True
+            found = right[given]
         return found
 
     def all_types(self) -> Iterable[tuple[str, ...]]:

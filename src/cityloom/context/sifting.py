@@ -19,7 +19,7 @@ from cityloom.context.revision import INDEXED_GEOMETRY
 from cityloom.context.rows import LEAST_COLUMNS, Rows
 from cityloom.context.state import Held
 from cityloom.ngsild.geo_query import nearness_of_points
-from cityloom.ngsild.q_columns import Mask, Selection, judge, paths_of
+from cityloom.ngsild.q_columns import Mask, Selection, both, judge, paths_of
 from cityloom.ngsild.q_language import MEMBERS, And, Exists, Or, Path, Term
 from cityloom.ngsild.query import EntityQuery
 from cityloom.ngsild.type_selection import compile_types
@@ -145,28 +145,28 @@ class Sifting:
         """Numbers of rows that may match, in their order, and which of them surely do."""
         types = self._types(rows)
         for selection, size in self._selections(rows):
-            high = rows.types(types, selection)
-            low = high
+            mask = rows.types(types, selection)
+            known = mask, mask
             if self._term is not None:
-                judged = judge(self._term, rows.column, selection, size)
-                low, high = low & judged[0], high & judged[1]
+                known = both(known, judge(self._term, rows.column, selection, size))
             if self._bounds is not None:
-                low, high = self._placed(rows.places.boxes(selection), self._bounds, low, high)
+                known = both(known, self._placed(rows.places.boxes(selection), self._bounds))
+            low, high = known
             hits = np.flatnonzero(high)
             if len(hits):
                 numbers = hits + selection.start if isinstance(selection, slice) else selection[hits]
                 yield rows, numbers, low[hits] if self._is_exact else None
 
-    def _placed(self, boxes: Boxes, bounds: Bounds, low: Mask, high: Mask) -> tuple[Mask, Mask]:
-        """What surely and what maybe matches, by where it lies too."""
+    def _placed(self, boxes: Boxes, bounds: Bounds) -> tuple[Mask, Mask]:
+        """What surely and what maybe matches by where it lies."""
         if self._nearness is None:
-            high = high & touching(boxes, bounds)
-            return (low & lying_within(boxes, bounds) if self._is_box else low), high
+            touch = touching(boxes, bounds)
+            return (lying_within(boxes, bounds) if self._is_box else touch), touch
         points = being_points(boxes)
         surely, maybe = self._nearness(boxes[:, 0], boxes[:, 1])
         if points.all():
-            return low & surely, high & maybe
-        return low & points & surely, high & np.where(points, maybe, touching(boxes, bounds))
+            return surely, maybe
+        return points & surely, np.where(points, maybe, touching(boxes, bounds))
 
     def _selections(self, rows: Rows) -> Iterator[tuple[Selection, int]]:
         near = None if self._bounds is None else rows.places.candidates(self._bounds)

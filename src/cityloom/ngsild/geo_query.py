@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache
 from itertools import pairwise
 from math import asin, cos, isfinite, radians, sin, sqrt
 from typing import Any, Literal, cast, get_args
@@ -153,13 +152,16 @@ def distance_to(reference: dict[str, Any]) -> Callable[[dict[str, Any]], float]:
         return _general_distance_to(reference)
     longitude, latitude = reference["coordinates"][:2]
     # Made when the first geometry comes that is no point: few queries meet one.
-    general = cache(lambda: _general_distance_to(reference))
+    general: Callable[[dict[str, Any]], float] | None = None
 
     def measure(geometry: dict[str, Any]) -> float:
+        nonlocal general
         if geometry["type"] == "Point":
             position = geometry["coordinates"]
             return great_circle(longitude, latitude, position[0], position[1])
-        return general()(geometry)
+        if general is None:
+            general = _general_distance_to(reference)
+        return general(geometry)
 
     return measure
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -132,9 +133,8 @@ def paths_of(term: Term) -> Iterator[Path]:
 def judge(term: Term, column_of: Callable[[Path], Column | None], rows: Selection, size: int) -> Bounds:
     """Which of `rows` (there are `size`) match a query. A path without a column may lead anywhere."""
     if isinstance(term, And | Or):
-        judged = [judge(part, column_of, rows, size) for part in term.terms]
-        join = np.logical_and if isinstance(term, And) else np.logical_or
-        return join.reduce([low for low, _ in judged]), join.reduce([high for _, high in judged])
+        judged = (judge(part, column_of, rows, size) for part in term.terms)
+        return reduce(both if isinstance(term, And) else _either, judged)
     if isinstance(term, Located) or term.path.hops or (column := column_of(term.path)) is None:
         return np.zeros(size, bool), np.ones(size, bool)
     kinds = column.kinds(rows)
@@ -146,26 +146,38 @@ def judge(term: Term, column_of: Callable[[Path], Column | None], rows: Selectio
     return _compared(term, column, kinds, rows)
 
 
+def both(one: Bounds, other: Bounds) -> Bounds:
+    """Where both hold. Of what is known exactly, both masks are the same object."""
+    low = one[0] & other[0]
+    return low, low if one[0] is one[1] and other[0] is other[1] else one[1] & other[1]
+
+
+def _either(one: Bounds, other: Bounds) -> Bounds:
+    low = one[0] | other[0]
+    return low, low if one[0] is one[1] and other[0] is other[1] else one[1] | other[1]
+
+
 def _compared(term: Compare, column: Column, kinds: NDArray[np.uint8], rows: Selection) -> Bounds:
     values = (term.values.low, term.values.high) if isinstance(term.values, Range) else term.values
     if any(value.iri is not None for value in values):
         return np.zeros(len(kinds), bool), kinds != _ABSENT
     test = comparison_test(term)
     comparable = set().union(*(_COMPARED[value.kind] for value in values))
-    sure = np.zeros(len(kinds), bool)
+    sure: Mask | None = None
     unsure = kinds == _OTHER if _OTHER in column.seen else None
     for kind, sample in _SAMPLES.items():
-        if kind not in column.seen:
+        if kind not in column.seen or (kind not in comparable and not test(sample)):
             continue
-        if kind not in comparable:
-            if test(sample):
-                sure |= kinds == kind
-            continue
-        wanted = _wanted(kind, term, column)
+        those = kinds == kind
+        wanted = _wanted(kind, term, column) if kind in comparable else []
         if wanted is None:
-            unsure = kinds == kind if unsure is None else unsure | (kinds == kind)
-        else:
-            sure |= (kinds == kind) & _holds(term, wanted, column.numbers(rows))
+            unsure = those if unsure is None else unsure | those
+            continue
+        if kind in comparable:
+            those &= _holds(term, wanted, column.numbers(rows))
+        sure = those if sure is None else sure | those
+    if sure is None:
+        sure = np.zeros(len(kinds), bool)
     return sure, sure if unsure is None else sure | unsure
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote
+from urllib.parse import quote, unquote
 
 import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -25,7 +25,7 @@ from cityloom.web.errors import problem, retry_after, told
 from cityloom.web.identity import refusal_of
 from cityloom.web.ngsild.exchange import Headers, Reply, StatusAlone
 from cityloom.web.ngsild.negotiation import JSON
-from cityloom.web.ngsild.parameters import MAX_PARAMETERS
+from cityloom.web.ngsild.parameters import MAX_PARAMETERS, pairs_in
 from cityloom.web.tenants import tenant_named
 
 _log = logging.getLogger(__name__)
@@ -106,9 +106,7 @@ class Call:
     def _read_parameters(self) -> list[tuple[str, str]]:
         query: bytes = self.scope.get("query_string", b"")
         try:
-            found = parse_qsl(
-                query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS
-            )
+            found = pairs_in(query.decode("ascii"))
         except (UnicodeDecodeError, ValueError):
             raise InvalidRequest(
                 "The query string cannot be read",

@@ -79,41 +79,54 @@ def asked_by(parameters: Parameters) -> Asked:
     """A query from the parameters of a GET."""
     if parameters.are_none:
         return _NOTHING
-    scope_q = parameters.text("scopeQ")
-    return Asked(
-        ids=parameters.listed("id"),
-        id_pattern=parameters.text("idPattern"),
-        type=parameters.text("type"),
-        attrs=parameters.listed("attrs"),
-        pick=_terms(parameters, "pick"),
-        omit=_terms(parameters, "omit"),
-        dataset_id=parameters.listed("datasetId"),
-        expand_values=parameters.listed("expandValues"),
-        q=parameters.text("q"),
-        # A plus that was not percent-encoded arrives as a space, which no scope has.
-        scope_q=None if scope_q is None else scope_q.replace(" ", "+"),
-        lang=parameters.text("lang"),
-        georel=parameters.text("georel"),
-        geometry=parameters.text("geometry"),
-        coordinates=parameters.text("coordinates"),
-        geoproperty=parameters.text("geoproperty"),
-        order_by=parameters.text("orderBy"),
-        order_from=parameters.text("orderFrom"),
-        order_geometry=parameters.text("orderGeometry"),
-        collation=parameters.text("collation"),
-        csf=parameters.text("csf"),
-        json_keys=parameters.listed("jsonKeys"),
-        join=parameters.text("join"),
-        join_level=parameters.number("joinLevel", 1, least=1) if "joinLevel" in parameters else None,
-        contained_by=parameters.listed("containedBy"),
-        entity_map=parameters.flag("entityMap"),
-        entity_map_lifetime=parameters.text("entityMapLifetime"),
-    )
+    given = {name: _READERS[name] for name in parameters.names() if name in _READERS}
+    return Asked(**{field: read(parameters, name) for name, (field, read) in given.items()})
 
 
 def _terms(parameters: Parameters, name: str) -> tuple[str, ...]:
     text = parameters.text(name)
     return () if text is None else few(named(name, lambda: split_terms(text)), name)
+
+
+def _scopes(parameters: Parameters, name: str) -> str | None:
+    text = parameters.text(name)
+    # A plus that was not percent-encoded arrives as a space, which no scope has.
+    return None if text is None else text.replace(" ", "+")
+
+
+def _level(parameters: Parameters, name: str) -> int:
+    return parameters.number(name, 1, least=1)
+
+
+#: By parameter the member of `Asked`, and how it is read.
+_READERS: dict[str, tuple[str, Callable[[Parameters, str], Any]]] = {
+    "id": ("ids", Parameters.listed),
+    "idPattern": ("id_pattern", Parameters.text),
+    "type": ("type", Parameters.text),
+    "attrs": ("attrs", Parameters.listed),
+    "pick": ("pick", _terms),
+    "omit": ("omit", _terms),
+    "datasetId": ("dataset_id", Parameters.listed),
+    "expandValues": ("expand_values", Parameters.listed),
+    "q": ("q", Parameters.text),
+    "scopeQ": ("scope_q", _scopes),
+    "lang": ("lang", Parameters.text),
+    "georel": ("georel", Parameters.text),
+    "geometry": ("geometry", Parameters.text),
+    "coordinates": ("coordinates", Parameters.text),
+    "geoproperty": ("geoproperty", Parameters.text),
+    "orderBy": ("order_by", Parameters.text),
+    "orderFrom": ("order_from", Parameters.text),
+    "orderGeometry": ("order_geometry", Parameters.text),
+    "collation": ("collation", Parameters.text),
+    "csf": ("csf", Parameters.text),
+    "jsonKeys": ("json_keys", Parameters.listed),
+    "join": ("join", Parameters.text),
+    "joinLevel": ("join_level", _level),
+    "containedBy": ("contained_by", Parameters.listed),
+    "entityMap": ("entity_map", Parameters.flag),
+    "entityMapLifetime": ("entity_map_lifetime", Parameters.text),
+}
 
 
 def entity_query(
@@ -258,11 +271,8 @@ def _query_term(asked: Asked, context: Context) -> Term | None:
     if asked.q is None:
         return None
     # What jsonKeys names is JSON and no vocabulary: its values stay as they are.
-    expanded = [
-        name
-        for name in names("expandValues", asked.expand_values, context)
-        if name not in names("jsonKeys", asked.json_keys, context)
-    ]
+    expanded = set(names("expandValues", asked.expand_values, context)) if asked.expand_values else set()
+    expanded.difference_update(names("jsonKeys", asked.json_keys, context) if expanded else ())
     text = asked.q
     term = named("q", lambda: parse_q(text, context, expand_values=expanded))
     join = join_of(asked)

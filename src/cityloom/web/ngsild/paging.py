@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -10,6 +11,9 @@ from cityloom.web.ngsild.exchange import ROOT, Exchange, Headers
 from cityloom.web.ngsild.negotiation import JSON_LD
 
 Order = Callable[[dict[str, str]], list[str]]
+
+
+_needs_no_quotes = re.compile(r"[A-Za-z0-9_.~:,*-]*").fullmatch
 
 
 def page_headers(exchange: Exchange, *, more: bool, total: int | None) -> Headers:
@@ -35,7 +39,11 @@ def _headers(exchange: Exchange, more: bool, total: int | None, order: Order, me
     given = {name: value for name, value in exchange.parameters.items() if name not in ("limit", "offset")}
     for relation, start in pages.items():
         page = given | {"limit": str(limit), "offset": str(start)}
-        query = "&".join(f"{name}={quote(page[name], safe=':,*')}" for name in order(page))
+        query = "&".join(f"{name}={_quoted(page[name])}" for name in order(page))
         link = f'<{ROOT}{exchange.operation.path}?{query}>; rel="{relation}"; type="{media}"'
         headers.append((b"link", link.encode()))
     return headers
+
+
+def _quoted(value: str) -> str:
+    return value if _needs_no_quotes(value) else quote(value, safe=":,*")

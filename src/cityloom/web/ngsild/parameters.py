@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sized
 from typing import TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 from cityloom.ngsild.errors import BadRequestData, InvalidRequest
 
@@ -29,12 +29,7 @@ class Parameters:
         if not query_string:
             return cls({})
         try:
-            pairs = parse_qsl(
-                query_string.decode("ascii"),
-                keep_blank_values=True,
-                errors="strict",
-                max_num_fields=MAX_PARAMETERS,
-            )
+            pairs = pairs_in(query_string.decode("ascii"))
         except (UnicodeDecodeError, ValueError):
             raise InvalidRequest(
                 "The query string cannot be read",
@@ -62,6 +57,10 @@ class Parameters:
 
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
+
+    def names(self) -> Collection[str]:
+        """Of the parameters that are given."""
+        return self._by_name.keys()
 
     def items(self) -> list[tuple[str, str]]:
         return sorted(self._by_name.items())
@@ -106,6 +105,19 @@ class Parameters:
                 where=name,
             )
         return int(value)
+
+
+def pairs_in(query: str) -> list[tuple[str, str]]:
+    """Names and values of a query string, percent-encoded as UTF-8. Raises ValueError for what is not, and
+    for more than MAX_PARAMETERS."""
+    if query.count("&") >= MAX_PARAMETERS:
+        raise ValueError("too many parameters")
+    pairs = [part.partition("=") for part in query.split("&") if part]
+    return [(_decoded(name), _decoded(value)) for name, _, value in pairs]
+
+
+def _decoded(text: str) -> str:
+    return unquote_plus(text, errors="strict") if "%" in text or "+" in text else text
 
 
 def few(items: ListedItems, where: str) -> ListedItems:
