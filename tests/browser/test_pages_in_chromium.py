@@ -148,11 +148,15 @@ def test_the_system_page_tells_what_is_wrong_on_any_window(visit, served):
     query = b"type=Device,Vehicle&q=speed%3E50&timerel=after&timeAt=2026-01-01T00:00:00Z&aggrMethods=avg"
     requests.note({"state": {"operation": asked}, "query_string": query}, 200, 3.2)
     try:
-        for window, words in ((WIDE, "In about 41 days"), (NARROW, "Om cirka 41 dage")):
+        for window, words, why in (
+            (WIDE, "In about 41 days", "Then nothing more can be stored."),
+            (NARROW, "Om cirka 41 dage", "Så kan intet mere gemmes."),
+        ):
             code = "en" if window is WIDE else "da"
             page = visit("/system", "administrator", viewport=window, locale=code, bypass_csp=True)
             assert page.get_by_role("alert").get_by_text("The disk is full in 12 days").is_visible()
             assert words in page.content()
+            assert page.get_by_role("alert").get_by_text(why).is_visible()
             assert violations(page) == []
             assert not overflow(page)
     finally:

@@ -36,144 +36,165 @@ def found(kind: str, what: str, where: str = "", *, remedy: str = "") -> Finding
     return Finding(kind, known.level, what, known.why, remedy or known.remedy, where)
 
 
+def noted(text: str) -> str:
+    """The text itself: pages translate it."""
+    return text
+
+
 KINDS: dict[str, Kind] = {
     # The folder
-    "no-city": Kind("bad", "Without city.toml nothing can be started.", "Make one with `cityloom init`."),
+    "no-city": Kind(
+        "bad", noted("Without city.toml nothing can be started."), noted("Make one with `cityloom init`.")
+    ),
     "configuration-wrong": Kind(
         "bad",
-        "The city does not start with it.",
-        "Correct city.toml; `cityloom check` looks at the plugins, too.",
+        noted("The city does not start with it."),
+        noted("Correct city.toml; `cityloom check` looks at the plugins, too."),
     ),
     "folder-not-writable": Kind(
         "bad",
-        "Nothing can be stored.",
-        "Let the user that runs the city own the folder: `chown -R`, `chmod u+rwX`.",
+        noted("Nothing can be stored."),
+        noted("Let the user that runs the city own the folder: `chown -R`, `chmod u+rwX`."),
     ),
     "folder-open-to-others": Kind(
         "warning",
-        "The files hold digests of passwords, what is internal and secret, and the key of the running city.",
-        "Keep it for its owner: `chmod -R go= FOLDER`.",
+        noted("The files hold digests of passwords, secrets, and the key of the running city."),
+        noted("Keep it for its owner: `chmod -R go= FOLDER`."),
     ),
     "disk-nearly-full": Kind(
         "bad",
-        "A full disk stores nothing: what devices send is refused.",
-        "Make room on this disk, or move the stopped city's folder to a larger one.",
+        noted("A full disk stores nothing: what devices send is refused."),
+        noted("Make room on this disk, or move the stopped city's folder to a larger one."),
     ),
     "disk-fills-up": Kind(
         "warning",
-        "Then nothing more can be stored.",
-        "Make room, or plan for a larger disk. The page /system tells which files grow.",
+        noted("Then nothing more can be stored."),
+        noted("Make room, or plan for a larger disk. The page /system tells which files grow."),
     ),
     "clock-wrong": Kind(
         "bad",
-        "Readings, warnings and sessions get wrong times, and what expires does so too early or too late.",
-        "Set the clock, and let the machine keep it right (NTP: chrony, systemd-timesyncd).",
+        noted(
+            "Readings, warnings and sessions get wrong times, and what expires does so too early or too late."
+        ),
+        noted("Set the clock, and let the machine keep it right (NTP: chrony, systemd-timesyncd)."),
     ),
     "certificate-unusable": Kind(
         "bad",
-        "Devices cannot connect by TLS, and the city may not start.",
-        "Put the certificate with its chain and its key, as PEM, where city.toml says.",
+        noted("Devices cannot connect by TLS, and the city may not start."),
+        noted("Put the certificate with its chain and its key, as PEM, where city.toml says."),
     ),
     "certificate-expires": Kind(
         "warning",
-        "From then on no device connects.",
-        "Renew it, and restart the city: it reads the certificate when it starts.",
+        noted("From then on no device connects."),
+        noted("Renew it, and restart the city: it reads the certificate when it starts."),
     ),
-    "certificate-expired": Kind("bad", "No device connects any more.", "Renew it, and restart the city."),
+    "certificate-expired": Kind(
+        "bad", noted("No device connects any more."), noted("Renew it, and restart the city.")
+    ),
     "mqtt-without-tls": Kind(
         "warning",
-        "Everybody on the way can read the devices' tokens and send readings in their names.",
-        "Give [mqtt] tls-certificate and tls-key, or listen on 127.0.0.1.",
+        noted("Everybody on the way can read the devices' tokens and send readings in their names."),
+        noted("Give [mqtt] tls-certificate and tls-key, or listen on 127.0.0.1."),
     ),
     "pages-without-tls": Kind(
         "warning",
-        "Passwords and sessions can be read on the way.",
-        "Listen on 127.0.0.1 behind a proxy that speaks TLS: docs/guides/run_it_at_home.md.",
+        noted("Passwords and sessions can be read on the way."),
+        noted("Listen on 127.0.0.1 behind a proxy that speaks TLS: docs/guides/run_it_at_home.md."),
     ),
     "open-access": Kind(
         "warning",
-        "Everybody who reaches this machine's loopback may read, change and delete everything.",
-        "Start the city without --open-access; it is for trials.",
+        noted("Everybody who reaches this machine's loopback may read, change and delete everything."),
+        noted("Start the city without --open-access; it is for trials."),
     ),
     "proxies-trust-everybody": Kind(
         "bad",
-        "Whoever connects may say that they come from somewhere else: limits by address mean nothing.",
-        "Name in `proxies` the addresses of the proxies alone.",
+        noted("Whoever connects may say that they come from somewhere else: limits by address mean nothing."),
+        noted("Name in `proxies` the addresses of the proxies alone."),
     ),
     "reaches-inside": Kind(
         "warning",
-        "Whoever may subscribe or register a source makes the city send requests into your own network.",
-        "Leave out `inside`, or bound it by `allow`.",
+        noted(
+            "Whoever may subscribe or register a source makes the city send requests into your own network."
+        ),
+        noted("Leave out `inside`, or bound it by `allow`."),
     ),
     # The databases
     "file-missing": Kind(
-        "bad", "The city does not start without it.", "Restore all files of one and the same backup."
+        "bad",
+        noted("The city does not start without it."),
+        noted("Restore all files of one and the same backup."),
     ),
     "database-damaged": Kind(
         "bad",
-        "What it held may be lost, and the city ends when it comes to the place.",
-        "Check the disk, then restore the whole folder from its backup.",
+        noted("What it held may be lost, and the city ends when it comes to the place."),
+        noted("Check the disk, then restore the whole folder from its backup."),
     ),
     "written-by-newer": Kind(
         "bad",
-        "An older CityLoom cannot read it, and does not try.",
-        "Install the newer version again, or restore the backup made before it.",
+        noted("An older CityLoom cannot read it, and does not try."),
+        noted("Install the newer version again, or restore the backup made before it."),
     ),
     "sqlite-too-old": Kind(
         "bad",
-        "SQLite before 3.51.3 can damage a file when two connections copy its log back at once.",
-        "Install apsw 3.54 or newer.",
+        noted("SQLite before 3.51.3 can damage a file when two connections copy its log back at once."),
+        noted("Install apsw 3.54 or newer."),
     ),
     # The process
     "port-taken": Kind(
         "warning",
-        "The city takes another port when it starts, and nobody finds it there; asked for by name, it does "
-        "not start.",
-        "Stop the other program, or start the city with --port or --mqtt-port.",
+        noted(
+            "The city takes another port when it starts, and nobody finds it there; "
+            "asked for by name, it does not start."
+        ),
+        noted("Stop the other program, or start the city with --port or --mqtt-port."),
     ),
     "was-killed": Kind(
         "warning",
-        "It did not end by itself: the machine went down, somebody killed it, or it had no memory left.",
-        "Nothing acknowledged is lost; start it again. `journalctl -k` tells whether memory was short.",
+        noted("The machine went down, somebody ended it, or it had no memory left."),
+        noted(
+            "Nothing acknowledged is lost; start it again. `journalctl -k` tells whether memory was short."
+        ),
     ),
     "does-not-answer": Kind(
-        "bad", "Nobody reaches the city.", "Look at its log; stop it and start it again."
+        "bad", noted("Nobody reaches the city."), noted("Look at its log; stop it and start it again.")
     ),
     "memory-scarce": Kind(
         "warning",
-        "The system ends a process that takes too much; everything is slow before that.",
-        "Give the machine more memory, or end what else runs on it.",
+        noted("The system ends a process that takes too much; everything is slow before that."),
+        noted("Give the machine more memory, or end what else runs on it."),
     ),
     "files-scarce": Kind(
         "warning",
-        "Then no connection can be taken any more.",
-        "Let the process open more files: LimitNOFILE in its unit, `ulimit -n` in a shell.",
+        noted("Then no connection can be taken any more."),
+        noted("Let the process open more files: LimitNOFILE in its unit, `ulimit -n` in a shell."),
     ),
     "loop-late": Kind(
         "warning",
-        "Every answer waits so long.",
-        "See the slowest requests on /system; give the machine more processor.",
+        noted("Every answer waits so long."),
+        noted("See the slowest requests on /system; give the machine more processor."),
     ),
     # The river
     "stage-fails": Kind(
         "bad",
-        "What it does is not done, though the city takes everything in.",
-        "The message says why. It is tried again by itself; nothing is lost meanwhile.",
+        noted("What it does is not done, though the city takes everything in."),
+        noted("The message says why. It is tried again by itself; nothing is lost meanwhile."),
     ),
     "stage-behind": Kind(
         "warning",
-        "What it does comes late: warnings, notifications, charts.",
-        "Wait if it catches up (/system tells); else see the log, and give the machine more processor.",
+        noted("What it does comes late: warnings, notifications, charts."),
+        noted(
+            "Wait if it catches up (/system tells); else see the log, and give the machine more processor."
+        ),
     ),
     "stage-skipped": Kind(
         "warning",
-        "It was too slow, or began too late: it never saw these changes.",
-        "Restart the city if its pages look wrong; see what kept it so long.",
+        noted("It was too slow, or began too late: it never saw these changes."),
+        noted("Restart the city if its pages look wrong; see what kept it so long."),
     ),
     "commits-fail": Kind(
         "bad",
-        "What was to be written then was refused.",
-        "Look at the disk: room, rights, health (smartctl).",
+        noted("What was to be written then was refused."),
+        noted("Look at the disk: room, rights, health (smartctl)."),
     ),
     "database-away": Kind(
         "bad",
@@ -182,27 +203,33 @@ KINDS: dict[str, Kind] = {
     ),
     "commits-slow": Kind(
         "warning",
-        "A disk that takes a second to keep something is overloaded, or about to fail.",
-        "Look at what else writes to it, and at its health (smartctl).",
+        noted("A disk that takes a second to keep something is overloaded, or about to fail."),
+        noted("Look at what else writes to it, and at its health (smartctl)."),
     ),
     "parked-messages": Kind(
         "warning",
-        "What devices sent could not be understood; it is kept, and counts for nothing.",
-        "See the page /parked: each says what is wrong, and can be tried again.",
+        noted("What devices sent could not be understood; it is kept, and counts for nothing."),
+        noted("See the page /parked: each says what is wrong, and can be tried again."),
     ),
     "connector-down": Kind(
-        "bad", "Nothing that it should hear comes in.", "Its message says why; it tries again by itself."
+        "bad",
+        noted("Nothing that it should hear comes in."),
+        noted("Its message says why; it tries again by itself."),
     ),
-    "plugin-broken": Kind("bad", "The city runs without it.", "See `cityloom plugins`, and tell its owner."),
+    "plugin-broken": Kind(
+        "bad", noted("The city runs without it."), noted("See `cityloom plugins`, and tell its owner.")
+    ),
     "endpoint-failing": Kind(
         "warning",
-        "It is not told what it subscribed to; what waits for longer than a day is given up.",
-        "Ask whoever runs it, or pause the subscription on the page of other systems.",
+        noted("It is not told what it subscribed to; what waits for longer than a day is given up."),
+        noted("Ask whoever runs it, or pause the subscription on the page of other systems."),
     ),
     "source-failing": Kind(
         "warning",
-        "Answers lack what it knows.",
-        "Ask whoever runs it, or take its registration away on the page of other systems.",
+        noted("Answers lack what it knows."),
+        noted("Ask whoever runs it, or take its registration away on the page of other systems."),
     ),
-    "starting": Kind("warning", "Nobody is answered yet.", "Wait; a large feed takes a while to be read."),
+    "starting": Kind(
+        "warning", noted("Nobody is answered yet."), noted("Wait; a large feed takes a while to be read.")
+    ),
 }
