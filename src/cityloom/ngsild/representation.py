@@ -300,5 +300,5 @@ def projected(base: View, pick: Projection, omit: Projection) -> View:
         for name in (*pick.linked, *omit.linked)
     }
     # What is omitted of a linked entity does not omit the Relationship that leads there.
-    omitted = omit.members - omit.linked.keys()
+    omitted = omit.members.difference(omit.linked)
     return msgspec.structs.replace(base, pick=pick.members, omit=omitted, linked=linked)

@@ -76,7 +76,7 @@ class GuardedProtocol(HttpToolsProtocol):
     open_by_address: ClassVar[Counter[str]] = Counter()
     #: Networks of proxies: many people come by the same address.
     proxies: ClassVar[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]] = ()
-    crowd: ClassVar[Crowd] = Crowd(ConnectionLimits.requests)
+    crowd: ClassVar[Crowd] = Crowd(ConnectionLimits().requests)
     #: How many were turned away, by the status they were told.
     refused: ClassVar[Counter[str]] = Counter()
 

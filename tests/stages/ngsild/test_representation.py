@@ -6,7 +6,8 @@ from cityloom.ngsild import merge
 from cityloom.ngsild.contexts import ContextResolver
 from cityloom.ngsild.errors import BadRequestData
 from cityloom.ngsild.parse import parse_entity
-from cityloom.ngsild.representation import View, geojson_feature, represent
+from cityloom.ngsild.projection import Projection, parse_projection
+from cityloom.ngsild.representation import View, geojson_feature, projected, represent
 
 POINT = {"type": "Point", "coordinates": [10.2, 56.1]}
 PAYLOAD = {
@@ -93,6 +94,13 @@ def test_represent_picks_and_omits_members():
     }
     assert set(represent(DOCUMENT, omit=["id", "scope", "name"])) == set(PAYLOAD) - {"id", "scope", "name"}
     assert set(represent(DOCUMENT, attrs=["name", "absent"])) == {"id", "type", "scope", "name"}
+
+
+def test_projected_keeps_the_relationship_that_leads_to_what_is_omitted():
+    view = projected(View(), Projection(), parse_projection("name,owner{title}"))
+    # A frozen set, as a View says: what is taken from it must not make another kind of it.
+    assert view.omit == {"name"} and isinstance(view.omit, frozenset)
+    assert view.linked["owner"].omit == {"title"}
 
 
 def test_represent_selects_datasets():

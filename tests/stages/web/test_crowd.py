@@ -6,7 +6,7 @@ import asyncio
 import json
 
 from cityloom.web.crowd import Crowd
-from cityloom.web.server import ConnectionLimits
+from cityloom.web.server import ConnectionLimits, GuardedProtocol
 from served import WHOLE, Served
 
 
@@ -24,6 +24,10 @@ def test_crowd_is_full_of_what_has_not_been_answered_yet():
     assert crowd.is_full()
     first.response_started = True  # a stream: answered once it has begun
     assert not crowd.is_full()
+
+
+def test_protocol_counts_by_the_usual_limit_where_none_is_set():
+    assert not GuardedProtocol.crowd.is_full()
 
 
 def test_crowd_forgets_who_left():
