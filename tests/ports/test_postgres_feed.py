@@ -104,7 +104,7 @@ def test_append_without_a_server_stores_nothing_and_goes_on_once_it_is_there(
 @SIZES
 @pytest.mark.parametrize("when", ["before", "after", "late"])
 def test_append_that_is_cut_off_is_stored_once(distant, line, postgres, when, count):
-    line.cut(b"COMMIT", when)
+    line.cut(b"INSERT INTO change" if count == 1 else b"COMMIT", when)
     distant.append(changes(2, count + 1))
     assert line.was_cut
     if when == "late":
@@ -116,7 +116,7 @@ def test_append_that_is_cut_off_is_stored_once(distant, line, postgres, when, co
 def test_append_that_is_cut_off_and_stored_is_known_once_the_server_is_back(
     distant, line, postgres, postgres_server
 ):
-    line.cut(b"COMMIT", "after")
+    line.cut(b"INSERT INTO change", "after")
     done = threading.Event()
     errors = []
 

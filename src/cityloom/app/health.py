@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from cityloom.app.watch.collecting import counts_of, inside_of, samples_of
 from cityloom.app.watch.metrics import exposed
 from cityloom.app.watch.process import resident_bytes
 from cityloom.app.watch.pulse import Pulse
-from cityloom.kernel.actor import Actor
+from cityloom.kernel.actor import Actor, InformationClass
+from cityloom.kernel.errors import NotReady
 from cityloom.kernel.findings import Finding, found
 from cityloom.web.request_tally import RequestTally
 from cityloom.web.rooms import Inside
@@ -34,6 +36,8 @@ class ProcessHealth:
             counts=lambda: counts_of(house, requests),
         )
         self._began = time.monotonic()
+        #: How many messages were parked when somebody last asked, by what they are cleared for.
+        self._parked: dict[frozenset[InformationClass], int] = {}
         #: Plain words while the city is starting; empty once it answers.
         self.starting = "The city is starting."
 
@@ -81,7 +85,10 @@ class ProcessHealth:
 
     async def inside(self, actor: Actor) -> Inside:
         """How the city runs inside, with what this actor may know of it."""
-        parked = await self._house.parked.count(actor)
+        # How many are parked is told as it was last known while the store of records does not answer.
+        with suppress(NotReady):
+            self._parked[actor.clearance] = await self._house.parked.count(actor)
+        parked = self._parked.get(actor.clearance, 0)
         return inside_of(self._house, self._requests, self.pulse, parked)
 
     async def metrics(self, actor: Actor, accept: str, *, readers: int) -> tuple[bytes, str]:

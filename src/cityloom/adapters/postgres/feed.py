@@ -175,19 +175,16 @@ class PostgresFeed:
             raise _taken(self._last) from error
 
     def _store_few(self, changes: Sequence[Change]) -> None:
-        """All in one exchange: it is in doubt from its first byte on."""
+        """All in one exchange, which the server commits at its end: it is in doubt from its first byte on."""
         with self._writer.held() as connection:
             try:
                 with connection.pipeline():
-                    connection.execute("BEGIN")
                     connection.execute(_MOVE, self._move(changes))
                     for change in changes:
                         connection.execute(_INSERT, _row(change))
-                    connection.execute("COMMIT")
             except psycopg.Error as error:
                 if connection.closed:
                     raise InDoubt("An append was cut off", hint="") from error
-                connection.execute("ROLLBACK")
                 raise
 
     def _store_many(self, changes: Sequence[Change]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from math import inf
 
 from starlette.responses import Response
 
 from cityloom import __version__
+from cityloom.kernel.errors import NotReady
 from cityloom.kernel.measures import Growth
 from cityloom.web.acts import ACTS
 from cityloom.web.languages import noted as n
@@ -62,7 +64,9 @@ async def show(visit: Visit) -> Response:
     visit.require(*SEE)
     audit = []
     if visit.actor.may("audit:read"):
-        audit = await visit.rooms.audit.newest(visit.actor, limit=ENTRIES)
+        # The page is wanted most while the store of records does not answer; it says so among its findings.
+        with suppress(NotReady):
+            audit = await visit.rooms.audit.newest(visit.actor, limit=ENTRIES)
     figures = visit.rooms.health.figures()
     inside = await visit.rooms.health.inside(visit.actor)
     types = visit.rooms.broker.types(visit.actor)
