@@ -70,14 +70,14 @@ class Broker(Consumption):
 
         Raises BadConfig when feed and table do not belong together.
         """
-        replayed = await asyncio.to_thread(recall, self._feed, self._table, self._state)
+        count, replayed = await asyncio.to_thread(recall, self._feed, self._table, self._state)
         self._last = self._feed.last_sequence()
         self._provision = Provision(self._state, self._classes, self._last)
         self._folding = Folding(
             self._feed,
             self._table,
             self._stages,
-            folded_through=self._last - len(replayed),
+            folded_through=self._last - count,
             retention=self._retention,
             interval=self._fold_interval,
             fail_stop=self._fail_stop,

@@ -22,8 +22,11 @@ _log = logging.getLogger(__name__)
 _EVERY_CLASS = tuple(InformationClass)
 
 
-def recall(feed: Feed, table: StateTable, state: CurrentState) -> list[Revision]:
-    """Load the table into `state` and replay the feed after it; returns what was replayed.
+def recall(feed: Feed, table: StateTable, state: CurrentState) -> tuple[int, list[Revision]]:
+    """Load the table into `state` and replay the feed after it.
+
+    Returns how many changes were replayed, and the newest of each Entity in the order of their sequences:
+    of hundreds of thousands, what is overtaken is not kept in memory.
 
     Blocks. Raises BadConfig when feed and table do not belong together.
     """
@@ -33,19 +36,21 @@ def recall(feed: Feed, table: StateTable, state: CurrentState) -> list[Revision]
     at, last = table.folded_through(), feed.last_sequence()
     if last < at:
         raise _torn(f"the feed ends at change {last}, the table of states is at {at}")
-    replayed: list[Revision] = []
+    begun = at
+    newest: dict[int, Revision] = {}
     while changes := feed.read(at, BATCH):
         if changes[0].sequence != at + 1:
             raise _torn(f"the changes from {at + 1} to {changes[0].sequence - 1} are missing")
         for change in changes:
             revision = _revision(change, state)
             state.apply(revision)
-            replayed.append(revision)
+            newest.pop(revision.created, None)
+            newest[revision.created] = revision
         at = changes[-1].sequence
     if at < last:
         raise _torn(f"the changes from {at + 1} to {last} are missing")
-    _log.info("State of change %d, %d of them replayed", last, len(replayed))
-    return replayed
+    _log.info("State of change %d, %d of them replayed", last, last - begun)
+    return last - begun, list(newest.values())
 
 
 @contextmanager

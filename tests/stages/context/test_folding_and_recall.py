@@ -15,6 +15,8 @@ from cityloom.context import folding
 from cityloom.context.broker import Broker
 from cityloom.context.folding import INTERVAL, ROUNDS
 from cityloom.context.provision import PastWrite
+from cityloom.context.recall import recall
+from cityloom.context.state import CurrentState
 from cityloom.kernel.actor import ANONYMOUS, CITY, InformationClass
 from cityloom.kernel.errors import BadConfig, StorageFull
 from cityloom.kernel.time import WallClock
@@ -178,6 +180,23 @@ async def test_much_that_changed_is_folded_at_once(monkeypatch, limit):
             await rig.broker.create(CITY, road(number))
         await asyncio.wait_for(written.wait(), 30)
         assert rig.table.folded_through() == 3
+
+
+async def test_a_restart_folds_the_newest_state_of_each_entity_that_it_replayed():
+    feed, table, state = MemoryFeed(), MemoryStateTable(), CurrentState()
+    broker = Broker(feed, table, WallClock(), fold_interval=3600)
+    await broker.start()
+    for number in (1, 2, 1, 2, 1):
+        await broker.upsert(CITY, road(number))
+    count, replayed = recall(feed, table, state)
+    assert (count, [revision.change.sequence for revision in replayed]) == (5, [4, 5])
+    again = Broker(feed, table, WallClock(), fold_interval=3600)
+    await again.start()
+    assert again._folding.lag == 5
+    await again.stop()
+    assert table.folded_through() == 5
+    assert {row.created: row.sequence for row in table.load()} == {1: 5, 2: 4}
+    await broker.stop()
 
 
 async def test_what_is_only_written_to_the_past_is_passed_by_the_table():
