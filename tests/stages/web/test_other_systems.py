@@ -243,7 +243,7 @@ async def test_who_subscribed_to_registrations_is_shown_to_the_same_people_and_c
         "notification": {"endpoint": {"uri": f"https://watcher.example/told?key={KEY}"}},
     }
     watching = connected.rooms.federation.watching
-    watcher = Actor("somebody", permissions=frozenset({"subscriptions:edit"}))
+    watcher = Actor("somebody", permissions=frozenset({"subscriptions:edit", "sources:read"}))
     wanted = parse_subscription(document, CORE, id="urn:s:watch", now=watching.now())
     await watching.add(watcher, wanted, None, None, "", tenant="")
     page = await (await reader_of("auditor")).text("/other-systems")
