@@ -144,6 +144,18 @@ def test_record_passes_over_what_it_knows(store):
     assert store.last_sequence() == 3
 
 
+def test_record_turns_nothing_back_when_an_older_batch_comes_again(store):
+    """A stage that is told twice may be told the older batch last: once is once all the same."""
+    store.record([news(1, number(1, START))], through=1)
+    store.record([news(2, number(2, START))], through=2)
+    store.record([news(1, number(1, START))], through=1)
+    assert store.last_sequence() == 2
+    store.record([news(2, number(5, START)), news(3, number(3, START + MINUTE))], through=3)
+    assert values(everything(store, corrected=True)) == [1, 2, 3]
+    store.record([], through=2)
+    assert store.last_sequence() == 3
+
+
 def test_record_of_an_empty_batch_moves_the_sequence(store):
     store.record([], through=7)
     assert store.last_sequence() == 7
