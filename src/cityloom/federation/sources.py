@@ -151,6 +151,10 @@ class Sources:
 
     # Discovery (5.10)
 
+    def __len__(self) -> int:
+        """How many are registered, in all tenants."""
+        return len(self._kept)
+
     def tenants(self) -> list[str]:
         """The tenants in which a source is registered."""
         return self._kept.tenants()

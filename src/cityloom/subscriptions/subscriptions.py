@@ -259,6 +259,10 @@ class Subscriptions:
         """The instant by which subscriptions expire: the machine's, also in a city that replays the past."""
         return format_instant(self._clock.now())
 
+    def __len__(self) -> int:
+        """How many there are, of all tenants."""
+        return len(self._kept)
+
     def tenants(self) -> list[str]:
         """The tenants that have subscriptions."""
         return self._kept.tenants()

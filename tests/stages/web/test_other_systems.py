@@ -72,7 +72,9 @@ async def connected(city, reader_of):
     operator = city.rooms.access.accounts.actor_now(accounts["operator"].id)
     await _subscribe(city, TOLD, owner=operator, type="WeatherObserved")
     secret = Actor(
-        "somebody", permissions=frozenset({"subscriptions:edit"}), clearance=frozenset(InformationClass)
+        "somebody",
+        permissions=frozenset({"subscriptions:edit", "sources:read"}),
+        clearance=frozenset(InformationClass),
     )
     await _subscribe(city, SECRET, owner=secret, type="SecretCamera", uri="https://elsewhere.example/")
     await _register(city, ASKED)
@@ -126,7 +128,7 @@ async def test_a_subscription_is_paused_resumed_and_removed(connected, reader_of
 
 
 def _seer(id: str) -> Actor:
-    return Actor(id, permissions=frozenset({"subscriptions:edit"}))
+    return Actor(id, permissions=frozenset({"subscriptions:edit", "sources:read"}))
 
 
 async def test_a_source_is_removed_by_who_may_administer_where_somebody_else_registered_it(

@@ -12,9 +12,12 @@ import cityloom
 from cityloom.access.roles import ROLES
 from cityloom.kernel.actor import CITY
 from cityloom.ngsild.model import entity, json_value, prop, rel, text, value_of
+from cityloom.subscriptions.delivery import GIVEN_UP
 from cityloom.web.acts import ACTS
 from cityloom.web.labels import ROLES as ROLE_WORDS
 from cityloom.web.languages import language
+from cityloom.web.pages import other_systems
+from cityloom.web.pages.system import STAGES
 from cityloom.web.reasons import note_words, provenance_rows
 from cityloom.web.wording import Wording
 
@@ -107,6 +110,38 @@ def test_every_act_in_the_audit_log_has_words():
     assert not acts - ACTS.keys()
     danish = language("da")
     assert all(danish.gettext(words) != words for words in ACTS.values())
+
+
+def test_every_stage_has_words():
+    found = set()
+    for path in SOURCES.rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        if re.search(r"\.follow\(\s*_?(?:STAGE|HISTORY)\b", source):
+            found |= set(re.findall(r'^_?STAGE = "([a-z-]+)"', source, re.M))
+    assert {"subscriptions", "demo-people", "services"} <= found
+    assert not found - STAGES.keys()
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("It answers 503", "Den svarer 503"),
+        (GIVEN_UP, "For meget ventede, eller for længe: det ældste er opgivet"),
+        (
+            "'https://a.example/' cannot be used: it does not answer in time (10 s)",
+            "svarer ikke i tide (10 s)",
+        ),
+        ("a word of its own", "a word of its own"),
+    ],
+)
+def test_why_a_notification_failed_is_told_in_the_readers_language(said, shown):
+    texts = language("da")
+
+    class Reader:
+        def gettext(self, text, **values):
+            return texts.gettext(text) % values
+
+    assert shown in other_systems._why(Reader(), said)
 
 
 async def test_follow_names_a_service_and_links_it_for_staff(city, visitor, reader_of):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -13,12 +14,16 @@ from cityloom.federation.model import Health as Source
 from cityloom.kernel.actor import Actor
 from cityloom.kernel.errors import BadInput
 from cityloom.ngsild.contexts import CORE
+from cityloom.subscriptions.delivery import GIVEN_UP
 from cityloom.subscriptions.model import Health as Subscriber
 from cityloom.subscriptions.subscriptions import EDIT
 from cityloom.web.languages import noted as n
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
 
+#: Why something failed, as the rooms say it.
+_ANSWERED = re.compile(r"It answers (\d{3})")
+_LATE = re.compile(r"it does not answer in time \(([\d.]+) s\)")
 _System = TypeVar("_System", Subscriber, Source)
 
 PATH = "/other-systems"
@@ -127,7 +132,7 @@ def _notified(visit: Visit, one: Subscriber, *, is_of_sources: bool) -> dict[str
         "missed": tally.missed,
         "lastSuccess": tally.last_success,
         "lastFailure": tally.last_failure,
-        "lastError": tally.last_error,
+        "lastError": _why(visit, tally.last_error),
         "mayChange": actor.may(EDIT) and tends(actor, kind, one.owner),
         "about": "sources" if is_of_sources else "entities",
         "atSources": 0 if is_of_sources else handed_on.count(one.tenant, one.id),
@@ -155,9 +160,22 @@ def _asked(visit: Visit, one: Source) -> dict[str, Any]:
         "failed": standing.times_failed,
         "lastSuccess": standing.last_success or None,
         "lastFailure": standing.last_failure or None,
-        "lastError": standing.last_error,
+        "lastError": _why(visit, standing.last_error),
         "mayChange": visit.actor.may(REGISTER) and tends(visit.actor, "registration", one.owner),
     }
+
+
+def _why(visit: Visit, error: str) -> str:
+    """Why something failed, in the reader's words where it is one of the common reasons."""
+    answered = _ANSWERED.fullmatch(error)
+    if answered:
+        return visit.gettext("It answers %(status)s", status=answered[1])
+    if error == GIVEN_UP:
+        return visit.gettext("Too much waited, or too long: the oldest was given up")
+    late = _LATE.search(error)
+    if late:
+        return visit.gettext("It does not answer in time (%(seconds)s s)", seconds=late[1])
+    return error
 
 
 def _names(names: tuple[str, ...]) -> list[str]:

@@ -37,6 +37,7 @@ STAGES = {
     "deliveries": n("Warnings to people"),
     "sensing": n("Devices and their commands"),
     "subscriptions": n("Notifications to other systems"),
+    "demo-people": n("The people of the demo city"),
 }
 
 
@@ -79,8 +80,8 @@ async def show(visit: Visit) -> Response:
         "lastSequence": visit.rooms.broker.last_sequence,
         "backlog": visit.rooms.broker.backlog,
         "readers": visit.desk.live.readers,
-        "notified": len(visit.rooms.subscriptions.health()),
-        "asked": len(visit.rooms.federation.health()),
+        "notified": len(visit.rooms.subscriptions),
+        "asked": len(visit.rooms.federation.sources),
         "types": types,
         "inside": inside,
         "slow": [_told_of(one, types) for one in visit.rooms.requests.slowest()],
