@@ -33,6 +33,7 @@ def services_of(api):
         clock=WallClock(),
         federation=api.federation,
         subscriptions=nothing,
+        handed_on=nothing,
         started=datetime.now(UTC),
     )
 

@@ -73,10 +73,10 @@ class Places:
         rows = self.candidates(bounds)
         if rows is None:
             return np.flatnonzero(touching(self.boxes(slice(None)), bounds))
-        return rows[touching(self.boxes(rows), bounds)]
+        return np.sort(rows[touching(self.boxes(rows), bounds)])
 
     def candidates(self, bounds: Bounds) -> Rows | None:
-        """Rows among which all that touch `bounds` are, in their order; None where they may be any."""
+        """Rows among which all that touch `bounds` are, each once; None where they may be any."""
         if len(self._put) > max(FEW, self._placed // 8):
             self._sort()
         west, south, east, north = bounds
@@ -91,7 +91,8 @@ class Places:
             runs.append(self._wide[touching(self.boxes(self._wide), bounds)])
         if self._put:
             runs.append(np.fromiter(self._put, np.intp, len(self._put)))
-        return _in_order(runs, may_repeat=bool(self._put))
+            return np.unique(np.concatenate(runs))
+        return np.concatenate(runs) if runs else _NONE
 
     def boxes(self, rows: Selection) -> Boxes:
         """The boxes of these rows."""
@@ -145,17 +146,6 @@ def being_points(boxes: Boxes) -> Mask:
     points: Mask = boxes[:, 0] == boxes[:, 2]
     points &= boxes[:, 1] == boxes[:, 3]
     return points
-
-
-def _in_order(runs: list[Rows], *, may_repeat: bool) -> Rows:
-    """The rows of all runs, in their order and each once."""
-    if not runs:
-        return _NONE
-    rows = np.concatenate(runs)
-    rows.sort()
-    if may_repeat and len(rows):
-        rows = rows[np.append(True, rows[1:] != rows[:-1])]
-    return rows
 
 
 def _cell(degrees: float, most: int) -> int:

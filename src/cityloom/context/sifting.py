@@ -30,6 +30,8 @@ WORTH_COLUMNS = 200
 _FIRST_LOT, _LARGEST_LOT = 1 << 11, 1 << 16
 #: Rows in the first lot of those that lie near.
 _FIRST_NEAR = 1 << 8
+#: So many that only the first lot of them is put in order at first.
+_MANY_NEAR = 1 << 11
 
 _by_creation = attrgetter("created")
 
@@ -169,13 +171,12 @@ class Sifting:
         return points & surely, np.where(points, maybe, touching(boxes, bounds))
 
     def _selections(self, rows: Rows) -> Iterator[tuple[Selection, int]]:
+        """Rows that are looked at together, in their order."""
         near = None if self._bounds is None else rows.places.candidates(self._bounds)
-        start, size = 0, _FIRST_LOT if near is None else _FIRST_NEAR
-        every = len(rows) if near is None else len(near)
-        while start < every:
-            end = min(start + size, every)
-            yield slice(start, end) if near is None else near[start:end], end - start
-            start, size = end, min(2 * size, _LARGEST_LOT)
+        if near is not None:
+            yield from ((near[one], one.stop - one.start) for one in _in_order(near))
+        else:
+            yield from ((one, one.stop - one.start) for one in _slices(0, len(rows), _FIRST_LOT))
 
     def _types(self, rows: Rows) -> list[tuple[str, ...]]:
         """The combinations of types that a match may have."""
@@ -188,6 +189,27 @@ class Sifting:
             return list(rows.all_types())
         names = {name for one in selections if one is not None for name in one.candidates()}
         return [types for types in rows.all_types() if not names.isdisjoint(types)]
+
+
+def _slices(start: int, end: int, size: int) -> Iterator[slice]:
+    """From `start` to before `end`, the first of a size, each twice as large as the one before."""
+    while start < end:
+        yield slice(start, min(start + size, end))
+        start, size = start + size, min(2 * size, _LARGEST_LOT)
+
+
+def _in_order(rows: NDArray[np.intp]) -> Iterator[slice]:
+    """Slices in which the rows, now, are in their order. All of them are put in order when more than the
+    first are wanted."""
+    if len(rows) > _MANY_NEAR:
+        rows.partition(_FIRST_NEAR)
+        rows[:_FIRST_NEAR].sort()
+        yield slice(0, _FIRST_NEAR)
+        rows[_FIRST_NEAR:].sort()
+        yield from _slices(_FIRST_NEAR, len(rows), 2 * _FIRST_NEAR)
+    else:
+        rows.sort()
+        yield from _slices(0, len(rows), _FIRST_NEAR)
 
 
 def _told_by_columns(query: EntityQuery) -> tuple[Term | None, bool]:

@@ -131,6 +131,8 @@ def running():
         for module, name in [
             (sifting, "WORTH_COLUMNS"),
             (sifting, "_FIRST_LOT"),
+            (sifting, "_FIRST_NEAR"),
+            (sifting, "_MANY_NEAR"),
             (rows, "_TURN"),
             (rows, "_MANY_FREE"),
             (rows, "_MANY_LATE"),
@@ -138,7 +140,7 @@ def running():
             (querying, "TURN"),
         ]
     }
-    for (module, name), value in zip(before, (0, 2, 2, 1, 1, 0, 2), strict=True):
+    for (module, name), value in zip(before, (0, 2, 1, 2, 2, 1, 1, 0, 2), strict=True):
         setattr(module, name, value)
     LOOP.run_until_complete(BROKER.start())
     yield

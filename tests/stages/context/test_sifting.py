@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -28,6 +29,8 @@ def always_columns(monkeypatch):
     """Columns for the smallest partition, read row by row, and places sorted at every question."""
     monkeypatch.setattr(sifting, "WORTH_COLUMNS", 0)
     monkeypatch.setattr(sifting, "_FIRST_LOT", 2)
+    monkeypatch.setattr(sifting, "_FIRST_NEAR", 1)
+    monkeypatch.setattr(sifting, "_MANY_NEAR", 2)
     monkeypatch.setattr(rows, "_TURN", 2)
     monkeypatch.setattr(rows, "_MANY_FREE", 1)
     monkeypatch.setattr(places, "FEW", 0)
@@ -241,3 +244,11 @@ async def test_points_near_enough_are_counted_without_being_read(always_columns,
         geo=parse_geo_query("near;maxDistance==2500", "Point", [0.0, 0.0]), limit=0, count=True
     )
     assert (broker.query(ANONYMOUS, asked).total, lots) == (3, [])
+
+
+@pytest.mark.parametrize("many", [0, 1, 256, 257, 2048, 2049, 70_000])
+def test_what_lies_near_is_looked_at_in_the_order_of_rows(many):
+    near = np.random.default_rng(many).permutation(many)
+    lots = [near[one].tolist() for one in sifting._in_order(near)]
+    assert list(itertools.chain(*lots)) == list(range(many))
+    assert all(lots)
