@@ -199,6 +199,21 @@ async def test_too_long_a_queue_refuses_and_stores_nothing():
     await committer.stop()
 
 
+async def test_a_commit_that_does_not_end_lets_nobody_queue_behind_it(gate, monkeypatch):
+    feed, broker = gate
+    feed.closed = True
+    first = asyncio.ensure_future(broker.create(CITY, road(0)))
+    await feed.wait_for_a_commit()
+    monkeypatch.setattr("cityloom.context.commit.STALLED_AFTER", 0.0)
+    with pytest.raises(NotReady, match="does not answer"):
+        await broker.create(CITY, road(1))
+    feed.closed = False
+    feed.leave.release()
+    await first
+    await broker.create(CITY, road(1))
+    assert feed.commits == [1, 1]
+
+
 async def test_stop_commits_what_waits(city):
     async with city() as broker:
         writing = start(*(broker.create(CITY, road(number)) for number in range(50)))

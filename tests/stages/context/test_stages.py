@@ -14,7 +14,7 @@ from cityloom.context.provision import PastWrite
 from cityloom.context.stages import Recent, Stages
 from cityloom.kernel.actor import CITY, InformationClass
 from cityloom.kernel.change import Change, ChangeKind
-from cityloom.kernel.errors import BadConfig, Conflict
+from cityloom.kernel.errors import BadConfig, Conflict, NotReady
 from cityloom.kernel.time import WallClock
 from cityloom.ngsild.model import entity, prop
 
@@ -223,6 +223,26 @@ async def test_a_slow_durable_stage_reads_the_feed_and_misses_nothing(monkeypatc
     leave.set()
     await following.reached(200)
     assert got == list(range(1, 201))
+    await following.stop()
+
+
+async def test_a_stage_that_cannot_read_the_feed_for_a_while_misses_nothing(quick, monkeypatch):
+    feed = MemoryFeed()
+    feed.append([change(number) for number in range(1, 21)])
+    read, refusals = feed.read, [NotReady("The database does not answer", hint="")] * 3
+
+    def away(after, limit):
+        if refusals:
+            raise refusals.pop()
+        return read(after, limit)
+
+    monkeypatch.setattr(feed, "read", away)
+    following, listener = Stages(feed), Listener()
+    following.follow("one", listener, durable=True, after=0)
+    following.start(20)
+    await following.reached(20)
+    assert listener.got == list(range(1, 21))
+    assert following.status(20)[0].last_error == ""
     await following.stop()
 
 
