@@ -348,3 +348,18 @@ def test_points_are_near_together_when_each_is_alone(reference, others, share):
 )
 def test_what_is_no_circle_around_a_point_is_told_one_by_one(georel, geometry, coordinates):
     assert nearness_of_points(parse_geo_query(georel, geometry, coordinates)) is None
+
+
+def _within(metres: float, reference, place) -> bool:
+    query = parse_geo_query(f"near;maxDistance=={metres}", *reference)
+    return compile_geo(query)({"attrs": {"location": [{"type": "GeoProperty", "value": place}]}})
+
+
+LINE = ("LineString", "[[179.99,0],[179.999,0]]")
+
+
+@pytest.mark.parametrize("reference", [("Point", "[179.999,0]"), LINE])
+def test_near_is_exact_to_a_thousandth_and_goes_on_beyond_the_180th_meridian(reference):
+    """0.002 degrees of the equator are 222.39 m, on a sphere of the earth's mean radius."""
+    beyond = {"type": "Point", "coordinates": [-179.999, 0]}
+    assert _within(222.6, reference, beyond) and not _within(222.2, reference, beyond)
