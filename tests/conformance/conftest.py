@@ -153,7 +153,7 @@ async def api(quotas: Quotas) -> AsyncIterator[Api]:
     )
     async with (
         serving(app) as address,
-        Api(base_url=f"{address}/ngsi-ld/v1", trust_env=False, verify=NO_CERTIFICATES) as client,
+        Api(base_url=f"{address}/ngsi-ld/v1", trust_env=False, verify=NO_CERTIFICATES, timeout=60) as client,
     ):
         client.broker = rooms.broker
         client.federation = rooms.federation

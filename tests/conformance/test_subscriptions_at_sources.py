@@ -85,7 +85,7 @@ async def subscribe(api, source, headers=None, **more):
 async def tell(copy: dict[str, Any], *entities: dict[str, Any], **more) -> httpx2.Response:
     """What the source notifies of."""
     body = {"type": "Notification", "subscriptionId": copy["id"], "data": list(entities), **more}
-    async with httpx2.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as client:
+    async with httpx2.AsyncClient(trust_env=False, verify=NO_CERTIFICATES, timeout=60) as client:
         return await client.post(copy["notification"]["endpoint"]["uri"], json=body)
 
 
