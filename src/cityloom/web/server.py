@@ -60,7 +60,10 @@ class ConnectionLimits(msgspec.Struct, frozen=True):
     penance_seconds: float = 1.0
     #: For the whole head of a request, from its first byte or from the opening of the connection.
     head_seconds: float = 10.0
+    #: Of a head, of what follows a body, and of what stands between its pieces.
     head_bytes: int = 32_768
+    #: Requests that are sent ahead, while one is answered.
+    ahead: int = 100
     #: An idle connection that has been used.
     idle_seconds: int = 25
     #: For a reader to take a part of an answer that does not fit into its line.
@@ -86,8 +89,15 @@ class GuardedProtocol(HttpToolsProtocol):
     _penance: asyncio.TimerHandle | None = None
     #: The request that is being read will be answered 503.
     _turned_away = False
+    #: Of a head that arrives in pieces, those before.
     _head_bytes = 0
     _in_head = False
+    #: Whether that began among what was read last, behind another request.
+    _began_ahead = False
+    #: Bytes that were read last.
+    _just_read = 0
+    #: Bytes that were read since there was something of a body.
+    _beside_body = 0
     #: The loop's time at which an idle connection is closed; 0.0 while it is not idle.
     _idle_until = 0.0
 
@@ -126,21 +136,46 @@ class GuardedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
-        idle = self.cycle is None or self.cycle.response_complete
-        if idle and not self._in_head and not self._turned_away:
+        if self._is_idle() and not self._in_head and not self._turned_away:
             self._head_bytes = 0
             self._in_head = True
+        self._just_read = len(data)
+        self._beside_body += len(data)
         super().data_received(data)
         if self._in_head:
-            # Most heads come whole and never get here: a deadline for each would cost more than reading it.
-            if self._deadline is None:
-                self._await_head_within()
-            self._head_bytes += len(data)
-            if self._head_bytes > self.limits.head_bytes:
-                self._refuse(b"431 Request Header Fields Too Large", b"The request's head is too large.")
+            self._has_read_of_head(len(data))
+        elif self._beside_body > self.limits.head_bytes and self._reads_body():
+            # What a parser keeps that is no body: trailers, and what is said of its pieces.
+            self._refuse_head()
+
+    def _has_read_of_head(self, size: int) -> None:
+        # Most heads come whole and never get here: a deadline for each would cost more than reading it.
+        if self._began_ahead:
+            # How much of what was read is of this head is looked at when it is complete.
+            self._began_ahead = False
+            return
+        if self._deadline is None and self._is_idle():
+            self._await_head_within()
+        self._head_bytes += size
+        if self._head_bytes > self.limits.head_bytes:
+            self._refuse_head()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if not self._in_head:
+            # A request that is sent ahead, while one is answered.
+            self._in_head = self._began_ahead = True
+            self._head_bytes = 0
 
     def on_headers_complete(self) -> None:
         self._head_is_here()
+        # Trailers are no part of the head: who asks, and from where, is not told after it.
+        self.headers = []
+        self._beside_body = 0
+        if self._head_bytes + self._just_read > self.limits.head_bytes and self._is_large():
+            self._refuse_head()
+        if self._turned_away:
+            return
         if self._must_come_back():
             self._turned_away = True
             # For what there is of a body.
@@ -162,11 +197,14 @@ class GuardedProtocol(HttpToolsProtocol):
         self._begin_turn(keep_alive=version != "1.0" and self.parser.should_keep_alive())
 
     def on_body(self, body: bytes) -> None:
+        self._beside_body = 0
         if not self._turned_away:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self._turned_away:
+            if self.transport.is_closing():
+                return
             self._turned_away = False
             self._head_is_here()
             self._ask_to_come_back()
@@ -193,9 +231,11 @@ class GuardedProtocol(HttpToolsProtocol):
         turn.offer()
         if before is None or before.response_complete:
             self._start_asgi_task(turn, self.app)
-        else:
+        elif len(self.pipeline) < self.limits.ahead:
             self.flow.pause_reading()
             self.pipeline.appendleft((turn, self.app))
+        else:
+            self._hang_up("requests ahead")
 
     def on_response_complete(self) -> None:
         if self.cycle is not None and self.cycle.response_complete:
@@ -242,9 +282,21 @@ class GuardedProtocol(HttpToolsProtocol):
         self._takes_answers()
         self._stalled = self.loop.call_later(self.limits.answer_seconds, self.transport.abort)
 
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _reads_body(self) -> bool:
+        return self._turned_away or (self.cycle is not None and self.cycle.more_body)
+
+    def _is_large(self) -> bool:
+        """Whether a head that is complete is too large."""
+        lines = self.scope["headers"]
+        size = len(self.url) + sum(len(name) + len(value) for name, value in lines)
+        return size > self.limits.head_bytes
+
     def _must_come_back(self) -> bool:
         # An answer out of turn would be taken for that of the request before.
-        if self.cycle is not None and not self.cycle.response_complete:
+        if not self._is_idle():
             return False
         full = len(self.tasks) >= self.limits.tasks or self.crowd.is_full()
         return full and not self.url.startswith(_ALWAYS_LET_IN)
@@ -303,6 +355,22 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _too_slow(self) -> None:
         self._refuse(b"408 Request Timeout", b"The request's head did not arrive in time.")
+
+    def _refuse_head(self) -> None:
+        if self._is_idle():
+            self._refuse(b"431 Request Header Fields Too Large", b"The request's head is too large.")
+            self._turned_away = True
+        else:
+            # An answer out of turn would be taken for that of the request before.
+            self._hang_up(_REASONS[b"431"])
+
+    def _hang_up(self, reason: str) -> None:
+        """Read nothing more, nor what was read already."""
+        self._turned_away = True
+        self._head_is_here()
+        if not self.transport.is_closing():
+            self.refused[reason] += 1
+            self.transport.abort()
 
     def _refuse(self, status: bytes, words: bytes) -> None:
         self._head_is_here()

@@ -153,3 +153,81 @@ async def test_the_city_s_stream_ends_when_the_server_stops(city):
     async with asyncio.timeout(10):
         await reader.read()
     writer.close()
+
+
+async def _headers(scope, receive, send):
+    """Answers with the headers it was asked with."""
+    while (await receive()).get("more_body"):
+        pass
+    told = b"".join(name + b"=" + value + b"," for name, value in scope["headers"])
+    length = [(b"content-length", b"%d" % len(told))]
+    await send({"type": "http.response.start", "status": 200, "headers": length})
+    await send({"type": "http.response.body", "body": told})
+
+
+async def test_a_head_that_comes_whole_is_refused_by_its_size_too():
+    async with Served(ConnectionLimits(head_bytes=2_000), app=_headers) as served:
+        answer = await served.talk(b"GET / HTTP/1.1\r\nx-long: " + b"a" * 9_000 + b"\r\n\r\n" + WHOLE)
+        assert answer.startswith(b"HTTP/1.1 431 ") and answer.count(b"HTTP/1.1") == 1
+        assert not served.server.server_state.total_requests
+
+
+async def test_what_is_sent_ahead_of_a_small_head_does_not_count():
+    async with Served(ConnectionLimits(head_bytes=200)) as served:
+        several = WHOLE.replace(b"connection: close\r\n", b"") * 20 + WHOLE
+        answer = await served.talk(several[:-10], several[-10:])
+        assert answer.count(b"HTTP/1.1 200 ") == 21
+
+
+async def test_trailers_are_no_headers():
+    async with Served(ConnectionLimits(), app=_headers) as served:
+        asked = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+        trailers = b"x-forwarded-for: 10.0.0.1\r\nauthorization: Bearer x\r\nx-last: 1\r\n\r\n"
+        answer = await served.talk(asked + b"1\r\na\r\n0\r\n" + trailers)
+        assert answer.startswith(b"HTTP/1.1 200 ") and b"transfer-encoding=chunked" in answer
+        assert b"forwarded" not in answer and b"Bearer" not in answer
+
+
+async def _never(scope, receive, send):
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("app", "begun"),
+    [
+        pytest.param(
+            _headers,
+            b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\nx-trailer: ",
+            id="a trailer",
+        ),
+        pytest.param(
+            _headers,
+            b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1;",
+            id="what is said of a piece",
+        ),
+        pytest.param(_never, b"GET / HTTP/1.1\r\nhost: x\r\n\r\nGET /", id="a head behind a request"),
+    ],
+)
+async def test_what_does_not_end_beside_bodies_ends_the_connection(app, begun):
+    async with Served(ConnectionLimits(head_bytes=20_000), app=app) as served:
+        reader, writer = await asyncio.open_connection(*served.listener.getsockname())
+        writer.write(begun)
+        async with asyncio.timeout(20):
+            with pytest.raises(ConnectionError):
+                while True:
+                    writer.write(b"a" * 10_000)
+                    await writer.drain()
+                    await asyncio.sleep(0)
+        assert served.server.server_state.connections == set()
+        writer.close()
+
+
+async def test_who_sends_too_many_requests_ahead_is_hung_up_on():
+    async with Served(ConnectionLimits(ahead=10), app=_never) as served:
+        reader, writer = await asyncio.open_connection(*served.listener.getsockname())
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" * 12)
+        async with asyncio.timeout(20):
+            with pytest.raises(ConnectionError):
+                assert await reader.read() == b""
+                raise ConnectionResetError
+        writer.close()

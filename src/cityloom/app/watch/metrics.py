@@ -51,7 +51,7 @@ METRICS: tuple[Metric, ...] = (
         "counter",
         "Requests and connections turned away before anything was done, by the reason: crowded (503, too "
         "much at once), connections in all (503), connections of one address (429), slow head (408), "
-        "large head (431).",
+        "large head (431), requests ahead (too many behind one that is answered; hung up on).",
         ("reason",),
     ),
     Metric("cityloom_stage_lag_changes", "gauge", "Changes that a stage has still to handle.", _STAGE),
