@@ -210,7 +210,7 @@ async def _never(scope, receive, send):
 )
 async def test_what_does_not_end_beside_bodies_ends_the_connection(app, begun):
     async with Served(ConnectionLimits(head_bytes=20_000), app=app) as served:
-        reader, writer = await asyncio.open_connection(*served.listener.getsockname())
+        _, writer = await asyncio.open_connection(*served.listener.getsockname())
         writer.write(begun)
         async with asyncio.timeout(20):
             with pytest.raises(ConnectionError):
