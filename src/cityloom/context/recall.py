@@ -77,6 +77,6 @@ def _revision(change: Change, state: CurrentState) -> Revision:
 def _torn(what: str) -> BadConfig:
     return BadConfig(
         f"The files of this city do not belong together: {what}",
-        hint="Restore feed.db and state.db from one and the same backup.",
-        where="feed.db",
+        hint="Restore the feed and the state from one and the same backup.",
+        where="the feed",
     )
