@@ -7,6 +7,7 @@ from typing import Any
 
 from cityloom.app.folder import CityFolder, read_json
 from cityloom.kernel.errors import CityError, NotFound, NotReady
+from cityloom.kernel.media_types import JSON
 
 PATIENCE_S = 30.0
 
@@ -25,7 +26,7 @@ def ask_running_city(folder: CityFolder, path: str) -> dict[str, Any]:
     try:
         answer = httpx2.get(
             f"{running['address']}{path}",
-            headers={"authorization": f"Bearer {running['key']}", "accept": "application/json"},
+            headers={"authorization": f"Bearer {running['key']}", "accept": JSON},
             timeout=PATIENCE_S,
         )
         said: dict[str, Any] = answer.json()

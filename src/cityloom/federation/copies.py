@@ -10,6 +10,7 @@ import orjson
 
 from cityloom.federation.model import Question, Reply, Wire
 from cityloom.federation.questions import attributes_asked, narrowed
+from cityloom.kernel.media_types import JSON
 from cityloom.ngsild.names import NULL
 from cityloom.ngsild.query import EntityQuery, EntitySelector
 from cityloom.ngsild.query_writing import write_geo, write_q, write_scopes, write_types
@@ -18,7 +19,6 @@ from cityloom.ngsild.source_matching import Sought, in_reach, matching_informati
 from cityloom.ngsild.subscription import Subscription
 from cityloom.subscriptions.matching import query_of
 
-_JSON = "application/json"
 _PATH = "/subscriptions"
 #: A copy as JSON, without its id.
 Copy = dict[str, Any]
@@ -56,7 +56,7 @@ def reduced(
     notification: dict[str, Any] = {
         "format": "normalized",
         "sysAttrs": True,
-        "endpoint": {"uri": endpoint, "accept": _JSON},
+        "endpoint": {"uri": endpoint, "accept": JSON},
     }
     if registered is not None:
         notification["attributes"] = sorted(map(compact, registered))
@@ -86,7 +86,7 @@ def reduced(
 def creation(copy: Copy, identifier: str) -> Question:
     """Ask a source to keep a copy (5.8.1)."""
     body = orjson.dumps({"id": identifier, **copy})
-    return Question("POST", _PATH, body=body, content_type=_JSON, is_of_entities=False)
+    return Question("POST", _PATH, body=body, content_type=JSON, is_of_entities=False)
 
 
 def change(before: Copy, after: Copy, identifier: str) -> Question:
@@ -94,7 +94,7 @@ def change(before: Copy, after: Copy, identifier: str) -> Question:
     said = {name: value for name, value in after.items() if before.get(name) != value or name == "type"}
     said |= {name: NULL for name in before if name not in after}
     return Question(
-        "PATCH", _address(identifier), body=orjson.dumps(said), content_type=_JSON, is_of_entities=False
+        "PATCH", _address(identifier), body=orjson.dumps(said), content_type=JSON, is_of_entities=False
     )
 
 

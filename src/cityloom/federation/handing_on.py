@@ -27,6 +27,7 @@ from cityloom.federation.federation import Federation
 from cityloom.federation.model import Origin, Question, Reply, Wire
 from cityloom.federation.questions import wire_of
 from cityloom.kernel.actor import ANONYMOUS
+from cityloom.kernel.backoff import pause_after
 from cityloom.kernel.errors import CityError
 from cityloom.kernel.time import Clock, format_instant, parse_instant
 from cityloom.ngsild.contexts import CORE, Context
@@ -326,7 +327,7 @@ class HandedOn:
                     return
                 failures = failures + 1 if pause else 0
                 if pause:
-                    longest = max(pause, min(FIRST_PAUSE * 2 ** min(failures - 1, 20), LAST_PAUSE))
+                    longest = max(pause, pause_after(failures, first=FIRST_PAUSE, longest=LAST_PAUSE))
                     with suppress(TimeoutError):
                         async with asyncio.timeout(longest):
                             await wake.wait()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 
 from cityloom.federation.model import Origin, Question, Reply, Standing, Wire
+from cityloom.kernel.backoff import pause_after
 from cityloom.kernel.errors import CityError
+from cityloom.kernel.media_types import JSON, JSON_LD
 from cityloom.kernel.outbound import Outbound, Unusable
 from cityloom.kernel.time import Clock, format_instant
 from cityloom.ngsild.context_link import link_to_context
@@ -160,7 +162,8 @@ class Peers:
         endpoint.failures += 1
         rest = registration.management.cooldown
         if rest is None and endpoint.failures >= FAILURES:
-            rest = min(SHORTEST_REST_S * 2 ** (endpoint.failures - FAILURES), LONGEST_REST_S)
+            beyond = endpoint.failures - FAILURES + 1
+            rest = pause_after(beyond, first=SHORTEST_REST_S, longest=LONGEST_REST_S)
         _rest(endpoint, rest)
         self._note(standing, error.message)
 
@@ -231,7 +234,7 @@ def _url(registration: Registration, question: Question) -> str:
     parameters = list(question.parameters)
     if question.is_of_entities and registration.to_stay:
         parameters = [*((name, value) for name, value in parameters if name != "local"), ("local", "true")]
-    query = "&".join(f"{name}={quote(value, safe=':,;*/')}" for name, value in parameters)
+    query = urlencode(parameters, safe=":,;*/", quote_via=quote)
     return f"{registration.endpoint}{_ROOT}{question.path}{'?' if query else ''}{query}"
 
 
@@ -249,12 +252,12 @@ def _headers(
                 headers[key] = copied
         else:
             headers[key] = value
-    headers["Accept"] = registration.told("accept") or "application/json"
+    headers["Accept"] = registration.told("accept") or JSON
     headers["Via"] = ", ".join(f"1.1 {one}" for one in (*origin.via, alias))
     if registration.tenant:
         headers["NGSILD-Tenant"] = registration.tenant
     if question.body:
         headers["Content-Type"] = question.content_type
-    if wire.address is not None and question.content_type != "application/ld+json":
+    if wire.address is not None and question.content_type != JSON_LD:
         headers["Link"] = link_to_context(wire.address)
     return headers

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import orjson
 
 from cityloom.federation.model import Origin, Question, Wire
+from cityloom.kernel.media_types import JSON
 from cityloom.ngsild.contexts import CORE, Context
 from cityloom.ngsild.query import EntityQuery, EntitySelector
 from cityloom.ngsild.query_writing import write_geo, write_q, write_scopes, write_types
@@ -113,7 +114,7 @@ def _query_question(
         "/entityOperations/query",
         tuple(common),
         orjson.dumps({name: value for name, value in body.items() if value is not None}),
-        "application/json",
+        JSON,
     )
 
 

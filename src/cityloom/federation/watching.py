@@ -20,6 +20,7 @@ from cityloom.context.registered import Registered
 from cityloom.federation.sources import Sources
 from cityloom.kernel.actor import Actor
 from cityloom.kernel.errors import CityError
+from cityloom.kernel.media_types import JSON_LD
 from cityloom.kernel.outbound import plain_address
 from cityloom.kernel.time import Clock, format_instant
 from cityloom.ngsild.contexts import CORE, Context
@@ -302,7 +303,7 @@ class Watching:
                 for one in shown
             ],
         }
-        if kept.base.wanted.notification.endpoint.accept == "application/ld+json":
+        if kept.base.wanted.notification.endpoint.accept == JSON_LD:
             notification["@context"] = context.reference()
         return orjson.dumps(notification)
 

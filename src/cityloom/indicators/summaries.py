@@ -27,6 +27,7 @@ from cityloom.indicators.model import (
 from cityloom.indicators.writing import full_name
 from cityloom.kernel.change import Because
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.numbers import is_number
 from cityloom.kernel.time import parse_instant
 from cityloom.ngsild.model import Document, instance_of, value_of
 
@@ -283,7 +284,7 @@ def _value(document: Document | None) -> float | bool | None:
 
 def _number(document: Document, name: str) -> float | None:
     said = value_of(document, name)
-    return float(said) if isinstance(said, int | float) and not isinstance(said, bool) else None
+    return float(said) if is_number(said) else None
 
 
 def _count(document: Document, name: str) -> int | None:

@@ -17,6 +17,7 @@ from cityloom.indicators.model import Measured
 from cityloom.kernel.actor import Actor
 from cityloom.kernel.change import Because
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.numbers import is_number
 from cityloom.kernel.time import format_instant, parse_instant
 from cityloom.kernel.units import convert
 from cityloom.ngsild.model import Document, content, instance_of, value_of
@@ -126,7 +127,7 @@ class View(msgspec.Struct, frozen=True):
         for document in self.of_type(type_name):
             item = instance_of(document, attribute)
             said = None if item is None else content(item)
-            if isinstance(said, int | float) and not isinstance(said, bool) and said > 0 and item is not None:
+            if is_number(said) and said > 0 and item is not None:
                 found[document["id"]] = _converted(float(said), item.get("unitCode", ""), unit_code)
         return found
 

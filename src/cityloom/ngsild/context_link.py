@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from cityloom.kernel.media_types import JSON_LD
+
 CONTEXT_RELATION = "http://www.w3.org/ns/json-ld#context"
 
 
 def link_to_context(address: str) -> str:
     """The header's value."""
-    return f'<{address}>; rel="{CONTEXT_RELATION}"; type="application/ld+json"'
+    return f'<{address}>; rel="{CONTEXT_RELATION}"; type="{JSON_LD}"'

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, cast, get_args
 
+from cityloom.kernel.media_types import JSON, JSON_LD
 from cityloom.ngsild.contexts import Context
 from cityloom.ngsild.durations import duration_seconds
 from cityloom.ngsild.errors import BadRequestData
@@ -25,7 +26,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
 _TENANT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HEADER_TEXT = re.compile(r"[\t\x20-\x7e]*")
 _VERSION = re.compile(r"\d{1,2}\.\d{1,2}")
-_MEDIA = ("application/json", "application/ld+json")
+_MEDIA = (JSON, JSON_LD)
 #: What implementations tell of themselves; ignored in what is sent (table 5.2.9-2).
 _READ_ONLY = frozenset(
     {"lastFailure", "lastSuccess", "status", "timesFailed", "timesSent", "createdAt", "modifiedAt"}

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from cityloom.kernel.media_types import GEO_JSON, JSON, JSON_LD
 from cityloom.ngsild.contexts import CORE, Context
 from cityloom.ngsild.errors import BadRequestData, TooComplexQuery
 from cityloom.ngsild.geo_query import parse_geo_query
@@ -48,7 +49,7 @@ MAX_NUMBER = 1e12
 MAX_LEVELS = 10
 
 _FORMATS = ("normalized", "concise", "simplified", "keyValues")
-_ACCEPTED = ("application/json", "application/ld+json", "application/geo+json")
+_ACCEPTED = (JSON, JSON_LD, GEO_JSON)
 _JOINS = ("flat", "inline", "@none")
 _SCHEMES = ("http", "https", "mqtt", "mqtts")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from cityloom.kernel.media_types import JSON_LD
 from cityloom.ngsild.errors import BadRequestData
 
 #: Terms that one @context may define.
@@ -20,7 +21,6 @@ MAX_TERMS = 10_000
 MAX_CHAIN = 50
 #: What an absolute IRI begins with.
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
-_JSON_LD = "application/ld+json"
 _GENERIC_DELIMITERS = tuple(":/?#[]@")
 _KEYWORDS_PASSED_OVER = frozenset({"@version", "@base", "@language", "@direction", "@protected", "@vocab"})
 _PYLD_KEYWORDS = frozenset({"@import", "@propagate"})
@@ -167,7 +167,7 @@ def _by_pyld(contexts: Sequence[Mapping[str, Any]], documents: Mapping[str, Any]
         document = documents.get(uri)
         if document is None:
             raise _wrong(uri, "is imported and not available")
-        return {"contentType": _JSON_LD, "contextUrl": None, "documentUrl": uri, "document": document}
+        return {"contentType": JSON_LD, "contextUrl": None, "documentUrl": uri, "document": document}
 
     processor = jsonld.JsonLdProcessor()
     options = {

@@ -21,6 +21,7 @@ from cityloom.context.reading import language_property, touches
 from cityloom.context.summaries import Summaries
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.errors import BadInput, Conflict
+from cityloom.kernel.media_types import BYTES
 from cityloom.kernel.time import Clock, format_instant
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.geo_query import great_circle
@@ -180,7 +181,7 @@ class Reports:
             data = await asyncio.to_thread(self._photos.get, report.photo)
         if data is None:
             raise ResourceNotFound("There is no photo", hint="Look at the report.", where="photo")
-        return data, MEDIA_TYPES.get(report.photo.rpartition(".")[2], "application/octet-stream")
+        return data, MEDIA_TYPES.get(report.photo.rpartition(".")[2], BYTES)
 
     # -- handling: each needs reports:answer and raises Conflict when `version` is not what is there --------
 

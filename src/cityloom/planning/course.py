@@ -14,6 +14,7 @@ import msgspec
 
 from cityloom.history.model import Reading
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.numbers import is_number
 from cityloom.kernel.units import convert
 from cityloom.planning.model import Target
 
@@ -92,7 +93,7 @@ def course_of(target: Target, readings: Sequence[Reading], starts_at: datetime |
 
 def _comparable(readings: Sequence[Reading]) -> tuple[tuple[Point, ...], str, int]:
     """Numbers in the unit of the newest one, by time; that unit; how many readings were left out."""
-    numbers = sorted((one for one in readings if _is_number(one.value)), key=lambda one: one.at)
+    numbers = sorted((one for one in readings if is_number(one.value)), key=lambda one: one.at)
     unit_code = numbers[-1].unit_code if numbers else ""
     points = tuple(_converted(numbers, unit_code))
     return points, unit_code, len(readings) - len(points)
@@ -104,10 +105,6 @@ def _converted(numbers: Iterable[Reading], unit_code: str) -> Iterable[Point]:
             yield Point(one.at, convert(float(one.value), one.unit_code, unit_code))
         except BadInput:
             continue
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _span(points: Sequence[Point]) -> Span | None:

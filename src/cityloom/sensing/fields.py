@@ -17,6 +17,7 @@ import orjson
 
 from cityloom.access.ownership import PROVENANCE
 from cityloom.kernel.errors import BadConfig, BadInput
+from cityloom.kernel.numbers import is_number
 from cityloom.kernel.time import format_instant, from_millis, parse_instant
 from cityloom.ngsild.model import Document, Instance
 from cityloom.sensing.model import Measure, Message, Profile
@@ -226,7 +227,7 @@ def _instant(data: dict[str, Any], path: Path, place: str) -> datetime:
             hint="Send the field with the time, or name none: then the time of receipt counts.",
             where=where,
         )
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         return parse_instant(value, where=where)
     return epoch_instant(value, where=where)
 
@@ -246,7 +247,7 @@ def _position(data: dict[str, Any], paths: tuple[Path, Path], place: str) -> dic
     if longitude is None and latitude is None:
         return None
     for value, bound, path in ((longitude, 180, paths[0]), (latitude, 90, paths[1])):
-        number = isinstance(value, int | float) and not isinstance(value, bool)
+        number = is_number(value)
         if not number or not -bound <= value <= bound:
             raise BadInput(
                 f"{value!r} is not a position",

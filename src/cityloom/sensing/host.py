@@ -25,6 +25,7 @@ from cityloom.kernel.errors import (
     NotFound,
     NotReady,
 )
+from cityloom.kernel.media_types import JSON
 from cityloom.kernel.time import Clock
 from cityloom.sensing.commands import CommandDesk
 from cityloom.sensing.contract import Connector, ConnectorManifest, Listening, Settings, Transport
@@ -172,7 +173,7 @@ class ConnectorHost:
         connector_id: str,
         token: str,
         body: bytes,
-        content_type: str = "application/json",
+        content_type: str = JSON,
         *,
         address: str = "",
     ) -> Outcome:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from cityloom.kernel.errors import BadInput, CityError, NotAllowed
+from cityloom.kernel.media_types import JSON
 from cityloom.kernel.time import format_instant
 from cityloom.ngsild.model import Document, content
 from cityloom.sensing.contract import Connector, ConnectorManifest
@@ -46,7 +47,7 @@ class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     #: The time of receipt.
     received_at: datetime
     device: Device | None = None
-    content_type: str = "application/json"
+    content_type: str = JSON
     settings: dict[str, Any] = {}
     entities: tuple[ExpectedEntity, ...] = ()
     error: Literal["", "bad-input", "not-allowed"] = ""

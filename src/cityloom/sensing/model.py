@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from cityloom.kernel.actor import InformationClass
+from cityloom.kernel.media_types import JSON
 
 
 class Measure(msgspec.Struct, frozen=True):
@@ -59,7 +60,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     #: The city's time of receipt.
     received_at: datetime
     device: Device | None = None
-    content_type: str = "application/json"
+    content_type: str = JSON
     #: Types of the Entity it is about, where that is known before it is understood.
     entity_types: tuple[str, ...] = ()
 

@@ -20,6 +20,7 @@ import msgspec
 import orjson
 
 from cityloom.kernel.errors import BadConfig, BadInput
+from cityloom.kernel.numbers import is_number
 from cityloom.kernel.time import check_observed, parse_instant
 from cityloom.kernel.units import convert, symbol
 from cityloom.ngsild.merge import merged_value
@@ -231,7 +232,7 @@ def _bring_into_units(document: Document, units: Mapping[str, str]) -> None:
 def _bring_written_into_unit(item: Instance, unit: str, name: str) -> None:
     given = item.get("unitCode", NULL)
     value = item.get("value")
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if is_number(value):
         if given == NULL:
             item["unitCode"] = unit
         elif given != unit:
@@ -270,7 +271,7 @@ def _written(
 
 def _convert(item: Instance, given: str, unit: str, name: str) -> None:
     value = item.get("value")
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         return  # not a number: the schema says what is wrong with it
     line = _line(given, unit, f"{name}.unitCode")
     converted = value * line[0] + line[1] if line else convert(value, given, unit)

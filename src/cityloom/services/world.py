@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cityloom.kernel.change import Because
 from cityloom.kernel.errors import BrokenPlugin
+from cityloom.kernel.numbers import is_number
 from cityloom.kernel.time import format_instant, parse_instant
 from cityloom.ngsild.model import Document, content
 from cityloom.services.manifest import Manifest, SettingValue, Window
@@ -287,7 +288,7 @@ def _reading(document: Document, attribute: str) -> Reading | None:
 
 def _number(document: Document, attribute: str) -> float:
     found = _reading(document, attribute)
-    if found is None or isinstance(found.value, bool) or not isinstance(found.value, int | float):
+    if found is None or not is_number(found.value):
         return float("nan")
     return float(found.value)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from math import inf
 from time import monotonic
 
+from cityloom.kernel.backoff import pause_after
 from cityloom.subscriptions.model import Pending
 
 #: What is at hand of a queue, and what may wait in it in all.
@@ -125,8 +126,8 @@ class Lane:
 
     def failed(self, cooldown: float) -> None:
         """Wait before the next attempt: longer each time, and no less than `cooldown` seconds."""
-        pause = min(FIRST_PAUSE * 2 ** min(self.failures, 20), LAST_PAUSE)
         self.failures += 1
+        pause = pause_after(self.failures, first=FIRST_PAUSE, longest=LAST_PAUSE)
         self._last_sent = monotonic()
         self._retry_at = self._last_sent + max(pause, cooldown)
 

@@ -10,6 +10,7 @@ import orjson
 
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.change import ChangeKind
+from cityloom.kernel.media_types import GEO_JSON, JSON_LD
 from cityloom.kernel.time import format_instant, from_millis
 from cityloom.ngsild.attribute_changes import Happening
 from cityloom.ngsild.contexts import Context
@@ -101,15 +102,15 @@ class Rendering:
         return Rendered(shown, tuple(sorted(classes)))
 
     def _conforming(self, document: Document) -> Document:
-        if self._version is None or self._media == "application/geo+json":
+        if self._version is None or self._media == GEO_JSON:
             return document
         return conforming(document, self._version, self._context)
 
     def _written(self, document: Document, view: View) -> dict[str, Any]:
-        if self._media == "application/geo+json":
+        if self._media == GEO_JSON:
             return geojson_feature(document, self._context, view)
         shown = show(document, self._context, view)
-        if self._media == "application/ld+json":
+        if self._media == JSON_LD:
             shown["@context"] = self._context.reference()
         return shown
 

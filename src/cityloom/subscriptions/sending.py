@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import orjson
 
+from cityloom.kernel.media_types import GEO_JSON, JSON, JSON_LD
 from cityloom.kernel.outbound import AddressNotAllowed, Outbound
 from cityloom.ngsild.context_link import link_to_context
 from cityloom.ngsild.subscription import Endpoint
@@ -20,9 +21,6 @@ LONGEST_DEADLINE = 30.0
 #: Bytes of an answer, of which only the status is wanted.
 LARGEST_ANSWER = 65_536
 
-_JSON = "application/json"
-_JSON_LD = "application/ld+json"
-_GEO_JSON = "application/geo+json"
 _VERSIONS = {"mqtt3.1.1": 4, "mqtt5.0": 5}
 
 
@@ -75,7 +73,7 @@ def written(kept: Kept, shown: Sequence[bytes], at: str, reference: Any) -> byte
     """A notification as JSON (5.3.1). `reference` is the @context that is named in it where it is JSON-LD."""
     endpoint = kept.wanted.notification.endpoint
     data: Any = orjson.Fragment(b"[" + b",".join(shown) + b"]")
-    if endpoint.accept == _GEO_JSON:
+    if endpoint.accept == GEO_JSON:
         data = {"type": "FeatureCollection", "features": data}
         if not prefers_plain(endpoint):
             data["@context"] = reference
@@ -86,7 +84,7 @@ def written(kept: Kept, shown: Sequence[bytes], at: str, reference: Any) -> byte
         "notifiedAt": at,
         "data": data,
     }
-    if endpoint.accept == _JSON_LD:
+    if endpoint.accept == JSON_LD:
         notification["@context"] = reference
     return orjson.dumps(notification)
 
@@ -94,9 +92,9 @@ def written(kept: Kept, shown: Sequence[bytes], at: str, reference: Any) -> byte
 def headers_of(kept: Kept) -> dict[str, str]:
     """The headers of a notification: what the receiver is to be told comes on top (5.2.22)."""
     endpoint = kept.wanted.notification.endpoint
-    media = endpoint.accept or _JSON
-    found = {"Content-Type": media, "Accept": _JSON}
-    if media == _JSON or (media == _GEO_JSON and prefers_plain(endpoint)):
+    media = endpoint.accept or JSON
+    found: dict[str, str] = {"Content-Type": media, "Accept": JSON}
+    if media == JSON or (media == GEO_JSON and prefers_plain(endpoint)):
         found["Link"] = link_to_context(kept.link)
     if kept.tenant:
         found["NGSILD-Tenant"] = kept.tenant
@@ -112,9 +110,9 @@ def prefers_plain(endpoint: Endpoint) -> bool:
 
 def _metadata(kept: Kept) -> Mapping[str, str]:
     endpoint = kept.wanted.notification.endpoint
-    media = endpoint.accept or _JSON
-    found = {"Content-Type": media}
-    if media != _JSON_LD:
+    media = endpoint.accept or JSON
+    found: dict[str, str] = {"Content-Type": media}
+    if media != JSON_LD:
         found["Link"] = link_to_context(kept.link)
     if kept.tenant:
         found["NGSILD-Tenant"] = kept.tenant

@@ -101,11 +101,21 @@ def told(error: Exception) -> Told:
     return next((how for kind, how in TABLE if isinstance(error, kind)), INTERNAL)
 
 
-def retry_after(error: Exception) -> int | None:
+def _retry_after(error: Exception) -> int | None:
     """Seconds after which it makes sense to try again; None: another try would end the same way."""
     if isinstance(error, TooManyAttempts):
         return error.retry_after
     return COME_BACK_AFTER if told(error).status == 503 else None
+
+
+def error_headers(error: Exception) -> list[tuple[bytes, bytes]]:
+    """What the head of an answer says of an error beside its status: how to sign in, when to come again."""
+    found = []
+    if isinstance(error, NotSignedIn):
+        found.append((b"www-authenticate", b'Bearer realm="CityLoom"'))
+    if (after := _retry_after(error)) is not None:
+        found.append((b"retry-after", str(after).encode()))
+    return found
 
 
 def problem(error: Exception, *, instance: str = "") -> dict[str, Any]:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from starlette.datastructures import FormData, UploadFile
 
 from cityloom.kernel.errors import BadInput, CityError, NotAllowed
+from cityloom.kernel.media_types import BYTES
 from cityloom.web.languages import Language
 
 TOKEN_FIELD = "form_token"  # noqa: S105 - the name of a field
@@ -171,7 +172,7 @@ class Form:
         """What the browser says of the uploaded file's kind."""
         found = self._data.get(name)
         said = found.content_type if isinstance(found, UploadFile) else None
-        return (said or "application/octet-stream").partition(";")[0].strip()
+        return (said or BYTES).partition(";")[0].strip()
 
     def _say(self, message: str, **values: object) -> str:
         return self._language.gettext(message) % values

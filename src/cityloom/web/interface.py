@@ -15,22 +15,20 @@ from urllib.parse import quote, unquote
 import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cityloom.access.errors import NotSignedIn
 from cityloom.context.broker import Broker
 from cityloom.kernel.actor import ANONYMOUS, Actor
 from cityloom.kernel.errors import CityError
+from cityloom.kernel.media_types import JSON, PROBLEM
 from cityloom.ngsild.errors import BadRequestData, InvalidRequest
 from cityloom.ngsild.json_text import decode_json
-from cityloom.web.errors import problem, retry_after, told
+from cityloom.web.errors import error_headers, problem, told
 from cityloom.web.identity import refusal_of
 from cityloom.web.ngsild.exchange import Headers, Reply, StatusAlone
-from cityloom.web.ngsild.negotiation import JSON
 from cityloom.web.ngsild.parameters import MAX_PARAMETERS, pairs_in
 from cityloom.web.tenants import tenant_named
 
 _log = logging.getLogger(__name__)
 
-PROBLEM = "application/problem+json"
 
 Answer = Callable[["Call"], Awaitable[Reply]]
 #: Adds what an interface tells of errors in its own members.
@@ -164,14 +162,9 @@ class Interface:
         return await self._answer(call)
 
     def _refused(self, error: Exception, scope: Scope) -> Reply:
-        headers: Headers = []
-        if isinstance(error, NotSignedIn):
-            headers.append((b"www-authenticate", b'Bearer realm="CityLoom"'))
-        if (after := retry_after(error)) is not None:
-            headers.append((b"retry-after", str(after).encode()))
         request_id = scope.get("state", {}).get("request_id", "")
         found = problem(error, instance=f"urn:request:{request_id}" if request_id else "")
-        return Reply(told(error).status, orjson.dumps(self._tell(found)), PROBLEM, headers)
+        return Reply(told(error).status, orjson.dumps(self._tell(found)), PROBLEM, error_headers(error))
 
     async def _send(self, reply: Reply, scope: Scope, send: Send) -> None:
         headers = list(reply.headers or ())

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from cityloom.kernel.numbers import is_number
 from cityloom.kernel.time import parse_instant
 from cityloom.ngsild.model import Document, Instance, content, instance_of, value_of
 from cityloom.web.addresses import entity_path
@@ -239,7 +240,7 @@ def _is_stale(item: Instance, look: Look, wording: Wording) -> bool:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return float(value) if is_number(value) else None
 
 
 def _values(document: Document, wording: Wording) -> dict[str, Value]:

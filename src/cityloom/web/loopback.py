@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cityloom.kernel.errors import NotAllowed
+from cityloom.kernel.media_types import PROBLEM
 from cityloom.web.errors import problem, told
 from cityloom.web.head import head_of
 
@@ -50,4 +51,4 @@ def not_by_this_name() -> NotAllowed:
 def _refusal(scope: Scope) -> JSONResponse:
     error = not_by_this_name()
     content = problem(error, instance=scope["state"]["request_id"])
-    return JSONResponse(content, status_code=told(error).status, media_type="application/problem+json")
+    return JSONResponse(content, status_code=told(error).status, media_type=PROBLEM)

@@ -11,11 +11,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 import cityloom
+from cityloom.kernel.media_types import GEO_JSON, JSON, JSON_LD, MERGE_PATCH
 from cityloom.ngsild.model import CONTENT_MEMBER
 from cityloom.ngsild.query import DEFAULT_LIMIT, MAX_LIMIT
 from cityloom.ngsild.subscription import TRIGGERS
 from cityloom.web.ngsild.exchange import ROOT
-from cityloom.web.ngsild.negotiation import GEO_JSON, JSON, JSON_LD, MERGE_PATCH
 from cityloom.web.ngsild.operations import Operation
 
 Json = dict[str, Any]
@@ -167,7 +167,7 @@ _ENDPOINT: Json = {
     "uri": {"type": "string", "format": "uri"},
     "accept": {
         "type": "string",
-        "enum": ["application/json", "application/ld+json", "application/geo+json"],
+        "enum": [JSON, JSON_LD, GEO_JSON],
     },
     "timeout": {"type": "number", "exclusiveMinimum": 0, "description": "Milliseconds."},
     "cooldown": {"type": "number", "exclusiveMinimum": 0, "description": "Milliseconds."},

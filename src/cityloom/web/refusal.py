@@ -6,7 +6,8 @@ from starlette.responses import Response
 
 from cityloom.access.errors import NotSignedIn, PasswordChangeDue
 from cityloom.kernel.errors import CityError
-from cityloom.web.errors import problem, retry_after, told
+from cityloom.kernel.media_types import PROBLEM
+from cityloom.web.errors import error_headers, problem, told
 from cityloom.web.forms import WrongForm
 from cityloom.web.languages import SOURCE
 from cityloom.web.visit import Visit
@@ -23,7 +24,7 @@ def refuse(visit: Visit, error: CityError) -> Response:
     data = problem(error, instance=visit.request.state.request_id)
     if visit.as_json:
         response = visit.json(data, status=how.status)
-        response.headers["content-type"] = "application/problem+json"
+        response.headers["content-type"] = PROBLEM
     elif isinstance(error, WrongForm):
         # What is wrong with a form is said in the reader's language already.
         response = error_page(
@@ -35,8 +36,7 @@ def refuse(visit: Visit, error: CityError) -> Response:
         )
     else:
         response = error_page(visit, how.status, how.heading, said=error.message, hint=error.hint)
-    if (after := retry_after(error)) is not None:
-        response.headers["retry-after"] = str(after)
+    response.raw_headers += error_headers(error)
     return response
 
 

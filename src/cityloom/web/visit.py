@@ -23,6 +23,7 @@ from cityloom.access.authority import require
 from cityloom.access.roles import PASSWORD_CHANGE_DUE
 from cityloom.kernel.actor import Actor
 from cityloom.kernel.errors import BadInput, CityError
+from cityloom.kernel.media_types import JSON
 from cityloom.web.addresses import entity_path, safe_path
 from cityloom.web.forms import TOKEN_FIELD, Form, check_token, form_token
 from cityloom.web.identity import SESSION_COOKIE
@@ -277,9 +278,7 @@ class Visit:
 
     def json(self, data: Any, *, status: int = 200) -> Response:
         return self._finish(
-            Response(
-                msgspec.json.encode(data, enc_hook=_plain), status_code=status, media_type="application/json"
-            )
+            Response(msgspec.json.encode(data, enc_hook=_plain), status_code=status, media_type=JSON)
         )
 
     def redirect(

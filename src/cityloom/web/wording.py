@@ -14,6 +14,7 @@ from babel import dates, numbers
 from markupsafe import Markup, escape
 
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.numbers import is_number
 from cityloom.kernel.time import Clock, format_instant, parse_instant
 from cityloom.kernel.units import UNITS, symbol
 from cityloom.ngsild.geometry import is_geometry
@@ -65,10 +66,10 @@ class Wording:
 
     def counted(self, attribute: str, value: Any) -> str:
         """A count with what was counted, "345 spaces", or a share as percent; "" for any other attribute."""
-        if attribute in SHARES and isinstance(value, int | float) and not isinstance(value, bool):
+        if attribute in SHARES and is_number(value):
             return self.percent(value)
         words = COUNTED.get(attribute)
-        if words is None or isinstance(value, bool) or not isinstance(value, int | float):
+        if words is None or not is_number(value):
             return ""
         whole = self.language.ngettext(*words, round(value))
         return whole % {"number": self.number(value)}

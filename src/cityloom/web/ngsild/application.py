@@ -9,10 +9,9 @@ from urllib.parse import quote, unquote
 
 from starlette.types import Receive, Scope, Send
 
-from cityloom.access.errors import NotSignedIn
 from cityloom.kernel.errors import CityError
 from cityloom.ngsild.errors import ResourceNotFound
-from cityloom.web.errors import problem, retry_after, told
+from cityloom.web.errors import error_headers, problem, told
 from cityloom.web.head import head_of
 from cityloom.web.identity import refusal_of
 from cityloom.web.ngsild.exchange import ROOT, Exchange, Headers, Reply, StatusAlone, plain_reply
@@ -138,12 +137,8 @@ def _segments(scope: Scope) -> list[str]:
 def refused(error: CityError, scope: Scope) -> Reply:
     """The answer that tells an error."""
     how = told(error)
-    headers: Headers = []
-    if isinstance(error, NotSignedIn):
-        headers.append((b"www-authenticate", b'Bearer realm="CityLoom"'))
-    if (after := retry_after(error)) is not None:
-        headers.append((b"retry-after", str(after).encode()))
-    return plain_reply(problem(error, instance=_request_id(scope)), status=how.status, headers=headers)
+    found = problem(error, instance=_request_id(scope))
+    return plain_reply(found, status=how.status, headers=error_headers(error))
 
 
 def _request_id(scope: Scope) -> str:

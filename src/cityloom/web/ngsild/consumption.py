@@ -8,6 +8,7 @@ import msgspec
 
 from cityloom.context.consumption import in_turns
 from cityloom.context.querying import TURN_SECONDS
+from cityloom.kernel.media_types import GEO_JSON
 from cityloom.ngsild.errors import BadRequestData, ResourceNotFound
 from cityloom.ngsild.fallbacks import conforming
 from cityloom.ngsild.linking import Join, join_steps
@@ -23,7 +24,6 @@ from cityloom.web.ngsild.asking import (
 )
 from cityloom.web.ngsild.entity_maps import ENTITY_MAP, create_entity_map, map_in_use
 from cityloom.web.ngsild.exchange import Exchange, Headers, Reply
-from cityloom.web.ngsild.negotiation import GEO_JSON
 from cityloom.web.ngsild.paging import page_headers
 from cityloom.web.ngsild.provision import entity_id_of, find
 from cityloom.web.ngsild.query_body import asked_in

@@ -17,6 +17,7 @@ from cityloom.federation.model import Reply as SourceReply
 from cityloom.federation.questions import purging
 from cityloom.federation.sharing import Directory, Shares, share_out
 from cityloom.kernel.errors import CityError
+from cityloom.kernel.media_types import JSON, JSON_LD
 from cityloom.ngsild.contexts import CORE, Context
 from cityloom.ngsild.errors import ResourceNotFound, TooComplexQuery
 from cityloom.ngsild.json_text import decode_json
@@ -37,7 +38,6 @@ from cityloom.web.ngsild.batches import (
 from cityloom.web.ngsild.distributed_provision import conforming_to, kept_of, written
 from cityloom.web.ngsild.distribution import origin_of, wire_to
 from cityloom.web.ngsild.exchange import Exchange, Reply, plain_reply
-from cityloom.web.ngsild.negotiation import JSON, JSON_LD
 from cityloom.web.ngsild.operations import Handler
 from cityloom.web.ngsild.outcomes import failure_of, looped, source_error, unsupported
 from cityloom.web.ngsild.purge import purge_entities

@@ -13,6 +13,7 @@ from cityloom.federation.model import Origin, Question, Wire
 from cityloom.federation.sharing import Share, Shares, share_out
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import CityError
+from cityloom.kernel.media_types import JSON, JSON_LD
 from cityloom.ngsild.contexts import Context
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.fallbacks import SEVERAL, conforming_attribute, conforming_payload, version_of
@@ -23,7 +24,6 @@ from cityloom.web.addresses import address
 from cityloom.web.ngsild.asking import type_selection
 from cityloom.web.ngsild.distribution import origin_of, wire_to
 from cityloom.web.ngsild.exchange import ROOT, Exchange, Reply
-from cityloom.web.ngsild.negotiation import JSON, JSON_LD
 from cityloom.web.ngsild.operations import Handler
 from cityloom.web.ngsild.outcomes import (
     Outcome,

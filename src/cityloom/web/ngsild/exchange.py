@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope
 from cityloom.access.authority import require
 from cityloom.kernel.actor import ANONYMOUS, Actor
 from cityloom.kernel.change import DEFAULT_TENANT
+from cityloom.kernel.media_types import GEO_JSON, JSON, JSON_LD, MERGE_PATCH
 from cityloom.ngsild.context_link import link_to_context
 from cityloom.ngsild.contexts import CORE, Context
 from cityloom.ngsild.errors import BadRequestData, OperationNotSupported
@@ -20,15 +21,7 @@ from cityloom.ngsild.fallbacks import Version, preferred_version
 from cityloom.ngsild.json_text import decode_json
 from cityloom.web.head import head_of
 from cityloom.web.limits import TooLarge
-from cityloom.web.ngsild.negotiation import (
-    GEO_JSON,
-    JSON,
-    JSON_LD,
-    MERGE_PATCH,
-    choose_media,
-    context_link,
-    media_type,
-)
+from cityloom.web.ngsild.negotiation import choose_media, context_link, media_type
 from cityloom.web.ngsild.parameters import Parameters
 from cityloom.web.tenants import tenant_named
 

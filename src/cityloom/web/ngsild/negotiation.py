@@ -9,11 +9,6 @@ from functools import lru_cache
 from cityloom.ngsild.context_link import CONTEXT_RELATION
 from cityloom.ngsild.errors import BadRequestData
 
-JSON = "application/json"
-JSON_LD = "application/ld+json"
-GEO_JSON = "application/geo+json"
-MERGE_PATCH = "application/merge-patch+json"
-
 _LINK = re.compile(r'<([^<>]*)>((?:\s*;\s*[^;,=\s]+\s*(?:=\s*(?:"[^"]*"|[^;,"\s]*))?)*)')
 _RELATION = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^;,"\s]*))', re.IGNORECASE)
 MAX_HEADER = 8_000

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from urllib.parse import quote
 
+from cityloom.kernel.media_types import JSON_LD
 from cityloom.web.ngsild.asking import page_of
 from cityloom.web.ngsild.exchange import ROOT, Exchange, Headers
-from cityloom.web.ngsild.negotiation import JSON_LD
 
 Order = Callable[[dict[str, str]], list[str]]
 

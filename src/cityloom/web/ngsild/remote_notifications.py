@@ -10,12 +10,13 @@ from typing import Any
 
 from cityloom.federation.handing_on import NOTIFIED_AT
 from cityloom.federation.receiving import Receiving
+from cityloom.kernel.media_types import JSON, JSON_LD
 from cityloom.ngsild.contexts import Context
 from cityloom.ngsild.errors import BadRequestData, ResourceNotFound
 from cityloom.web.interface import Call, Interface
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
 from cityloom.web.ngsild.exchange import Reply, StatusAlone
-from cityloom.web.ngsild.negotiation import JSON, JSON_LD, context_link, media_type
+from cityloom.web.ngsild.negotiation import context_link, media_type
 from cityloom.web.rooms import Rooms
 
 ROOT, _, _NAME = NOTIFIED_AT.rpartition("/")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 import cityloom
+from cityloom.kernel.media_types import PROBLEM
 from cityloom.web.ogc.items import CRS84, DEFAULT_LIMIT, MAX_LIMIT
 
 OPENAPI_3_0 = "application/vnd.oai.openapi+json;version=3.0"
@@ -118,7 +119,7 @@ def _operation(resource: _Resource) -> Json:
                 "explode": True,
             }
         )
-    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
+    problem = {PROBLEM: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
     return {
         "operationId": re.sub(r"\W+", "_", resource.path).strip("_") or "landing_page",
         "summary": resource.summary,

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from cityloom.kernel.media_types import GEO_JSON, HTML, JSON, JSON_LD
 from cityloom.kernel.time import format_instant, parse_instant
 from cityloom.ngsild.errors import BadRequestData, ResourceNotFound
 from cityloom.ngsild.languages import parse_languages
 from cityloom.web.interface import Call, Interface, json_reply
 from cityloom.web.ngsild.exchange import Reply, StatusAlone
-from cityloom.web.ngsild.negotiation import GEO_JSON, JSON, choose_media
+from cityloom.web.ngsild.negotiation import choose_media
 from cityloom.web.ogc.collections import Collections, Description, iri_of_type, schema_of
 from cityloom.web.ogc.description import OPENAPI_3_0, SCHEMA, describe
 from cityloom.web.ogc.features import feature
@@ -25,7 +26,6 @@ from cityloom.web.ogc.items import CRS84, OWN, check_feature_id, page_asked_for
 from cityloom.web.rooms import Rooms
 
 ROOT = "/ogc"
-HTML = "text/html"
 
 #: Features made before others get their turn on the event loop.
 TURN = 250
@@ -277,7 +277,7 @@ async def one_item(features: Features, call: Call, path: Path) -> Reply:
         _link(here, "self", GEO_JSON, "This feature"),
         _link(address, "collection", JSON, path.collection),
         _link(f"{call.site}/entities/{entity}", "alternate", HTML, "The page of the city"),
-        _link(f"{call.site}/ngsi-ld/v1/entities/{entity}", "alternate", "application/ld+json", "As NGSI-LD"),
+        _link(f"{call.site}/ngsi-ld/v1/entities/{entity}", "alternate", JSON_LD, "As NGSI-LD"),
     ]
     headers = [_content_crs()]
     if "modifiedAt" in document:

@@ -10,6 +10,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.media_types import CSV, GEO_JSON
 from cityloom.ngsild.model import Document, value_of
 from cityloom.web.addresses import entity_path
 from cityloom.web.drawing.chart import draw_chart
@@ -167,7 +168,7 @@ async def as_csv(visit: Visit) -> Response:
     )
     return FileResponse(
         path,
-        media_type="text/csv; charset=utf-8",
+        media_type=CSV,
         filename=visit.file_name(entity_id.rsplit(":", 1)[-1][:60], "csv"),
         headers={"cache-control": "no-store"},
         background=BackgroundTask(path.unlink, missing_ok=True),
@@ -185,5 +186,5 @@ async def as_geojson(visit: Visit) -> Response:
         "properties": {"type": document["type"], **properties},
     }
     response = visit.json(feature)
-    response.headers["content-type"] = "application/geo+json"
+    response.headers["content-type"] = GEO_JSON
     return response

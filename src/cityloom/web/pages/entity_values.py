@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from markupsafe import Markup
 
+from cityloom.kernel.numbers import is_number
 from cityloom.kernel.time import from_millis
 from cityloom.ngsild.model import Document, Instance, content, instance_of, value_of
 from cityloom.web.drawing.chart import Chart
@@ -98,7 +99,7 @@ def _value_row(name: str, item: Instance, wording: Wording) -> ValueRow:
         unit_name=wording.unit_name(item.get("unitCode")),
         at=item.get("observedAt", ""),
         origin=str(origin),
-        is_number=isinstance(value, int | float) and not isinstance(value, bool),
+        is_number=is_number(value),
     )
 
 

@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from cityloom.kernel.errors import CityError, NotAllowed
+from cityloom.kernel.media_types import JSON, PROBLEM
 from cityloom.web.desk import Desk
 from cityloom.web.errors import problem, told
 
@@ -21,14 +22,14 @@ def hook_route(desk: Desk) -> Route:
                 request.path_params["connector"],
                 _token(request),
                 await request.body(),
-                request.headers.get("content-type", "application/json"),
+                request.headers.get("content-type", JSON),
                 address=f"http:{request.path_params['connector']}",
             )
         except CityError as error:
             return JSONResponse(
                 problem(error, instance=request.state.request_id),
                 status_code=told(error).status,
-                media_type="application/problem+json",
+                media_type=PROBLEM,
             )
         return JSONResponse({"stored": not outcome.parked}, status_code=202)
 

@@ -14,6 +14,8 @@ from cityloom.indicators.indicators import Upload
 from cityloom.indicators.model import VALUE, Entry, Quality
 from cityloom.indicators.summaries import FrameworkReport, GroupScore, IndicatorSummary
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
+from cityloom.kernel.media_types import BYTES
+from cityloom.kernel.numbers import is_number
 from cityloom.kernel.time import to_millis
 from cityloom.web.addresses import address
 from cityloom.web.drawing.chart import Chart, draw_chart
@@ -261,7 +263,7 @@ def _readings(visit: Visit, point_id: str) -> list[tuple[datetime, float]]:
         found = visit.rooms.history.raw(visit.actor, point_id, [VALUE], dataset="", last_n=400)
     except NotFound:
         return []
-    numbers = [one for one in found if isinstance(one.value, int | float) and not isinstance(one.value, bool)]
+    numbers = [one for one in found if is_number(one.value)]
     return sorted((one.at, float(one.value)) for one in numbers)
 
 
@@ -272,7 +274,7 @@ async def evidence(visit: Visit) -> Response:
             file, content = await visit.rooms.indicators.evidence(visit.actor, one.id, visit.part("digest"))
             # Name and type may have been written through the API: neither goes into a header as it is.
             headers = {"content-disposition": f"attachment; filename*=UTF-8''{quote(file.name, safe='')}"}
-            kind = file.media_type if file.media_type in MEDIA_TYPES else "application/octet-stream"
+            kind = file.media_type if file.media_type in MEDIA_TYPES else BYTES
             return Response(content, media_type=kind, headers=headers)
     raise NotFound("There is no such evidence", hint="It may belong to an earlier value.")
 

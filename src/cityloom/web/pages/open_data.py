@@ -14,6 +14,7 @@ from starlette.responses import FileResponse, Response
 
 from cityloom.kernel.actor import ANONYMOUS
 from cityloom.kernel.errors import NotFound
+from cityloom.kernel.media_types import CSV
 from cityloom.ngsild.model import Document, value_of
 from cityloom.ngsild.representation import represent
 from cityloom.web.looks import looks
@@ -22,7 +23,7 @@ from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
 
 #: Formats of whole histories.
-FORMATS = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
+FORMATS = {"csv": CSV, "parquet": "application/vnd.apache.parquet"}
 #: Without a range, a download holds this much.
 USUAL = timedelta(days=7)
 

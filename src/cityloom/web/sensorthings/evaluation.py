@@ -15,6 +15,7 @@ from typing import Any
 import shapely
 
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.numbers import is_number
 from cityloom.kernel.time import parse_instant
 from cityloom.ngsild.errors import BadRequestData
 from cityloom.ngsild.geo_query import GeoQuery, Relation, compile_geo, distance_to
@@ -78,7 +79,7 @@ def _binary(name: str, left: Any, right: Any) -> Any:
     if name in ("eq", "ne"):
         return _equal(left, right) is (name == "eq")
     if name in _COMPARE:
-        alike = (_is_number(left) and _is_number(right)) or (isinstance(left, str) and isinstance(right, str))
+        alike = (is_number(left) and is_number(right)) or (isinstance(left, str) and isinstance(right, str))
         return alike and _COMPARE[name](left, right)
     return _arithmetic(name, left, right)
 
@@ -115,7 +116,7 @@ def _interval(value: Any) -> tuple[datetime, datetime] | None:
 
 
 def _arithmetic(name: str, left: Any, right: Any) -> float | None:
-    if not (_is_number(left) and _is_number(right)):
+    if not (is_number(left) and is_number(right)):
         return None
     try:
         if name == "add":
@@ -127,10 +128,6 @@ def _arithmetic(name: str, left: Any, right: Any) -> float | None:
         return float(left / right) if name == "div" else fmod(left, right)
     except (ZeroDivisionError, OverflowError, ValueError):
         return None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 # Functions
@@ -196,7 +193,7 @@ def _of_text(function: Callable[[str], Any]) -> Callable[[Any], Any]:
 
 
 def _of_number(function: Callable[[float], Any]) -> Callable[[Any], Any]:
-    return lambda value: function(value) if _is_number(value) else None
+    return lambda value: function(value) if is_number(value) else None
 
 
 def _of_time(member: str) -> Callable[[Any], Any]:

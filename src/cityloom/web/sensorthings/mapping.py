@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cityloom.access.ownership import ORIGIN
+from cityloom.kernel.media_types import GEO_JSON, HTML
 from cityloom.kernel.time import format_instant, from_millis
 from cityloom.kernel.units import UCUM, UNITS
 from cityloom.ngsild.contexts import iri_of
@@ -32,7 +33,6 @@ _OBSERVATION_TYPES = "http://www.opengis.net/def/observationType/OGC-OM/2.0/"
 MEASUREMENT, TRUTH, COUNT = (
     f"{_OBSERVATION_TYPES}{name}" for name in ("OM_Measurement", "OM_TruthObservation", "OM_CountObservation")
 )
-_GEOJSON = "application/geo+json"
 
 
 def thing(document: Document) -> Row:
@@ -53,7 +53,7 @@ def location(document: Document, geometry: dict[str, Any] | None = None, millis:
     members = {
         "name": f"Location of {name_of(document)}",
         "description": "",
-        "encodingType": _GEOJSON,
+        "encodingType": GEO_JSON,
         "location": geometry or geometry_of(document),
     }
     return Row(LOCATIONS, location_id(document["id"], millis), members, document)
@@ -70,7 +70,7 @@ def feature_of_interest(document: Document) -> Row:
     members = {
         "name": name_of(document),
         "description": "",
-        "encodingType": _GEOJSON,
+        "encodingType": GEO_JSON,
         "feature": geometry_of(document),
     }
     return Row(FEATURES, document["id"], members, document)
@@ -120,7 +120,7 @@ def sensor(document: Document, address: str) -> Row:
     members = {
         "name": name_of(document),
         "description": text_of(document, "description", "en") or _types(document),
-        "encodingType": attributes.get("encodingType") or "text/html",
+        "encodingType": attributes.get("encodingType") or HTML,
         "metadata": attributes.get("metadata") or address,
     }
     return Row(SENSORS, document["id"], members, document)

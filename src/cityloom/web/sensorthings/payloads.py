@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.media_types import HTML
 from cityloom.kernel.time import format_instant, parse_instant
 from cityloom.kernel.units import code_of
 from cityloom.ngsild.errors import BadRequestData, OperationNotSupported
@@ -141,7 +142,7 @@ def sensor_of(payload: Json, new_id: str = "") -> Document:
     """The Entity that is made for a Sensor."""
     attributes = {
         "name": prop(_text(payload, "name", "Sensor")),
-        "encodingType": prop(_optional(payload, "encodingType") or "text/html"),
+        "encodingType": prop(_optional(payload, "encodingType") or HTML),
     }
     for name in ("description", "metadata"):
         if payload.get(name):

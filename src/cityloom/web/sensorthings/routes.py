@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from cityloom.access.authority import require
 from cityloom.kernel.errors import CityError
+from cityloom.kernel.media_types import TEXT
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.web.interface import Call, Interface, json_reply
 from cityloom.web.ngsild.exchange import Reply, StatusAlone
@@ -179,13 +180,14 @@ def _property(row: Row, names: tuple[str, ...], *, bare: bool) -> Reply:
     if not bare:
         return json_reply({names[-1]: found})
     if isinstance(found, str):
-        return Reply(200, found.encode(), "text/plain; charset=utf-8")
+        return Reply(200, found.encode(), TEXT)
     return json_reply(found)
 
 
 def _next(call: Call, options: Options, shown: int) -> str:
     given = {**dict(call.parameters), "$skip": str(options.skip + shown)}
-    query = "&".join(f"{name}={quote(value, safe='')}" for name, value in given.items())
+    # `$` begins the names of what is asked.
+    query = urlencode(given, safe="$", quote_via=quote)
     return f"{call.base}/{call.raw_path}?{query}"
 
 
