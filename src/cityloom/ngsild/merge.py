@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+from cityloom.ngsild.entity_members import MAX_TYPES
 from cityloom.ngsild.errors import BadRequestData, ResourceNotFound
 from cityloom.ngsild.model import CONTENT_MEMBER, Document, Instance
 from cityloom.ngsild.names import NULL
-from cityloom.ngsild.parse import MAX_TYPES, is_deletion
+from cityloom.ngsild.parse import is_deletion
 
 #: What may change of an entity beside its attributes.
 _ENTITY_MEMBERS = ("type", "scope", "expiresAt")

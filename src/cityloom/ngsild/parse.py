@@ -5,63 +5,31 @@ The normalized and the concise representation are read alike. Errors name the me
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from enum import Enum
+from collections.abc import Mapping
 from math import isfinite
-from typing import Any, Literal, NoReturn
-
-import orjson
+from typing import Any, NoReturn
 
 from cityloom.ngsild.contexts import CORE, Context
+from cityloom.ngsild.entity_members import CONTENT, CONTENT_MEMBERS, ENTITY_MEMBERS, MEMBERS, SEALED, bad
 from cityloom.ngsild.errors import BadRequestData
+from cityloom.ngsild.fragment_modes import Mode, Purpose, Reading
 from cityloom.ngsild.geometry import check_geometry, is_geometry
 from cityloom.ngsild.model import CONTENT_MEMBER, Document, Instance
 from cityloom.ngsild.names import NULL, check_uri
-from cityloom.ngsild.plain import MAX_UNIT_CODE, plain_instance
-from cityloom.ngsild.scopes import check_scope
-from cityloom.ngsild.values import check_instant, check_language_map, check_text, check_value, joined
+from cityloom.ngsild.plain import plain_instance
+from cityloom.ngsild.values import check_value, joined
 
 #: Attribute instances in one entity, those of attributes of attributes included.
 MAX_ATTRIBUTES = 1_000
 #: How deep attributes may be attributes of attributes.
 MAX_NESTING = 8
-#: Objects of one Relationship, types and scopes of one entity: each stands in an index and on pages.
-MAX_OBJECTS = 1_000
-MAX_TYPES = 100
-MAX_SCOPES = 100
 
-#: What a fragment is for. Appending adds (5.6.3), updating may delete whole attributes (5.6.2), merging may
-#: give parts of an attribute and delete those (5.5.12).
-Purpose = Literal["append", "update", "merge"]
-
-_CONTENT_MEMBERS = frozenset(CONTENT_MEMBER.values())
 _KIND_BY_CONTENT = {member: kind for kind, member in reversed(CONTENT_MEMBER.items())}
 _WITH_UNIT = frozenset({"Property", "ListProperty"})
 _GEO_PROPERTIES = frozenset({"location", "observationSpace", "operationSpace"})
 _PROOF = "ngsildproof"
-_SEALED = ("entityIdSealed", "entityTypeSealed")
 _NAMES_WITH_RULES = _GEO_PROPERTIES | {_PROOF}
 _OTHER_NULLS = ([NULL], {"@none": NULL})
-
-
-class _Mode(Enum):
-    """What may be left out, and where the NGSI-LD Null may stand.
-
-    `fragment`: id and type may be missing. `nulls`: whole attributes may be Null. `partial`: an attribute may
-    come without its content, its members may be Null. `inside`: members of values may be Null.
-    """
-
-    WHOLE = (False, False, False, False)
-    APPEND = (True, False, False, False)
-    UPDATE = (True, True, False, False)
-    PARTIAL = (True, True, True, False)
-    MERGE = (True, True, True, True)
-
-    def __init__(self, fragment: bool, nulls: bool, partial: bool, inside: bool) -> None:
-        self.fragment = fragment
-        self.nulls = nulls
-        self.partial = partial
-        self.inside = inside
 
 
 def parse_entity(
@@ -71,14 +39,14 @@ def parse_entity(
 
     `payload` is decoded JSON; `where` is put before the paths in errors.
     """
-    return _read(payload, context, where, _Mode.UPDATE if fragment else _Mode.WHOLE)
+    return _read(payload, context, where, Mode.UPDATE if fragment else Mode.WHOLE)
 
 
 def parse_entity_fragment(
     payload: Any, context: Context = CORE, *, where: str = "", purpose: Purpose = "update"
 ) -> Document:
     """Part of an entity: no id or type is asked for. Deletions become instances that `is_deletion` knows."""
-    return _read(payload, context, where, _Mode[purpose.upper()])
+    return _read(payload, context, where, Mode[purpose.upper()])
 
 
 def parse_attribute(
@@ -88,7 +56,7 @@ def parse_attribute(
 
     With `partial` (5.6.4) it may lack its type and content, and members may be NGSI-LD Null.
     """
-    reader = _Reader(context, _Mode.PARTIAL if partial else _Mode.UPDATE)
+    reader = _Reader(context, Mode.PARTIAL if partial else Mode.UPDATE)
     try:
         if partial and _is_untyped_part(payload):
             return reader.members({}, payload, 0)
@@ -106,7 +74,7 @@ def is_deletion(instance: Mapping[str, Any]) -> bool:
     return instance.get("value") == NULL
 
 
-def _read(payload: Any, context: Context, where: str, mode: _Mode) -> Document:
+def _read(payload: Any, context: Context, where: str, mode: Mode) -> Document:
     try:
         return _Reader(context, mode).entity(payload)
     except BadRequestData as error:
@@ -114,31 +82,25 @@ def _read(payload: Any, context: Context, where: str, mode: _Mode) -> Document:
         raise
 
 
-class _Reader:
+class _Reader(Reading):
     """Reads one payload. Errors travel up and gather their path on the way."""
 
-    __slots__ = ("context", "count", "expand", "mode")
-
-    def __init__(self, context: Context, mode: _Mode) -> None:
-        self.context = context
-        self.expand = context.expand
-        self.mode = mode
-        self.count = 0
+    __slots__ = ()
 
     def entity(self, payload: Any) -> Document:
         if type(payload) is not dict:
-            raise _bad("An entity is a JSON object", 'Send {"id": …, "type": …, …}.')
+            raise bad("An entity is a JSON object", 'Send {"id": …, "type": …, …}.')
         attributes: dict[str, list[Instance]] = {}
         document: Document = {}
         for key, raw in payload.items():
             try:
-                take = _ENTITY_MEMBERS.get(key)
+                take = ENTITY_MEMBERS.get(key)
                 if take is not None:
                     take(self, document, raw)
                     continue
                 name = self.expand(key)
                 if name in attributes:
-                    raise _bad(f"The attribute {name} is given twice", "Keep one of the two spellings.")
+                    raise bad(f"The attribute {name} is given twice", "Keep one of the two spellings.")
                 item = plain_instance(raw)
                 if item is not None and (name not in _NAMES_WITH_RULES or _may_be(name, item)):
                     self.count += 1
@@ -154,7 +116,7 @@ class _Reader:
                 raise
         if not self.mode.fragment and ("id" not in document or "type" not in document):
             missing = "type" if "id" in document else "id"
-            raise _bad(f"The entity has no {missing}", f'Give it as "{missing}".', missing)
+            raise bad(f"The entity has no {missing}", f'Give it as "{missing}".', missing)
         document["attrs"] = attributes
         return document
 
@@ -176,7 +138,7 @@ class _Reader:
                 instance = self.instance(item, depth)
                 dataset = instance.get("datasetId")
                 if dataset in found:
-                    raise _bad(
+                    raise bad(
                         "Two instances have the same datasetId"
                         if dataset
                         else "Two instances have no datasetId",
@@ -211,10 +173,10 @@ class _Reader:
                         # What most readings are needs no more looking at.
                         out[key] = value
                         continue
-                    said = out[key] = _CONTENT[kind](self, value)
+                    said = out[key] = CONTENT[kind](self, value)
                     gone = said == NULL if type(said) is str else said in _OTHER_NULLS
                 elif key != "type":
-                    take = _MEMBERS.get(key)
+                    take = MEMBERS.get(key)
                     if take is not None:
                         take(self, out, value)
                     else:
@@ -239,13 +201,13 @@ class _Reader:
         if type(kind) is not str or kind not in CONTENT_MEMBER:
             if is_geometry(raw):
                 return None
-            raise _bad(
+            raise bad(
                 f"{ascii(stated)[:60]} is not a type of attribute",
                 f"Use one of {', '.join(CONTENT_MEMBER)}.",
                 "type",
             )
         if CONTENT_MEMBER[kind] not in raw and not self.mode.partial:
-            raise _bad(f"The {kind} has no {CONTENT_MEMBER[kind]}", f'Give it as "{CONTENT_MEMBER[kind]}".')
+            raise bad(f"The {kind} has no {CONTENT_MEMBER[kind]}", f'Give it as "{CONTENT_MEMBER[kind]}".')
         return kind
 
     def inferred_from(self, raw: dict[str, Any], content: str | None) -> str | None:
@@ -256,18 +218,18 @@ class _Reader:
         if any(member in raw for member in ("observedAt", "unitCode", "datasetId")):
             if self.mode.partial:
                 return ""
-            raise _bad("The attribute has no value", 'Give it as "value", or as "object" for a Relationship.')
+            raise bad("The attribute has no value", 'Give it as "value", or as "object" for a Relationship.')
         return None
 
     def sub_attribute(self, out: Instance, key: str, value: Any, depth: int) -> None:
         if depth >= MAX_NESTING:
-            raise _bad(
+            raise bad(
                 f"Attributes are nested more than {MAX_NESTING} deep", "Use a JsonProperty for deep data."
             )
         name = self.expand(key)
         attributes = out.setdefault("attrs", {})
         if name in attributes:
-            raise _bad(f"The attribute {name} is given twice", "Keep one of the two spellings.")
+            raise bad(f"The attribute {name} is given twice", "Keep one of the two spellings.")
         attributes[name] = self.named(name, value, depth + 1)
 
     def named(self, name: str, raw: Any, depth: int) -> list[Instance]:
@@ -276,19 +238,17 @@ class _Reader:
 
     def proof(self, raw: Any, depth: int) -> Instance:
         """An ngsildproof (4.5.2): a Property with an object, and what it seals."""
-        sealed = {key: raw[key] for key in _SEALED if key in raw} if type(raw) is dict else {}
+        sealed = {key: raw[key] for key in SEALED if key in raw} if type(raw) is dict else {}
         rest = {key: value for key, value in raw.items() if key not in sealed} if sealed else raw
         instances = self.instances(rest, depth)
         item = instances[0]
         if len(instances) != 1 or item.get("type") != "Property" or not isinstance(item["value"], dict):
-            raise _bad("A proof is a Property with an object", "See the W3C's Data Integrity.")
+            raise bad("A proof is a Property with an object", "See the W3C's Data Integrity.")
         if "entityIdSealed" in sealed:
             item["entityIdSealed"] = check_uri(sealed["entityIdSealed"], "entityIdSealed")
         if "entityTypeSealed" in sealed:
             if type(sealed["entityTypeSealed"]) is not str:
-                raise _bad(
-                    "A sealed type is the name of a type", "Write a term or a URI.", "entityTypeSealed"
-                )
+                raise bad("A sealed type is the name of a type", "Write a term or a URI.", "entityTypeSealed")
             item["entityTypeSealed"] = self.expand(sealed["entityTypeSealed"])
         return item
 
@@ -298,11 +258,11 @@ class _Reader:
             self.refuse_more()
 
     def refuse_more(self) -> NoReturn:
-        raise _bad(f"The entity has more than {MAX_ATTRIBUTES} attributes", "Split it into several entities.")
+        raise bad(f"The entity has more than {MAX_ATTRIBUTES} attributes", "Split it into several entities.")
 
     def deletion(self, dataset: str | None) -> Instance:
         if not self.mode.nulls:
-            raise _bad(f'"{NULL}" deletes, and there is nothing to delete here', "Leave the attribute out.")
+            raise bad(f'"{NULL}" deletes, and there is nothing to delete here', "Leave the attribute out.")
         self.counted()
         gone: Instance = {"type": "Property", "value": NULL}
         if dataset is not None:
@@ -315,26 +275,20 @@ def _may_be(name: str, item: Instance) -> bool:
     return name != _PROOF and item["type"] == "GeoProperty"
 
 
-def _few(items: list[Any], most: int) -> list[Any]:
-    if len(items) > most:
-        raise _bad(f"There are more than {most} of these", "Split the entity into several.")
-    return items
-
-
 def _checked(name: str, instances: list[Instance]) -> list[Instance]:
     """The instances, when the core's own GeoProperties are GeoProperties (4.7.1)."""
     if name in _GEO_PROPERTIES:
         for item in instances:
             if item.get("type", "GeoProperty") != "GeoProperty" and not is_deletion(item):
-                raise _bad(f"{name} is a GeoProperty", 'Send {"type": "GeoProperty", "value": …}.')
+                raise bad(f"{name} is a GeoProperty", 'Send {"type": "GeoProperty", "value": …}.')
     return instances
 
 
 def _check_unitless(item: Instance, kind: str) -> None:
     if "unitCode" in item:
-        raise _bad(f"A {kind} has no unit", "Leave unitCode out.", "unitCode")
+        raise bad(f"A {kind} has no unit", "Leave unitCode out.", "unitCode")
     if kind == "LanguageProperty" and item.get("valueType", "langString") != "langString":
-        raise _bad("The texts of a LanguageProperty are langStrings", "Leave valueType out.", "valueType")
+        raise bad("The texts of a LanguageProperty are langStrings", "Leave valueType out.", "valueType")
 
 
 def _concise(raw: dict[str, Any]) -> Instance:
@@ -350,7 +304,7 @@ def _is_untyped_part(raw: Any) -> bool:
 
 
 def _content_of(raw: Mapping[str, Any]) -> str | None:
-    return next((member for member in raw if member in _CONTENT_MEMBERS), None)
+    return next((member for member in raw if member in CONTENT_MEMBERS), None)
 
 
 def _is_instance(item: Any) -> bool:
@@ -358,214 +312,3 @@ def _is_instance(item: Any) -> bool:
         return False
     kind = item.get("type")
     return (type(kind) is str and kind in CONTENT_MEMBER) or _content_of(item) is not None
-
-
-# --- The content of each type of attribute
-
-
-def _property(reader: _Reader, value: Any) -> Any:
-    return check_value(value, nothing=reader.mode.inside)
-
-
-def _geo_property(_reader: _Reader, value: Any) -> Any:
-    if value == NULL:
-        return value
-    if type(value) is str:
-        try:
-            value = orjson.loads(value)
-        except orjson.JSONDecodeError:
-            raise _bad("The text is no GeoJSON geometry", "Send the geometry as an object.") from None
-    return check_geometry(value)
-
-
-def _relationship(_reader: _Reader, value: Any) -> Any:
-    if type(value) is list and value:
-        return [check_uri(item, f"[{place}]") for place, item in enumerate(_few(value, MAX_OBJECTS))]
-    return check_uri(value, "")
-
-
-def _language_property(_reader: _Reader, value: Any) -> Any:
-    return value if value == NULL else check_language_map(value)
-
-
-def _vocab_property(reader: _Reader, value: Any) -> Any:
-    items = value if type(value) is list else [value]
-    if not items or not all(type(item) is str and item for item in items):
-        raise _bad("A vocab is a string or an array of strings", "Write terms of the @context, or URIs.")
-    names = [item if item == NULL else reader.context.expand_value(check_text(item)) for item in items]
-    return names if type(value) is list else names[0]
-
-
-def _json_property(_reader: _Reader, value: Any) -> Any:
-    if value != NULL and not isinstance(value, dict | list):
-        raise _bad("A json is an object or an array", "Use a Property for a single value.")
-    return check_value(value, null=True)
-
-
-def _list_property(reader: _Reader, value: Any) -> Any:
-    if value in (NULL, [NULL]):
-        return value
-    if type(value) is not list:
-        raise _bad("A valueList is an array", "Write the values in their order.")
-    return check_value(value, nothing=reader.mode.inside)
-
-
-def _list_relationship(_reader: _Reader, value: Any) -> Any:
-    if value in (NULL, [NULL]):
-        return value
-    if type(value) is not list:
-        raise _bad("An objectList is an array", "Write the URIs in their order.")
-    found = []
-    for place, item in enumerate(_few(value, MAX_OBJECTS)):
-        target = item["object"] if type(item) is dict and set(item) == {"object"} else item
-        found.append(check_uri(target, f"[{place}]"))
-    return found
-
-
-_CONTENT: dict[str | None, Callable[[_Reader, Any], Any]] = {
-    "Property": _property,
-    "GeoProperty": _geo_property,
-    "Relationship": _relationship,
-    "LanguageProperty": _language_property,
-    "VocabProperty": _vocab_property,
-    "JsonProperty": _json_property,
-    "ListProperty": _list_property,
-    "ListRelationship": _list_relationship,
-}
-
-# --- The members of an attribute that are no attributes
-
-
-def _take_nothing(_reader: _Reader, _out: Instance, _value: Any) -> None:
-    """What the system writes itself is no error when it comes back, and changes nothing."""
-
-
-def _take_observed(reader: _Reader, out: Instance, value: Any) -> None:
-    out["observedAt"] = value if value == NULL and reader.mode.partial else check_instant(value)
-
-
-def _take_expiry(reader: _Reader, out: Instance, value: Any) -> None:
-    out["expiresAt"] = value if value == NULL and reader.mode.nulls else check_instant(value)
-
-
-def _take_unit(reader: _Reader, out: Instance, value: Any) -> None:
-    if (
-        type(value) is not str
-        or not 0 < len(value) <= MAX_UNIT_CODE
-        or (value == NULL and not reader.mode.partial)
-    ):
-        raise _bad("A unitCode is a UN/CEFACT code", "Write a code such as CEL for degrees Celsius.")
-    out["unitCode"] = check_text(value)
-
-
-def _take_dataset(_reader: _Reader, out: Instance, value: Any) -> None:
-    if value == NULL:
-        raise _bad("A datasetId cannot be deleted", "Delete the instance instead.")
-    if value != "@none":
-        out["datasetId"] = check_uri(value, "")
-
-
-def _take_object_type(reader: _Reader, out: Instance, value: Any) -> None:
-    if out.get("type") not in ("Relationship", "ListRelationship"):
-        raise _bad("An objectType belongs to a Relationship", "Leave it out.")
-    items = value if type(value) is list else [value]
-    if not items or not all(type(item) is str for item in items):
-        raise _bad("An objectType names one type or several", "Write the type of the entity pointed to.")
-    names = [reader.expand(item) for item in items]
-    out["objectType"] = names if type(value) is list else names[0]
-
-
-def _take_value_type(reader: _Reader, out: Instance, value: Any) -> None:
-    if type(value) is not str or not value:
-        raise _bad("A valueType names a datatype", "Write a term or a URI.")
-    out["valueType"] = reader.context.expand_value(check_text(value))
-
-
-def _refuse_member(_reader: _Reader, out: Instance, _value: Any) -> None:
-    kind = out.get("type", "attribute")
-    raise _bad(f"A {kind} cannot have this member", "Leave it out, or correct the attribute's type.")
-
-
-_MEMBERS: dict[str, Callable[[_Reader, Instance, Any], None]] = {
-    **dict.fromkeys(("type", "@type", "createdAt", "modifiedAt", "deletedAt", "instanceId"), _take_nothing),
-    "observedAt": _take_observed,
-    "expiresAt": _take_expiry,
-    "unitCode": _take_unit,
-    "datasetId": _take_dataset,
-    "objectType": _take_object_type,
-    "valueType": _take_value_type,
-    **dict.fromkeys(
-        (*_CONTENT_MEMBERS, *_SEALED, "id", "@id", "@context", "@value", "entity", "entityList"),
-        _refuse_member,
-    ),
-    **dict.fromkeys(
-        (
-            "previousValue",
-            "previousObject",
-            "previousLanguageMap",
-            "previousVocab",
-            "previousJson",
-            "previousValueList",
-            "previousObjectList",
-        ),
-        _refuse_member,
-    ),
-}
-
-# --- The members of an entity that are no attributes
-
-
-def _entity_id(_reader: _Reader, document: Document, value: Any) -> None:
-    if "id" in document:
-        raise _bad("The id is given twice", 'Keep "id".')
-    if value == NULL:
-        raise _bad("This URI stands for nothing", "Choose another id.")
-    document["id"] = check_uri(value, "")
-
-
-def _entity_type(reader: _Reader, document: Document, value: Any) -> None:
-    if "type" in document:
-        raise _bad("The type is given twice", 'Keep "type".')
-    if type(value) is str:
-        document["type"] = [reader.expand(value)]
-        return
-    names = value if type(value) is list else [value]
-    if not names or not all(type(name) is str for name in names):
-        raise _bad("A type is a name or an array of names", 'Write it as "type": "Streetlight".')
-    document["type"] = list(dict.fromkeys(map(reader.expand, _few(names, MAX_TYPES))))
-
-
-def _entity_scope(reader: _Reader, document: Document, value: Any) -> None:
-    if value == NULL and reader.mode.nulls:
-        document["scope"] = [NULL]
-        return
-    items = value if type(value) is list else [value]
-    if not items:
-        raise _bad("A scope is a path or an array of paths", 'Write it as "/Aarhus/Centre".')
-    document["scope"] = list(dict.fromkeys(map(check_scope, _few(items, MAX_SCOPES))))
-
-
-def _entity_nothing(_reader: _Reader, _document: Document, _value: Any) -> None:
-    """@context is known already; the rest the system writes itself."""
-
-
-def _entity_expiry(reader: _Reader, document: Document, value: Any) -> None:
-    _take_expiry(reader, document, value)
-
-
-def _entity_refuse(_reader: _Reader, _document: Document, _value: Any) -> None:
-    raise _bad("This word of NGSI-LD cannot be the name of an attribute", "Choose another name (4.5.1).")
-
-
-_ENTITY_MEMBERS: dict[str, Callable[[_Reader, Document, Any], None]] = {
-    **dict.fromkeys(_MEMBERS, _entity_refuse),
-    **dict.fromkeys(("createdAt", "modifiedAt", "deletedAt", "@context"), _entity_nothing),
-    **dict.fromkeys(("id", "@id"), _entity_id),
-    **dict.fromkeys(("type", "@type"), _entity_type),
-    "scope": _entity_scope,
-    "expiresAt": _entity_expiry,
-}
-
-
-def _bad(message: str, hint: str, where: str | None = None) -> BadRequestData:
-    return BadRequestData(message, hint=hint, where=where)

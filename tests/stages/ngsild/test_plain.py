@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from cityloom.ngsild import parse
 from cityloom.ngsild.errors import BadRequestData
+from cityloom.ngsild.fragment_modes import Purpose
 from cityloom.ngsild.names import NULL
-from cityloom.ngsild.parse import Purpose, parse_entity_fragment
+from cityloom.ngsild.parse import parse_entity_fragment
 from cityloom.ngsild.plain import plain_instance
 
 TIME = "2026-04-12T20:00:00Z"

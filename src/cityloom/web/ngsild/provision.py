@@ -9,9 +9,10 @@ from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import EARLIEST_SECOND, check_observed, parse_instant, second_of
 from cityloom.ngsild.contexts import iri_of
 from cityloom.ngsild.errors import BadRequestData, InvalidRequest, OperationNotSupported, ResourceNotFound
+from cityloom.ngsild.fragment_modes import Purpose
 from cityloom.ngsild.model import Document, Instance
 from cityloom.ngsild.names import NULL, check_name, check_uri
-from cityloom.ngsild.parse import Purpose, parse_attribute, parse_entity, parse_entity_fragment
+from cityloom.ngsild.parse import parse_attribute, parse_entity, parse_entity_fragment
 from cityloom.ngsild.type_selection import compile_types
 from cityloom.ngsild.values import check_instant, joined
 from cityloom.web.addresses import address
