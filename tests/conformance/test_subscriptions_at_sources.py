@@ -4,9 +4,11 @@ may tell, and two cities of which one is killed and comes back."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import signal
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from cityloom.access.authority import OPEN_ACCESS
-from cityloom.federation import handing_on
+from cityloom.federation import handing_on, receiving
+from cityloom.ngsild.contexts import Context
+from cityloom.ngsild.term_definitions import TermMap
 from loopback_servers import NO_CERTIFICATES, serving, well
 from running_city import RunningCity, ask
 
@@ -216,6 +220,103 @@ async def test_only_who_was_given_the_address_is_heard(api, source):
     assert (await tell(copy, *[road(speed=1)] * 1_001)).status_code == 400
     assert (await tell(copy, road(speed=60))).status_code == 200
     assert b"666" not in (await source.request("POST", "/told")).body
+
+
+async def test_a_source_that_tells_too_much_at_once_is_asked_to_come_back(api, source, monkeypatch):
+    monkeypatch.setattr(receiving, "MOST_OF_ONE", 2)
+    read, go_on, begun = receiving._read, asyncio.Event(), asyncio.Event()
+
+    async def reading(*given):
+        begun.set()
+        await go_on.wait()
+        return await read(*given)
+
+    monkeypatch.setattr(receiving, "_read", reading)
+    await register(api, source)
+    await subscribe(api, source)
+    copy = await source.copy()
+    waiting = [asyncio.create_task(tell(copy, road(speed=one))) for one in (1, 2, 3)]
+    async with asyncio.timeout(20):
+        done, under_way = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    (refused,) = (one.result() for one in done)
+    assert refused.status_code == 503 and "retry-after" in refused.headers
+    go_on.set()
+    assert {(await one).status_code for one in under_way} == {200}
+    assert (await tell(copy, road(speed=4))).status_code == 200
+
+
+async def test_a_notification_that_takes_too_long_to_read_is_given_up(api, source, monkeypatch):
+    read = receiving._read
+
+    async def reading(item, *given):
+        if item["speed"] == 1:
+            await asyncio.Event().wait()
+        return await read(item, *given)
+
+    monkeypatch.setattr(receiving, "_read", reading)
+    monkeypatch.setattr(receiving, "PATIENCE_S", 0.05)
+    await register(api, source)
+    await subscribe(api, source)
+    copy = await source.copy()
+    assert (await tell(copy, road(speed=1))).status_code == 503
+    monkeypatch.undo()
+    assert (await tell(copy, road(speed=2))).status_code == 200
+
+
+async def test_what_cannot_be_handed_on_keeps_nothing_else_back(api, source, monkeypatch):
+    concerned = handing_on.concerned
+
+    def concerned_or_not(wanted, registration):
+        if wanted.id == "urn:x:odd":
+            raise ValueError
+        return concerned(wanted, registration)
+
+    monkeypatch.setattr(handing_on, "concerned", concerned_or_not)
+    await register(api, source)
+    await subscribe(api, source, id="urn:x:odd")
+    await subscribe(api, source)
+    assert (await source.copy())["entities"] == [{"type": "Road"}]
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """Little room for what is asked of sources; made before the city is."""
+    monkeypatch.setattr(handing_on, "AT_ONCE", handing_on.AT_ONE + 1)
+
+
+async def test_a_slow_source_keeps_no_other_waiting(narrow, api, source):
+    async def never(_request, _writer):
+        await asyncio.Event().wait()
+
+    async with serving(never) as (slow, asked):
+        await register(api, source, id="urn:x:slow", endpoint=slow, management={"timeout": 30_000})
+        for place in range(handing_on.AT_ONE + 2):
+            await subscribe(api, source, id=f"urn:x:{place}")
+        async with asyncio.timeout(20):
+            while len(asked) < handing_on.AT_ONE:
+                await asyncio.sleep(0.01)
+        await register(api, source)
+        assert (await source.copy())["entities"] == [{"type": "Road"}]
+        assert len(asked) == handing_on.AT_ONE
+
+
+async def test_an_ended_subscription_leaves_nothing_of_its_context(api, source):
+    known: list[weakref.ref[Context]] = []
+
+    async def context(_source):
+        made = Context(TermMap({"speed": "urn:x:speed"}, frozenset()), "https://city.example/one.jsonld")
+        known.append(weakref.ref(made))
+        return made
+
+    api.handed_on.subscriptions.contexts = context
+    for wanted in (SUBSCRIPTION, SUBSCRIPTION, "urn:x:2"):
+        await subscribe(api, source, id=wanted, localOnly=True)
+    gc.collect()
+    assert sum(one() is not None for one in known) == 1
+    for wanted in (SUBSCRIPTION, "urn:x:2"):
+        assert (await api.delete(f"/subscriptions/{wanted}")).status_code == 204
+    gc.collect()
+    assert [one() for one in known] == [None] * len(known)
 
 
 async def test_what_is_more_secret_than_the_source_is_not_passed_on(api, source):

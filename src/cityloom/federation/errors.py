@@ -15,3 +15,7 @@ class SourceTimedOut(NotReady):
 
 class SourceFailed(NotReady):
     """The source refused, or its answer cannot be used."""
+
+
+class TooManyNotifications(NotReady):
+    """A source tells more at once than is listened to, or what takes too long."""

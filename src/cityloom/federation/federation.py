@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -71,7 +72,7 @@ class Federation:
         self._clock = clock
         self._aliases = Registered(register, "alias", _Alias, counted(1), lambda _: CITY.id)
         self._alias = alias
-        self._open_to = tuple(open_to)
+        self._open_to = tuple(map(_with_path, open_to))
         self._classes = classes or ClassPolicy()
         self.sources.tell(self._changed)
 
@@ -151,7 +152,7 @@ class Federation:
 
     def class_of(self, registration: Registration) -> InformationClass:
         """The least secret class of what a source tells."""
-        address = registration.document["endpoint"]
+        address = f"{registration.document['endpoint']}/"
         is_open = any(address.startswith(prefix) for prefix in self._open_to)
         return InformationClass.OPEN if is_open else InformationClass.INTERNAL
 
@@ -203,6 +204,12 @@ class Federation:
     def _changed(self, tenant: str, before: Registration | None, after: Registration | None) -> None:
         if before is not None:
             self.peers.forget(tenant, before.id, for_good=after is None)
+
+
+def _with_path(beginning: str) -> str:
+    """A host alone is that host, and no longer name that begins with it; one with a colon, all its ports."""
+    parts = urlsplit(beginning)
+    return beginning if parts.path or parts.netloc.endswith(":") else f"{beginning}/"
 
 
 def _tells_of_the_past(registration: Registration) -> bool:

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -41,8 +42,9 @@ _log = logging.getLogger(__name__)
 NOTIFIED_AT = "/ngsi-ld/ex/remote-notify"
 #: Copies at sources; they count against the subscription's owner.
 QUOTA = Quota(5_000, 20_000, 1_000_000, 64_000_000, 256_000_000)
-#: Sources that are told at once.
+#: Questions to sources at once: in all, and to one of them, so that none that is slow keeps others waiting.
 AT_ONCE = 32
+AT_ONE = 4
 #: Seconds before a source is tried again that could not be told: doubled from the first to the last; and
 #: before one that has refused.
 FIRST_PAUSE = 0.5
@@ -149,6 +151,8 @@ class HandedOn:
         self._something_changed = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
         self._at_once = asyncio.Semaphore(AT_ONCE)
+        #: By tenant and registration, for as long as somebody holds it.
+        self._at_one: WeakValueDictionary[tuple[str, str], asyncio.Semaphore] = WeakValueDictionary()
         subscriptions.tell(self._subscription_changed)
         federation.sources.tell(self._registration_changed)
 
@@ -228,6 +232,8 @@ class HandedOn:
                     await self._settle_all(self._pairs_of(look), look.hasten)
                 except CityError as refused:
                     _log.warning("A subscription is not handed on yet: %s", refused)
+                except Exception:  # noqa: BLE001 - what one subscription says must not keep back all others
+                    _log.exception("A subscription cannot be handed on")
             try:
                 async with asyncio.timeout(LOOK_AGAIN):
                     await self._something_changed.wait()
@@ -416,7 +422,11 @@ class HandedOn:
 
     async def _ask(self, registration: Registration, question: Question, origin: Origin) -> Reply:
         wire = await self.wire_to(registration, origin)
-        async with self._at_once:
+        source = (origin.tenant, registration.id)
+        at_one = self._at_one.get(source)
+        if at_one is None:
+            at_one = self._at_one[source] = asyncio.Semaphore(AT_ONE)
+        async with at_one, self._at_once:
             (reply,) = await self.federation.ask([(registration, question, wire)], origin)
         return reply
 

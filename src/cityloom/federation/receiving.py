@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from cityloom.federation.answers import UseContext
+from cityloom.federation.errors import TooManyNotifications
 from cityloom.federation.handing_on import HandedOn, Leg
 from cityloom.federation.model import Origin
 from cityloom.federation.view import JointView, is_registered, now_of, registered_part
@@ -24,6 +27,12 @@ from cityloom.subscriptions.model import Kept
 
 #: Entities in one notification.
 MOST_ENTITIES = 1_000
+#: Notifications that are read at once, or wait for that: of one source, and in all. They are requests that the
+#: city works on, of which others need some too.
+MOST_OF_ONE = 16
+MOST_IN_ALL = 64
+#: For reading one, with what must be asked of others for it, and with those before it.
+PATIENCE_S = 60.0
 #: Entities that are read before others get their turn on the event loop.
 _TURN = 50
 #: How the id of a copy begins, before its token.
@@ -40,7 +49,10 @@ class Receiving:
         self._federation = handed_on.federation
         self._subscriptions = handed_on.subscriptions
         #: What one source tells is passed on in its order.
-        self._in_order: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._in_order: dict[str, asyncio.Lock] = {}
+        #: How many are under way, by the copy's token and by the source.
+        self._of_copy = Counter[str]()
+        self._of_source = Counter[tuple[str, str]]()
 
     def leg_of(self, token: str, subscription_id: str) -> Leg:
         """The copy that a notification is about. An id of this city's making holds the token, for sources
@@ -58,7 +70,8 @@ class Receiving:
         """Pass on what a source tells; on return it is sent on, or kept to be sent. What is not registered,
         not subscribed to or not for the subscriber is passed over. `use` finds @contexts.
 
-        Raises BadRequestData for what is no Entity: then nothing is passed on. StorageFull.
+        Raises BadRequestData for what is no Entity, TooManyNotifications: then nothing is passed on.
+        StorageFull.
         """
         if len(items) > MOST_ENTITIES:
             raise BadRequestData(
@@ -66,14 +79,34 @@ class Receiving:
                 hint="Send several.",
                 where="data",
             )
-        async with self._in_order[leg.token]:
+        with self._turn(leg) as in_order:
             try:
-                await self._receive(leg, items, context, use)
-            finally:
-                if self._handed_on.leg(leg.token) is None:
-                    self._in_order.pop(leg.token, None)
+                async with asyncio.timeout(PATIENCE_S) as patience, in_order:
+                    await self._receive(leg, items, context, use, patience)
+            except TimeoutError:
+                raise _too_much("It takes too long to read this notification") from None
 
-    async def _receive(self, leg: Leg, items: list[Any], context: Context, use: UseContext) -> None:
+    @contextmanager
+    def _turn(self, leg: Leg) -> Iterator[asyncio.Lock]:
+        """Count a notification while it is under way. Raises TooManyNotifications."""
+        source = (leg.tenant, leg.registration["id"])
+        if self._of_source[source] >= MOST_OF_ONE or self._of_source.total() >= MOST_IN_ALL:
+            raise _too_much("More is told at once than is listened to")
+        self._of_source[source] += 1
+        self._of_copy[leg.token] += 1
+        try:
+            yield self._in_order.setdefault(leg.token, asyncio.Lock())
+        finally:
+            self._of_source[source] -= 1
+            self._of_copy[leg.token] -= 1
+            if not self._of_source[source]:
+                del self._of_source[source]
+            if not self._of_copy[leg.token]:
+                del self._of_copy[leg.token], self._in_order[leg.token]
+
+    async def _receive(
+        self, leg: Leg, items: list[Any], context: Context, use: UseContext, patience: asyncio.Timeout
+    ) -> None:
         kept = self._subscriptions.find(leg.tenant, leg.subscription)
         registration = self._federation.sources.find(leg.tenant, leg.registration["id"])
         owner = None if kept is None else self._subscriptions.owner(kept)
@@ -93,6 +126,8 @@ class Receiving:
             found = await self._completed(kept, registration, origin, document, use)
             if found is not None:
                 told.append(found)
+        # Nothing is kept by half.
+        patience.reschedule(None)
         await self._subscriptions.pass_on(kept, told)
 
     def _is_taken(self, kept: Kept, registration: Registration, origin: Origin, document: Document) -> bool:
@@ -135,6 +170,10 @@ class Receiving:
     def _lookup(self, origin: Origin) -> Any:
         broker = self._federation.broker
         return lambda entity_id: broker.find(origin.actor, entity_id, tenant=origin.tenant)
+
+
+def _too_much(message: str) -> TooManyNotifications:
+    return TooManyNotifications(message, hint="Send it again in a few seconds, and fewer at once.")
 
 
 async def _read(item: Any, context: Context, use: UseContext) -> Document:

@@ -83,7 +83,16 @@ class _Kept(dict[str, str]):
 class Context:
     """One @context in use. `source` is the user's part as it was given, None where there is none."""
 
-    __slots__ = ("_by_iri", "_names_core", "_terms", "compact", "expand", "expand_value", "source")
+    __slots__ = (
+        "__weakref__",
+        "_by_iri",
+        "_names_core",
+        "_terms",
+        "compact",
+        "expand",
+        "expand_value",
+        "source",
+    )
 
     #: From a term to its name. Raises BadRequestData when the term cannot name anything.
     expand: Callable[[str], str]
@@ -110,6 +119,10 @@ class Context:
     def size(self) -> int:
         """How many terms it defines, those of the core among them."""
         return len(self._terms.terms)
+
+    def says_the_same(self, other: Context) -> bool:
+        """Whether all terms stand for the same in another one."""
+        return self._terms == other._terms
 
     def reference(self) -> Any:
         """The @context for a JSON-LD answer: what the user gave, and the core if it is not in it (6.3.6)."""

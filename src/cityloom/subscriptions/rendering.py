@@ -45,7 +45,7 @@ class Rendering:
         wanted = kept.wanted
         params = wanted.notification
         self._tenant = kept.tenant
-        self._context = context
+        self.context = context
         self._linked = linked
         self._view = _view(wanted)
         self._join = _join(params)
@@ -95,7 +95,7 @@ class Rendering:
                 return self._conforming(seen[0])
 
             try:
-                found = join_linked([document], self._context, self._view, self._join, lookup)
+                found = join_linked([document], self.context, self._view, self._join, lookup)
             except TooManyResults:
                 found = [(document, self._view)]
         shown = b",".join(orjson.dumps(self._written(one, view)) for one, view in found)
@@ -104,14 +104,14 @@ class Rendering:
     def _conforming(self, document: Document) -> Document:
         if self._version is None or self._media == GEO_JSON:
             return document
-        return conforming(document, self._version, self._context)
+        return conforming(document, self._version, self.context)
 
     def _written(self, document: Document, view: View) -> dict[str, Any]:
         if self._media == GEO_JSON:
-            return geojson_feature(document, self._context, view)
-        shown = show(document, self._context, view)
+            return geojson_feature(document, self.context, view)
+        shown = show(document, self.context, view)
         if self._media == JSON_LD:
-            shown["@context"] = self._context.reference()
+            shown["@context"] = self.context.reference()
         return shown
 
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -97,7 +98,8 @@ class Subscriptions:
         )
         self._matchers: dict[str, Matcher] = {}
         self._renderings: dict[tuple[str, str], Rendering] = {}
-        self._resolved: dict[bytes, Context] = {}
+        #: The Contexts of what is served, by their sources, so that equal ones are one.
+        self._resolved: WeakValueDictionary[bytes, Context] = WeakValueDictionary()
         self._intervals = Intervals(self._tell_all, bounds)
         self._told_of_changes: list[Changed] = []
 
@@ -110,11 +112,12 @@ class Subscriptions:
         await self._kept.start()
         kept = [one for tenant in self._kept.tenants() for one in self._kept.all(tenant)]
         for one in kept:
+            context = CORE
             try:
-                await self._resolve(one.context)
+                context = await self._resolve(one.context)
             except Exception as error:  # noqa: BLE001 - names are then told in full, which means the same
                 _log.warning("The @context of %s cannot be had: %s", one.wanted.id, error)
-            self._serve(one)
+            self._serve(one, context)
         await self._delivery.start()
         self._broker.follow(STAGE, self._follow, durable=True)
 
@@ -144,7 +147,7 @@ class Subscriptions:
         """
         require(actor, EDIT)
         self._sender.check(wanted.notification.endpoint)
-        await self._resolve(source)
+        context = await self._resolve(source)
         now = self.now()
         kept = Kept(
             tenant,
@@ -160,7 +163,7 @@ class Subscriptions:
         )
         self._intervals.check(kept)
         await self._kept.add(tenant, wanted.id, kept)
-        self._serve(kept)
+        self._serve(kept, context)
         self._tell_of_change(kept)
 
     async def replace(
@@ -180,12 +183,13 @@ class Subscriptions:
             clearance=tuple(sorted(actor.clearance)),
             modified_at=self.now(),
         )
+        context = self._context_of(old)
         if link is not None:
-            await self._resolve(source)
+            context = await self._resolve(source)
             kept = msgspec.structs.replace(kept, context=source, link=link)
         self._intervals.check(kept)
         await self._kept.replace(old.tenant, wanted.id, kept)
-        self._serve(kept)
+        self._serve(kept, context)
         self._tell_of_change(kept)
 
     def retrieve(self, actor: Actor, id: str, *, tenant: str) -> Kept:
@@ -215,7 +219,7 @@ class Subscriptions:
         wanted = msgspec.structs.replace(kept.wanted, is_active=not paused)
         kept = msgspec.structs.replace(kept, wanted=wanted, modified_at=self.now())
         await self._kept.replace(tenant, id, kept)
-        self._serve(kept)
+        self._serve(kept, self._context_of(kept))
         self._tell_of_change(kept)
 
     # What sources tell of it (5.8.1.4, 5.8.6)
@@ -301,14 +305,14 @@ class Subscriptions:
 
     # Serving them
 
-    def _serve(self, kept: Kept) -> None:
+    def _serve(self, kept: Kept, context: Context) -> None:
         self._cease(kept)
         if kept.wanted.time_interval is None:
             self._matchers.setdefault(kept.tenant, Matcher(self._lookup_of)).add(kept)
         else:
             self._intervals.add(kept)
         mask = waited_for(kept.wanted.triggers)
-        self._renderings[kept.key] = Rendering(kept, self._context_of(kept), mask, self._linked)
+        self._renderings[kept.key] = Rendering(kept, context, mask, self._linked)
         self._delivery.forgive(lane_of(kept))
 
     def _cease(self, kept: Kept) -> None:
@@ -420,11 +424,17 @@ class Subscriptions:
 
     # @contexts
 
-    async def _resolve(self, source: Any) -> None:
-        self._resolved[_key(source)] = await self.contexts(source)
+    async def _resolve(self, source: Any) -> Context:
+        found, key = await self.contexts(source), _key(source)
+        known = self._resolved.get(key)
+        if known is not None and known.says_the_same(found):
+            return known
+        self._resolved[key] = found
+        return found
 
     def _context_of(self, kept: Kept) -> Context:
-        return self._resolved.get(_key(kept.context), CORE)
+        rendering = self._renderings.get(kept.key)
+        return CORE if rendering is None else rendering.context
 
 
 def lane_of(kept: Kept) -> str:
