@@ -27,8 +27,8 @@ from cityloom.subscriptions.model import Kept
 
 #: Entities in one notification.
 MOST_ENTITIES = 1_000
-#: Notifications that are read at once, or wait for that: of one source, and in all. They are requests that the
-#: city works on, of which others need some too.
+#: Notifications that are read at once, or wait for that: of one source, and in all. They are requests that
+#: the city works on, of which others need some too.
 MOST_OF_ONE = 16
 MOST_IN_ALL = 64
 #: For reading one, with what must be asked of others for it, and with those before it.
