@@ -52,6 +52,8 @@ def build_parser() -> argparse.ArgumentParser:
     _new(verbs)
     _plugins(verbs)
     _account(verbs)
+    _backup(verbs)
+    _restore(verbs)
     return parser
 
 
@@ -215,6 +217,46 @@ def _account(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--role", action="append", default=[], help="a role; may be given several times")
     _home(parser)
     parser.set_defaults(run=_lazily("account"))
+
+
+def _backup(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser(
+        "backup",
+        help="copy the whole city, running or not, with a checksum of every file",
+        description="Makes a new folder below TARGET. All databases in it are of one instant; the city goes "
+        "on meanwhile. The copy is there whole or not at all.",
+    )
+    parser.add_argument("target", type=Path, metavar="TARGET", help="folder in which backups are kept")
+    _home(parser)
+    parser.add_argument(
+        "--keep",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="then delete all but the newest N backups of this city in TARGET",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="TARGET is one backup: is it still what it was? Makes none"
+    )
+    parser.set_defaults(run=_lazily("backup", "cityloom.app.backup.command"))
+
+
+def _restore(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser(
+        "restore",
+        help="make a city's folder out of a backup",
+        description="Every file is checked by its checksum and every database opened before anything of it "
+        "counts. The folder must be empty or not there.",
+    )
+    parser.add_argument("backup", type=Path, metavar="BACKUP", help="a folder that `cityloom backup` made")
+    _home(parser)
+    parser.set_defaults(run=_lazily("restore", "cityloom.app.backup.command"))
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
 
 
 def _port(text: str) -> int:

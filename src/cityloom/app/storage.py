@@ -56,6 +56,11 @@ def open_storage(folder: CityFolder, configuration: Configuration) -> Storage:
     return _in_postgres(folder, configuration) if _url(configuration) else _in_files(folder)
 
 
+def in_postgres(configuration: Configuration) -> bool:
+    """Whether a city keeps its feed and its records in PostgreSQL."""
+    return bool(_url(configuration))
+
+
 @contextmanager
 def open_accounts(
     folder: CityFolder, configuration: Configuration

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from cityloom.adapters.files.hold import writing
 from cityloom.adapters.files.whole_files import sync_folder
 from cityloom.kernel.errors import BadConfig, NotReady, StorageFull
 
@@ -19,6 +20,9 @@ class DuckFile:
     DuckDB may read and write nothing but its file and the folder, and cannot be told otherwise while it runs.
     When a commit meets a full disk, DuckDB may give the whole database up until it is opened again; that is
     done here, and `opened` told, so that what is held in memory is read again.
+
+    While somebody holds `hold_of(file)` nothing is written: another process may then copy the file and its
+    log. This one must never open the file beside DuckDB: closing it would end DuckDB's lock.
     """
 
     def __init__(self, file: Path, folder: Path, *, memory_limit: str, threads: int) -> None:
@@ -75,7 +79,7 @@ class DuckFile:
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor whose work is durable at the end of the block, or undone when the block raises."""
-        with self.cursor() as cursor:
+        with writing(hold_of(self._file)), self.cursor() as cursor:
             cursor.begin()
             try:
                 yield cursor
@@ -85,7 +89,8 @@ class DuckFile:
                 raise
 
     def close(self) -> None:
-        self._connection.close()
+        with writing(hold_of(self._file)):
+            self._connection.close()
 
     def _mend(self) -> None:
         """Open the file again when DuckDB has given it up."""
@@ -109,9 +114,10 @@ class DuckFile:
     def _open(self) -> duckdb.DuckDBPyConnection:
         try:
             _make_room_for_a_new_one(self._file)
-            if not self._file.exists():
-                self._begin()
-            connection = duckdb.connect(str(self._file), config=self._config)
+            with writing(hold_of(self._file)):
+                if not self._file.exists():
+                    self._begin()
+                connection = duckdb.connect(str(self._file), config=self._config)
         except (duckdb.Error, OSError) as error:
             raise self._cannot_be_opened(error) from error
         folder = str(self._folder).replace("'", "''")
@@ -146,6 +152,11 @@ class DuckFile:
         else:
             hint = "Look at the disk, and whether a newer CityLoom wrote the file."
         return BadConfig(f"{self._file.name} cannot be opened: {said}", hint=hint, where=str(self._file))
+
+
+def hold_of(file: Path) -> Path:
+    """The lock by which another process holds a history still."""
+    return file.with_suffix(".hold")
 
 
 def _make_room_for_a_new_one(file: Path) -> None:

@@ -1,0 +1,94 @@
+"""`cityloom backup` and `cityloom restore`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from cityloom.app.backup.checking import checked
+from cityloom.app.backup.making import delete_old, make_backup, origin_of
+from cityloom.app.backup.manifest import Manifest
+from cityloom.app.backup.restoring import restore as restored
+from cityloom.app.configuration import Configuration
+from cityloom.app.doctor.folder import read_findings
+from cityloom.app.doctor.process import is_running
+from cityloom.app.folder import CityFolder
+from cityloom.app.progress import ShownProgress
+from cityloom.app.storage import in_postgres
+from cityloom.kernel.errors import BadConfig
+
+_DATABASE = (
+    "This city keeps its feed, state and records in PostgreSQL: they are NOT in this backup. "
+    "Dump its schema (pg_dump) before the city starts again, and keep both together."
+)
+
+
+def backup(options: argparse.Namespace) -> int:
+    """Make a backup, or check one."""
+    target: Path = options.target
+    return (
+        _check(target)
+        if options.check
+        else _make(CityFolder(options.home or Path("city")), target, options.keep)
+    )
+
+
+def _make(folder: CityFolder, target: Path, keep: int) -> int:
+    configuration = _configuration(folder)
+    postgresql = in_postgres(configuration)
+    if postgresql and is_running(folder):
+        raise BadConfig(
+            "A city on PostgreSQL cannot be backed up while it runs: its two parts would not fit together",
+            hint="Stop it, back up the folder with this command and the schema with pg_dump, and start it.",
+            where=str(folder.home),
+        )
+    path, manifest = make_backup(
+        folder, configuration.name, target, postgresql=postgresql, progress=ShownProgress(sys.stderr)
+    )
+    print(f"{path}: {_told(manifest)}")
+    if postgresql:
+        print(_DATABASE)
+    if keep:
+        for gone in delete_old(target, origin_of(folder, configuration.name), keep):
+            print(f"{gone}: deleted")
+    return 0
+
+
+def _configuration(folder: CityFolder) -> Configuration:
+    if not folder.configuration.exists() and not folder.feed.exists():
+        raise BadConfig("There is no city here", hint="Name its folder with --home.", where=str(folder.home))
+    # One with a mistake in city.toml is worth a backup, too.
+    return read_findings(folder)[0]
+
+
+def _check(path: Path) -> int:
+    manifest, wrong = checked(path, ShownProgress(sys.stderr))
+    for line in wrong:
+        print(line, file=sys.stderr)
+    if wrong:
+        raise BadConfig(
+            f"{len(wrong)} files of the backup are not as they were",
+            hint="Take another backup, and look at the disk that this one lies on.",
+            where=str(path),
+        )
+    print(f"{path}: whole. {_told(manifest)}")
+    return 0
+
+
+def restore(options: argparse.Namespace) -> int:
+    """Make a folder out of a backup."""
+    home: Path = options.home or Path("city")
+    manifest = restored(options.backup, home, ShownProgress(sys.stderr))
+    print(f"{home}: {_told(manifest)}")
+    if manifest.storage == "postgresql":
+        print("Restore the dump of its PostgreSQL schema that was made with this backup before it starts.")
+    print(f"Run the city with: cityloom up --home {home}")
+    return 0
+
+
+def _told(manifest: Manifest) -> str:
+    return (
+        f"{manifest.city.name} as at {manifest.made}, change {manifest.sequence}, "
+        f"{len(manifest.files)} files, {manifest.bytes / 1e6:.1f} MB"
+    )
