@@ -129,8 +129,7 @@ def test_what_a_proxy_must_let_through_is_what_the_city_takes():
     assert f"{HEARTBEAT:g} seconds of silence" in HOME
 
 
-def test_a_copy_of_the_stopped_folder_restores_the_city_as_it_was(tmp_path):
-    back_up, restore, again = (lines_of(part) for part in BACKUP.split("\n## ")[1:3] for part in parts(part))
+def test_a_backup_by_the_guide_restores_the_city_as_it_was(tmp_path):
     home = tmp_path / "lib" / "cityloom"
     home.parent.mkdir()
     running = [RunningCity(home, "up", "--open-access")]
@@ -139,30 +138,46 @@ def test_a_copy_of_the_stopped_folder_restores_the_city_as_it_was(tmp_path):
         if "systemctl" in line:
             (_, verb, _) = line.split()
             running[-1].stop() if verb == "stop" else running.append(RunningCity(home, "up", "--open-access"))
-        else:
-            here = line.replace("/var/lib", str(tmp_path / "lib"))
-            subprocess.run(here, shell=True, check=True, cwd=tmp_path, timeout=60)
+            return
+        kept = [one.name for one in (tmp_path / "backups/cityloom").glob("[!.]*")]
+        for said, here in (
+            ("/var/lib", f"{tmp_path}/lib"),
+            ("/var/backups", f"{tmp_path}/backups"),
+            ("--owner=cityloom ", ""),
+            *(("newtown-20260412T200000Z", name) for name in kept),
+        ):
+            line = line.replace(said, here)
+        line = re.sub(r"^(/opt/cityloom/bin/)?cityloom ", f"{shlex.join(COMMAND)} ", line)
+        subprocess.run(line, shell=True, check=True, cwd=tmp_path, timeout=60)
 
     try:
         write(running[-1], 1.5, "2026-04-12T20:00:00Z")
-        for line in back_up:
+        assert past(running[-1]) == [1.5]
+        for line in lines_of(part("Back up")):
             do(line)
         write(running[-1], 9.5, "2026-04-12T21:00:00Z")
-        for line in restore:
+        for line in (*lines_of(part("Check")), *lines_of(part("Restore").split("Try a backup")[0])):
             do(line)
         assert value(running[-1]) == 1.5
         assert past(running[-1]) == [1.5]
         write(running[-1], 2.5, "2026-04-12T22:00:00Z")
     finally:
         running[-1].stop()
-    for line in again[:1]:
-        do(line)
-    assert (tmp_path / "try/cityloom/feed.db").stat().st_size > 0
+    do(lines_of(part("Restore").split("Try a backup")[1])[0])
+    assert (tmp_path / "try/feed.db").stat().st_size > 0
 
 
-def parts(section):
-    """The blocks of a section."""
-    return re.findall(r"```console\n.*?```", section, re.S)
+def test_the_backup_of_every_night_is_the_command_of_the_guide():
+    service, timer = (directives(text) for text in re.findall(r"```ini\n(.*?)```", part("Every night"), re.S))
+    (command,) = service["ExecStart"]
+    assert command in lines_of(part("Back up"))
+    assert service["User"] == directives(UNIT.read_text())["User"]
+    assert timer["OnCalendar"] == ["*-*-* 03:10:00"]
+
+
+def part(title):
+    """A section of the guide to backups."""
+    return BACKUP.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
 def write(city, temperature, at):
