@@ -11,6 +11,7 @@ from cityloom.adapters.memory.feed import MemoryFeed
 from cityloom.adapters.memory.history import MemoryHistory
 from cityloom.adapters.memory.outbox import MemoryOutbox
 from cityloom.adapters.memory.register import MemoryRegister
+from cityloom.adapters.memory.snapshot_stores import MemorySnapshotStores
 from cityloom.adapters.memory.state_table import MemoryStateTable
 from cityloom.adapters.mqtt.publisher import MqttPublisher
 from cityloom.adapters.network.reach import Reach
@@ -21,6 +22,9 @@ from cityloom.federation.handing_on import HandedOn
 from cityloom.history.queries import History
 from cityloom.history.stage import STAGE, HistoryStage
 from cityloom.kernel.time import WallClock
+from cityloom.snapshots.snapshots import Snapshots
+from cityloom.snapshots.telling import Telling
+from cityloom.subscriptions.sending import Sender
 from cityloom.subscriptions.subscriptions import Subscriptions
 
 
@@ -65,6 +69,15 @@ class RoomsInMemory:
             self.clock,
             quota=self.quotas.subscriptions,
         )
+        self.snapshots = Snapshots(
+            MemoryRegister(),
+            MemorySnapshotStores(),
+            self.broker,
+            self.clock,
+            Telling(Sender(self._outbound, publisher), actors),
+            classes=classes,
+            quota=self.quotas.snapshots,
+        )
         self.handed_on = HandedOn(MemoryRegister(), self.federation, self.subscriptions, self.clock)
 
     async def remembered(self) -> None:
@@ -75,8 +88,10 @@ class RoomsInMemory:
         await self.federation.start()
         await self.subscriptions.start()
         await self.handed_on.start()
+        await self.snapshots.start()
 
     async def stop(self) -> None:
+        await self.snapshots.stop()
         await self.handed_on.stop()
         await self.broker.stop()
         await self.subscriptions.stop()

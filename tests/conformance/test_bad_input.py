@@ -34,6 +34,7 @@ def services_of(api):
         federation=api.federation,
         subscriptions=nothing,
         handed_on=nothing,
+        snapshots=nothing,
         started=datetime.now(UTC),
     )
 

@@ -171,7 +171,7 @@ async def test_a_snapshot_that_cannot_be_made_says_so(api, monkeypatch):
     async def broken(*_, **__):
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr("cityloom.web.ngsild.snapshots._take", broken)
+    monkeypatch.setattr("cityloom.web.ngsild.snapshots.take_entities", broken)
     where = address("snapshot", await made(api, "snapshot"))
     async with asyncio.timeout(20):
         while (shown := (await api.get(where, headers=MINE)).json())["snapshotStatus"] == "preparing":

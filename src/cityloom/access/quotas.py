@@ -85,7 +85,7 @@ class OfContexts(Quota, frozen=True):
 
 
 class OfSnapshots(Quota, frozen=True):
-    """Snapshots (5.16), in memory."""
+    """Snapshots (5.16), by the bytes of all that was written into them; after a restart, of their files."""
 
     each: Most = 10
     all: Most = 20
@@ -116,7 +116,7 @@ class Quotas(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
     registration_subscriptions: OfRegistrationSubscriptions = OfRegistrationSubscriptions()
     #: @contexts that are stored.
     contexts: OfContexts = OfContexts()
-    #: Snapshots, in memory; whoever has as many gives up their least important one.
+    #: Snapshots; whoever has as many gives up their least important one.
     snapshots: OfSnapshots = OfSnapshots()
     #: Entity maps, in memory; whoever has as many gives up their oldest. All visitors are one owner.
     entity_maps: OfEntityMaps = OfEntityMaps()

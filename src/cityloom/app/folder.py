@@ -32,6 +32,11 @@ class CityFolder(NamedTuple):
         return self.home / "records.db"
 
     @property
+    def snapshots(self) -> Path:
+        """What each snapshot is made of, one file for each."""
+        return self.home / "snapshots"
+
+    @property
     def notifications(self) -> Path:
         """What waits to be told to those who subscribed."""
         return self.home / "notifications.db"

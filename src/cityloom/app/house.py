@@ -21,6 +21,7 @@ from cityloom.adapters.http.outbound import HttpOutbound
 from cityloom.adapters.mqtt.publisher import MqttPublisher
 from cityloom.adapters.network.reach import Reach
 from cityloom.adapters.npz.parameters import NpzParameterStore
+from cityloom.adapters.sqlite.snapshot_stores import SqliteSnapshotStores
 from cityloom.app import turned_on
 from cityloom.app.configuration import Configuration, class_of
 from cityloom.app.folder import CityFolder
@@ -54,6 +55,9 @@ from cityloom.sensing.parked import ParkedReadings
 from cityloom.sensing.presence import Presence
 from cityloom.services.host import ServiceHost
 from cityloom.services.plugin import CityService
+from cityloom.snapshots.snapshots import Snapshots
+from cityloom.snapshots.telling import Telling
+from cityloom.subscriptions.sending import Sender
 from cityloom.subscriptions.subscriptions import Subscriptions
 
 _log = logging.getLogger(__name__)
@@ -134,6 +138,15 @@ class House:
             registration_subscriptions=configuration.quotas.registration_subscriptions,
         )
         self.handed_on = HandedOn(self.register, self.federation, self.subscriptions, WallClock())
+        self.snapshots = Snapshots(
+            self.register,
+            SqliteSnapshotStores(folder.snapshots),
+            self.broker,
+            clock,
+            Telling(Sender(self.outbound, publisher), self.access.now),
+            classes=classes,
+            quota=configuration.quotas.snapshots,
+        )
         self.alerts = Alerts(self.broker, clock, self.audit)
         self.notices = Notices(self.broker, clock, self.audit)
         self.reports = Reports(
@@ -194,6 +207,7 @@ class House:
         await self.federation.start()
         await self.subscriptions.start()
         await self.handed_on.start()
+        await self.snapshots.start()
 
     async def live(self) -> None:
         """Start what decides and what feeds: the city moves."""
@@ -213,6 +227,7 @@ class House:
         await self.indicators.stop()
         await self.services.stop()
         await self.deliveries.stop()
+        await self.snapshots.stop()
         await self.handed_on.stop()
         await self.federation.stop()
         # A training may read weeks of history for many seconds; the last readings would wait behind it.

@@ -297,6 +297,7 @@ def rooms_of(
         federation=house.federation,
         subscriptions=house.subscriptions,
         handed_on=house.handed_on,
+        snapshots=house.snapshots,
         alerts=house.alerts,
         notices=house.notices,
         reports=house.reports,

@@ -297,6 +297,20 @@ class Broker(Consumption):
             (one["id"], partial(create, request, one, information_class)) for one in documents
         )
 
+    async def take_over(
+        self,
+        actor: Actor,
+        documents: Iterable[tuple[Document, InformationClass]],
+        *,
+        trace: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> BatchOutcome:
+        """Create Entities as another city tells of them, system's times and classes included."""
+        take_over, request = self._ready().take_over, Request(actor, tenant, trace)
+        return await self._batch(
+            (one["id"], partial(take_over, request, one, kept)) for one, kept in documents
+        )
+
     async def upsert_many(
         self,
         actor: Actor,

@@ -6,7 +6,7 @@ Everything is answered from memory, from what is committed, and from the partiti
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Iterator
 from time import perf_counter
 from typing import TypeVar
 
@@ -52,6 +52,11 @@ class Consumption:
     def class_of(self, actor: Actor, entity_id: str, *, tenant: str = DEFAULT_TENANT) -> InformationClass:
         """The Entity's information class. Raises ResourceNotFound."""
         return self._held(actor, entity_id, tenant).information_class
+
+    def classes(self, tenant: str) -> Iterator[tuple[str, InformationClass]]:
+        """The id and the class of every Entity, for the house itself."""
+        for held in list(self._state.all(tenant, tuple(InformationClass))):
+            yield held.entity_id, held.information_class
 
     def of_type(self, actor: Actor, type_name: str, *, tenant: str = DEFAULT_TENANT) -> list[Document]:
         """All Entities of a type that the actor may see, oldest first."""

@@ -104,6 +104,18 @@ class Provision:
             request, ChangeKind.CREATED, created, tuple(document["attrs"]), chosen, None, millis
         )
 
+    def take_over(self, request: Request, document: Document, kept_as: InformationClass) -> Revision:
+        """A new Entity with the times and the class that it has elsewhere. Raises AlreadyExists."""
+        _check_may_write(request.actor)
+        _check_may_classify(request.actor, kept_as)
+        if self._standing(request.tenant, document["id"]) is not None:
+            raise AlreadyExists(
+                f"{document['id']} exists already", hint="Choose another id, or update it.", where="id"
+            )
+        check_write(request.actor, None, document)
+        names = tuple(document["attrs"])
+        return self._revise(request, ChangeKind.CREATED, document, names, kept_as, None, now_millis())
+
     def append(
         self, request: Request, entity_id: str, fragment: Document, overwrite: bool = True
     ) -> Revision:

@@ -30,10 +30,11 @@ def recall(feed: Feed, table: StateTable, state: CurrentState) -> tuple[int, lis
 
     Blocks. Raises BadConfig when feed and table do not belong together.
     """
-    with _without_garbage_collection():
-        for folded in table.load():
-            state.load(folded)
     at, last = table.folded_through(), feed.last_sequence()
+    if at:
+        with _without_garbage_collection():
+            for folded in table.load():
+                state.load(folded)
     if last < at:
         raise _torn(f"the feed ends at change {last}, the table of states is at {at}")
     begun = at

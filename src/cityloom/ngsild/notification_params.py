@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from cityloom.kernel.media_types import GEO_JSON, JSON, JSON_LD
-from cityloom.ngsild.contexts import Context
+from cityloom.ngsild.contexts import CORE, Context
 from cityloom.ngsild.projection import Projection, parse_projection
 from cityloom.ngsild.subscription import (
     IDENTITY,
@@ -91,6 +91,12 @@ def _check_projection(one: Notification) -> None:
             "Ask with join and joinLevel.",
             "pick",
         )
+
+
+def parse_endpoint(uri: Any, receiver_info: Any = None) -> Endpoint:
+    """Where something other than a subscription tells of itself. Raises BadRequestData naming the member."""
+    said = {"uri": uri} if receiver_info is None else {"uri": uri, "receiverInfo": receiver_info}
+    return _endpoint(said, CORE)
 
 
 def _endpoint(value: Any, context: Context) -> Endpoint:

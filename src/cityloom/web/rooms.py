@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from cityloom.sensing.models import DataModels
     from cityloom.sensing.parked import ParkedReadings
     from cityloom.services.host import ServiceHost
+    from cityloom.snapshots.snapshots import Snapshots
     from cityloom.subscriptions.subscriptions import Subscriptions
 
 
@@ -176,6 +177,7 @@ class Rooms:
     federation: Federation
     subscriptions: Subscriptions
     handed_on: HandedOn
+    snapshots: Snapshots
     alerts: Alerts
     notices: Notices
     reports: Reports

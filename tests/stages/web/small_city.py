@@ -35,6 +35,7 @@ from cityloom.adapters.memory.parameters import MemoryParameterStore
 from cityloom.adapters.memory.parked_readings import MemoryParkedStore
 from cityloom.adapters.memory.register import MemoryRegister
 from cityloom.adapters.memory.reporters import MemoryPhotoStore, MemoryReporterStore
+from cityloom.adapters.memory.snapshot_stores import MemorySnapshotStores
 from cityloom.adapters.memory.state_table import MemoryStateTable
 from cityloom.adapters.mqtt.publisher import MqttPublisher
 from cityloom.adapters.network.reach import Reach
@@ -62,6 +63,9 @@ from cityloom.sensing.host import ConnectorHost, ConnectorPlugin
 from cityloom.sensing.models import read_models
 from cityloom.sensing.parked import ParkedReadings
 from cityloom.services.host import ServiceHost
+from cityloom.snapshots.snapshots import Snapshots
+from cityloom.snapshots.telling import Telling
+from cityloom.subscriptions.sending import Sender
 from cityloom.subscriptions.subscriptions import Subscriptions
 from cityloom.web.rooms import City, FileFigures, Inside, MqttAddress, Rooms, StageFigures
 from cityloom.web.site import Site, build
@@ -209,6 +213,16 @@ class SmallCity:
             Access(self.accounts, open_access=open_access).now,
             self.clock,
         )
+        snapshots = Snapshots(
+            MemoryRegister(),
+            MemorySnapshotStores(),
+            self.broker,
+            self.clock,
+            Telling(
+                Sender(HttpOutbound(Reach(None, inside=True)), MqttPublisher(Reach(None, inside=True))),
+                Access(self.accounts, open_access=open_access).now,
+            ),
+        )
         self.rooms = Rooms(
             city=City(
                 name="Loomby",
@@ -226,6 +240,7 @@ class SmallCity:
             remembered=self.remembered,
             federation=federation,
             subscriptions=subscriptions,
+            snapshots=snapshots,
             handed_on=HandedOn(MemoryRegister(), federation, subscriptions, self.clock),
             alerts=self.alerts,
             deliveries=self.deliveries,

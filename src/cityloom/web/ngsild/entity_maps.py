@@ -52,8 +52,10 @@ async def map_in_use(exchange: Exchange, asked: Asked, query: EntityQuery) -> Ma
     """The map that the request names or asks for; None where it does neither, and for snapshots."""
     named = exchange.header(ENTITY_MAP)
     sight = exchange.sight
-    if not (named or asked.entity_map) or not (
-        sight is exchange.services.broker or isinstance(sight, JointView)
+    if (
+        exchange.in_snapshot
+        or not (named or asked.entity_map)
+        or not (sight is exchange.services.broker or isinstance(sight, JointView))
     ):
         return None
     found = exchange.services.entity_maps.find(exchange.tenant, named.rpartition("/")[2])
@@ -68,9 +70,10 @@ async def map_in_use(exchange: Exchange, asked: Asked, query: EntityQuery) -> Ma
 
 
 async def temporal_map_in_use(exchange: Exchange, asked: Asked, query: TemporalQuery) -> Mapped | None:
-    """The map of Entities over time that the request names or asks for; None where it does neither."""
+    """The map of Entities over time that the request names or asks for; None where it does neither, and for
+    snapshots."""
     named = exchange.header(ENTITY_MAP)
-    if not (named or asked.entity_map):
+    if exchange.in_snapshot or not (named or asked.entity_map):
         return None
     found = named_temporal_map(exchange)
     if found is not None:

@@ -107,7 +107,7 @@ class Exchange:
         self.media = self._negotiated()
         self.parameters = Parameters.read(self.scope.get("query_string", b""), self.operation.parameters)
         self.tenant = self._tenant()
-        self._look_at_snapshot()
+        await self._look_at_snapshot()
         if not self.operation.body:
             link = context_link(self._headers.get(b"link", ()))
             if link is not None:
@@ -133,6 +133,11 @@ class Exchange:
     def sight(self) -> Consumption:
         """What is asked about Entities: the city itself, or the city together with its sources (4.3.6)."""
         return self._sight or self.services.broker
+
+    @property
+    def in_snapshot(self) -> bool:
+        """Whether a snapshot is asked, and not the city."""
+        return bool(self.header(b"ngsild-snapshot"))
 
     @property
     def is_local(self) -> bool:
@@ -256,19 +261,27 @@ class Exchange:
             raise StatusAlone(406, [(b"content-type", JSON.encode())], orjson.dumps(offered))
         return media
 
-    def _look_at_snapshot(self) -> None:
-        """Ask about the snapshot that a header names (6.3.22). Raises ResourceNotFound."""
+    async def _look_at_snapshot(self) -> None:
+        """Work in the snapshot that a header names, and nowhere else (5.5.15, 6.3.22).
+
+        Raises ResourceNotFound; NotAllowed for writing into somebody else's.
+        """
         name = self.header(b"ngsild-snapshot")
         if not name:
             return
-        found = self.services.snapshots.get(self.tenant, name)
+        snapshots = self.services.snapshots
+        found = snapshots.get(self.tenant, name)
         if not self.operation.in_snapshots:
             raise OperationNotSupported(
-                "Snapshots are queried, and nothing else",
+                "This is not done in snapshots",
                 hint="Leave out the header NGSILD-Snapshot.",
                 where="NGSILD-Snapshot",
             )
-        self._sight = found.seen(self.services.broker)
+        if self.operation.writes:
+            snapshots.check_writable(self.actor, found)
+        world = await snapshots.look(self.tenant, name)
+        self.services = self.services.within(world)
+        self._sight = world.broker
 
     def _tenant(self) -> str:
         name = self.header(b"ngsild-tenant")

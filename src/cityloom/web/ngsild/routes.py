@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from cityloom.context.entity_maps import EntityMaps
-from cityloom.context.snapshots import Snapshots
 from cityloom.history.past_writing import PastWriting
 from cityloom.history.temporal import TemporalHistory
 from cityloom.sensing.models import DataModels
@@ -39,6 +38,6 @@ def api(rooms: Rooms, contexts: ContextsInUse | None = None, models: DataModels 
         models=models,
         contexts=contexts or ContextsInUse(),
         entity_maps=EntityMaps(rooms.quotas.entity_maps),
-        snapshots=Snapshots(rooms.quotas.snapshots),
+        snapshots=rooms.snapshots,
     )
     return NgsiLd(OPERATIONS, services)

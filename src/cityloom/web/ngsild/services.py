@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from cityloom.access.audit import AuditLog
 from cityloom.context.broker import Broker
 from cityloom.context.entity_maps import EntityMaps
-from cityloom.context.snapshots import Snapshots
 from cityloom.federation.federation import Federation
 from cityloom.federation.handing_on import HandedOn
 from cityloom.history.past_writing import PastWriting
@@ -20,6 +19,8 @@ from cityloom.kernel.errors import CityError
 from cityloom.kernel.outbound import plain_address
 from cityloom.kernel.time import Clock
 from cityloom.sensing.models import DataModels
+from cityloom.snapshots.snapshots import Snapshots
+from cityloom.snapshots.world import World
 from cityloom.subscriptions.subscriptions import Subscriptions
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
 
@@ -37,6 +38,7 @@ class Services:
     federation: Federation
     subscriptions: Subscriptions
     handed_on: HandedOn
+    snapshots: Snapshots
     started: datetime
     #: Who made the city send something to others is written down; None: nowhere.
     audit: AuditLog | None = None
@@ -46,7 +48,6 @@ class Services:
     entity_maps: EntityMaps = field(default_factory=EntityMaps)
     #: Attribute instances in one answer of the temporal API (6.3.10).
     most_instances: int = MOST_INSTANCES
-    snapshots: Snapshots = field(default_factory=Snapshots)
 
     @asynccontextmanager
     async def recorded(
@@ -67,6 +68,12 @@ class Services:
             why = {"act": act, "why": type(refusal).__name__}
             await self.audit.record(actor, f"{thing}.refused", subject, why)
             raise
+
+    def within(self, world: World) -> Services:
+        """The same over a snapshot: its Entities and their past, in place of the city's (5.5.15)."""
+        return replace(
+            self, broker=world.broker, temporal=world.temporal, past=world.past, remembered=world.remembered
+        )
 
     def has_tenant(self, actor: Actor, tenant: str) -> bool:
         """Whether it has Entities that the actor may see, a past, or sources that may have some (5.5.10)."""

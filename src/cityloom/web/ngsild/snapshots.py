@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import msgspec
 
-from cityloom.context.consumption import Consumption, in_turns
-from cityloom.context.querying import TURN_SECONDS
-from cityloom.context.snapshots import Snapshot, Wish
+from cityloom.access.authority import require
+from cityloom.access.ownership import tends
 from cityloom.history.periods import parse_step
-from cityloom.kernel.errors import CityError
+from cityloom.kernel.errors import CityError, Conflict
 from cityloom.kernel.time import format_instant
 from cityloom.ngsild.contexts import CORE
-from cityloom.ngsild.errors import BadRequestData, OperationNotSupported
+from cityloom.ngsild.errors import BadRequestData
 from cityloom.ngsild.model import Document, prop
 from cityloom.ngsild.names import check_uri
+from cityloom.ngsild.notification_params import parse_endpoint
 from cityloom.ngsild.q_language import names_of, parse_q
 from cityloom.ngsild.q_matching import compile_q
-from cityloom.ngsild.query import MAX_LIMIT
+from cityloom.ngsild.subscription import Endpoint
+from cityloom.snapshots.model import Snapshot, Wish, snapshot_of
+from cityloom.snapshots.telling import EDIT
+from cityloom.snapshots.world import World
 from cityloom.web.errors import problem
-from cityloom.web.ngsild.asking import entity_query
-from cityloom.web.ngsild.distributed_consumption import joint_view
 from cityloom.web.ngsild.exchange import ROOT, Exchange, Reply
 from cityloom.web.ngsild.query_body import asked_in
+from cityloom.web.ngsild.snapshot_filling import take_entities, take_evolutions
 
 #: What the system says of a snapshot; passed over where it is sent (5.2.41).
 _OUTPUT = frozenset(
@@ -42,9 +45,13 @@ _OUTPUT = frozenset(
         "lastUsedAt",
     }
 )
-_MEMBERS = frozenset({"id", "type", "snapshotLifetime", "snapshotPriority", "@context"})
+_MEMBERS = frozenset(
+    {"id", "type", "snapshotLifetime", "snapshotPriority", "endpoint", "receiverInfo", "@context"}
+)
 _QUERIES = ("snapshotQueries", "snapshotTemporalQueries")
 MAX_QUERIES = 20
+#: Carries out one query, and says how many Entities it brought.
+_Take = Callable[[Exchange, Any, World], Awaitable[int]]
 
 #: Snapshots in the making: a task that nobody holds may be forgotten half way.
 _log = logging.getLogger(__name__)
@@ -53,38 +60,43 @@ _filling: set[asyncio.Task[None]] = set()
 
 async def create_snapshot(exchange: Exchange) -> Reply:
     """POST /snapshots (5.16.1)."""
-    wish = _wish(await exchange.payload(), with_queries=True)
-    made = exchange.services.snapshots.make(exchange.actor, exchange.tenant, _new_id(wish), wish)
-    _in_background(_fill(exchange, made), made)
+    wish = _wish(exchange, await exchange.payload(), with_queries=True)
+    made = await _made(exchange, wish)
+    _in_background(exchange, _fill(exchange, made), made)
     return _created(made)
 
 
 async def clone_snapshot(exchange: Exchange) -> Reply:
     """POST /snapshots/{snapshotId}/clone (5.16.2)."""
     found = _found(exchange)
-    wish = _wish(await exchange.payload())
-    made = exchange.services.snapshots.make(exchange.actor, exchange.tenant, _new_id(wish), wish)
-    made.queries, made.temporal_queries = found.queries, found.temporal_queries
-    _in_background(_copy(found, made), made)
+    if found.status == "preparing":
+        raise Conflict(
+            "The snapshot is still being made", hint="Wait until its snapshotStatus says so.", where="id"
+        )
+    wish = _wish(exchange, await exchange.payload())
+    queries, temporal = tuple(found.queries), tuple(found.temporal_queries)
+    made = await _made(exchange, msgspec.structs.replace(wish, queries=queries, temporal_queries=temporal))
+    _in_background(exchange, _copy(exchange, found, made), made)
     return _created(made)
 
 
 async def retrieve_snapshot(exchange: Exchange) -> Reply:
     """GET /snapshots/{snapshotId} (5.16.3)."""
-    return exchange.reply(_shown(_found(exchange)))
+    return exchange.reply(_shown(exchange, _found(exchange)))
 
 
 async def update_snapshot(exchange: Exchange) -> Reply:
     """PATCH /snapshots/{snapshotId} (5.16.4)."""
     found = _found(exchange)
-    wish = _wish(await exchange.payload())
-    changed = exchange.services.snapshots.change(exchange.actor, exchange.tenant, found.id, wish)
-    return exchange.reply(_shown(changed))
+    wish = _wish(exchange, await exchange.payload())
+    async with _recorded(exchange, "snapshot.change", found.id, wish):
+        changed = await exchange.services.snapshots.change(exchange.actor, exchange.tenant, found.id, wish)
+    return exchange.reply(_shown(exchange, changed))
 
 
 async def delete_snapshot(exchange: Exchange) -> Reply:
     """DELETE /snapshots/{snapshotId} (5.16.5)."""
-    exchange.services.snapshots.remove(exchange.actor, exchange.tenant, _found(exchange).id)
+    await exchange.services.snapshots.remove(exchange.actor, exchange.tenant, _found(exchange).id)
     return Reply(204)
 
 
@@ -94,72 +106,65 @@ async def purge_snapshots(exchange: Exchange) -> Reply:
     if text is None:
         raise BadRequestData("q is missing", hint="Say which snapshots: q=snapshotPriority<5.", where="q")
     term = parse_q(text, CORE)
-    known = {"id", *_shown(Snapshot("urn:x:1", "", "", Wish()))}
+    known = {"id", *_members(snapshot_of("urn:x:1", "", "", "", Wish()))}
     if not known.issuperset(names_of(term)):
         raise BadRequestData(
             "q asks for what snapshots do not have", hint=f"They have {', '.join(sorted(known))}.", where="q"
         )
     matches = compile_q(term)
-    exchange.services.snapshots.purge(exchange.actor, exchange.tenant, lambda one: matches(_as_entity(one)))
+    await exchange.services.snapshots.purge(
+        exchange.actor, exchange.tenant, lambda one: matches(_as_entity(one))
+    )
     return Reply(204)
 
 
+async def _made(exchange: Exchange, wish: Wish) -> Snapshot:
+    identifier = wish.id or f"urn:ngsi-ld:Snapshot:{uuid4()}"
+    async with _recorded(exchange, "snapshot.create", identifier, wish):
+        return await exchange.services.snapshots.make(exchange.actor, exchange.tenant, identifier, wish)
+
+
+@asynccontextmanager
+async def _recorded(exchange: Exchange, action: str, identifier: str, wish: Wish) -> AsyncIterator[None]:
+    """Write down who has the city tell others of a snapshot."""
+    if wish.endpoint is None:
+        yield
+        return
+    async with exchange.services.recorded(
+        exchange.actor, action, identifier, tenant=exchange.tenant, endpoint=wish.endpoint.uri
+    ):
+        yield
+
+
 async def _fill(exchange: Exchange, made: Snapshot) -> None:
-    """Carry out the queries, and tell how it went."""
-    local = not exchange.services.federation.any(exchange.tenant)
-    for query in made.queries:
-        before = len(made)
-        try:
-            asked = asked_in(query)
-            sight = exchange.services.broker if local else joint_view(exchange, asked, split=False)
-            await _take(exchange, sight, query, made)
-            made.details.append({"resultStatus": "success" if len(made) > before else "empty"})
-        except CityError as error:
-            made.details.append({"resultStatus": "failure", "problemDetails": problem(error)})
-    for _ in made.temporal_queries:
-        refusal = OperationNotSupported(
-            "History is not put into snapshots", hint="Ask for it over time: it stays as it is."
-        )
-        made.temporal_details.append({"resultStatus": "failure", "problemDetails": problem(refusal)})
-    results = [one["resultStatus"] for one in (*made.details, *made.temporal_details)]
-    if all(one == "success" for one in results):
-        made.status = "success"
-    elif "success" in results:
-        made.status = "partial"
-    else:
-        made.status = "empty" if "empty" in results else "failure"
+    """Carry out the queries, and tell how it went (5.16.1.4)."""
+    world = await exchange.services.snapshots.world(made)
+    takes: tuple[tuple[list[Any], list[dict[str, Any]], _Take], ...] = (
+        (made.queries, made.details, take_entities),
+        (made.temporal_queries, made.temporal_details, take_evolutions),
+    )
+    for queries, details, take in takes:
+        for query in queries:
+            try:
+                count = await take(exchange, query, world)
+                details.append({"resultStatus": "success" if count else "empty"})
+            except CityError as error:
+                details.append({"resultStatus": "failure", "problemDetails": problem(error)})
+    made.settle()
 
 
-async def _copy(found: Snapshot, made: Snapshot) -> None:
-    await in_turns(made.copy_steps(found), TURN_SECONDS)
+async def _copy(exchange: Exchange, found: Snapshot, made: Snapshot) -> None:
+    await exchange.services.snapshots.copy(found, made)
     made.status = "success"
 
 
-async def _take(exchange: Exchange, sight: Consumption, query: Any, made: Snapshot) -> None:
-    asked = entity_query(asked_in(query), exchange.context, exchange.parameters, local=False)
-    broker, actor, tenant = exchange.services.broker, exchange.actor, exchange.tenant
-    offset = 0
-    while True:
-        page = await sight.search(
-            actor, msgspec.structs.replace(asked, limit=MAX_LIMIT, offset=offset), tenant=tenant
-        )
-        for document in page.documents:
-            # What sources have added to an Entity is not of its class.
-            here = broker.find(actor, document["id"], tenant=tenant) == document
-            kept_as = broker.class_of(actor, document["id"], tenant=tenant) if here else max(actor.clearance)
-            made.add(document, kept_as)
-        if len(page.texts) < MAX_LIMIT:
-            return
-        offset += MAX_LIMIT
-
-
-def _in_background(work: Coroutine[Any, Any, None], made: Snapshot) -> None:
-    task = asyncio.ensure_future(_to_a_status(work, made))
+def _in_background(exchange: Exchange, work: Coroutine[Any, Any, None], made: Snapshot) -> None:
+    task = asyncio.ensure_future(_to_a_status(exchange, work, made))
     _filling.add(task)
     task.add_done_callback(_filling.discard)
 
 
-async def _to_a_status(work: Coroutine[Any, Any, None], made: Snapshot) -> None:
+async def _to_a_status(exchange: Exchange, work: Coroutine[Any, Any, None], made: Snapshot) -> None:
     """Fill a snapshot; whatever becomes of that, its status tells (5.16.1.4)."""
     try:
         await work
@@ -168,10 +173,11 @@ async def _to_a_status(work: Coroutine[Any, Any, None], made: Snapshot) -> None:
     except Exception as defect:  # noqa: BLE001 - nobody waits for it: whoever asks for the status is told
         _log.exception("The snapshot %s could not be made", made.id)
         made.fail(problem(defect))
+    await exchange.services.snapshots.settled(made)
 
 
-def _wish(payload: Any, *, with_queries: bool = False) -> Wish:
-    """Raises BadRequestData naming the member."""
+def _wish(exchange: Exchange, payload: Any, *, with_queries: bool = False) -> Wish:
+    """Raises BadRequestData naming the member; NotAllowed for an endpoint where nothing may be sent."""
     if not isinstance(payload, dict) or payload.get("type", "Snapshot") != "Snapshot":
         raise BadRequestData("The body is no Snapshot", hint='Send {"type": "Snapshot", …}.', where="type")
     known = _MEMBERS | _OUTPUT | (set(_QUERIES) if with_queries else set())
@@ -191,7 +197,21 @@ def _wish(payload: Any, *, with_queries: bool = False) -> Wish:
         temporal_queries=temporal,
         lifetime=_lifetime(payload.get("snapshotLifetime")),
         priority=_priority(payload.get("snapshotPriority")),
+        endpoint=_endpoint(exchange, payload),
     )
+
+
+def _endpoint(exchange: Exchange, payload: dict[str, Any]) -> Endpoint | None:
+    if "endpoint" not in payload:
+        if "receiverInfo" in payload:
+            raise BadRequestData("There is no receiver", hint="Give the endpoint too.", where="endpoint")
+        return None
+    require(exchange.actor, EDIT)
+    try:
+        return parse_endpoint(payload["endpoint"], payload.get("receiverInfo"))
+    except BadRequestData as error:
+        error.where = "endpoint" if error.where == "uri" else error.where
+        raise
 
 
 def _queries(payload: dict[str, Any], member: str) -> tuple[Any, ...]:
@@ -203,6 +223,10 @@ def _queries(payload: dict[str, Any], member: str) -> tuple[Any, ...]:
     if member == "snapshotQueries":
         for query in value:
             asked_in(query)
+    elif not all(isinstance(query, dict) and "temporalQ" in query for query in value):
+        raise BadRequestData(
+            f"{member} is of queries with a time", hint='Give each "temporalQ": {…}.', where="temporalQ"
+        )
     return tuple(value)
 
 
@@ -221,10 +245,6 @@ def _priority(value: Any) -> int | None:
     return value
 
 
-def _new_id(wish: Wish) -> str:
-    return wish.id or f"urn:ngsi-ld:Snapshot:{uuid4()}"
-
-
 def _found(exchange: Exchange) -> Snapshot:
     snapshot_id = check_uri(exchange.variables["snapshotId"], "snapshotId")
     return exchange.services.snapshots.get(exchange.tenant, snapshot_id)
@@ -234,7 +254,17 @@ def _created(made: Snapshot) -> Reply:
     return Reply(201, headers=[(b"location", f"{ROOT}/snapshots/{made.id}".encode())])
 
 
-def _shown(one: Snapshot) -> dict[str, Any]:
+def _shown(exchange: Exchange, one: Snapshot) -> dict[str, Any]:
+    """A snapshot for a reader; whom it tells is told to those who tend it."""
+    shown = _members(one)
+    if one.endpoint is not None and tends(exchange.actor, "snapshot", one.owner):
+        shown["endpoint"] = one.endpoint.uri
+        if one.endpoint.receiver_info:
+            shown["receiverInfo"] = [{"key": x.key, "value": x.value} for x in one.endpoint.receiver_info]
+    return shown
+
+
+def _members(one: Snapshot) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "id": one.id,
         "type": "Snapshot",
@@ -246,8 +276,8 @@ def _shown(one: Snapshot) -> dict[str, Any]:
         "lastUsedAt": format_instant(one.last_used_at),
     }
     lists = {
-        "snapshotQueries": list(one.queries),
-        "snapshotTemporalQueries": list(one.temporal_queries),
+        "snapshotQueries": one.queries,
+        "snapshotTemporalQueries": one.temporal_queries,
         "snapshotQueriesDetails": one.details,
         "snapshotTemporalQueriesDetails": one.temporal_details,
     }
@@ -256,6 +286,6 @@ def _shown(one: Snapshot) -> dict[str, Any]:
 
 def _as_entity(one: Snapshot) -> Document:
     """The members of a snapshot as attributes, for a query to look at."""
-    members = {name: value for name, value in _shown(one).items() if isinstance(value, str | int)}
+    members = {name: value for name, value in _members(one).items() if isinstance(value, str | int)}
     times = {name: members[name] for name in ("createdAt", "modifiedAt", "expiresAt")}
     return {"id": one.id, "type": ["Snapshot"], **times, "attrs": {n: [prop(v)] for n, v in members.items()}}

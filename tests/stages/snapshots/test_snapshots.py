@@ -1,0 +1,239 @@
+"""Which snapshots are kept, which make room, and what a restart finds. What a request shows of them:
+tests/conformance."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import orjson
+import pytest
+
+from cityloom.access.errors import OverQuota, TooLargeToKeep
+from cityloom.access.quotas import SNAPSHOTS, OfSnapshots, Quota
+from cityloom.adapters.memory.feed import MemoryFeed
+from cityloom.adapters.memory.register import MemoryRegister
+from cityloom.adapters.memory.snapshot_stores import MemorySnapshotStores
+from cityloom.adapters.memory.state_table import MemoryStateTable
+from cityloom.adapters.sqlite.snapshot_stores import SqliteSnapshotStores
+from cityloom.context.broker import Broker
+from cityloom.kernel.actor import CITY, Actor, InformationClass
+from cityloom.kernel.errors import NotAllowed, NotReady
+from cityloom.kernel.time import WallClock
+from cityloom.ngsild.errors import AlreadyExists, ResourceNotFound
+from cityloom.ngsild.model import entity, prop
+from cityloom.snapshots.model import Snapshot, Wish
+from cityloom.snapshots.snapshots import Snapshots
+from cityloom.snapshots.telling import Telling
+
+
+class Nobody(Telling):
+    """Tells nobody, and notes what would be told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def tell(self, one: Snapshot) -> None:
+        self.told.append((one.id, one.status))
+
+    async def stop(self) -> None:
+        pass
+
+
+class Kept:
+    """A register and stores that outlive the snapshots over them."""
+
+    def __init__(self, stores=None) -> None:
+        self.register = MemoryRegister()
+        self.stores = stores or MemorySnapshotStores()
+        self.telling = Nobody()
+
+    @asynccontextmanager
+    async def running(self, quota: Quota = SNAPSHOTS):
+        city = Broker(MemoryFeed(), MemoryStateTable(), WallClock())
+        await city.start()
+        found = Snapshots(self.register, self.stores, city, WallClock(), self.telling, quota=quota)
+        await found.start()
+        yield found
+        await found.stop()
+        await city.stop()
+
+
+@pytest.fixture
+def room():
+    """Snapshots with a quota of so many."""
+
+    def running(each: int = 10, whole: int = 20, **bytes_: int):
+        return Kept().running(OfSnapshots(each=each, all=whole, **bytes_))
+
+    return running
+
+
+def ids(kept: Snapshots, tenant: str = "") -> list[str]:
+    return [one.id for one in kept.all(tenant)]
+
+
+ANN, BEN = Actor("ann"), Actor("ben")
+CHIEF = Actor("chief", permissions=frozenset({"accounts:manage"}))
+
+
+async def test_of_equally_important_ones_the_longest_unused_makes_room(room):
+    async with room(3) as kept:
+        first, second, third = [await kept.make(ANN, "", f"urn:s:{number}", Wish()) for number in (1, 2, 3)]
+        second.last_used_at = min(one.last_used_at for one in (first, second, third)) - timedelta(seconds=1)
+        await kept.make(ANN, "", "urn:s:4", Wish())
+        assert ids(kept) == ["urn:s:1", "urn:s:3", "urn:s:4"]
+
+
+async def test_a_less_important_one_gets_no_room(room):
+    async with room(1) as kept:
+        await kept.make(ANN, "", "urn:s:1", Wish(priority=5))
+        with pytest.raises(OverQuota):
+            await kept.make(ANN, "", "urn:s:2", Wish(priority=4))
+        assert ids(kept) == ["urn:s:1"]
+
+
+async def test_tenants_see_their_own_alone(room):
+    async with room() as kept:
+        await kept.make(ANN, "a", "urn:s:1", Wish())
+        await kept.make(ANN, "b", "urn:s:2", Wish())
+        assert (ids(kept, "a"), ids(kept, "b"), ids(kept)) == (["urn:s:1"], ["urn:s:2"], [])
+        with pytest.raises(ResourceNotFound):
+            kept.get("b", "urn:s:1")
+
+
+async def test_what_has_expired_is_forgotten_and_its_id_free_again(room):
+    async with room() as kept:
+        await kept.make(ANN, "", "urn:s:1", Wish())
+        with pytest.raises(AlreadyExists):
+            await kept.make(ANN, "", "urn:s:1", Wish())
+        await kept.change(ANN, "", "urn:s:1", Wish(lifetime=timedelta(0)))
+        with pytest.raises(ResourceNotFound):
+            kept.get("", "urn:s:1")
+        assert ids(kept) == []
+        await kept.make(ANN, "", "urn:s:1", Wish())
+
+
+async def test_nobodys_snapshot_makes_room_for_anothers(room):
+    async with room(2, 2) as kept:
+        await kept.make(ANN, "", "urn:s:1", Wish(priority=1))
+        await kept.make(ANN, "", "urn:s:2", Wish(priority=1))
+        with pytest.raises(OverQuota):
+            await kept.make(BEN, "", "urn:s:3", Wish(priority=10))
+        await kept.make(ANN, "", "urn:s:3", Wish())
+        assert ids(kept) == ["urn:s:2", "urn:s:3"]
+
+
+async def test_only_who_made_one_or_may_administer_changes_and_ends_it(room):
+    async with room() as kept:
+        for number in (1, 2):
+            await kept.make(ANN, "", f"urn:s:{number}", Wish())
+        await kept.make(BEN, "", "urn:s:3", Wish())
+        with pytest.raises(NotAllowed):
+            await kept.change(BEN, "", "urn:s:1", Wish(priority=1))
+        with pytest.raises(NotAllowed):
+            await kept.remove(BEN, "", "urn:s:1")
+        await kept.purge(BEN, "", lambda _: True)
+        assert ids(kept) == ["urn:s:1", "urn:s:2"]
+        await kept.remove(ANN, "", "urn:s:1")
+        await kept.purge(CHIEF, "", lambda _: True)
+        assert ids(kept) == []
+
+
+CAR = entity("Car", "urn:c:1", {"text": prop("x" * 60)})
+OPEN = InformationClass.OPEN
+
+
+def cars(*numbers: int):
+    return [({**CAR, "id": f"urn:c:{number}"}, OPEN) for number in numbers]
+
+
+async def test_the_bytes_of_entities_are_counted_by_owner(room):
+    size = len(orjson.dumps(CAR))
+    assert 125 < size <= 200
+    async with room(each_bytes=250, largest=200) as kept:
+        first, second = [await kept.world(await kept.make(ANN, "", f"urn:s:{n}", Wish())) for n in (1, 2)]
+        await first.add(cars(1))
+        with pytest.raises(TooLargeToKeep):
+            await first.add(cars(2))
+        with pytest.raises(OverQuota):
+            await second.add(cars(1))
+        others = await kept.world(await kept.make(BEN, "", "urn:s:3", Wish()))
+        await others.add(cars(1))
+        await kept.remove(ANN, "", "urn:s:1")
+        await second.add(cars(1))
+        assert [one for one, _ in second.broker.classes("")] == ["urn:c:1"]
+
+
+@pytest.fixture(params=[False, True], ids=["memory", "files"])
+def lasting(request, tmp_path):
+    """Where snapshots outlive a city."""
+    return Kept(SqliteSnapshotStores(tmp_path / "snapshots") if request.param else None)
+
+
+async def test_a_restart_finds_what_was_kept_and_written(lasting):
+    async with lasting.running() as kept:
+        made = await kept.make(ANN, "", "urn:s:1", Wish(queries=({"type": "Query"},), priority=7))
+        world = await kept.world(made)
+        await world.add(cars(1, 2))
+        made.details.append({"resultStatus": "success"})
+        made.settle()
+        await kept.settled(made)
+        await world.broker.delete(CITY, "urn:c:1")
+        await world.broker.create(CITY, {**CAR, "id": "urn:c:3"})
+        told = world.broker.retrieve(CITY, "urn:c:3")
+    async with lasting.running() as kept:
+        assert kept.get("", "urn:s:1") == made
+        world = await kept.look("", "urn:s:1")
+        assert [one for one, _ in world.broker.classes("")] == ["urn:c:2", "urn:c:3"]
+        assert world.broker.retrieve(CITY, "urn:c:3") == told
+        assert world.temporal.knows_tenant(CITY, "")
+        assert world.temporal.visible_of(CITY, ["urn:c:1", "urn:c:4"]) == ["urn:c:1"]
+        await kept.remove(ANN, "", "urn:s:1")
+    assert lasting.stores.names() == []
+    async with lasting.running() as kept:
+        assert ids(kept) == []
+
+
+async def test_what_was_being_made_when_the_city_ended_is_a_failure_and_says_why(lasting):
+    async with lasting.running() as kept:
+        made = await kept.make(ANN, "", "urn:s:1", Wish(queries=(1, 2), temporal_queries=(3,)))
+        await (await kept.world(made)).add(cars(1))
+        made.details.append({"resultStatus": "success"})
+    async with lasting.running() as kept:
+        found = kept.get("", "urn:s:1")
+        assert found.status == "failure"
+        failures = [*found.details, *found.temporal_details]
+        assert len(failures) == 3
+        assert {one["problemDetails"]["hint"] for one in failures} == {"Make it anew."}
+        assert lasting.telling.told == [("urn:s:1", "failure")]
+        assert list((await kept.look("", "urn:s:1")).broker.classes("")) == []
+
+
+async def test_a_restart_counts_what_is_kept_and_removes_what_belongs_to_nothing(lasting):
+    async with lasting.running() as kept:
+        made = await kept.make(ANN, "", "urn:s:1", Wish())
+        await (await kept.world(made)).add(cars(1))
+        made.settle()
+        await kept.settled(made)
+    lasting.stores.open("0" * 32).close()
+    assert len(lasting.stores.names()) == 2
+    async with lasting.running(OfSnapshots(each_bytes=200)) as kept:
+        assert lasting.stores.names() == [made.name]
+        with pytest.raises(OverQuota):
+            await (await kept.look("", "urn:s:1")).add(cars(2))
+        other = await kept.world(await kept.make(BEN, "", "urn:s:2", Wish()))
+        await other.add(cars(2))
+
+
+async def test_a_snapshot_that_ends_while_it_is_filled_stays_gone(room):
+    async with room() as kept:
+        made = await kept.make(ANN, "", "urn:s:1", Wish())
+        world = await kept.world(made)
+        await kept.remove(ANN, "", "urn:s:1")
+        with pytest.raises((ResourceNotFound, NotReady)):
+            await world.add(cars(1))
+        await kept.settled(made)
+        assert ids(kept) == []
+        with pytest.raises(ResourceNotFound):
+            await kept.world(made)
