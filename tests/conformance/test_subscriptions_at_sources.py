@@ -263,6 +263,15 @@ async def test_a_notification_that_takes_too_long_to_read_is_given_up(api, sourc
     assert (await tell(copy, road(speed=2))).status_code == 200
 
 
+async def test_what_is_told_names_few_contexts(api, source):
+    await register(api, source)
+    await subscribe(api, source)
+    copy = await source.copy()
+    few = [{**road(speed=one), "@context": {"a": f"urn:x:{one % 20}"}} for one in range(40)]
+    assert (await tell(copy, *few)).status_code == 200
+    assert (await tell(copy, *few, {**road(speed=1), "@context": {"a": "urn:x:20"}})).status_code == 400
+
+
 async def test_what_cannot_be_handed_on_keeps_nothing_else_back(api, source, monkeypatch):
     concerned = handing_on.concerned
 

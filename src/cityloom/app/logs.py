@@ -22,10 +22,14 @@ _KEY = secrets.token_bytes(16)
 #: Types of what has an id and is nobody.
 _NOBODY = frozenset({"Subscription", "ContextSourceRegistration", "Notification"})
 _URN = re.compile(r"urn:ngsi-ld:([\w.-]+):([^\s\"'<>,;)\]}?#]+)")
+#: What would begin another line, or speak to a terminal.
+_UNPRINTED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NAMES_OF_SECRETS = ("password", "secret", "token", "authorization", "cookie", "key")
 _HIDDEN = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+"), r"\1 …"),
     (re.compile(rf"(?i)((?:{'|'.join(_NAMES_OF_SECRETS)})[\"']?\s*[=:]\s*[\"']?)[^\s\"',;}}]+"), r"\1…"),
+    # What a source shows to be the one that was subscribed to.
+    (re.compile(r"(distsub-|/remote-notify/)[\w-]+"), r"\1…"),
     (re.compile(r"\b(?:cityloom_[\w-]{40,}|clt_[\w-]{20,})"), "…"),
     (re.compile(r"(://)[^/\s@]+@"), r"\1…@"),
     (re.compile(r"((?:https?|mqtts?)://[^\s\"'?]*|/[\w/.%:-]*)\?[^\s\"']+"), r"\1?…"),
@@ -47,6 +51,11 @@ class PlainLines(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        # Somebody else's words make no line of the log.
+        record.message = _UNPRINTED.sub(lambda found: ascii(found[0])[1:-1], record.message)
+        return super().formatMessage(record)
 
     def format(self, record: logging.LogRecord) -> str:
         request = REQUEST.get()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Any
+
+import orjson
 
 from cityloom.federation.model import Reply, Wire
 from cityloom.kernel.errors import CityError
@@ -20,6 +23,12 @@ from cityloom.ngsild.values import check_instant
 MOST_ENTITIES = 1_000
 #: Entities that are read before others get their turn on the event loop.
 _TURN = 50
+
+#: Different @contexts in one answer or notification: each may have to be fetched.
+MOST_CONTEXTS = 20
+#: Answers of more bytes are read by few at once: as objects they take many times as much.
+LARGE = 1_000_000
+LARGE_AT_ONCE = 4
 
 #: Finds the Context behind an @context. Raises BadRequestData, LdContextNotAvailable.
 UseContext = Callable[[Any], Awaitable[Context]]
@@ -41,17 +50,57 @@ class NotEntities(Exception):
 
 async def entities_in(reply: Reply, wire: Wire, use: UseContext) -> list[Document]:
     """The Entities of an answer. Raises NotEntities where any of it is none."""
+    use = FewContexts(use)
     try:
-        decoded = decode_json(reply.body)
-        items = decoded if isinstance(decoded, list) else [decoded]
-        found = []
-        for place, item in enumerate(items[:MOST_ENTITIES]):
-            if place % _TURN == _TURN - 1:
-                await asyncio.sleep(0)
-            found.append(await _entity(item, wire, use))
-        return found
+        if len(reply.body) <= LARGE:
+            return await _read(reply, wire, use)
+        async with _turns(asyncio.get_running_loop()):
+            return await _read(reply, wire, use)
     except CityError as error:
         raise NotEntities(str(error)) from error
+
+
+@lru_cache(1)
+def _turns(_loop: asyncio.AbstractEventLoop) -> asyncio.Semaphore:
+    """Taken for as long as a large answer is read."""
+    return asyncio.Semaphore(LARGE_AT_ONCE)
+
+
+class FewContexts:
+    """Finds the @contexts that one message of somebody else's names: few, and each of them once."""
+
+    def __init__(self, use: UseContext) -> None:
+        self._use = use
+        self._found: dict[bytes, Context] = {}
+
+    async def __call__(self, source: Any) -> Context:
+        """Raises what `use` raises, and BadRequestData for too many."""
+        key = orjson.dumps(source, option=orjson.OPT_SORT_KEYS)
+        found = self._found.get(key)
+        if found is None:
+            if len(self._found) >= MOST_CONTEXTS:
+                raise BadRequestData(
+                    f"More than {MOST_CONTEXTS} different @contexts are named",
+                    hint="Name fewer in one message.",
+                    where="@context",
+                )
+            found = self._found[key] = await self._use(source)
+        return found
+
+
+async def _read(reply: Reply, wire: Wire, use: UseContext) -> list[Document]:
+    items = _first(decode_json(reply.body))
+    found = []
+    for place, item in enumerate(items):
+        if place % _TURN == _TURN - 1:
+            await asyncio.sleep(0)
+        found.append(await _entity(item, wire, use))
+    return found
+
+
+def _first(decoded: Any) -> list[Any]:
+    """As many as are read; what is passed over is held no longer."""
+    return decoded[:MOST_ENTITIES] if isinstance(decoded, list) else [decoded]
 
 
 async def _entity(item: Any, wire: Wire, use: UseContext) -> Document:

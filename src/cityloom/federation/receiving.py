@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from cityloom.federation.answers import UseContext
+from cityloom.federation.answers import FewContexts, UseContext
 from cityloom.federation.errors import TooManyNotifications
 from cityloom.federation.handing_on import HandedOn, Leg
 from cityloom.federation.model import Origin
@@ -117,10 +117,11 @@ class Receiving:
         if not self._federation.may_be_subscribed_to(origin, registration):
             return
         told: list[_Told] = []
+        of_message = FewContexts(use)
         for place, item in enumerate(items):
             if place % _TURN == _TURN - 1:
                 await asyncio.sleep(0)
-            document = await _read(item, context, use)
+            document = await _read(item, context, of_message)
             if not self._is_taken(kept, registration, origin, document):
                 continue
             found = await self._completed(kept, registration, origin, document, use)

@@ -114,3 +114,21 @@ def test_the_level_and_the_requests_are_as_asked(monkeypatch):
         root.handlers[:] = before
         root.setLevel(level)
         tally.setLevel(logging.NOTSET)
+
+
+def test_somebody_else_s_words_make_no_line_and_speak_to_no_terminal(written):
+    logger, text = written(PlainLines())
+    logger.warning("%s failed", "/a\n2026-01-01 ERROR cityloom: forged\x1b[2J\u2028")
+    (line,) = text.getvalue().splitlines()
+    assert line.isprintable() and "\\n2026" in line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "POST /ngsi-ld/ex/remote-notify/8Yw_k-0123456789abcdefghijklmnop failed",
+        "The @context of urn:ngsi-ld:Subscription:distsub-8Yw_k-0123456789abcdefghijklmnop cannot be had",
+    ],
+)
+def test_what_a_source_shows_is_left_out(text):
+    assert "8Yw_k" not in without_secrets(text)
