@@ -52,7 +52,7 @@ class PlainLines(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
-    def formatMessage(self, record: logging.LogRecord) -> str:
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is of logging
         # Somebody else's words make no line of the log.
         record.message = _UNPRINTED.sub(lambda found: ascii(found[0])[1:-1], record.message)
         return super().formatMessage(record)
