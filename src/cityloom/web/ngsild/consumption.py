@@ -98,9 +98,7 @@ async def _answer(exchange: Exchange, asked: Asked, *, local: bool) -> Reply:
     join = join_of(asked)
     view = view_of(asked, exchange.context, exchange.parameters)
     geometry = geometry_property(exchange.parameters, exchange.context, geojson=exchange.media == GEO_JSON)
-    # Clients in use ask for what they know by id, without its type; that is narrow enough.
-    narrow = local or bool(asked.ids or asked.id_pattern)
-    query = entity_query(asked, exchange.context, exchange.parameters, local=narrow)
+    query = entity_query(asked, exchange.context, exchange.parameters, local=local)
     mapped = await map_in_use(exchange, asked, query)
     if mapped is not None:
         query = mapped.within(query)
