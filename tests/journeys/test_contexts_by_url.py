@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from cityloom.app.configuration import write_first
+from cityloom.app.first_configuration import write_first
 from running_city import RunningCity
 
 TERMS = {"@context": {"Lantern": "https://lights.example/Lantern", "glow": "https://lights.example/glow"}}

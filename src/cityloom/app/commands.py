@@ -19,9 +19,9 @@ from cityloom.app.configuration import (
     parse_configuration,
     read_configuration,
     text_of,
-    write_first,
 )
 from cityloom.app.demo import demo_of, open_demo
+from cityloom.app.first_configuration import write_first
 from cityloom.app.folder import CityFolder
 from cityloom.app.house import models_of
 from cityloom.app.machine import HomeLock

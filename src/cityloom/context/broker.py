@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 
 from cityloom.context.batch import BatchOutcome, Step, run_batch
+from cityloom.context.batch_provision import BatchProvision
 from cityloom.context.classes import ClassPolicy
 from cityloom.context.commit import Committer, end_process
 from cityloom.context.consumption import Consumption
@@ -25,7 +25,7 @@ from cityloom.kernel.time import Clock
 from cityloom.ngsild.model import Document, Instance
 
 
-class Broker(Consumption):
+class Broker(BatchProvision, Consumption):
     """Commands, queries and following. All methods are called on the event loop.
 
     A command returns once its change is durable. Commands take effect in the order in which they are
@@ -279,95 +279,6 @@ class Broker(Consumption):
         """Write or erase what is remembered (5.6.11 to 5.6.16); history knows what is there."""
         request = Request(actor, tenant, trace)
         return await self._commit(self._ready().write_past(request, entity_id, past))
-
-    # Batches: each Entity on its own, all in the order given
-
-    async def create_many(
-        self,
-        actor: Actor,
-        documents: Iterable[Document],
-        *,
-        information_class: InformationClass | None = None,
-        trace: str = "",
-        tenant: str = DEFAULT_TENANT,
-    ) -> BatchOutcome:
-        """Batch creation (5.6.7)."""
-        create, request = self._ready().create, Request(actor, tenant, trace)
-        return await self._batch(
-            (one["id"], partial(create, request, one, information_class)) for one in documents
-        )
-
-    async def take_over(
-        self,
-        actor: Actor,
-        documents: Iterable[tuple[Document, InformationClass]],
-        *,
-        trace: str = "",
-        tenant: str = DEFAULT_TENANT,
-    ) -> BatchOutcome:
-        """Create Entities as another city tells of them, system's times and classes included."""
-        take_over, request = self._ready().take_over, Request(actor, tenant, trace)
-        return await self._batch(
-            (one["id"], partial(take_over, request, one, kept)) for one, kept in documents
-        )
-
-    async def upsert_many(
-        self,
-        actor: Actor,
-        documents: Iterable[Document],
-        *,
-        update: bool,
-        information_class: InformationClass | None = None,
-        trace: str = "",
-        tenant: str = DEFAULT_TENANT,
-    ) -> BatchOutcome:
-        """Batch upsert (5.6.8): creates, and what exists appends to (`update`) or replaces."""
-        upsert, request = self._ready().upsert, Request(actor, tenant, trace)
-        return await self._batch(
-            (one["id"], partial(upsert, request, one, update, information_class)) for one in documents
-        )
-
-    async def update_many(
-        self,
-        actor: Actor,
-        documents: Iterable[Document],
-        *,
-        overwrite: bool = True,
-        trace: str = "",
-        tenant: str = DEFAULT_TENANT,
-    ) -> BatchOutcome:
-        """Batch update (5.6.9): appends to Entities that exist."""
-        append, request = self._ready().append, Request(actor, tenant, trace)
-        return await self._batch(
-            (one["id"], partial(append, request, one["id"], one, overwrite)) for one in documents
-        )
-
-    async def merge_many(
-        self, actor: Actor, documents: Iterable[Document], *, trace: str = "", tenant: str = DEFAULT_TENANT
-    ) -> BatchOutcome:
-        """Batch merge (5.6.20)."""
-        merge, request = self._ready().merge, Request(actor, tenant, trace)
-        return await self._batch((one["id"], partial(merge, request, one["id"], one)) for one in documents)
-
-    async def delete_many(
-        self, actor: Actor, entity_ids: Iterable[str], *, trace: str = "", tenant: str = DEFAULT_TENANT
-    ) -> BatchOutcome:
-        """Batch deletion (5.6.10)."""
-        delete, request = self._ready().delete, Request(actor, tenant, trace)
-        return await self._batch((one, partial(delete, request, one)) for one in entity_ids)
-
-    async def keep_attributes_of_many(
-        self,
-        actor: Actor,
-        entity_ids: Iterable[str],
-        is_kept: Callable[[str], bool],
-        *,
-        trace: str = "",
-        tenant: str = DEFAULT_TENANT,
-    ) -> BatchOutcome:
-        """Delete the attributes whose names are not kept, of many Entities (5.6.21)."""
-        keep, request = self._ready().keep_attributes, Request(actor, tenant, trace)
-        return await self._batch((one, partial(keep, request, one, is_kept)) for one in entity_ids)
 
     # Following
 

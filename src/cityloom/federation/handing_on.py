@@ -20,11 +20,10 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from cityloom.access.quotas import Quota
 from cityloom.context.ports import Register
-from cityloom.context.registered import Registered
 from cityloom.federation.copies import Copy, change, concerned, creation, ending, identifier_in, reduced
 from cityloom.federation.federation import Federation
+from cityloom.federation.legs import Leg, Legs, Pair, has_moved, reach_of
 from cityloom.federation.model import Origin, Question, Reply, Wire
 from cityloom.federation.questions import wire_of
 from cityloom.kernel.actor import ANONYMOUS
@@ -32,7 +31,7 @@ from cityloom.kernel.backoff import pause_after
 from cityloom.kernel.errors import CityError
 from cityloom.kernel.time import Clock, format_instant, parse_instant
 from cityloom.ngsild.contexts import CORE, Context
-from cityloom.ngsild.registrations import Registration, RegistrationDocument, compile_registration
+from cityloom.ngsild.registrations import Registration, compile_registration
 from cityloom.subscriptions.model import Kept
 from cityloom.subscriptions.subscriptions import Subscriptions
 
@@ -40,8 +39,6 @@ _log = logging.getLogger(__name__)
 
 #: Below the city's address: where sources notify it.
 NOTIFIED_AT = "/ngsi-ld/ex/remote-notify"
-#: Copies at sources; they count against the subscription's owner.
-QUOTA = Quota(5_000, 20_000, 1_000_000, 64_000_000, 256_000_000)
 #: Questions to sources at once: in all, and to one of them, so that none that is slow keeps others waiting.
 AT_ONCE = 32
 AT_ONE = 4
@@ -59,38 +56,8 @@ _TURN = 50
 #: Not now; other refusals mean: not as long as nothing changes.
 _NOT_NOW = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LOOPING = 508
-#: Members of a registration that say how its source is reached.
-_REACH = frozenset(
-    {"id", "endpoint", "tenant", "contextSourceAlias", "contextSourceInfo", "management", "operations"}
-)
 
 Contexts = Callable[[Any], Awaitable[Context]]
-#: A subscription and a registration: tenant, the one's id, the other's.
-_Pair = tuple[str, str, str]
-
-
-class Leg(msgspec.Struct, frozen=True):
-    """A copy of a subscription at a source."""
-
-    #: Opens the endpoint at which the source notifies this city, and stands in the copy's id. Secret.
-    token: str
-    tenant: str
-    subscription: str
-    #: Whose subscription it is: `Actor.id`.
-    owner: str
-    #: The source, as it was registered when it was last told: what it takes to reach it.
-    registration: RegistrationDocument
-    #: The copy's id there.
-    remote: str
-    #: What the source was last told; None: nothing that is known to have arrived.
-    copy: Copy | None = None
-    #: Since when the copy is to go; "": it is to stay.
-    ending_since: str = ""
-
-    @property
-    def pair(self) -> _Pair:
-        """Tenant, subscription, registration."""
-        return self.tenant, self.subscription, self.registration["id"]
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -131,7 +98,7 @@ class HandedOn:
         self, register: Register, federation: Federation, subscriptions: Subscriptions, clock: Clock
     ) -> None:
         """`clock` is the wall's: other systems live in its time."""
-        self._legs = Registered(register, "copy of a subscription", Leg, QUOTA, lambda leg: leg.owner)
+        self._legs = Legs(register)
         self.federation = federation
         self.subscriptions = subscriptions
         self._clock = clock
@@ -139,9 +106,6 @@ class HandedOn:
         #: handed on. Whoever runs the house sets it, and `contexts`, which resolves @contexts.
         self.address = ""
         self.contexts: Contexts = _core
-        self._by_token: dict[str, Leg] = {}
-        #: The copies that are to stay, by tenant and subscription, then by registration.
-        self._standing: dict[tuple[str, str], dict[str, str]] = {}
         #: What a source would not take, since it leads back here.
         self._declined: dict[str, Copy] = {}
         self._workers: dict[str, asyncio.Task[None]] = {}
@@ -158,11 +122,7 @@ class HandedOn:
 
     async def start(self) -> None:
         """Go on where it was left, once subscriptions and registrations are there."""
-        await self._legs.start()
-        for tenant in self._legs.tenants():
-            for leg in self._legs.all(tenant):
-                self._hold(leg)
-        for leg in list(self._by_token.values()):
+        for leg in await self._legs.start():
             self._work(leg.token)
         self._look_at_all()
         self._looking = asyncio.create_task(self._look(), name="subscriptions handed on")
@@ -179,7 +139,7 @@ class HandedOn:
 
     def leg(self, token: str) -> Leg | None:
         """The copy whose source has this token, if it is to stay."""
-        leg = self._by_token.get(token)
+        leg = self._legs.find(token)
         return None if leg is None or leg.ending_since else leg
 
     def troubles(self, tenant: str, subscription: str) -> list[Trouble]:
@@ -198,7 +158,7 @@ class HandedOn:
 
     def count(self, tenant: str, subscription: str) -> int:
         """At how many sources a subscription stands or is to stand."""
-        return len(self._standing.get((tenant, subscription), ()))
+        return self._legs.count(tenant, subscription)
 
     # What should stand where
 
@@ -220,7 +180,7 @@ class HandedOn:
         for tenant in self.federation.sources.tenants():
             for kept in self.subscriptions.of_tenant(tenant):
                 self._changed.append(_Look(tenant, kept.wanted.id, hasten=False))
-        self._changed.extend(_Look(*key, hasten=False) for key in self._standing)
+        self._changed.extend(_Look(*key, hasten=False) for key in self._legs.subscriptions())
 
     async def _look(self) -> None:
         """Compare what should stand where with what does, whenever something has changed."""
@@ -240,39 +200,40 @@ class HandedOn:
             except TimeoutError:
                 self._look_at_all()
 
-    def _pairs_of(self, look: _Look) -> list[_Pair]:
+    def _pairs_of(self, look: _Look) -> list[Pair]:
         tenant = look.tenant
         if look.is_registration:
             return [(tenant, kept.wanted.id, look.id) for kept in self.subscriptions.of_tenant(tenant)]
-        there = self._standing.get((tenant, look.id), ())
+        there = self._legs.of_subscription(tenant, look.id)
         new = (one.id for one in self.federation.sources.living(tenant))
         return [(tenant, look.id, registration) for registration in dict.fromkeys((*there, *new))]
 
-    async def _settle_all(self, pairs: list[_Pair], hasten: bool) -> None:
+    async def _settle_all(self, pairs: list[Pair], hasten: bool) -> None:
         for place, pair in enumerate(pairs):
             if place % _TURN == _TURN - 1:
                 await asyncio.sleep(0)
             await self._settle(pair, hasten)
 
-    async def _settle(self, pair: _Pair, hasten: bool) -> None:
-        token = self._standing.get(pair[:2], {}).get(pair[2])
+    async def _settle(self, pair: Pair, hasten: bool) -> None:
+        standing = self._legs.at(pair)
         wanted = await self._wanted(pair)
-        if token is not None:
-            leg = self._by_token[token]
-            if wanted is not None and not _has_moved(leg, wanted.registration):
+        if standing is not None:
+            token = standing.token
+            # What is kept of it may have changed meanwhile.
+            leg = self._legs[token]
+            if wanted is not None and not has_moved(leg, wanted.registration):
                 self._work(token, hasten=hasten)
                 return
-            await self._update(leg, ending_since=self._now())
+            await self._legs.change(leg, ending_since=self._now())
             self._work(token)
         if wanted is not None:
             token = secrets.token_urlsafe(24)
             remote = f"urn:ngsi-ld:Subscription:distsub-{token}"
-            leg = Leg(token, pair[0], pair[1], wanted.owner, _reach_of(wanted.registration), remote)
-            await self._legs.add(leg.tenant, token, leg)
-            self._hold(leg)
+            leg = Leg(token, pair[0], pair[1], wanted.owner, reach_of(wanted.registration), remote)
+            await self._legs.add(leg)
             self._work(token)
 
-    async def _wanted(self, pair: _Pair, token: str = "") -> _Wanted | None:
+    async def _wanted(self, pair: Pair, token: str = "") -> _Wanted | None:
         """The copy of a subscription that a source should have now; None: none."""
         tenant, subscription, identifier = pair
         kept = self.subscriptions.find(tenant, subscription)
@@ -320,11 +281,11 @@ class HandedOn:
         """Tell a source until it knows what it should."""
         failures = 0
         try:
-            while token in self._by_token:
+            while token in self._legs:
                 wake = self._wake[token]
                 wake.clear()
                 try:
-                    pause = await self._step(self._by_token[token])
+                    pause = await self._step(self._legs[token])
                 except CityError as refused:
                     # What happened cannot be noted; it is asked for again.
                     _log.warning("A copy of a subscription is not noted: %s", refused)
@@ -358,7 +319,7 @@ class HandedOn:
         reply = await self._ask(wanted.registration, creation(wanted.copy, leg.remote), wanted.origin)
         if reply.status == 409:
             # It arrived before, and the answer did not come through.
-            await self._update(leg, copy={})
+            await self._legs.change(leg, copy={})
             return FIRST_PAUSE
         if reply.status == _LOOPING:
             # It leads back here, where what it has is known already.
@@ -392,7 +353,7 @@ class HandedOn:
 
     async def _begin_anew(self, leg: Leg) -> float:
         """The source does not have the copy any more."""
-        await self._update(leg, copy=None)
+        await self._legs.change(leg, copy=None)
         return FIRST_PAUSE
 
     async def _end(self, leg: Leg) -> float | None:
@@ -402,9 +363,9 @@ class HandedOn:
             late = self._clock.now() - parse_instant(leg.ending_since, where="endingSince") > PATIENCE
             if not (await self._is_forgotten(leg, registration) or late):
                 return FIRST_PAUSE
-        await self._legs.remove(leg.tenant, [leg.token])
-        for known in (self._by_token, self._troubles, self._declined):
-            known.pop(leg.token, None)
+        await self._legs.remove(leg)
+        self._troubles.pop(leg.token, None)
+        self._declined.pop(leg.token, None)
         if self.federation.sources.find(leg.tenant, registration.id) is None:
             self.federation.peers.forget(leg.tenant, registration.id, for_good=True)
         return None
@@ -414,7 +375,7 @@ class HandedOn:
         two has answered."""
         current = self.federation.sources.find(leg.tenant, registration.id)
         places = [registration]
-        if current is not None and _has_moved(leg, current):
+        if current is not None and has_moved(leg, current):
             places.append(current)
         origin = Origin(ANONYMOUS, leg.tenant)
         replies = [await self._ask(place, ending(leg.remote), origin) for place in places]
@@ -437,42 +398,12 @@ class HandedOn:
 
     async def _noted(self, leg: Leg, wanted: _Wanted, remote: str) -> None:
         self._troubles.pop(leg.token, None)
-        await self._update(leg, copy=wanted.copy, remote=remote, registration=_reach_of(wanted.registration))
-
-    # What is kept
-
-    async def _update(self, leg: Leg, **changed: Any) -> None:
-        """Keep what has become of a copy; meanwhile it may have been decided that it is to go."""
-        made = msgspec.structs.replace(self._by_token.get(leg.token, leg), **changed)
-        await self._legs.replace(leg.tenant, leg.token, made)
-        self._hold(made)
-
-    def _hold(self, leg: Leg) -> None:
-        self._by_token[leg.token] = leg
-        key, registration = leg.pair[:2], leg.registration["id"]
-        if not leg.ending_since:
-            self._standing.setdefault(key, {})[registration] = leg.token
-            return
-        standing = self._standing.get(key, {})
-        if standing.get(registration) == leg.token:
-            del standing[registration]
-            if not standing:
-                del self._standing[key]
+        await self._legs.change(
+            leg, copy=wanted.copy, remote=remote, registration=reach_of(wanted.registration)
+        )
 
     def _now(self) -> str:
         return format_instant(self._clock.now())
-
-
-def _reach_of(registration: Registration) -> RegistrationDocument:
-    """What it takes to reach a source, without what it has registered."""
-    known = {name: said for name, said in registration.document.items() if name in _REACH}
-    return {**known, "information": [{}]}
-
-
-def _has_moved(leg: Leg, registration: Registration) -> bool:
-    """Whether the source is another one than the copy stands at."""
-    before = compile_registration(leg.registration)
-    return (before.endpoint, before.tenant) != (registration.endpoint, registration.tenant)
 
 
 async def _core(_source: Any) -> Context:

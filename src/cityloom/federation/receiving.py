@@ -10,7 +10,8 @@ from typing import Any
 
 from cityloom.federation.answers import FewContexts, UseContext
 from cityloom.federation.errors import TooManyNotifications
-from cityloom.federation.handing_on import HandedOn, Leg
+from cityloom.federation.handing_on import HandedOn
+from cityloom.federation.legs import Leg
 from cityloom.federation.model import Origin
 from cityloom.federation.view import JointView, is_registered, now_of, registered_part
 from cityloom.kernel.actor import InformationClass

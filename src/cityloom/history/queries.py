@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from cityloom.history.answers import Aggregated, Coverage, Gap, Matrix
+from cityloom.history.answers import Aggregated, Coverage, Matrix
+from cityloom.history.gaps import counts_by_entity, gaps_in
 from cityloom.history.links import TYPE_TARGET
-from cityloom.history.logic import missing_runs, pooled_means, time_weighted
+from cityloom.history.logic import pooled_means, time_weighted
 from cityloom.history.model import SCOPE, Floats, Integers, Reading, Readings, Series, Statistics, Window
 from cityloom.history.periods import Step, edges_of
 from cityloom.history.ports import AGGREGATE_METHODS, CurrentClasses, HistoryStore
+from cityloom.history.windows import ids_of, readings_of, window_of
 from cityloom.kernel.actor import CITY, Actor
 from cityloom.kernel.change import DEFAULT_TENANT
 from cityloom.kernel.errors import BadInput, NotFound
@@ -21,8 +23,6 @@ from cityloom.kernel.time import from_millis, to_millis
 
 #: Cells of the largest table that is worked out in one query.
 MOST_CELLS = 20_000_000
-#: Gaps that are listed one by one.
-MOST_GAPS = 100
 #: For a time-weighted mean: how far back the value at the beginning is looked for.
 LOOK_BACK = timedelta(days=7)
 
@@ -102,7 +102,7 @@ class History:
         """Readings of an Entity by attribute, dataset and time; `corrected` shows what was replaced too."""
         series = self.series(actor, entity_id, attributes, dataset=dataset, tenant=tenant)
         self._must_see(actor, entity_id, series, tenant)
-        window = _window(series, since, until, last_n=last_n, limit=limit, corrected=corrected)
+        window = window_of(series, since, until, last_n=last_n, limit=limit, corrected=corrected)
         return readings_of(series, self._store.raw(window))
 
     def last(
@@ -134,7 +134,7 @@ class History:
     ) -> tuple[list[Series], Readings]:
         """Readings in columns: for arithmetic on many of them."""
         series = self.series(actor, target, [attribute], dataset=dataset, tenant=tenant)
-        return series, self._store.raw(_window(series, since, until))
+        return series, self._store.raw(window_of(series, since, until))
 
     def aggregate(
         self,
@@ -166,7 +166,7 @@ class History:
         edges = edges_of(since, until, step, zone)
         _check_cells(len(series) * (len(edges) - 1) * (len(methods) + 2 * time_weighted))
         # The last period ends where the question ends.
-        window = _window(series, since, until)
+        window = window_of(series, since, until)
         values = _nothing(edges, methods)
         if series and methods:
             values = self._store.aggregate(window, edges, methods, pooled=pooled)
@@ -197,7 +197,7 @@ class History:
         series = _one_each(series)
         edges = edges_of(since, until, step)
         _check_cells(len(series) * (len(edges) - 1))
-        found = self._store.aggregate(_window(series, since, until), edges, [method]) if series else None
+        found = self._store.aggregate(window_of(series, since, until), edges, [method]) if series else None
         values = np.empty((0, len(edges) - 1)) if found is None else found[method]
         unit = series[0].key.unit_code if series else ""
         return Matrix([one.key.entity_id for one in series], edges[:-1], values, unit)
@@ -219,9 +219,9 @@ class History:
         edges = edges_of(since, until, expected_step)
         slots = len(edges) - 1
         _check_cells(len(series) * slots)
-        window = _window(series, since, until)
+        window = window_of(series, since, until)
         counts = self._store.aggregate(window, edges, ["totalCount"])["totalCount"] if series else None
-        rows = _by_entity(series, np.zeros((0, slots)) if counts is None else counts)
+        rows = counts_by_entity(series, np.zeros((0, slots)) if counts is None else counts)
         return Coverage(
             since=since,
             until=until,
@@ -230,7 +230,7 @@ class History:
             count=int(sum(row.sum() for row in rows.values())),
             expected=slots * len(rows),
             missing=int(sum((row == 0).sum() for row in rows.values())),
-            gaps=_gaps(rows, edges),
+            gaps=gaps_in(rows, edges),
         )
 
     def statistics(
@@ -265,7 +265,7 @@ class History:
         series = self.series(actor, target, attributes, dataset=dataset, tenant=tenant)
         if isinstance(target, str) and not target.startswith(TYPE_TARGET):
             self._must_see(actor, target, series, tenant)
-        return self._store.export(_window(series, since, until), format_name)
+        return self._store.export(window_of(series, since, until), format_name)
 
     def forget(
         self,
@@ -282,7 +282,7 @@ class History:
         """
         series = self.series(actor, entity_id, attributes, dataset=dataset, tenant=tenant)
         self._must_see(actor, entity_id, series, tenant)
-        return self._store.forget(_ids(series))
+        return self._store.forget(ids_of(series))
 
     def read(self, window: Window) -> Readings:
         """Readings of series that `series` has shown to the actor."""
@@ -333,8 +333,8 @@ class History:
         means, covered = np.full(shape, np.nan), np.zeros(shape)
         milliseconds = None if hold is None else hold // timedelta(milliseconds=1)
         back = to_millis(from_millis(int(edges[0])) - (hold or LOOK_BACK))
-        earlier = self._store.raw(Window(_ids(series), back, int(edges[0]), last_n=1))
-        inside = self._store.raw(Window(_ids(series), int(edges[0]), int(edges[-1])))
+        earlier = self._store.raw(Window(ids_of(series), back, int(edges[0]), last_n=1))
+        inside = self._store.raw(Window(ids_of(series), int(edges[0]), int(edges[-1])))
         for row, one in enumerate(series):
             before, during = earlier.series == one.id, inside.series == one.id
             result = time_weighted(
@@ -358,51 +358,6 @@ def check_methods(methods: Iterable[str]) -> None:
             )
 
 
-def readings_of(series: list[Series], found: Readings) -> list[Reading]:
-    """Rows as Readings."""
-    by_id = {one.id: one for one in series}
-    readings = []
-    for row, number in enumerate(found.series.tolist()):
-        key = by_id[number].key
-        readings.append(
-            Reading(
-                entity_id=key.entity_id,
-                attribute=key.attribute,
-                at=from_millis(int(found.at[row])),
-                value=found.value(row),
-                unit_code=key.unit_code,
-                dataset=key.dataset,
-                attribute_type=key.attribute_type,
-                recorded_at=from_millis(int(found.recorded_at[row])),
-                sequence=int(found.sequence[row]),
-            )
-        )
-    return readings
-
-
-def _window(
-    series: Sequence[Series],
-    since: datetime | None,
-    until: datetime | None,
-    *,
-    last_n: int | None = None,
-    limit: int | None = None,
-    corrected: bool = False,
-) -> Window:
-    return Window(
-        series=_ids(series),
-        since=None if since is None else to_millis(since),
-        until=None if until is None else to_millis(until),
-        last_n=last_n,
-        limit=limit,
-        corrected=corrected,
-    )
-
-
-def _ids(series: Sequence[Series]) -> Integers:
-    return np.array([one.id for one in series], np.int64)
-
-
 def _nothing(edges: Integers, methods: Sequence[str]) -> dict[str, Floats]:
     return {name: np.empty((0, len(edges) - 1)) for name in methods}
 
@@ -420,21 +375,3 @@ def _one_each(series: list[Series]) -> list[Series]:
     """One series an Entity, by id: the newest, where the unit changed or the Entity came back."""
     newest = {one.key.entity_id: one for one in sorted(series, key=lambda one: one.id)}
     return [newest[entity_id] for entity_id in sorted(newest)]
-
-
-def _by_entity(series: list[Series], counts: Floats) -> dict[str, Floats]:
-    rows: dict[str, Floats] = {}
-    for one, row in zip(series, counts, strict=True):
-        known = rows.get(one.key.entity_id)
-        rows[one.key.entity_id] = row if known is None else known + row
-    return rows
-
-
-def _gaps(rows: dict[str, Floats], edges: Integers) -> tuple[Gap, ...]:
-    found = [
-        Gap(entity_id, from_millis(int(edges[start])), from_millis(int(edges[stop])), stop - start)
-        for entity_id, row in rows.items()
-        for start, stop in missing_runs(row > 0)
-    ]
-    found.sort(key=lambda gap: (-gap.missing, gap.entity_id, gap.since))
-    return tuple(found[:MOST_GAPS])

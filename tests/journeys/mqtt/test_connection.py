@@ -7,10 +7,11 @@ import pytest
 from cityloom.adapters.mqtt.connection import DeviceLink
 from cityloom.sensing.model import Device
 from cityloom.sensing.mqtt import packets as mqtt
+from cityloom.sensing.mqtt.connection import Connection, Limits
 from cityloom.sensing.mqtt.encoding import encode
 from cityloom.sensing.mqtt.packets import PacketReader, Publish
 from cityloom.sensing.mqtt.properties import Reason
-from cityloom.sensing.mqtt.session import Connection, Limits, Session
+from cityloom.sensing.mqtt.session import Session
 from cityloom.sensing.mqtt.token_bucket import TokenBucket
 
 

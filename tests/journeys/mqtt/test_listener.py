@@ -14,9 +14,9 @@ from cityloom.kernel.actor import CITY
 from cityloom.kernel.errors import BadConfig, StorageFull
 from cityloom.ngsild.model import entity, prop, rel, value_of
 from cityloom.sensing.mqtt import packets as mqtt
+from cityloom.sensing.mqtt.connection import Limits
 from cityloom.sensing.mqtt.packets import Publish
 from cityloom.sensing.mqtt.properties import Property, Reason
-from cityloom.sensing.mqtt.session import Limits
 
 TOPIC = "cityloom/farm-7/readings"
 

@@ -5,7 +5,8 @@ import os
 import pytest
 
 from cityloom.app.command_line import main
-from cityloom.app.configuration import parse_configuration, read_configuration, write_first
+from cityloom.app.configuration import parse_configuration, read_configuration
+from cityloom.app.first_configuration import write_first
 from cityloom.kernel.errors import BadConfig
 
 

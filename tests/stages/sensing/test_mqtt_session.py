@@ -7,20 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cityloom.sensing.mqtt import packets as mqtt
-from cityloom.sensing.mqtt.encoding import encode
-from cityloom.sensing.mqtt.packets import V5, V311, PacketReader, Publish
-from cityloom.sensing.mqtt.properties import Property, Reason
-from cityloom.sensing.mqtt.session import (
+from cityloom.sensing.mqtt.connection import (
     Acknowledged,
     Connecting,
     Connection,
     Ended,
     Limits,
     Outgoing,
-    Session,
     Subscribing,
     Unsubscribing,
 )
+from cityloom.sensing.mqtt.encoding import encode
+from cityloom.sensing.mqtt.packets import V5, V311, PacketReader, Publish
+from cityloom.sensing.mqtt.properties import Property, Reason
+from cityloom.sensing.mqtt.session import Session
 
 LIMITS = Limits(receive_maximum=5, topic_aliases=2, longest_keep_alive=100, longest_session=1000, queued=4)
 

@@ -8,9 +8,10 @@ from hashlib import sha256
 from typing import Protocol, cast
 
 from cityloom.sensing.model import Device
+from cityloom.sensing.mqtt.connection import Connecting, Connection, Ended, Event
 from cityloom.sensing.mqtt.packets import Publish
 from cityloom.sensing.mqtt.properties import Reason
-from cityloom.sensing.mqtt.session import Connecting, Connection, Ended, Event, Session
+from cityloom.sensing.mqtt.session import Session
 from cityloom.sensing.mqtt.token_bucket import TokenBucket
 
 _log = logging.getLogger(__name__)

@@ -27,9 +27,7 @@ from cityloom.sensing.contract import Inlet, Settings
 from cityloom.sensing.devices import REFUSAL, Claim, DeviceRegistry
 from cityloom.sensing.model import Device
 from cityloom.sensing.mqtt import packets as mqtt
-from cityloom.sensing.mqtt.packets import V5, Publish
-from cityloom.sensing.mqtt.properties import Property, Reason
-from cityloom.sensing.mqtt.session import (
+from cityloom.sensing.mqtt.connection import (
     Acknowledged,
     Connecting,
     Connection,
@@ -39,6 +37,8 @@ from cityloom.sensing.mqtt.session import (
     Subscribing,
     Unsubscribing,
 )
+from cityloom.sensing.mqtt.packets import V5, Publish
+from cityloom.sensing.mqtt.properties import Property, Reason
 from cityloom.sensing.mqtt.token_bucket import TokenBucket
 from cityloom.sensing.presence import DISCONNECTED, OFFLINE, ONLINE, Presence
 

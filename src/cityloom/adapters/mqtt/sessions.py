@@ -11,8 +11,9 @@ from cityloom.kernel.errors import CityError
 from cityloom.sensing.commands import CommandDesk, payload_of
 from cityloom.sensing.model import Wish
 from cityloom.sensing.mqtt import packets as mqtt
+from cityloom.sensing.mqtt.connection import Acknowledged, Limits, Outgoing, Subscribing, Unsubscribing
 from cityloom.sensing.mqtt.properties import Reason
-from cityloom.sensing.mqtt.session import Acknowledged, Limits, Outgoing, Session, Subscribing, Unsubscribing
+from cityloom.sensing.mqtt.session import Session
 from cityloom.sensing.mqtt.topics import filter_is_valid
 
 _log = logging.getLogger(__name__)

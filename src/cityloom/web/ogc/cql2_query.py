@@ -31,7 +31,7 @@ from cityloom.ngsild.q_language import (
     Value,
 )
 from cityloom.ngsild.q_language import Operator as TermOperator
-from cityloom.web.ogc import cql2_text as cql
+from cityloom.web.ogc import cql2_expressions as cql
 
 #: Names by which the geometry that is drawn goes, beside its own.
 GEOMETRY_NAMES = frozenset({"geometry", "geom", "location"})

@@ -1,138 +1,44 @@
-"""CQL2 Text (OGC 21-065r2): its grammar. What an expression asks of Entities stands in `cql2_query`.
+"""CQL2 Text (OGC 21-065r2): its grammar. What it says becomes `cql2_expressions`, and
+those a query of Entities in `cql2_query`.
 
 Offered: AND, OR, NOT, comparisons of a property with a literal, LIKE, BETWEEN, IN, IS NULL, CASEI, and the
-spatial and temporal functions below. Length, terms and depth are bounded. Pure.
+spatial and temporal functions named there. Length, terms and depth are bounded. Pure.
 """
 
 from __future__ import annotations
 
 import re
 from math import isfinite
-from typing import Literal, cast
+from typing import cast
 
 import msgspec
 
 from cityloom.ngsild.errors import BadRequestData, TooComplexQuery
+from cityloom.web.ogc.bounding_box import box
+from cityloom.web.ogc.cql2_expressions import (
+    SPATIAL,
+    TEMPORAL,
+    And,
+    Between,
+    Comparison,
+    Expression,
+    In,
+    Instant,
+    Interval,
+    IsNull,
+    Like,
+    Not,
+    Operator,
+    Or,
+    Property,
+    Scalar,
+    Spatial,
+    Temporal,
+)
 
 MAX_FILTER = 8_000
 MAX_TERMS = 200
 MAX_DEPTH = 20
-
-Operator = Literal["=", "<>", "<", ">", "<=", ">="]
-SPATIAL = (
-    "S_INTERSECTS",
-    "S_DISJOINT",
-    "S_WITHIN",
-    "S_CONTAINS",
-    "S_EQUALS",
-    "S_OVERLAPS",
-)
-TEMPORAL = (
-    "T_AFTER",
-    "T_BEFORE",
-    "T_DURING",
-    "T_EQUALS",
-    "T_INTERSECTS",
-    "T_DISJOINT",
-)
-
-
-class Property(msgspec.Struct, frozen=True):
-    """A property of a feature. `any_case`: capital and small letters are alike (CASEI)."""
-
-    name: str
-    any_case: bool = False
-
-
-class Instant(msgspec.Struct, frozen=True):
-    """TIMESTAMP('…') or DATE('…'), as written; `text` is ".." for an open end of an interval."""
-
-    text: str
-    is_date: bool = False
-
-
-class Interval(msgspec.Struct, frozen=True):
-    """INTERVAL('…', '…')."""
-
-    first: Instant
-    last: Instant
-
-
-#: A literal: number, text, truth, instant.
-Scalar = float | str | bool | Instant
-
-
-class Comparison(msgspec.Struct, frozen=True):
-    """property operator literal."""
-
-    property: Property
-    operator: Operator
-    value: Scalar
-
-
-class Like(msgspec.Struct, frozen=True):
-    """property LIKE 'pattern': % stands for any text, _ for one character."""
-
-    property: Property
-    pattern: str
-
-
-class Between(msgspec.Struct, frozen=True):
-    """property BETWEEN low AND high, both included."""
-
-    property: Property
-    low: Scalar
-    high: Scalar
-
-
-class In(msgspec.Struct, frozen=True):
-    """property IN (…)."""
-
-    property: Property
-    values: tuple[Scalar, ...]
-
-
-class IsNull(msgspec.Struct, frozen=True):
-    """property IS NULL."""
-
-    property: Property
-
-
-class Spatial(msgspec.Struct, frozen=True):
-    """FUNCTION(property, geometry). The geometry is GeoJSON, not checked."""
-
-    function: str
-    property: Property
-    geometry: dict[str, object]
-
-
-class Temporal(msgspec.Struct, frozen=True):
-    """FUNCTION(property, instant or interval)."""
-
-    function: str
-    property: Property
-    when: Instant | Interval
-
-
-class Not(msgspec.Struct, frozen=True):
-    """The opposite."""
-
-    part: Expression
-
-
-class And(msgspec.Struct, frozen=True):
-    """All of them."""
-
-    parts: tuple[Expression, ...]
-
-
-class Or(msgspec.Struct, frozen=True):
-    """Any of them."""
-
-    parts: tuple[Expression, ...]
-
-
-Expression = Comparison | Like | Between | In | IsNull | Spatial | Temporal | Not | And | Or
 
 _TOKEN = re.compile(
     r"""(?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)
@@ -486,33 +392,6 @@ class _Parser:
             hint="Write CQL2 such as temperature > 20 AND S_INTERSECTS(location, BBOX(10, 56, 10.3, 56.3)).",
             where="filter",
         )
-
-
-def box(numbers: list[float], where: str = "bbox") -> dict[str, object]:
-    """A geometry around west, south, east, north (heights between them are passed over).
-
-    One that crosses the 180th meridian becomes two. Raises BadRequestData.
-    """
-    if len(numbers) == 6:
-        numbers = [*numbers[:2], *numbers[3:5]]
-    if len(numbers) != 4 or numbers[1] > numbers[3]:
-        raise BadRequestData(
-            "A box is west, south, east, north", hint="Write 10,56,10.3,56.3, in degrees.", where=where
-        )
-    west, south, east, north = numbers
-    if west == east or south == north:
-        # What has no area is drawn as what it is.
-        ends = [[west, south], [east, north]]
-        one = ends[0] == ends[1]
-        return {"type": "Point" if one else "LineString", "coordinates": ends[0] if one else ends}
-    if west > east:
-        halves = [_ring(west, south, 180.0, north), _ring(-180.0, south, east, north)]
-        return {"type": "MultiPolygon", "coordinates": halves}
-    return {"type": "Polygon", "coordinates": _ring(west, south, east, north)}
-
-
-def _ring(west: float, south: float, east: float, north: float) -> list[list[list[float]]]:
-    return [[[west, south], [east, south], [east, north], [west, north], [west, south]]]
 
 
 def _negated(part: Expression, negated: bool) -> Expression:

@@ -24,8 +24,9 @@ from cityloom.ngsild.q_language import (
 )
 from cityloom.ngsild.query import EntityQuery
 from cityloom.ngsild.type_selection import TypeSelection
+from cityloom.web.ogc.bounding_box import box
 from cityloom.web.ogc.cql2_query import during, instant_of, located, path_of, term_of
-from cityloom.web.ogc.cql2_text import box, parse_cql2
+from cityloom.web.ogc.cql2_text import parse_cql2
 from cityloom.web.ogc.features import LOCATION
 
 DEFAULT_LIMIT = 100
