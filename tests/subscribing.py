@@ -25,7 +25,8 @@ from cityloom.kernel.time import WallClock
 from cityloom.ngsild.subscription_reading import parse_subscription, patch_subscription
 from cityloom.subscriptions import lane
 from cityloom.subscriptions.backlog import Notifying
-from cityloom.subscriptions.subscriptions import EDIT, Subscriptions
+from cityloom.subscriptions.owners import EDIT
+from cityloom.subscriptions.subscriptions import Subscriptions
 
 POLICY = ClassPolicy({"Camera": InformationClass.SECURITY, "Meter": InformationClass.INTERNAL})
 OWNER = Actor("owner", permissions=frozenset({EDIT, "entities:write"}), clearance=frozenset(InformationClass))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from time import perf_counter
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -18,38 +16,27 @@ from cityloom.context.broker import Broker
 from cityloom.context.ports import Register
 from cityloom.context.registered import Registered
 from cityloom.kernel.actor import Actor, InformationClass
-from cityloom.kernel.change import Change
 from cityloom.kernel.outbound import Outbound, plain_address
-from cityloom.kernel.time import Clock, format_instant, now_millis
-from cityloom.ngsild.attribute_changes import waited_for
+from cityloom.kernel.time import Clock, format_instant
 from cityloom.ngsild.contexts import CORE, Context
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document
-from cityloom.ngsild.q_matching import Lookup
 from cityloom.ngsild.subscription import Subscription
 from cityloom.subscriptions.backlog import Notifying
 from cityloom.subscriptions.delivery import Delivery
-from cityloom.subscriptions.matching import Happened, Matcher, Rule, query_of
-from cityloom.subscriptions.model import Health, Kept, Pending, Tally, bounded
-from cityloom.subscriptions.periodic import Intervals
+from cityloom.subscriptions.model import Health, Kept, Tally
+from cityloom.subscriptions.owners import EDIT, Actors, Owners
 from cityloom.subscriptions.ports import Outbox, Publisher
-from cityloom.subscriptions.rendering import Rendered, Rendering
 from cityloom.subscriptions.secrecy import Secrecy
 from cityloom.subscriptions.sending import Sender
+from cityloom.subscriptions.serving import Serving, lane_of
 
 _log = logging.getLogger(__name__)
 
 STAGE = "subscriptions"
-EDIT = "subscriptions:edit"
-#: Seconds of looking at changes before others get their turn on the event loop.
-TURN_SECONDS = 0.005
-#: Entities in one page of what is told at intervals.
-PAGE = 100
 
 #: The Context behind what was given as @context. Raises LdContextNotAvailable, BadRequestData.
 Contexts = Callable[[Any], Awaitable[Context]]
-#: Somebody as they are now, by `Actor.id`; None when they are nobody any more.
-Actors = Callable[[str], Actor | None]
 #: Told of every change of a subscription.
 Changed = Callable[[Kept], None]
 
@@ -59,8 +46,7 @@ async def _core(_source: Any) -> Context:
 
 
 class Subscriptions:
-    """Lives on the event loop. `actors` tells who somebody is now: rights are looked at when something is
-    sent, not when it was subscribed to."""
+    """Lives on the event loop. `actors` tells who somebody is now."""
 
     def __init__(
         self,
@@ -77,7 +63,7 @@ class Subscriptions:
     ) -> None:
         bounds = bounds or Notifying()
         self._broker = broker
-        self._actors = actors
+        self._owners = Owners(broker, actors)
         self._clock = clock
         #: Resolves @contexts. Whoever runs the house sets it.
         self.contexts: Contexts = _core
@@ -85,22 +71,20 @@ class Subscriptions:
         self._outbox = outbox
         self._publisher = publisher
         self._sender = Sender(outbound, publisher)
-        self._secrecy = Secrecy(broker)
+        secrecy = Secrecy(broker)
         self._delivery = Delivery(
             outbox,
             self._sender,
             clock,
             find=lambda key: self._kept.find(*key),
-            owner=self._owner,
-            reference=lambda kept: self._context_of(kept).reference(),
-            secrecy=self._secrecy,
+            owner=self._owners.of,
+            reference=lambda kept: self._serving.context(kept).reference(),
+            secrecy=secrecy,
             bounds=bounds,
         )
-        self._matchers: dict[str, Matcher] = {}
-        self._renderings: dict[tuple[str, str], Rendering] = {}
+        self._serving = Serving(broker, self._owners, self._delivery, secrecy, self.now, bounds)
         #: The Contexts of what is served, by their sources, so that equal ones are one.
         self._resolved: WeakValueDictionary[bytes, Context] = WeakValueDictionary()
-        self._intervals = Intervals(self._tell_all, bounds)
         self._told_of_changes: list[Changed] = []
 
     def tell(self, changed: Changed) -> None:
@@ -117,13 +101,13 @@ class Subscriptions:
                 context = await self._resolve(one.context)
             except Exception as error:  # noqa: BLE001 - names are then told in full, which means the same
                 _log.warning("The @context of %s cannot be had: %s", one.wanted.id, error)
-            self._serve(one, context)
+            self._serving.serve(one, context)
         await self._delivery.start()
-        self._broker.follow(STAGE, self._follow, durable=True)
+        self._broker.follow(STAGE, self._serving.follow, durable=True)
 
     async def stop(self) -> None:
         """Give up what is on its way, once the broker has stopped. What waits is sent at the next start."""
-        self._intervals.stop()
+        self._serving.intervals.stop()
         await self._delivery.stop()
         await self._publisher.close()
 
@@ -161,9 +145,9 @@ class Subscriptions:
             now,
             via,
         )
-        self._intervals.check(kept)
+        self._serving.intervals.check(kept)
         await self._kept.add(tenant, wanted.id, kept)
-        self._serve(kept, context)
+        self._serving.serve(kept, context)
         self._tell_of_change(kept)
 
     async def replace(
@@ -183,13 +167,13 @@ class Subscriptions:
             clearance=tuple(sorted(actor.clearance)),
             modified_at=self.now(),
         )
-        context = self._context_of(old)
+        context = self._serving.context(old)
         if link is not None:
             context = await self._resolve(source)
             kept = msgspec.structs.replace(kept, context=source, link=link)
-        self._intervals.check(kept)
+        self._serving.intervals.check(kept)
         await self._kept.replace(old.tenant, wanted.id, kept)
-        self._serve(kept, context)
+        self._serving.serve(kept, context)
         self._tell_of_change(kept)
 
     def retrieve(self, actor: Actor, id: str, *, tenant: str) -> Kept:
@@ -209,7 +193,7 @@ class Subscriptions:
         """End a subscription (5.8.5); what waits for it is not sent any more. ResourceNotFound."""
         kept = self.retrieve(actor, id, tenant=tenant)
         await self._kept.remove(tenant, [id])
-        self._cease(kept)
+        self._serving.cease(kept)
         self._tell_of_change(kept)
         await self._delivery.forget([kept.key])
 
@@ -219,7 +203,7 @@ class Subscriptions:
         wanted = msgspec.structs.replace(kept.wanted, is_active=not paused)
         kept = msgspec.structs.replace(kept, wanted=wanted, modified_at=self.now())
         await self._kept.replace(tenant, id, kept)
-        self._serve(kept, self._context_of(kept))
+        self._serving.serve(kept, self._serving.context(kept))
         self._tell_of_change(kept)
 
     # What sources tell of it (5.8.1.4, 5.8.6)
@@ -235,21 +219,12 @@ class Subscriptions:
     def owner(self, kept: Kept) -> Actor | None:
         """The owner as they are now, cleared for no more than when they subscribed; None: nothing may be
         sent any more."""
-        return self._owner(kept)
+        return self._owners.of(kept)
 
     async def pass_on(self, kept: Kept, told: Sequence[tuple[Document, InformationClass]]) -> None:
         """Notify of Entities as a source tells them, each with the class of all that it says; on return it
         is sent, or kept to be sent."""
-        owner = self._owner(kept)
-        rendering = self._renderings.get(kept.key)
-        if owner is None or rendering is None or kept.wanted.status(self.now()) != "active":
-            return
-        offered = [
-            self._offer(kept, document["id"], rendering.of_document(document, secrecy, owner))
-            for document, secrecy in told
-            if owner.sees(secrecy)
-        ]
-        await self._delivery.keep(offered)
+        await self._serving.pass_on(kept, told)
 
     def _tell_of_change(self, kept: Kept) -> None:
         for changed in self._told_of_changes:
@@ -303,125 +278,6 @@ class Subscriptions:
             for kept in self._kept.all(tenant)
         ]
 
-    # Serving them
-
-    def _serve(self, kept: Kept, context: Context) -> None:
-        self._cease(kept)
-        if kept.wanted.time_interval is None:
-            self._matchers.setdefault(kept.tenant, Matcher(self._lookup_of)).add(kept)
-        else:
-            self._intervals.add(kept)
-        mask = waited_for(kept.wanted.triggers)
-        self._renderings[kept.key] = Rendering(kept, context, mask, self._linked)
-        self._delivery.forgive(lane_of(kept))
-
-    def _cease(self, kept: Kept) -> None:
-        matcher = self._matchers.get(kept.tenant)
-        if matcher is not None:
-            matcher.remove(kept.wanted.id)
-        self._intervals.remove(kept.key)
-        self._renderings.pop(kept.key, None)
-
-    async def _follow(self, changes: list[Change]) -> None:
-        """Offer what changes tell to the endpoints' queues; on return it is sent, or kept to be sent."""
-        found: list[Pending] = []
-        turn = perf_counter()
-        for change in changes:
-            self._secrecy.note(change)
-            matcher = self._matchers.get(change.tenant)
-            if matcher:
-                happened = Happened(change)
-                for rule in matcher.concerned(happened):
-                    found += self._told(rule, happened)
-                if perf_counter() - turn > TURN_SECONDS:
-                    await asyncio.sleep(0)
-                    turn = perf_counter()
-        if found:
-            await self._delivery.keep(found)
-
-    def _told(self, rule: Rule, happened: Happened) -> list[Pending]:
-        change = happened.change
-        now = self.now()
-        rendered: dict[Any, Rendered] = {}
-        today: dict[str, Actor | None] = {}
-        found = []
-        for kept in rule.asked_by.values():
-            if kept.since >= change.sequence or kept.wanted.status(now) != "active":
-                continue
-            if kept.owner not in today:
-                today[kept.owner] = self._actors(kept.owner)
-            owner = self._bounded(kept, today[kept.owner])
-            if owner is None or not owner.sees(change.information_class):
-                continue
-            rendering = self._renderings[kept.key]
-            shown = rendered.get(rendering.key)
-            if shown is None:
-                shown = rendered[rendering.key] = rendering.of_change(happened, owner)
-            found.append(self._offer(kept, change.entity_id, shown))
-        return found
-
-    def _offer(self, kept: Kept, entity_id: str, rendered: Rendered) -> Pending:
-        item = Pending(
-            self._delivery.next_place(),
-            lane_of(kept),
-            kept.tenant,
-            kept.wanted.id,
-            entity_id,
-            rendered.classes,
-            now_millis(),
-            rendered.shown,
-        )
-        self._delivery.offer(item)
-        return item
-
-    async def _tell_all(self, kept: Kept) -> None:
-        """Everything that matches, page by page; nothing while the last is still on its way."""
-        owner = self._owner(kept)
-        now = self.now()
-        if owner is None or kept.wanted.status(now) != "active" or self._delivery.waits(lane_of(kept)):
-            return
-        rendering = self._renderings[kept.key]
-        query = msgspec.structs.replace(query_of(kept.wanted), limit=PAGE)
-        while True:
-            page = await self._broker.search(owner, query, tenant=kept.tenant)
-            offered = []
-            for document in page.documents:
-                secrecy = self._class_of(owner, document["id"], kept.tenant)
-                if secrecy is not None:
-                    shown = rendering.of_document(document, secrecy, owner)
-                    offered.append(self._offer(kept, document["id"], shown))
-            await self._delivery.keep(offered)
-            if len(page.texts) < PAGE:
-                return
-            query = msgspec.structs.replace(query, offset=query.offset + PAGE)
-
-    # Who sees what
-
-    def _owner(self, kept: Kept) -> Actor | None:
-        """The owner as they are now, if they may still subscribe."""
-        return self._bounded(kept, self._actors(kept.owner))
-
-    def _bounded(self, kept: Kept, owner: Actor | None) -> Actor | None:
-        return None if owner is None or not owner.may(EDIT) else bounded(owner, kept)
-
-    def _lookup_of(self, kept: Kept) -> Lookup:
-        def lookup(entity_id: str) -> Document | None:
-            owner = self._owner(kept)
-            return None if owner is None else self._broker.find(owner, entity_id, tenant=kept.tenant)
-
-        return lookup
-
-    def _linked(self, owner: Actor, tenant: str, entity_id: str) -> tuple[Document, InformationClass] | None:
-        secrecy = self._class_of(owner, entity_id, tenant)
-        document = self._broker.find(owner, entity_id, tenant=tenant)
-        return None if secrecy is None or document is None else (document, secrecy)
-
-    def _class_of(self, owner: Actor, entity_id: str, tenant: str) -> InformationClass | None:
-        try:
-            return self._broker.class_of(owner, entity_id, tenant=tenant)
-        except ResourceNotFound:
-            return None
-
     # @contexts
 
     async def _resolve(self, source: Any) -> Context:
@@ -431,18 +287,6 @@ class Subscriptions:
             return known
         self._resolved[key] = found
         return found
-
-    def _context_of(self, kept: Kept) -> Context:
-        rendering = self._renderings.get(kept.key)
-        return CORE if rendering is None else rendering.context
-
-
-def lane_of(kept: Kept) -> str:
-    """The queue of a subscription: its endpoint's; its own where sending is throttled."""
-    uri = kept.wanted.notification.endpoint.uri
-    if kept.wanted.throttling is None and kept.wanted.time_interval is None:
-        return uri
-    return f"{uri} {kept.tenant} {kept.wanted.id}"
 
 
 def _sees(actor: Actor, kept: Kept) -> bool:

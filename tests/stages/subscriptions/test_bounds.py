@@ -11,8 +11,8 @@ from cityloom.kernel.actor import Actor
 from cityloom.ngsild.model import entity, prop
 from cityloom.subscriptions.backlog import Backlog, Notifying
 from cityloom.subscriptions.model import Pending
+from cityloom.subscriptions.owners import EDIT
 from cityloom.subscriptions.periodic import Intervals
-from cityloom.subscriptions.subscriptions import EDIT
 from loopback_servers import hang, serving
 from subscribing import OWNER
 

@@ -17,8 +17,8 @@ from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import entity, prop, rel, text
 from cityloom.subscriptions import delivery, lane, sending
 from cityloom.subscriptions import spare_time as spare_time_module
+from cityloom.subscriptions.owners import EDIT
 from cityloom.subscriptions.spare_time import SpareTime
-from cityloom.subscriptions.subscriptions import EDIT
 from loopback_servers import bomb, drip, hang, redirect, reset, serving, well
 from subscribing import OWNER
 

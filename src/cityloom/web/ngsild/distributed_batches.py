@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 from urllib.parse import quote
 
 import orjson
-from msgspec.structs import replace
 
 from cityloom.federation.model import Origin, Question, Wire
 from cityloom.federation.model import Reply as SourceReply
-from cityloom.federation.questions import purging
 from cityloom.federation.sharing import Directory, Shares, share_out
 from cityloom.kernel.errors import CityError
 from cityloom.kernel.media_types import JSON, JSON_LD
@@ -24,9 +22,7 @@ from cityloom.ngsild.json_text import decode_json
 from cityloom.ngsild.names import is_uri
 from cityloom.ngsild.recompaction import recompacted_entity
 from cityloom.ngsild.registrations import Registration
-from cityloom.ngsild.source_matching import information_matches, sought_by
 from cityloom.web.errors import told
-from cityloom.web.ngsild.asking import asked_by, entity_query
 from cityloom.web.ngsild.batches import (
     check_array,
     create_entities,
@@ -39,8 +35,7 @@ from cityloom.web.ngsild.distributed_provision import conforming_to, kept_of, wr
 from cityloom.web.ngsild.distribution import origin_of, wire_to
 from cityloom.web.ngsild.exchange import Exchange, Reply, plain_reply
 from cityloom.web.ngsild.operations import Handler
-from cityloom.web.ngsild.outcomes import failure_of, looped, source_error, unsupported
-from cityloom.web.ngsild.purge import purge_entities
+from cityloom.web.ngsild.outcomes import BatchResult, failure_of, looped, unsupported
 
 #: Entities that are looked at before others get their turn on the event loop.
 _TURN = 100
@@ -49,17 +44,8 @@ _TURN_SECONDS = 0.005
 #: Pairs of an Entity and a source that may hold a part of it, in one batch.
 MOST_PAIRS = 100_000
 
-
-@dataclass
-class _Result:
-    """What became of the Entities (5.2.16)."""
-
-    created: dict[str, None] = field(default_factory=dict)
-    done: dict[str, None] = field(default_factory=dict)
-    errors: list[dict[str, Any]] = field(default_factory=list)
-
-    def fail(self, error: CityError, ids: Iterable[str], registration: Registration) -> None:
-        self.errors += [source_error(error, one, registration) for one in ids]
+#: How it is told that something is not there.
+_ABSENT = told(ResourceNotFound("", hint="")).type
 
 
 @dataclass
@@ -126,52 +112,13 @@ async def delete_batch_everywhere(exchange: Exchange) -> Reply:
     return await _everywhere(exchange, _DELETE)
 
 
-async def purge_everywhere(exchange: Exchange) -> Reply:
-    """DELETE /entities (5.6.21): each source that matches is asked to purge, too."""
-    asked = asked_by(exchange.parameters)
-    query = entity_query(asked, exchange.context, exchange.parameters, local=False)
-    origin = origin_of(exchange, asked.csf)
-    federation = exchange.services.federation
-    sought = sought_by(query)
-    result = _Result()
-    questions = []
-    for registration in federation.candidates(origin):
-        infos = tuple(info for info in registration.information if information_matches(info, sought))
-        if registration.mode == "auxiliary" or not infos or federation.came_around(origin):
-            continue
-        ids = tuple(one for one in query.ids if federation.covers(origin, registration, one))
-        if query.ids and not ids:
-            continue
-        if "purgeEntity" in registration.operations:
-            wire = await wire_to(exchange, origin, registration)
-            members = {
-                name: [wire.context.compact(exchange.context.expand(term)) for term in terms]
-                for name in ("keep", "drop")
-                if (terms := exchange.parameters.listed(name))
-            }
-            questions.append((registration, purging(replace(query, ids=ids), infos, wire, members), wire))
-        elif registration.proxied:
-            result.fail(unsupported(registration), [registration.id], registration)
-    theirs, mine = await asyncio.gather(federation.ask(questions, origin), purge_entities(exchange))
-    for reply in theirs:
-        if not reply.good and reply.status != 404:
-            result.fail(failure_of(reply), [reply.registration.id], reply.registration)
-    if not result.errors:
-        return mine
-    if mine.body:
-        own = decode_json(mine.body)
-        result.errors += own.get("errors", [])
-        result.done.update(dict.fromkeys(own.get("success", [])))
-    return plain_reply({"success": list(result.done), "errors": result.errors}, status=207)
-
-
 async def _everywhere(exchange: Exchange, batch: _Batch) -> Reply:
     payload = await exchange.payload()
     check_array(payload, "ids" if batch is _DELETE else "entities")
     if exchange.is_json_ld and batch is not _DELETE:
         exchange.context = await _common_context(exchange, payload)
     origin = origin_of(exchange)
-    result = _Result()
+    result = BatchResult()
     parts: dict[str, _Part] = {}
     here, shared = await _shared_out(exchange, batch, payload, origin, parts, result)
     theirs = _ask(exchange, batch, parts, origin, result)
@@ -210,7 +157,7 @@ async def _shared_out(
     payload: list[Any],
     origin: Origin,
     parts: dict[str, _Part],
-    result: _Result,
+    result: BatchResult,
 ) -> tuple[list[Any], set[str]]:
     """Fill what each source gets; returns what is left for the city, and the ids that are held by sources
     alone, in whole or in part."""
@@ -263,7 +210,7 @@ def _hand_out(
     entity_id: str,
     context: Context,
     parts: dict[str, _Part],
-    result: _Result,
+    result: BatchResult,
 ) -> None:
     for share in shares.forwarded:
         part = parts.setdefault(share.registration.id, _Part(share.registration))
@@ -303,7 +250,7 @@ def _types(exchange: Exchange, entity_id: str) -> tuple[str, ...]:
 
 
 async def _ask(
-    exchange: Exchange, batch: _Batch, parts: dict[str, _Part], origin: Origin, result: _Result
+    exchange: Exchange, batch: _Batch, parts: dict[str, _Part], origin: Origin, result: BatchResult
 ) -> None:
     asked: list[tuple[Registration, Question, Wire]] = []
     ids: list[list[str]] = []
@@ -333,7 +280,7 @@ async def _write_over(
     origin: Origin,
     source: tuple[Registration, Wire],
     item: dict[str, Any],
-    result: _Result,
+    result: BatchResult,
 ) -> None:
     """Replace what a source without batches has, or update it with options=update (5.6.8.4)."""
     registration, wire = source
@@ -360,7 +307,7 @@ async def _question_over(
     return Question(method, path, (), body, content_type)
 
 
-def _take(reply: SourceReply, ids: list[str], batch: _Batch, result: _Result) -> None:
+def _take(reply: SourceReply, ids: list[str], batch: _Batch, result: BatchResult) -> None:
     """What one source answered for these Entities."""
     if reply.status == 207:
         told = _decoded(reply.body)
@@ -426,7 +373,7 @@ def _parameters(exchange: Exchange) -> tuple[tuple[str, str], ...]:
 
 
 async def _locally(
-    exchange: Exchange, batch: _Batch, items: list[Any], proxied: set[str], result: _Result
+    exchange: Exchange, batch: _Batch, items: list[Any], proxied: set[str], result: BatchResult
 ) -> None:
     reply = await batch.handler(exchange.carrying(items))
     told = _decoded(reply.body) if reply.body else None
@@ -436,16 +383,12 @@ async def _locally(
     if told is None:
         result.done.update(dict.fromkeys(_ids(items)))
         return
-    missing = TOLD_ABSENT
     for one in told["errors"]:
-        absent = one["error"].get("type") == missing
+        absent = one["error"].get("type") == _ABSENT
         # What is held by sources alone need not be here.
         if not (absent and one["entityId"] in proxied):
             result.errors.append(one)
     result.done.update(dict.fromkeys(told["success"]))
-
-
-TOLD_ABSENT = told(ResourceNotFound("", hint="")).type
 
 
 def _ids(items: list[Any]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -33,6 +35,19 @@ class Outcome(msgspec.Struct, frozen=True):
     @property
     def good(self) -> bool:
         return self.error is None and self.partial is None
+
+
+@dataclass
+class BatchResult:
+    """What became of the Entities of a batch (5.2.16), by id, in order."""
+
+    created: dict[str, None] = field(default_factory=dict)
+    done: dict[str, None] = field(default_factory=dict)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+
+    def fail(self, error: CityError, ids: Iterable[str], registration: Registration) -> None:
+        """Note why a source did not do it for these."""
+        self.errors += [source_error(error, one, registration) for one in ids]
 
 
 def outcome_of(reply: SourceReply, attributes: frozenset[str]) -> Outcome:

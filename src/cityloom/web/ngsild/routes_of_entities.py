@@ -14,7 +14,6 @@ from cityloom.web.ngsild.distributed_batches import (
     create_batch_everywhere,
     delete_batch_everywhere,
     merge_batch_everywhere,
-    purge_everywhere,
     update_batch_everywhere,
     upsert_batch_everywhere,
 )
@@ -34,6 +33,7 @@ from cityloom.web.ngsild.distributed_provision import (
     update_attribute_everywhere,
     update_everywhere,
 )
+from cityloom.web.ngsild.distributed_purge import purge_everywhere
 from cityloom.web.ngsild.operations import Operation
 from cityloom.web.ngsild.provision import (
     append_attributes,

@@ -19,7 +19,7 @@ from cityloom.ngsild.registrations import Registration
 from cityloom.ngsild.subscription import Subscription, represent_subscription
 from cityloom.ngsild.subscription_reading import parse_subscription, patch_subscription
 from cityloom.subscriptions.model import Kept
-from cityloom.subscriptions.subscriptions import EDIT
+from cityloom.subscriptions.owners import EDIT
 from cityloom.web.addresses import address
 from cityloom.web.ngsild.asking import format_of, page_of
 from cityloom.web.ngsild.distribution import warned

@@ -16,7 +16,7 @@ from cityloom.kernel.errors import BadInput
 from cityloom.ngsild.contexts import CORE
 from cityloom.subscriptions.delivery import GIVEN_UP
 from cityloom.subscriptions.model import Health as Subscriber
-from cityloom.subscriptions.subscriptions import EDIT
+from cityloom.subscriptions.owners import EDIT
 from cityloom.web.languages import noted as n
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
