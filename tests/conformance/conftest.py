@@ -143,10 +143,12 @@ async def api(quotas: Quotas) -> AsyncIterator[Api]:
     await rooms.start()
     contexts = ContextsInUse(load=load, store=ContextStore(MemoryRegister(), quotas.contexts))
     rooms.handed_on.contexts = contexts.use
+    notified = remote_notifications_interface(rooms, contexts)
     app = Starlette(
         routes=[
             Mount(ROOT, app=api_of(rooms, contexts)),
-            Route(NOTIFIED_AT + "/{token}", remote_notifications_interface(rooms, contexts)),
+            Route(NOTIFIED_AT, notified),
+            Route(NOTIFIED_AT + "/{token}", notified),
             DESCRIPTION,
         ],
         middleware=[Middleware(LimitBodies, limits=BodyLimits()), Middleware(ActAs)],

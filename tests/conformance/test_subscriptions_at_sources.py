@@ -11,6 +11,7 @@ import sys
 import weakref
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -270,6 +271,26 @@ async def test_what_is_told_names_few_contexts(api, source):
     few = [{**road(speed=one), "@context": {"a": f"urn:x:{one % 20}"}} for one in range(40)]
     assert (await tell(copy, *few)).status_code == 200
     assert (await tell(copy, *few, {**road(speed=1), "@context": {"a": "urn:x:20"}})).status_code == 400
+
+
+async def test_nothing_is_read_of_a_notification_for_which_there_is_no_token(api, source):
+    await register(api, source)
+    await subscribe(api, source)
+    copy = await source.copy()
+    endpoint = copy["notification"]["endpoint"]["uri"]
+    root, _, _ = endpoint.rpartition("/")
+    body = b'{"subscriptionId": "%s", "data": [' % copy["id"].encode()
+    for address, begun, status in [
+        (f"{root}/guess", body, b"404"),
+        (root, body + b"1," * 60_000, b"413"),
+    ]:
+        where = urlsplit(address)
+        reader, writer = await asyncio.open_connection(where.hostname, where.port)
+        head = f"POST {where.path} HTTP/1.1\r\nhost: {where.netloc}\r\ncontent-type: application/json\r\n"
+        writer.write(head.encode() + b"content-length: 200000\r\n\r\n" + begun)
+        async with asyncio.timeout(10):
+            assert status in await reader.readline()
+        writer.close()
 
 
 async def test_what_cannot_be_handed_on_keeps_nothing_else_back(api, source, monkeypatch):

@@ -53,9 +53,10 @@ async def entities_in(reply: Reply, wire: Wire, use: UseContext) -> list[Documen
     use = FewContexts(use)
     try:
         if len(reply.body) <= LARGE:
-            return await _read(reply, wire, use)
+            return await _read(_first(reply.body), wire, use)
         async with _turns(asyncio.get_running_loop()):
-            return await _read(reply, wire, use)
+            # Odd JSON takes seconds.
+            return await _read(await asyncio.to_thread(_first, reply.body), wire, use)
     except CityError as error:
         raise NotEntities(str(error)) from error
 
@@ -88,8 +89,7 @@ class FewContexts:
         return found
 
 
-async def _read(reply: Reply, wire: Wire, use: UseContext) -> list[Document]:
-    items = _first(decode_json(reply.body))
+async def _read(items: list[Any], wire: Wire, use: UseContext) -> list[Document]:
     found = []
     for place, item in enumerate(items):
         if place % _TURN == _TURN - 1:
@@ -98,8 +98,9 @@ async def _read(reply: Reply, wire: Wire, use: UseContext) -> list[Document]:
     return found
 
 
-def _first(decoded: Any) -> list[Any]:
-    """As many as are read; what is passed over is held no longer."""
+def _first(body: bytes) -> list[Any]:
+    """As many as are read; what is passed over is held no longer. Raises BadRequestData, InvalidRequest."""
+    decoded = decode_json(body)
     return decoded[:MOST_ENTITIES] if isinstance(decoded, list) else [decoded]
 
 

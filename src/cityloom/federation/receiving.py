@@ -55,16 +55,17 @@ class Receiving:
         self._of_copy = Counter[str]()
         self._of_source = Counter[tuple[str, str]]()
 
+    def check_token(self, token: str) -> None:
+        """Whether somebody was given a token. Raises ResourceNotFound."""
+        if self._handed_on.leg(token) is None:
+            raise _no_such_subscription()
+
     def leg_of(self, token: str, subscription_id: str) -> Leg:
         """The copy that a notification is about. An id of this city's making holds the token, for sources
         that cut addresses short. Raises ResourceNotFound."""
         leg = self._handed_on.leg(token or subscription_id.removeprefix(_COPY))
         if leg is None or subscription_id not in (leg.remote, _COPY + leg.token):
-            raise ResourceNotFound(
-                "There is no such subscription",
-                hint="This city has ended it; end it too.",
-                where="subscriptionId",
-            )
+            raise _no_such_subscription()
         return leg
 
     async def receive(self, leg: Leg, items: list[Any], context: Context, use: UseContext) -> None:
@@ -172,6 +173,12 @@ class Receiving:
     def _lookup(self, origin: Origin) -> Any:
         broker = self._federation.broker
         return lambda entity_id: broker.find(origin.actor, entity_id, tenant=origin.tenant)
+
+
+def _no_such_subscription() -> ResourceNotFound:
+    return ResourceNotFound(
+        "There is no such subscription", hint="This city has ended it; end it too.", where="subscriptionId"
+    )
 
 
 def _too_much(message: str) -> TooManyNotifications:
