@@ -7,18 +7,16 @@ times as much.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import apsw
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 
-from cityloom.access.authority import OPEN_ACCESS
 from cityloom.web.ngsild.routes import OPERATIONS
 from cityloom.web.openapi import describe
 from running_city import RunningCity
+from stored import Stored, Unchanged
 
 schemathesis: Any = pytest.importorskip("schemathesis", reason="amber: schemathesis is not installed")
 
@@ -36,26 +34,42 @@ LABELS = [
 ]
 
 
-class Stored:
-    """What a running city has stored, read from its files beside it."""
-
-    def __init__(self, home: Path) -> None:
-        self._feed = apsw.Connection(str(home / "feed.db"), flags=apsw.SQLITE_OPEN_READONLY)
-        self._records = apsw.Connection(str(home / "records.db"), flags=apsw.SQLITE_OPEN_READONLY)
-        self._registers = [
-            name
-            for (name,) in self._records.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
-            if name.startswith("regist")
-        ]
-
-    def now(self) -> tuple[Any, ...]:
-        """Something that differs after every write of whoever asks."""
-        last = self._feed.execute("SELECT max(sequence) FROM change WHERE by = ?", (OPEN_ACCESS.id,)).get
-        kept = [
-            tuple(self._records.execute(f"SELECT * FROM {name} ORDER BY 1, 2, 3").fetchall())
-            for name in self._registers
-        ]
-        return last, *kept
+#: A document that each of these operations stores, by path.
+RIGHT: dict[str, Any] = {
+    "/entities": {"id": "urn:ngsi-ld:Lamp:right", "type": "Lamp", "power": 5},
+    "/entityOperations/create": [{"id": "urn:ngsi-ld:Lamp:right2", "type": "Lamp", "power": 5}],
+    "/temporal/entities": {
+        "id": "urn:ngsi-ld:Lamp:right3",
+        "type": "Lamp",
+        "power": [{"type": "Property", "value": 5, "observedAt": "2026-03-01T08:00:00Z"}],
+    },
+    "/subscriptions": {
+        "id": "urn:ngsi-ld:Subscription:right",
+        "type": "Subscription",
+        "entities": [{"type": "Lamp"}],
+        "notification": {"endpoint": {"uri": "http://told.example/told"}},
+    },
+    "/csourceRegistrations": {
+        "id": "urn:ngsi-ld:ContextSourceRegistration:right",
+        "type": "ContextSourceRegistration",
+        "information": [{"entities": [{"type": "Bridge"}]}],
+        "endpoint": "http://bridges.example",
+    },
+    "/csourceSubscriptions": {
+        "id": "urn:ngsi-ld:Subscription:right",
+        "type": "Subscription",
+        "entities": [{"type": "Bridge"}],
+        "notification": {"endpoint": {"uri": "http://told.example/told"}},
+    },
+    "/jsonldContexts": {"@context": {"power": "https://lamps.example/power"}},
+    "/snapshots": {
+        "id": "urn:ngsi-ld:Snapshot:right",
+        "type": "Snapshot",
+        "snapshotQueries": [{"type": "Query", "entities": [{"type": "Lamp"}]}],
+    },
+}
+#: What any member of them is replaced by, and what none of them has.
+SPOILT: tuple[Any, ...] = (None, 7, "", [], {}, "\x00")
 
 
 @pytest.fixture(scope="module")
@@ -92,13 +106,13 @@ def test_an_operation_answers_whatever_is_sent_to_it_and_stores_nothing_that_it_
     )
     @given(case=cases)
     def ask(case: Any) -> None:
-        before = stored.now()
+        unchanged = Unchanged(stored)
         answer = case.call(base_url=city.address, timeout=NO_HANG)
         status = answer.status_code
         told = f"{case.as_curl_command()}\n{status} {answer.text[:2000]}"
         assert status < 500 or status in OF_OTHERS, told
         if status >= 400:
-            assert stored.now() == before, f"a refused request was stored\n{told}"
+            assert unchanged, f"a refused request was stored\n{told}"
             if answer.content and status not in (405, 406):
                 said = answer.json()
                 assert said["status"] == status and said["detail"] and said["hint"], told
@@ -107,3 +121,36 @@ def test_an_operation_answers_whatever_is_sent_to_it_and_stores_nothing_that_it_
         ask()
     except Unsatisfiable:
         assert not right, "nothing can be made from what is described"
+
+
+@pytest.mark.parametrize("path", RIGHT)
+def test_what_is_right_is_stored_and_what_is_refused_is_not(city: RunningCity, stored: Stored, path: str):
+    """From a right document and each with one member spoilt: whatever goes wrong goes wrong before it is
+    kept. What one of them left is deleted before the next, so that none is refused for being there."""
+
+    def ask(document: Any) -> int:
+        unchanged = Unchanged(stored)
+        answer = city.web.post(f"/ngsi-ld/v1{path}", json=document)
+        told = f"{path} {document} {answer.status_code} {answer.text[:500]}"
+        refused = answer.status_code == 207 or answer.status_code >= 400
+        assert bool(unchanged) == refused, told
+        assert answer.status_code < 500, told
+        if not refused:
+            forget(city, path, answer)
+        return answer.status_code
+
+    right = RIGHT[path]
+    assert ask(right) < 300
+    whole = right[0] if isinstance(right, list) else right
+    for member in (*whole, "nonsense"):
+        for value in SPOILT:
+            spoilt = {**whole, member: value}
+            ask([spoilt] if isinstance(right, list) else spoilt)
+
+
+def forget(city: RunningCity, path: str, answer: Any) -> None:
+    """Delete what an operation has made."""
+    if path == "/entityOperations/create":
+        assert city.web.post("/ngsi-ld/v1/entityOperations/delete", json=answer.json()).status_code == 204
+    else:
+        assert city.web.delete(answer.headers["location"]).status_code == 204, answer.headers

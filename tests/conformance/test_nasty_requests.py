@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import apsw
 import httpx2
 import pytest
 
-from cityloom.access.authority import OPEN_ACCESS
 from cityloom.web.ngsild.routes import OPERATIONS
 from cityloom.web.openapi import describe
 from running_city import RunningCity
+from stored import Stored, Unchanged
 
 DOCUMENT = describe(OPERATIONS)
 LABELS = [
@@ -222,26 +221,17 @@ class Prober:
 
     def __init__(self, city: RunningCity) -> None:
         self.city = city
-        self._feed = apsw.Connection(str(city.home / "feed.db"), flags=apsw.SQLITE_OPEN_READONLY)
-        self._records = apsw.Connection(str(city.home / "records.db"), flags=apsw.SQLITE_OPEN_READONLY)
-
-    def stored(self) -> tuple[Any, ...]:
-        """Something that differs after every write of whoever asks."""
-        last = self._feed.execute("SELECT max(sequence) FROM change WHERE by = ?", (OPEN_ACCESS.id,)).get
-        kept = self._records.execute(
-            "SELECT kind, tenant, id, document FROM register ORDER BY place"
-        ).fetchall()
-        return last, tuple(kept)
+        self.stored = Stored(city.home)
 
     def ask(self, method: str, path: str, why: str, **request: Any) -> httpx2.Response:
-        before = self.stored()
+        unchanged = Unchanged(self.stored)
         path = path.replace("{entityId}", ID).replace("{attrId}", "power").replace("{type}", "Lamp")
         path = path.replace("{", "urn:x:").replace("}", "")
         answer = self.city.web.request(method, path, **request)
         told = f"{why}: {method} {path} {answer.status_code} {answer.text[:1000]}"
         assert answer.status_code < 500 or answer.status_code in OF_OTHERS, told
         if answer.status_code >= 400:
-            assert self.stored() == before, f"a refused request was stored: {told}"
+            assert unchanged, f"a refused request was stored: {told}"
         return answer
 
 

@@ -68,7 +68,9 @@ class Snapshots:
         self._opening = asyncio.Lock()
 
     async def start(self) -> None:
-        """Load how they stood; what was being made ended with the city, and stores of none are removed."""
+        """Load how they stood; what was being made ended with the city. Stores of none are removed, and a
+        snapshot whose stores are not there, as after a backup was restored, is forgotten."""
+        there = set(await asyncio.to_thread(self._stores.names))
         for entry in await asyncio.to_thread(self._register.load, _KIND):
             one = msgspec.json.decode(entry.document, type=Snapshot)
             size = await asyncio.to_thread(self._stores.size, one.name)
@@ -78,10 +80,12 @@ class Snapshots:
                 one.fail(CUT_OFF)
                 await self.settled(one)
         living = {one.name for one in self._kept.values()}
-        for name in await asyncio.to_thread(self._stores.names):
-            if name not in living:
-                await asyncio.to_thread(self._stores.remove, name)
-        await self._forget_expired()
+        for name in there - living:
+            await asyncio.to_thread(self._stores.remove, name)
+        async with self._changing:
+            lost = [one for one in self._kept.values() if one.status != "failure" and one.name not in there]
+            await self._drop(lost)
+            await self._forget_expired()
 
     async def stop(self) -> None:
         await self._telling.stop()

@@ -237,3 +237,15 @@ async def test_a_snapshot_that_ends_while_it_is_filled_stays_gone(room):
         assert ids(kept) == []
         with pytest.raises(ResourceNotFound):
             await kept.world(made)
+
+
+async def test_a_snapshot_whose_file_is_gone_is_forgotten(lasting):
+    async with lasting.running() as kept:
+        made = await kept.make(ANN, "", "urn:s:1", Wish())
+        await (await kept.world(made)).add(cars(1))
+        made.settle()
+        await kept.settled(made)
+    lasting.stores.remove(made.name)
+    async with lasting.running() as kept:
+        assert ids(kept) == []
+    assert lasting.register.load("snapshot") == []
