@@ -275,9 +275,7 @@ def told_otherwise(copy, **members):
     (copy / "manifest.sha256").write_text(f"{hashlib.sha256(text).hexdigest()}  manifest.json\n")
 
 
-@pytest.mark.parametrize(
-    "path", ["../outside", "/tmp/outside", "photos/../../outside", "photos//x", "", "a\0b"]
-)
+@pytest.mark.parametrize("path", ["../outside", "/outside", "photos/../../outside", "photos//x", "", "a\0b"])
 def test_a_file_that_leads_out_of_the_folder_is_refused(copy, tmp_path, path):
     one = {"path": path, "bytes": 1, "sha256": hashlib.sha256(b"x").hexdigest()}
     (copy / "outside").write_text("x")

@@ -26,8 +26,8 @@ import psycopg
 
 from cityloom.adapters.postgres.connection import GOES_ON, Connection, ConnectionLost, InDoubt
 from cityloom.adapters.postgres.database import Database
-from cityloom.kernel.actor import InformationClass
-from cityloom.kernel.change import Change, ChangeKind
+from cityloom.adapters.sql.rows import change_of
+from cityloom.kernel.change import Change
 from cityloom.kernel.errors import NotReady
 
 MIGRATIONS: tuple[LiteralString, ...] = (
@@ -84,10 +84,7 @@ _END_SESSION = (
 )
 _TRIM_FROM = "SELECT trimmed FROM feed_head WHERE writer = ANY(%s) FOR UPDATE"
 
-_Names = msgspec.json.Decoder(tuple[str, ...])
 _encode = msgspec.json.Encoder().encode
-_KINDS = {int(kind): kind for kind in ChangeKind}
-_CLASSES = {int(known): known for known in InformationClass}
 
 
 class FeedTaken(RuntimeError):
@@ -120,7 +117,7 @@ class PostgresFeed:
         self._last = changes[-1].sequence
 
     def read(self, after: int, limit: int) -> list[Change]:
-        return [_change(row) for row in self._reader.rows(_READ, (after, limit))]
+        return [change_of(row) for row in self._reader.rows(_READ, (after, limit))]
 
     def last_sequence(self) -> int:
         return self._last
@@ -249,24 +246,4 @@ def _row(change: Change) -> tuple[Any, ...]:
         # A text of the server's holds no NUL; the trace may come from a stranger's topic.
         change.trace.replace("\0", "␀"),
         change.before,
-    )
-
-
-def _change(row: tuple[Any, ...]) -> Change:
-    sequence, tenant, entity_id, types, kind, secrecy, document, attributes, at_millis, by, trace, before = (
-        row
-    )
-    return Change(
-        sequence=sequence,
-        tenant=tenant,
-        entity_id=entity_id,
-        types=_Names.decode(types),
-        kind=_KINDS[kind],
-        information_class=_CLASSES[secrecy],
-        document=document,
-        attributes=_Names.decode(attributes),
-        at_millis=at_millis,
-        by=by,
-        trace=trace,
-        before=before,
     )

@@ -7,13 +7,11 @@ of the server's is needed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, LiteralString
-
-import msgspec
+from typing import LiteralString
 
 from cityloom.adapters.postgres.database import Database
+from cityloom.adapters.sql.rows import state_of, state_row
 from cityloom.context.ports import Folded
-from cityloom.kernel.actor import InformationClass
 
 MIGRATIONS: tuple[LiteralString, ...] = (
     """
@@ -61,10 +59,6 @@ _COPY: LiteralString = f"COPY entity ({_COLUMNS}) FROM STDIN (FORMAT binary)"
 #: Rows that come from the server at a time.
 _ROWS_A_TIME = 5000
 
-_Names = msgspec.json.Decoder(tuple[str, ...])
-_encode = msgspec.json.Encoder().encode
-_CLASSES = {int(known): known for known in InformationClass}
-
 
 class PostgresStateTable:
     """A `StateTable` in one schema."""
@@ -74,7 +68,6 @@ class PostgresStateTable:
         self._line = database.line("states")
 
     def load(self) -> Iterator[Folded]:
-        # Most Entities share their types, and many point at nothing: decode each text once.
         known: dict[str, tuple[str, ...]] = {"[]": ()}
         with (
             self._database.own_connection("states, loading") as connection,
@@ -83,7 +76,7 @@ class PostgresStateTable:
         ):
             cursor.itersize = _ROWS_A_TIME
             for row in cursor.execute(f"SELECT {_COLUMNS} FROM entity ORDER BY created"):
-                yield _folded(row, known)
+                yield state_of(row, known)
 
     def folded_through(self) -> int:
         found = self._line.row("SELECT through FROM folded")
@@ -105,39 +98,7 @@ class PostgresStateTable:
                 with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
                     copy.set_types(_TYPES)
                     for one in kept:
-                        copy.write_row(_row(one))
+                        copy.write_row(state_row(one))
 
     def close(self) -> None:
         self._line.close()
-
-
-def _row(state: Folded) -> tuple[Any, ...]:
-    return (
-        state.created,
-        state.tenant,
-        state.entity_id,
-        _encode(state.types).decode(),
-        int(state.information_class),
-        state.document,
-        state.sequence,
-        *(state.bounds or (None, None, None, None)),
-        _encode(state.references).decode(),
-    )
-
-
-def _folded(row: tuple[Any, ...], known: dict[str, tuple[str, ...]]) -> Folded:
-    created, tenant, entity_id, types, secrecy, document, sequence, west, south, east, north, reference = row
-    names = known.get(types)
-    if names is None:
-        names = known[types] = _Names.decode(types)
-    return Folded(
-        created=created,
-        tenant=tenant,
-        entity_id=entity_id,
-        types=names,
-        information_class=_CLASSES[secrecy],
-        document=document,
-        sequence=sequence,
-        bounds=None if west is None else (west, south, east, north),
-        references=() if reference == "[]" else _Names.decode(reference),
-    )

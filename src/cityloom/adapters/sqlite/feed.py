@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
+from cityloom.adapters.sql.rows import change_of
 from cityloom.adapters.sqlite.connection import open_reader, open_writer, sound, storing, transaction
-from cityloom.kernel.actor import InformationClass
-from cityloom.kernel.change import Change, ChangeKind
+from cityloom.kernel.change import Change
 
 MIGRATIONS = (
     """
@@ -47,7 +47,6 @@ _PAGE_BYTES = 16_384
 #: Rows deleted in one transaction, so that a commit waits at most some milliseconds for trimming.
 _ROWS_A_TRIM = 5000
 
-_Names = msgspec.json.Decoder(tuple[str, ...])
 _encode = msgspec.json.Encoder().encode
 
 
@@ -90,7 +89,7 @@ class SqliteFeed:
             rows = self._reader.execute(
                 "SELECT * FROM change WHERE sequence > ? ORDER BY sequence LIMIT ?", (after, limit)
             ).fetchall()
-        return [_change(row) for row in rows]
+        return [change_of(row) for row in rows]
 
     def last_sequence(self) -> int:
         return self._last
@@ -143,24 +142,4 @@ def _row(change: Change) -> tuple[Any, ...]:
         change.by,
         change.trace,
         change.before,
-    )
-
-
-def _change(row: tuple[Any, ...]) -> Change:
-    sequence, tenant, entity_id, types, kind, secrecy, document, attributes, at_millis, by, trace, before = (
-        row
-    )
-    return Change(
-        sequence=sequence,
-        tenant=tenant,
-        entity_id=entity_id,
-        types=_Names.decode(types),
-        kind=ChangeKind(kind),
-        information_class=InformationClass(secrecy),
-        document=document,
-        attributes=_Names.decode(attributes),
-        at_millis=at_millis,
-        by=by,
-        trace=trace,
-        before=before,
     )

@@ -11,13 +11,12 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
+from cityloom.adapters.sql.rows import state_of, state_row
 from cityloom.adapters.sqlite.connection import open_reader, open_writer, sound, transaction
 from cityloom.context.ports import Folded
-from cityloom.kernel.actor import InformationClass
 
 MIGRATIONS = (
     """
@@ -42,10 +41,8 @@ _ROW = "(?,?,?,?,?,?,?,?,?,?,?,?)"
 #: Rows in one statement; see the feed for why.
 _ROWS_A_STATEMENT = 2500
 
-_Names = msgspec.json.Decoder(tuple[str, ...])
 _encode = msgspec.json.Encoder().encode
 _by_creation = attrgetter("created")
-_CLASSES = tuple(InformationClass)
 
 
 class SqliteStateTable:
@@ -59,11 +56,10 @@ class SqliteStateTable:
     def load(self) -> Iterator[Folded]:
         reader = open_reader(self._path)
         try:
-            # Most Entities share their types, and many point at nothing: decode each text once.
             known: dict[str, tuple[str, ...]] = {"[]": ()}
             with sound(self._path):
                 for row in reader.execute("SELECT * FROM entity ORDER BY created"):
-                    yield _folded(row, known)
+                    yield state_of(row, known)
         finally:
             reader.close()
 
@@ -72,7 +68,7 @@ class SqliteStateTable:
             return int(self._writer.execute("SELECT through FROM folded").get)
 
     def fold(self, upserts: Sequence[Folded], deletes: Sequence[int], through: int) -> None:
-        rows = list(map(_row, sorted(upserts, key=_by_creation)))
+        rows = list(map(state_row, sorted(upserts, key=_by_creation)))
         with self._writing, transaction(self._writer):
             for start in range(0, len(rows), _ROWS_A_STATEMENT):
                 part = rows[start : start + _ROWS_A_STATEMENT]
@@ -88,35 +84,3 @@ class SqliteStateTable:
     def close(self) -> None:
         with self._writing:
             self._writer.close()
-
-
-def _row(state: Folded) -> tuple[Any, ...]:
-    return (
-        state.created,
-        state.tenant,
-        state.entity_id,
-        _encode(state.types).decode(),
-        int(state.information_class),
-        state.document,
-        state.sequence,
-        *(state.bounds or (None, None, None, None)),
-        _encode(state.references).decode(),
-    )
-
-
-def _folded(row: tuple[Any, ...], known: dict[str, tuple[str, ...]]) -> Folded:
-    created, tenant, entity_id, types, secrecy, document, sequence, west, south, east, north, reference = row
-    names = known.get(types)
-    if names is None:
-        names = known[types] = _Names.decode(types)
-    return Folded(
-        created=created,
-        tenant=tenant,
-        entity_id=entity_id,
-        types=names,
-        information_class=_CLASSES[secrecy],
-        document=document,
-        sequence=sequence,
-        bounds=None if west is None else (west, south, east, north),
-        references=() if reference == "[]" else _Names.decode(reference),
-    )

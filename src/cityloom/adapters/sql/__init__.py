@@ -1,0 +1,1 @@
+"""What the tables of SQLite and of PostgreSQL have in common."""
