@@ -25,12 +25,13 @@ class Frozen:
         self.connection = open_reader(path)
 
     def freeze(self) -> None:
-        """Stand still here and now."""
-        if self.connection.in_transaction:
-            self.connection.execute("ROLLBACK")
-        self.connection.execute("BEGIN")
-        # A transaction begins with its first look.
-        self.connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+        """Stand still here and now. Raises BadConfig for a damaged file."""
+        with sound(self.path):
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            self.connection.execute("BEGIN")
+            # A transaction begins with its first look.
+            self.connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
 
     @property
     def bytes(self) -> int:
@@ -66,10 +67,9 @@ def at_one_instant(paths: Sequence[Path]) -> Iterator[list[Frozen]]:
     with ExitStack() as open_files:
         frozen = []
         for path in paths:
-            with sound(path):
-                one = Frozen(path)
-                open_files.callback(one.connection.close)
-                frozen.append(one)
+            one = Frozen(path)
+            open_files.callback(one.connection.close)
+            frozen.append(one)
         watched = [open_reader(path) for path in paths[:-1]]
         for connection in watched:
             open_files.callback(connection.close)

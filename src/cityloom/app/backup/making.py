@@ -60,15 +60,14 @@ def make_backup(
     _make_target(target)
     with _alone(target), _room_told(target):
         _clear_unfinished(target)
-        made = datetime.now(UTC)
-        name = f"{_slug(city)}-{made:%Y%m%dT%H%M%SZ}"
+        name = f"{_slug(city)}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         if (target / name).exists():
             raise NotReady("A backup was made this very second", hint="Try again.", where=str(target / name))
         unfinished = target / f"{UNFINISHED}{name}"
         copy = CityFolder(unfinished / FILES)
         copy.home.mkdir(parents=True, mode=0o700)
         try:
-            _copy(folder, copy, target, progress)
+            made = _copy(folder, copy, target, progress)
             manifest = _described(folder, copy, city, made, postgresql=postgresql, progress=progress)
             write_manifest(unfinished, manifest)
             _sync(unfinished)
@@ -154,12 +153,14 @@ def _slug(city: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", city.lower()).strip("-")[:40] or "city"
 
 
-def _copy(folder: CityFolder, copy: CityFolder, target: Path, progress: Progress) -> None:
+def _copy(folder: CityFolder, copy: CityFolder, target: Path, progress: Progress) -> datetime:
+    """Copy everything; returns the instant that the databases are of."""
     databases = databases_of(folder)
     with ExitStack() as standing:
         with ExitStack() as still:
             _hold(folder, still)
             frozen = standing.enter_context(at_one_instant(databases))
+            made = datetime.now(UTC)
             plain = list(plain_files(folder, [*databases, folder.history], target.resolve()))
             told = _Told(progress, _size(folder, frozen, plain))
             _check_room(target, told.total)
@@ -170,6 +171,7 @@ def _copy(folder: CityFolder, copy: CityFolder, target: Path, progress: Progress
     for path in plain:
         _copy_plain(path, copy.home / path.relative_to(folder.home), told)
     told.end()
+    return made
 
 
 def _hold(folder: CityFolder, still: ExitStack) -> None:
