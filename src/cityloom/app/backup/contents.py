@@ -9,7 +9,7 @@ from pathlib import Path
 from cityloom.app.folder import CityFolder
 
 #: What is made anew, means something only while the city runs, or ends within a day: snapshots.
-_NOT_AT_THE_TOP = frozenset({"lock", "running.json", "exports", "history.hold", "backup.json", "snapshots"})
+_NOT_AT_THE_TOP = frozenset({"lock", "running.json", "exports", "history.hold", "snapshots"})
 #: Beginnings of a file that its writer has not finished; a database's log, of which the copy has no need.
 _UNFINISHED = (".new", ".part", ".tmp", "-wal", "-shm", "-journal", ".wal")
 
