@@ -336,7 +336,10 @@ class Broker(BatchProvision, Consumption):
     async def _remove(self, expired: Expired) -> None:
         """Remove what has expired. Raises ResourceNotFound when somebody was quicker."""
         trace = "expiry:expiresAt"
-        if not expired.name:
+        if expired.within_until is not None:
+            request = Request(CITY, expired.tenant, trace)
+            await self._commit(self._ready().expire_within(request, expired.entity_id, expired.within_until))
+        elif not expired.name:
             await self.delete(CITY, expired.entity_id, trace=trace, tenant=expired.tenant)
         else:
             await self.delete_attribute(

@@ -7,6 +7,7 @@ import heapq
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import datetime, timedelta
+from itertools import chain
 
 import msgspec
 import orjson
@@ -18,6 +19,7 @@ from cityloom.kernel.errors import CityError
 from cityloom.kernel.time import Clock, parse_instant
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document
+from cityloom.ngsild.transience import expiries_within
 
 #: Stands in every document that has something to expire, so that the others need not be parsed.
 _MARK = b'"expiresAt":'
@@ -31,12 +33,14 @@ _log = logging.getLogger(__name__)
 
 
 class Expired(msgspec.Struct, frozen=True):
-    """Something whose time has come: a whole Entity, or (with a name) one instance of an attribute."""
+    """Something whose time has come: a whole Entity, (with a name) one instance of an attribute, or (with
+    an instant) all within its attributes that has expired until then."""
 
     tenant: str
     entity_id: str
     name: str = ""
     dataset: str | None = None
+    within_until: datetime | None = None
 
 
 class Expiry:
@@ -58,7 +62,9 @@ class Expiry:
     def note(self, tenant: str, entity_id: str, text: bytes) -> None:
         """Remember when something of this document expires, if anything does."""
         if _MARK in text:
-            when = min((when for when, _, _ in _expiries(orjson.loads(text))), default=None)
+            document = orjson.loads(text)
+            whole = (when for when, _, _ in _expiries(document))
+            when = min(chain(whole, expiries_within(document["attrs"])), default=None)
             if when is not None:
                 heapq.heappush(self._agenda, (when, tenant, entity_id))
 
@@ -116,12 +122,15 @@ class Sweeper:
 
 
 def _expired(tenant: str, held: Held, now: datetime) -> Iterator[Expired]:
-    over = [(name, dataset) for when, name, dataset in _expiries(orjson.loads(held.document)) if when <= now]
+    document = orjson.loads(held.document)
+    over = [(name, dataset) for when, name, dataset in _expiries(document) if when <= now]
     if ("", None) in over:
         yield Expired(tenant, held.entity_id)
         return
     for name, dataset in over:
         yield Expired(tenant, held.entity_id, name, dataset)
+    if any(when <= now for when in expiries_within(document["attrs"])):
+        yield Expired(tenant, held.entity_id, within_until=now)
 
 
 def _expiries(document: Document) -> Iterator[tuple[datetime, str, str | None]]:

@@ -7,6 +7,7 @@ later commands build on them, queries do not see them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -25,6 +26,7 @@ from cityloom.ngsild import merge
 from cityloom.ngsild.errors import AlreadyExists, ResourceNotFound
 from cityloom.ngsild.merge import Merged
 from cityloom.ngsild.model import Document, Instance
+from cityloom.ngsild.transience import without_expired_within
 
 _EVERY_CLASS = tuple(InformationClass)
 
@@ -167,6 +169,18 @@ class Provision:
                 old, name, now, dataset=dataset, all_instances=all_instances
             ),
         )
+
+    def expire_within(self, request: Request, entity_id: str, until: datetime) -> Revision:
+        """Attributes of attributes removed that have expired `until` then (4.22). Raises ResourceNotFound
+        where none has."""
+
+        def left(old: Document, now: str) -> Merged:
+            found = without_expired_within(old, until, now)
+            if not found[1]:
+                raise not_found(entity_id)
+            return found
+
+        return self._change(request, entity_id, left)
 
     def keep_attributes(self, request: Request, entity_id: str, is_kept: Callable[[str], bool]) -> Revision:
         """The attributes whose names are not kept deleted (5.6.21)."""

@@ -166,3 +166,42 @@ async def test_a_restart_remembers_what_is_to_expire(city):
     async with city() as broker:
         assert Expiry(broker._state).due(datetime(2115, 1, 1, tzinfo=UTC)) == [Expired("north", ROAD)]
         assert broker._expiry.due(datetime(2115, 1, 1, tzinfo=UTC)) == [Expired("north", ROAD)]
+
+
+def part(value: float, expires: str | None = None, **inner):
+    item = prop(value) | ({"expiresAt": expires} if expires else {})
+    return item | ({"attrs": {name: [one] for name, one in inner.items()}} if inner else {})
+
+
+async def test_what_expires_within_an_attribute_goes_alone(rig):
+    broker, clock = rig
+    speed = part(
+        50.0,
+        accuracy=part(1.0, "2014-08-01T13:00:00Z"),
+        source=part(2.0, checked=part(3.0, "2014-08-01T14:00:00Z")),
+    )
+    await broker.create(CITY, road(speed=[speed], name=[part(1.0, note=part(4.0, "2014-08-01T13:00:00Z"))]))
+    before = broker.retrieve(CITY, ROAD)
+    clock.time = NOON.replace(hour=13)
+    assert broker._expiry.is_due(clock.time)
+    await broker.sweep()
+    told = broker.retrieve(CITY, ROAD)["attrs"]
+    assert told["speed"][0]["attrs"].keys() == {"source"}
+    assert "attrs" not in told["name"][0]
+    assert told["speed"][0]["createdAt"] == before["attrs"]["speed"][0]["createdAt"]
+    assert told["speed"][0]["modifiedAt"] >= before["attrs"]["speed"][0]["modifiedAt"]
+    clock.time = NOON.replace(hour=14)
+    await broker.sweep()
+    told = broker.retrieve(CITY, ROAD)["attrs"]
+    assert "attrs" not in told["speed"][0]["attrs"]["source"][0]
+    assert (told["speed"][0]["value"], told["name"][0]["value"]) == (50.0, 1.0)
+    assert not broker._expiry.is_due(NOON.replace(year=2100))
+
+
+async def test_an_attribute_that_expires_takes_what_is_within_along(rig):
+    broker, clock = rig
+    late = part(1.0, "2014-08-01T13:00:00Z", accuracy=part(1.0, "2014-08-01T12:30:00Z"))
+    await broker.create(CITY, road(speed=[late], name=[part(1.0)]))
+    clock.time = NOON.replace(hour=13)
+    await broker.sweep()
+    assert broker.retrieve(CITY, ROAD)["attrs"].keys() == {"name"}
