@@ -3,6 +3,7 @@ tests/conformance."""
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -22,9 +23,12 @@ from cityloom.kernel.errors import NotAllowed, NotReady
 from cityloom.kernel.time import WallClock
 from cityloom.ngsild.errors import AlreadyExists, ResourceNotFound
 from cityloom.ngsild.model import entity, prop
-from cityloom.snapshots.model import Snapshot, Wish
+from cityloom.ngsild.subscription import Endpoint
+from cityloom.snapshots import world as world_of_snapshots
+from cityloom.snapshots.model import Snapshot, Wish, snapshot_of
 from cityloom.snapshots.snapshots import Snapshots
 from cityloom.snapshots.telling import Telling
+from cityloom.snapshots.world import BoundedFeed, copy_feed
 
 
 class Nobody(Telling):
@@ -249,3 +253,41 @@ async def test_a_snapshot_whose_file_is_gone_is_forgotten(lasting):
     async with lasting.running() as kept:
         assert ids(kept) == []
     assert lasting.register.load("snapshot") == []
+
+
+async def test_a_copy_that_finds_no_room_half_way_is_left_empty(lasting, monkeypatch):
+    monkeypatch.setattr(world_of_snapshots, "_PAGE", 1)
+    async with lasting.running(OfSnapshots(each_bytes=450)) as kept:
+        first = await kept.make(ANN, "", "urn:s:1", Wish())
+        await (await kept.world(first)).add(cars(1, 2))
+        second = await kept.make(ANN, "", "urn:s:2", Wish())
+        with pytest.raises(OverQuota):
+            await kept.copy(first, second)
+        assert list((await kept.world(second)).broker.classes("")) == []
+        await (await kept.world(second)).add(cars(3))
+
+
+async def test_a_feed_that_a_restart_reads_again_forgets_nothing():
+    feed = MemoryFeed()
+    async with Kept().running() as kept:
+        world = await kept.world(await kept.make(ANN, "", "urn:s:1", Wish()))
+        await world.add(cars(1, 2))
+        copy_feed(world.feed, BoundedFeed(feed, lambda _: None))
+    assert BoundedFeed(feed, lambda _: None).trim(1) == 0
+    assert [one.sequence for one in feed.read(0, 10)] == [1, 2]
+
+
+@pytest.mark.parametrize("owner", [None, ANN, Actor("ann", permissions=frozenset({"subscriptions:edit"}))])
+async def test_only_who_may_still_have_something_sent_is_told(owner):
+    sent = []
+
+    class Noting:
+        async def dispatch(self, kept, body):
+            sent.append((kept.owner, orjson.loads(body)["snapshotId"]))
+            return 200
+
+    telling = Telling(Noting(), lambda _: owner)
+    wish = Wish(endpoint=Endpoint("https://told.example/"))
+    telling.tell(snapshot_of("urn:s:1", "", "ann", "name", wish))
+    await asyncio.gather(*telling._sending)
+    assert sent == ([("ann", "urn:s:1")] if owner and owner.may("subscriptions:edit") else [])
