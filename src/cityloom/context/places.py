@@ -44,8 +44,9 @@ class Places:
         self._sorted: Rows = _NONE
         #: Rows whose box is no point.
         self._wide: Rows = _NONE
-        #: Rows that were put since the sorting.
+        #: Rows that were put since the sorting, unless they are so many that sorting anew is cheaper.
         self._put: set[int] = set()
+        self._is_stale = False
         #: How many rows lie somewhere or did so at the sorting.
         self._placed = 0
 
@@ -53,7 +54,7 @@ class Places:
         """The box of the next row."""
         self._boxes.extend(bounds or _NOWHERE)
         if bounds is not None:
-            self._put.add(row)
+            self._remember(row)
 
     def move(self, row: int, bounds: Bounds | None) -> None:
         """Another box for a row."""
@@ -61,7 +62,7 @@ class Places:
         boxes = self._boxes
         boxes[start], boxes[start + 1], boxes[start + 2], boxes[start + 3] = bounds or _NOWHERE
         if bounds is not None:
-            self._put.add(row)
+            self._remember(row)
 
     def box(self, row: int) -> Bounds | None:
         """The box of a row."""
@@ -77,7 +78,7 @@ class Places:
 
     def candidates(self, bounds: Bounds) -> Rows | None:
         """Rows among which all that touch `bounds` are, each once; None where they may be any."""
-        if len(self._put) > max(FEW, self._placed // 8):
+        if self._is_stale:
             self._sort()
         west, south, east, north = bounds
         lowest, highest = _cell(south, 90), _cell(north, 90)
@@ -108,6 +109,14 @@ class Places:
         east, north = boxes[:, 2:].max(axis=0).tolist()
         return (west, south, east, north)
 
+    def _remember(self, row: int) -> None:
+        if self._is_stale:
+            return
+        self._put.add(row)
+        if len(self._put) > max(FEW, self._placed // 8):
+            self._put = set()
+            self._is_stale = True
+
     def _sort(self) -> None:
         boxes = self.boxes(slice(None))
         placed = ~np.isnan(boxes[:, 0])
@@ -118,7 +127,8 @@ class Places:
         self._cells, self._sorted = cells[order], rows[order]
         self._wide = np.flatnonzero(placed & ~point)
         self._placed = len(rows) + len(self._wide)
-        self._put.clear()
+        self._put = set()
+        self._is_stale = False
 
 
 def touching(boxes: Boxes, bounds: Bounds) -> Mask:

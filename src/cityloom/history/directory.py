@@ -2,126 +2,79 @@
 
 `plan` works out what a batch means without touching the directory; `apply` makes it so once the store has
 committed. So a failed commit leaves nothing behind.
+
+A city of a million Entities has five million series, so none of them is an object. Most Entities of a type
+have the same attributes, whose series were begun together: a run of ids whose keys are those of a `Shape`,
+which all of them share. An Entity is its id and its newest run; a series is a row of plain columns.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
-from typing import NamedTuple
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-import msgspec
+import numpy as np
 
-from cityloom.history.model import (
-    EntityNews,
-    Erasure,
-    NewReading,
-    Origin,
-    PastColumn,
-    ReadingBatch,
-    Series,
-    SeriesKey,
-    ValueKind,
-)
-from cityloom.kernel.actor import InformationClass
-from cityloom.kernel.change import ChangeKind
+from cityloom.history.model import Integers, PastColumn, ReadingBatch, Series, SeriesKey
+from cityloom.history.newest import Newest, NewestReadings
+from cityloom.history.planning import Plan, Planner
+from cityloom.history.shapes import SeriesColumns, Shape, Standing, What
 
-#: A reading that is a number and nothing else, as most are, and so put together plain: series, at, kind,
-#: number, sequence, recorded_at, observed, origin.
-NumberRow = tuple[int, int, ValueKind, float, int, int, bool, Origin]
-
-
-class Row(msgspec.Struct, frozen=True, gc=False):
-    """Any other reading as the store keeps it."""
-
-    series: int
-    at: int
-    kind: ValueKind
-    number: float | None
-    text: str | None
-    sequence: int
-    recorded_at: int
-    observed: bool
-    origin: Origin = Origin.MEASURED
-    details: str | None = None
-    instance: str | None = None
-    created_at: int | None = None
-
-
-class Erased(NamedTuple):
-    """Readings of a series that go: those of one instant that came before or with one change."""
-
-    series: int
-    at: int
-    sequence: int
-
-
-#: The newest value of a series: at, kind, number, text, details.
-Newest = tuple[int, ValueKind, float | None, str | None, str | None]
-#: Later than any reading: what comes after it is taken for late, and looked at closely.
-_UNKNOWN: Newest = (2**62, ValueKind.NOTHING, None, None, None)
-#: The datasets of an attribute that has its default instance alone.
-_DEFAULT_ALONE = ("",)
-#: The parts of a SeriesKey, which it costs a third to put together plain.
-_Key = tuple[str, str, str, str, str, str]
-#: What the series of an Entity follow: its types and its class.
-Standing = tuple[tuple[str, ...], InformationClass]
-
-
-class Plan(msgspec.Struct):
-    """What a batch adds."""
-
-    created: dict[int, Series] = msgspec.field(default_factory=dict)
-    changed: dict[int, Series] = msgspec.field(default_factory=dict)
-    numbers: list[NumberRow] = msgspec.field(default_factory=list)
-    rows: list[Row] = msgspec.field(default_factory=list)
-    #: (series, at, sequence): readings with these series and at and a lower sequence are superseded.
-    late: list[tuple[int, int, int]] = msgspec.field(default_factory=list)
-    newest: dict[int, Newest] = msgspec.field(default_factory=dict)
-    standing: dict[tuple[str, str], Standing] = msgspec.field(default_factory=dict)
-    #: Taken out after the rows were put in: single readings, and whole series.
-    erased: list[Erased] = msgspec.field(default_factory=list)
-    forgotten: set[int] = msgspec.field(default_factory=set)
+_NO_PLACES: dict[What, int] = {}
+#: A run that is none, a series that is gone, a standing that nobody knows.
+_NONE = -1
 
 
 class SeriesDirectory:
     """All series of a store. `newest_of` asks the store for the newest readings of series not yet met."""
 
-    def __init__(
-        self, series: Iterable[Series], newest_of: Callable[[list[int]], dict[int, Newest | None]]
-    ) -> None:
+    def __init__(self, newest_of: Callable[[list[int]], dict[int, Newest]]) -> None:
         self._lock = threading.RLock()
         self._newest_of = newest_of
-        self._newest: dict[int, Newest | None] = {}
-        self._by_id: dict[int, Series] = {}
-        self._live: dict[_Key, int] = {}
-        self._by_entity: dict[tuple[str, str], list[int]] = {}
-        #: Series of one attribute instance: more than one where its unit or its type changed.
-        self._by_instance: dict[tuple[str, ...], list[int]] = {}
-        #: Those of them that share their attribute instance with another.
-        self._siblings: dict[int, list[int]] = {}
-        #: Series of datasets beside the default one, by attribute.
-        self._datasets: dict[tuple[str, ...], list[int]] = {}
-        #: Types and class of Entities as their live series have them.
-        self._standing: dict[tuple[str, str], Standing] = {}
-        self._by_type: dict[tuple[str, str], set[int]] = {}
-        self._next_id = 1
-        # What is asked for each reading goes to the dictionaries without a call between.
-        #: The id of the series that takes readings of a key now.
-        self.live = self._live.get
-        #: The newest value of a series.
+        self._newest = NewestReadings()
+        #: The newest reading of a series.
         self.newest = self._newest.get
-        #: Ids of all series of the same attribute instance; None for a series that is alone, as most are.
-        self.siblings = self._siblings.get
-        for one in series:
-            self._put(one)
+        #: Its instant alone, by the id.
+        self.newest_at = self._newest.at
+        # Shapes, each once, and by their place in `_shapes` what runs are of.
+        self._shapes: list[Shape] = []
+        self._shape_codes: dict[tuple[str, tuple[What, ...]], int] = {}
+        self._keys = 0
+        self._standings: list[Standing] = []
+        self._standing_codes: dict[Standing, int] = {}
+        #: By tenant and Entity, its newest run.
+        self._heads: dict[str, dict[str, int]] = {}
+        # Runs: the first id, the shape, the Entity's run before, its id, what it was last told it is, and
+        # whether it is the Entity's only one and all its series are there and take readings.
+        self._first = array("i")
+        self._shape = array("i")
+        self._older = array("i")
+        self._entity: list[str] = []
+        self._told = array("i")
+        self._whole = bytearray()
+        # Series, by id: the run, and twice the standing, one more where it is retired.
+        self._run = array("i")
+        self._state = array("i")
+        #: Series that share their attribute instance with another: its unit or its type changed.
+        self.siblings: set[int] = set()
+        #: Whether any series is of a dataset beside the default one.
+        self.has_datasets = False
+        self._next_id = 1
+        self._reach(0)
+
+    def load(self, columns: SeriesColumns) -> None:
+        """Take in series with greater ids than all that are here."""
+        if not len(columns.id):
+            return
+        with self._lock:
+            self._load(columns)
 
     def plan(self, batch: ReadingBatch) -> Plan:
         """What must be stored for a batch."""
         with self._lock:
             self._meet(batch)
-            planner = _Planner(self)
+            planner = Planner(self)
             for news in batch:
                 planner.take(news)
             return planner.plan
@@ -139,19 +92,25 @@ class SeriesDirectory:
         """Take over what was loaded."""
         with self._lock:
             for one, column in planned:
-                self._put(one)
-                self._newest[one.id] = (int(column.at[-1]), column.kind, float(column.number[-1]), None, None)
+                self._create([one])
+                newest = (int(column.at[-1]), int(column.kind), float(column.number[-1]))
+                self._newest.update({one.id: newest})
 
     def apply(self, plan: Plan) -> None:
         """Take over what was stored."""
         with self._lock:
-            for one in (*plan.created.values(), *plan.changed.values()):
-                self._put(one)
+            for together in _runs(plan.created.values()):
+                self._create(together)
+            for one in plan.changed.values():
+                self._change(one)
             self._newest.update(plan.newest)
-            self._standing.update(plan.standing)
+            for (tenant, entity_id), standing in plan.standing.items():
+                head = self._head(tenant, entity_id)
+                if head != _NONE:
+                    self._told[head] = standing
             for gone in plan.erased:
                 # Asked of the store again when it is next met.
-                self._newest.pop(gone.series, None)
+                self._newest.unmeet(gone.series)
             self.forget(plan.forgotten)
 
     def select(
@@ -165,293 +124,306 @@ class SeriesDirectory:
     ) -> list[Series]:
         """The series that fit every condition that is given, in the order of their id."""
         with self._lock:
-            found = [self._by_id[one] for one in sorted(self._candidates(tenant, entity_ids, types))]
-        wanted = None if attributes is None else frozenset(attributes)
-        sets = None if datasets is None else frozenset(datasets)
-        return [
-            one
-            for one in found
-            if (wanted is None or one.key.attribute in wanted) and (sets is None or one.key.dataset in sets)
-        ]
+            if entity_ids is None:
+                found = self._everywhere(tenant, types, attributes, datasets)
+                return [self.get(number) for number in found.tolist()]
+            named = {one for name in entity_ids for one in self.of_entity(tenant, name)}
+            return [
+                one
+                for one in map(self.get, sorted(named))
+                if (types is None or not set(types).isdisjoint(one.types))
+                and (attributes is None or one.key.attribute in attributes)
+                and (datasets is None or one.key.dataset in datasets)
+            ]
 
     def forget(self, series: Iterable[int]) -> None:
         """Drop series from the directory."""
         with self._lock:
             for number in series:
-                gone = self._by_id.pop(number, None)
-                if gone is None:
+                if not 0 < number < len(self._run) or self._run[number] == _NONE:
                     continue
-                self._newest.pop(number, None)
-                if self._live.get(gone.key) == number:
-                    del self._live[gone.key]
-                self._by_entity[gone.key.tenant, gone.key.entity_id].remove(number)
-                self._by_instance[gone.key[:4]].remove(number)
-                self._siblings.pop(number, None)
-                if gone.key.dataset:
-                    self._datasets[gone.key[:3]].remove(number)
-                self._standing.pop((gone.key.tenant, gone.key.entity_id), None)
-                for name in gone.types:
-                    self._by_type[gone.key.tenant, name].discard(number)
+                run = self._run[number]
+                self._run[number] = _NONE
+                self._whole[run] = False
+                self._newest.unmeet(number)
+                self.siblings.discard(number)
+                tenant, entity_id = self._shapes[self._shape[run]].tenant, self._entity[run]
+                if self.of_entity(tenant, entity_id):
+                    self._told[self._head(tenant, entity_id)] = _NONE
+                else:
+                    del self._heads[tenant][entity_id]
 
     def get(self, number: int) -> Series:
         """The series of an id."""
-        return self._by_id[number]
+        run, state = self._run[number], self._state[number]
+        if run == _NONE:
+            raise KeyError(number)
+        shape = self._shapes[self._shape[run]]
+        key = SeriesKey(shape.tenant, self._entity[run], *shape.whats[number - self._first[run]])
+        types, information_class = self._standings[state >> 1]
+        return Series(number, key, types, information_class, bool(state & 1))
+
+    def places(self, tenant: str, entity_id: str) -> tuple[dict[What, int], int]:
+        """The series of an Entity that take readings now, as numbers that count from the second value."""
+        head = self._head(tenant, entity_id)
+        if head == _NONE:
+            return _NO_PLACES, 0
+        if self._whole[head]:
+            return self._shapes[self._shape[head]].places, self._first[head]
+        places: dict[What, int] = {}
+        for run in self._runs_of(head):
+            first = self._first[run]
+            for what, place in self._shapes[self._shape[run]].places.items():
+                number = first + place
+                if self._run[number] == run and not self._state[number] & 1:
+                    places.setdefault(what, number)
+        return places, 0
+
+    def live(self, key: tuple[str, str, str, str, str, str]) -> int | None:
+        """The id of the series that takes readings of a key now."""
+        places, first = self.places(key[0], key[1])
+        place = places.get(key[2:])
+        return None if place is None else first + place
+
+    def knows(self, tenant: str, entity_id: str) -> bool:
+        """Whether there is any series of an Entity."""
+        return self._head(tenant, entity_id) != _NONE
 
     def of_entity(self, tenant: str, entity_id: str) -> list[int]:
         """Ids of the series of an Entity, retired ones too."""
-        return self._by_entity.get((tenant, entity_id), [])
+        found: list[int] = []
+        for run in self._runs_of(self._head(tenant, entity_id)):
+            first = self._first[run]
+            end = first + len(self._shapes[self._shape[run]].whats)
+            found += (number for number in range(first, end) if self._run[number] == run)
+        found.sort()
+        return found
 
-    def of_instance(self, key: _Key) -> list[int]:
+    def of_instance(self, key: Sequence[str]) -> list[int]:
         """Ids of the series of the same attribute instance in any unit."""
-        return self._by_instance.get(key[:4], [])
+        tenant, entity_id, attribute, dataset = key[:4]
+        return [one for one, of, _ in self.of_attribute((tenant, entity_id, attribute)) if of == dataset]
 
-    def of_attribute(self, attribute: tuple[str, str, str]) -> list[int]:
-        """Ids of all series of an attribute (tenant, Entity, name), of any dataset and unit."""
-        return [*self._by_instance.get((*attribute, ""), ()), *self._datasets.get(attribute, ())]
+    def of_attribute(self, attribute: tuple[str, str, str]) -> list[tuple[int, str, bool]]:
+        """Id, dataset, and whether it is retired, of all series of an attribute (tenant, Entity, name)."""
+        tenant, entity_id, name = attribute
+        head = self._head(tenant, entity_id)
+        if head == _NONE:
+            return []
+        return [
+            (number, dataset, bool(self._state[number] & 1))
+            for run in self._runs_of(head)
+            for place, dataset in self._shapes[self._shape[run]].attributes.get(name, ())
+            if self._run[number := self._first[run] + place] == run
+        ]
 
-    @property
-    def has_datasets(self) -> bool:
-        """Whether any series is of a dataset beside the default one."""
-        return bool(self._datasets)
+    def standing(self, tenant: str, entity_id: str) -> int | None:
+        """The code of what an Entity's series were last told of its types and class."""
+        head = self._head(tenant, entity_id)
+        return None if head == _NONE or self._told[head] == _NONE else self._told[head]
 
-    def standing(self, tenant: str, entity_id: str) -> Standing | None:
-        """What an Entity's series were last told of its types and class."""
-        return self._standing.get((tenant, entity_id))
+    def code_of(self, standing: Standing) -> int:
+        """A number for types and a class."""
+        code = self._standing_codes.get(standing)
+        if code is None:
+            code = self._standing_codes[standing] = len(self._standings)
+            self._standings.append(standing)
+        return code
 
     @property
     def next_id(self) -> int:
         """An id that is free."""
         return self._next_id
 
-    def _candidates(
-        self, tenant: str, entity_ids: Sequence[str] | None, types: Sequence[str] | None
-    ) -> set[int]:
-        typed = None
+    def _head(self, tenant: str, entity_id: str) -> int:
+        entities = self._heads.get(tenant)
+        return _NONE if entities is None else entities.get(entity_id, _NONE)
+
+    def _runs_of(self, run: int) -> Iterator[int]:
+        """A run and those before it."""
+        while run != _NONE:
+            yield run
+            run = self._older[run]
+
+    def _everywhere(
+        self,
+        tenant: str,
+        types: Sequence[str] | None,
+        attributes: Sequence[str] | None,
+        datasets: Sequence[str] | None,
+    ) -> Integers:
+        runs = np.frombuffer(self._run, np.intc)
+        fits = runs != _NONE
         if types is not None:
-            typed = set[int]().union(*(self._by_type.get((tenant, name), ()) for name in types))
-        if entity_ids is not None:
-            named = {one for name in entity_ids for one in self._by_entity.get((tenant, name), ())}
-            return named if typed is None else named & typed
-        if typed is not None:
-            return typed
-        return {number for number, one in self._by_id.items() if one.key.tenant == tenant}
+            right = [not set(types).isdisjoint(names) for names, _ in self._standings]
+            fits[fits] = np.array(right, bool)[np.frombuffer(self._state, np.intc)[fits] >> 1]
+        found = np.flatnonzero(fits)
+        wanted = [
+            shape.tenant == tenant
+            and (attributes is None or what[0] in attributes)
+            and (datasets is None or what[1] in datasets)
+            for shape in self._shapes
+            for what in shape.whats
+        ]
+        if all(wanted):
+            return found
+        run = runs[found]
+        start = np.array([shape.start for shape in self._shapes], np.int64)
+        shape = np.frombuffer(self._shape, np.intc)[run]
+        fitting: Integers = found[
+            np.array(wanted, bool)[start[shape] + found - np.frombuffer(self._first, np.intc)[run]]
+        ]
+        return fitting
 
     def _meet(self, batch: ReadingBatch) -> None:
         """Ask the store once for the newest values of all known series that a batch touches first."""
-        touched = chain.from_iterable(self.of_entity(news.tenant, news.entity_id) for news in batch)
-        unknown = set(touched).difference(self._newest)
+        unknown: set[int] = set()
+        for news in batch:
+            for run in self._runs_of(self._head(news.tenant, news.entity_id)):
+                first = self._first[run]
+                length = len(self._shapes[self._shape[run]].whats)
+                unknown.update(self._newest.unmet(first, first + length))
+        unknown = {number for number in unknown if self._run[number] != _NONE}
         if unknown:
-            found = self._newest_of(sorted(unknown))
-            self._newest.update({number: found.get(number) for number in unknown})
+            self._newest.meet(unknown, self._newest_of(sorted(unknown)))
 
-    def _put(self, one: Series) -> None:
-        known = self._by_id.get(one.id)
-        tenant = one.key.tenant
-        if known is None:
-            self._by_entity.setdefault((tenant, one.key.entity_id), []).append(one.id)
-            together = self._by_instance.setdefault(one.key[:4], [])
-            together.append(one.id)
-            if len(together) > 1:
-                self._siblings.update(dict.fromkeys(together, together))
-            if one.key.dataset:
-                self._datasets.setdefault(one.key[:3], []).append(one.id)
-        elif known.types != one.types:
-            for name in known.types:
-                self._by_type[tenant, name].discard(one.id)
-        for name in one.types:
-            self._by_type.setdefault((tenant, name), set()).add(one.id)
-        self._by_id[one.id] = one
-        if not one.retired:
-            self._live[one.key] = one.id
-        elif self._live.get(one.key) == one.id:
-            del self._live[one.key]
-        self._next_id = max(self._next_id, one.id + 1)
+    def _load(self, columns: SeriesColumns) -> None:
+        ids, kinds = columns.id, columns.kind
+        states = np.array([self.code_of(one) for one in columns.standings], np.intc)[columns.standing] * 2
+        states += columns.retired
+        self._reach(int(ids[-1]))
+        np.frombuffer(self._state, np.intc)[ids] = states
+        begins = columns.entity_id[1:] != columns.entity_id[:-1]
+        begins |= np.diff(ids) != 1
+        tenants = {tenant: number for number, tenant in enumerate(sorted({one[0] for one in columns.kinds}))}
+        tenant = np.array([tenants[one[0]] for one in columns.kinds])[kinds]
+        begins |= tenant[1:] != tenant[:-1]
+        starts = np.flatnonzero(np.concatenate([[True], begins]))
+        # All of a run of one standing, and none retired: as most are.
+        same = np.maximum.reduceat(states, starts) == np.minimum.reduceat(states, starts)
+        same &= states[starts] & 1 == 0
+        ends = [*starts[1:].tolist(), len(ids)]
+        written = np.ascontiguousarray(kinds, np.int64).tobytes()
+        shapes: dict[bytes, list[tuple[int, int, int]]] = {}
+        rows = zip(
+            starts.tolist(),
+            ends,
+            same.tolist(),
+            ids[starts].tolist(),
+            columns.entity_id[starts].tolist(),
+            states[starts].tolist(),
+            strict=True,
+        )
+        for start, end, is_same, first, entity_id, state in rows:
+            code = written[8 * start : 8 * end]
+            parts = shapes.get(code)
+            if parts is None:
+                keys = [columns.kinds[one] for one in kinds[start:end].tolist()]
+                parts = shapes[code] = self._parts(keys[0][0], tuple([one[1:] for one in keys]))
+            for begin, length, shape in parts:
+                self._add_run(entity_id, first + begin, length, shape, state >> 1 if is_same else _NONE)
 
+    def _parts(self, tenant: str, whats: tuple[What, ...]) -> list[tuple[int, int, int]]:
+        """Series of one Entity in runs that have none twice: where each begins, its length and its shape."""
+        known = self._shape_codes.get((tenant, whats))
+        if known is not None:
+            return [(0, len(whats), known)]
+        parts: list[tuple[int, int, int]] = []
+        begin = 0
+        seen: list[What] = []
+        for place, what in enumerate(whats):
+            if what in seen:
+                parts.append((begin, len(seen), self._shape_of(tenant, seen)))
+                begin, seen = place, []
+            seen.append(what)
+        return [*parts, (begin, len(seen), self._shape_of(tenant, seen))]
 
-class _Planner:
-    """Reads a batch in order over the directory and its own additions."""
-
-    def __init__(self, directory: SeriesDirectory) -> None:
-        self.plan = Plan()
-        self._directory = directory
-        self._next_id = directory.next_id
-        self._live: dict[_Key, int | None] = {}
-        self._added: dict[tuple[str, str], list[int]] = {}
-        self._instances: dict[tuple[str, ...], list[int]] = {}
-        #: Series of this batch by attribute.
-        self._attributes: dict[tuple[str, ...], list[int]] = {}
-
-    def take(self, news: EntityNews) -> None:
-        for erasure in news.erasures:
-            self._erase(news, erasure)
-        if news.kind is ChangeKind.CREATED or news.kind is ChangeKind.PAST:
-            self._revive(news)
-        self._follow_entity(news)
-        for reading in news.readings:
-            self._place(news, reading)
-        for name, datasets in news.standing.items():
-            if datasets != _DEFAULT_ALONE or self._attributes or self._directory.has_datasets:
-                self._mark_deleted(news, name, datasets)
-        if news.kind is ChangeKind.DELETED:
-            for one in self._series_of(news):
-                if not one.retired:
-                    self._mark(news, one.id)
-                    self._change(msgspec.structs.replace(one, retired=True))
-
-    def _mark_deleted(self, news: EntityNews, name: str, standing: tuple[str, ...]) -> None:
-        """Instances of an attribute that are there no longer were deleted (4.5.7)."""
-        attribute = (news.tenant, news.entity_id, name)
-        for number in (*self._directory.of_attribute(attribute), *self._attributes.get(attribute, ())):
-            one = self._current(number)
-            if not one.retired and one.key.dataset not in standing:
-                self._mark(news, number)
-
-    def _mark(self, news: EntityNews, number: int) -> None:
-        if number in self.plan.forgotten:
-            return
-        newest = self.plan.newest.get(number) or self._directory.newest(number)
-        if newest is None or newest[1] is not ValueKind.NOTHING or newest is _UNKNOWN:
-            # Beside the last value, so that it is the newest of the series whatever clock its readings have.
-            known = newest is not None and newest is not _UNKNOWN
-            at = newest[0] if newest is not None and known else news.recorded_at
-            row = Row(
-                number, at, ValueKind.NOTHING, None, None, news.sequence, news.recorded_at, observed=False
-            )
-            self.plan.rows.append(row)
-            if known:
-                self.plan.newest[number] = (at, ValueKind.NOTHING, None, None, None)
-
-    def _erase(self, news: EntityNews, erasure: Erasure) -> None:
-        for one in self._series_of(news):
-            if _is_meant(one, erasure):
-                if erasure.at is None:
-                    self._forget(one)
-                else:
-                    self.plan.erased.append(Erased(one.id, erasure.at, erasure.sequence))
-                    self.plan.newest[one.id] = _UNKNOWN
-
-    def _forget(self, one: Series) -> None:
-        self.plan.forgotten.add(one.id)
-        self.plan.changed.pop(one.id, None)
-        self._live[one.key] = None
-
-    def _series_of(self, news: EntityNews) -> list[Series]:
-        entity = (news.tenant, news.entity_id)
-        numbers = [*self._directory.of_entity(*entity), *self._added.get(entity, ())]
-        return [self._current(number) for number in numbers if number not in self.plan.forgotten]
-
-    def _current(self, number: int) -> Series:
-        plan = self.plan
-        return plan.created.get(number) or plan.changed.get(number) or self._directory.get(number)
-
-    def _revive(self, news: EntityNews) -> None:
-        """An Entity of the same class that comes back goes on with its series.
-
-        One that comes back with another class begins anew, so that a free id opens no secret history.
-        """
-        for one in self._series_of(news):
-            same = one.information_class == news.information_class
-            if one.retired and same and self._live_id(one.key) is None:
-                self._change(msgspec.structs.replace(one, retired=False))
-
-    def _follow_entity(self, news: EntityNews) -> None:
-        """The class and types of an Entity are those of its series."""
-        entity, now = (news.tenant, news.entity_id), (news.types, news.information_class)
-        if now == (self.plan.standing.get(entity) or self._directory.standing(*entity)):
-            return
-        self.plan.standing[entity] = now
-        for one in self._series_of(news):
-            if not one.retired and (one.types, one.information_class) != now:
-                self._change(
-                    msgspec.structs.replace(one, types=news.types, information_class=news.information_class)
-                )
+    def _create(self, together: Sequence[Series]) -> None:
+        """Series of one Entity with ids that follow each other."""
+        self._reach(together[-1].id)
+        for one in together:
+            self._change(one)
+        key, first = together[0].key, together[0].id
+        states = self._state[first : together[-1].id + 1]
+        state = states[0]
+        standing = state >> 1 if not state & 1 and states.count(state) == len(states) else _NONE
+        for begin, length, shape in self._parts(key.tenant, tuple([one.key[2:] for one in together])):
+            self._add_run(key.entity_id, first + begin, length, shape, standing)
 
     def _change(self, one: Series) -> None:
-        target = self.plan.created if one.id in self.plan.created else self.plan.changed
-        target[one.id] = one
-        self._live[one.key] = None if one.retired else one.id
+        """What a series has beside its key."""
+        self._state[one.id] = 2 * self.code_of((one.types, one.information_class)) + one.retired
+        run = self._run[one.id]
+        if run != _NONE and self._whole[run] and one.retired:
+            self._whole[run] = False
 
-    def _live_id(self, key: _Key) -> int | None:
-        if self._live and key in self._live:
-            return self._live[key]
-        return self._directory.live(key)
+    def _add_run(self, entity_id: str, first: int, length: int, shape: int, standing: int) -> None:
+        """A run whose states are there. `standing` is what all its series have that take readings."""
+        tenant = self._shapes[shape].tenant
+        entities = self._heads.get(tenant)
+        if entities is None:
+            entities = self._heads[tenant] = {}
+        run, older = len(self._first), entities.get(entity_id, _NONE)
+        if older != _NONE:
+            # One text for all runs of an Entity.
+            entity_id = self._entity[older]
+            self._whole[older] = False
+            if standing != self._told[older]:
+                standing = _NONE
+        self._first.append(first)
+        self._shape.append(shape)
+        self._older.append(older)
+        self._entity.append(entity_id)
+        self._told.append(standing)
+        self._whole.append(older == _NONE and standing != _NONE)
+        for number in range(first, first + length):
+            self._run[number] = run
+        entities[entity_id] = run
+        self._mark_siblings(tenant, entity_id, shape, older)
 
-    def _place(self, news: EntityNews, reading: NewReading) -> None:
-        key = (
-            news.tenant,
-            news.entity_id,
-            reading.attribute,
-            reading.dataset,
-            reading.attribute_type,
-            reading.unit_code,
-        )
-        plan, directory = self.plan, self._directory
-        number = (self._live_id(key) if self._live else directory.live(key)) or self._create(news, key)
-        newest = plan.newest.get(number) or directory.newest(number)
-        at, kind, value = reading.at, reading.kind, reading.number
-        text, details = reading.text, reading.details
-        said: Newest = (at, kind, value, text, details)
-        if newest == said:
-            return  # told again, unchanged
-        if value is not None and text is details is reading.instance is None:
-            row = (number, at, kind, value, news.sequence, news.recorded_at, reading.observed, reading.origin)
-            plan.numbers.append(row)
-        else:
-            plan.rows.append(_row_of(news, reading, number))
-        if newest is None or at > newest[0]:
-            plan.newest[number] = said
-        else:
-            plan.late.append((number, at, news.sequence))
-            if at == newest[0]:
-                plan.newest[number] = said
-        if self._instances or directory.siblings(number):
-            self._supersede_other_units(news, key, number, at)
+    def _mark_siblings(self, tenant: str, entity_id: str, shape: int, older: int) -> None:
+        attributes = self._shapes[shape].attributes
+        if older == _NONE and len(attributes) == len(self._shapes[shape].whats):
+            return
+        for name in attributes:
+            several = self.of_attribute((tenant, entity_id, name))
+            by_dataset: dict[str, list[int]] = {}
+            for number, dataset, _ in several:
+                by_dataset.setdefault(dataset, []).append(number)
+            for numbers in by_dataset.values():
+                if len(numbers) > 1:
+                    self.siblings.update(numbers)
 
-    def _supersede_other_units(self, news: EntityNews, key: _Key, number: int, at: int) -> None:
-        """A reading sent again in another unit replaces the one in the wrong unit."""
-        siblings = (*self._directory.of_instance(key), *self._instances.get(key[:4], ()))
-        for other in siblings:
-            newest = self.plan.newest.get(other) or self._directory.newest(other)
-            if other != number and newest is not None and at <= newest[0]:
-                self.plan.late.append((other, at, news.sequence))
+    def _shape_of(self, tenant: str, whats: Collection[What]) -> int:
+        key = (tenant, tuple(whats))
+        code = self._shape_codes.get(key)
+        if code is None:
+            code = self._shape_codes[key] = len(self._shapes)
+            self._shapes.append(Shape(tenant, key[1], self._keys))
+            self._keys += len(whats)
+            self.has_datasets |= any(what[1] for what in whats)
+        return code
 
-    def _create(self, news: EntityNews, parts: _Key) -> int:
-        key = SeriesKey(*parts)
-        number = self._next_id
-        self._next_id += 1
-        self.plan.created[number] = Series(number, key, news.types, news.information_class)
-        self._live[key] = number
-        self._added.setdefault((news.tenant, news.entity_id), []).append(number)
-        self._instances.setdefault(key[:4], []).append(number)
-        self._attributes.setdefault(key[:3], []).append(number)
-        return number
-
-
-def _row_of(news: EntityNews, reading: NewReading, number: int) -> Row:
-    return Row(
-        number,
-        reading.at,
-        reading.kind,
-        reading.number,
-        reading.text,
-        news.sequence,
-        news.recorded_at,
-        reading.observed,
-        reading.origin,
-        reading.details,
-        reading.instance,
-        reading.created_at,
-    )
+    def _reach(self, number: int) -> None:
+        """Have rows for series as far as an id."""
+        more = number + 1 - len(self._run)
+        if more > 0:
+            self._run.frombytes(np.full(more, _NONE, np.intc).tobytes())
+            self._state.frombytes(bytes(4 * more))
+            self._newest.reach(number)
+        self._next_id = max(self._next_id, number + 1)
 
 
-def _is_meant(one: Series, erasure: Erasure) -> bool:
-    key = one.key
-    return (
-        int(one.information_class) in erasure.classes
-        and (erasure.attribute is None or key.attribute == erasure.attribute)
-        and (erasure.dataset is None or key.dataset == erasure.dataset)
-        and (
-            erasure.at is None
-            or (key.attribute_type, key.unit_code) == (erasure.attribute_type, erasure.unit_code)
-        )
-    )
+def _runs(series: Iterable[Series]) -> Iterator[list[Series]]:
+    """Series in the order of their ids, together where they are of one Entity and follow each other."""
+    together: list[Series] = []
+    for one in series:
+        if together:
+            last = together[-1]
+            key, before = one.key, last.key
+            if last.id + 1 != one.id or key.entity_id != before.entity_id or key.tenant != before.tenant:
+                yield together
+                together = []
+        together.append(one)
+    if together:
+        yield together

@@ -10,8 +10,9 @@ import msgspec
 import numpy as np
 import orjson
 
-from cityloom.history.directory import Erased, NumberRow, Row
 from cityloom.history.model import Floats, Integers, PastColumn, Readings, Series, SeriesKey
+from cityloom.history.planning import Erased, NumberRow, Row
+from cityloom.history.shapes import SeriesColumns, Standing
 from cityloom.kernel.time import now_millis
 
 #: Columns by name, as DuckDB registers and fetches them.
@@ -29,6 +30,21 @@ def series_columns(series: list[Series]) -> tuple[Columns, Texts]:
         "information_class": np.array([int(one.information_class) for one in series], np.uint8),
         "retired": np.array([one.retired for one in series], np.bool_),
     }, texts
+
+
+def known_series(
+    found: Columns, kinds: Sequence[tuple[str, str, str, str, str]], standings: Sequence[Standing]
+) -> SeriesColumns:
+    """What a statement of `known_series` fetched."""
+    return SeriesColumns(
+        id=_whole(found["id"]),
+        entity_id=_texts(found["entity_id"]),
+        kind=_whole(found["kind"]),
+        standing=_whole(found["standing"]),
+        retired=np.asarray(found["retired"]).astype(np.bool_),
+        kinds=kinds,
+        standings=standings,
+    )
 
 
 def past_columns(planned: Sequence[tuple[Series, PastColumn]]) -> Columns:

@@ -18,7 +18,7 @@ import numpy as np
 
 from cityloom.adapters.duckdb import columns, statements
 from cityloom.adapters.duckdb.connection import DuckFile
-from cityloom.history.directory import Newest, Plan, SeriesDirectory
+from cityloom.history.directory import SeriesDirectory
 from cityloom.history.model import (
     Floats,
     Integers,
@@ -26,14 +26,17 @@ from cityloom.history.model import (
     ReadingBatch,
     Readings,
     Series,
-    SeriesKey,
     Statistics,
-    ValueKind,
     Window,
 )
+from cityloom.history.newest import Newest, said
+from cityloom.history.planning import Plan
 from cityloom.history.ports import COUNTS
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadConfig, BadInput
+
+#: Series that are read at once.
+_SERIES_AT_ONCE = 122_880
 
 
 class DuckHistory:
@@ -191,34 +194,32 @@ class DuckHistory:
 
     # Reading
 
-    def _newest_of(self, series: list[int]) -> dict[int, Newest | None]:
+    def _newest_of(self, series: list[int]) -> dict[int, Newest]:
         # A part of writing, which goes on to its end.
         with self._file.cursor() as cursor:
             found = _raw(cursor, Window(np.array(series, np.int64), last_n=1, marks="with"))
-        newest: dict[int, Newest | None] = {}
+        newest: dict[int, Newest] = {}
         for row, number in enumerate(found.series.tolist()):
             text = found.text[row]
             number_said = float(found.number[row])
             value = None if text is not None or np.isnan(number_said) else number_said
-            kind = ValueKind(int(found.kind[row]))
-            newest[number] = (int(found.at[row]), kind, value, text, found.details[row])
+            kind = int(found.kind[row])
+            newest[number] = (int(found.at[row]), *said(kind, value, text, found.details[row]))
         return newest
 
     def _read_series(self) -> None:
         """Hold in memory what the file says of its series."""
         with self._file.cursor() as cursor:
-            rows = cursor.execute("SELECT * FROM series ORDER BY id").fetchall()
-        known = [
-            Series(
-                id=row[0],
-                key=SeriesKey(*row[1:7]),
-                types=tuple(row[7].split()),
-                information_class=InformationClass(row[8]),
-                retired=row[9],
-            )
-            for row in rows
-        ]
-        self._directory = SeriesDirectory(known, self._newest_of)
+            directory = SeriesDirectory(self._newest_of)
+            for statement in statements.COMMON_TABLES:
+                cursor.execute(statement)
+            kinds, rows = (cursor.execute(statement).fetchall() for statement in statements.COMMON_ROWS)
+            standings = [(tuple(types.split()), InformationClass(secrecy)) for types, secrecy in rows]
+            last = _one(cursor.execute("SELECT coalesce(max(id), 0) FROM series"))[0]
+            for first in range(1, last + 1, _SERIES_AT_ONCE):
+                cursor.execute(statements.KNOWN_SERIES, [first, first + _SERIES_AT_ONCE - 1])
+                directory.load(columns.known_series(cursor.fetchnumpy(), kinds, standings))
+        self._directory = directory
 
     def _prepare(self, file: Path) -> None:
         with self._file.transaction() as cursor:

@@ -82,6 +82,28 @@ def insert_texts(source: str) -> str:
     """
 
 
+#: Tables of what series have in common, and what is in them; both are small.
+COMMON = {
+    "series_kind": "tenant, attribute, dataset, attribute_type, unit_code",
+    "series_standing": "types, information_class",
+}
+COMMON_TABLES = tuple(
+    f"""
+    CREATE OR REPLACE TEMP TABLE {table} AS
+    SELECT row_number() OVER () - 1 AS number, * FROM (SELECT DISTINCT {names} FROM series)
+    """
+    for table, names in COMMON.items()
+)
+COMMON_ROWS = tuple(f"SELECT {names} FROM {table} ORDER BY number" for table, names in COMMON.items())
+#: Bound: the first id and the last one.
+KNOWN_SERIES = f"""
+    SELECT id, entity_id, series_kind.number AS kind, series_standing.number AS standing, retired
+    FROM series
+    JOIN series_kind USING ({COMMON["series_kind"]})
+    JOIN series_standing USING ({COMMON["series_standing"]})
+    WHERE id BETWEEN ? AND ? ORDER BY id
+"""
+
 UPDATE_SERIES = """
     UPDATE series SET types = moved.types, information_class = moved.information_class,
       retired = moved.retired

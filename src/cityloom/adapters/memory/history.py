@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cityloom.history.directory import Plan, Row, SeriesDirectory
+from cityloom.history.directory import SeriesDirectory
 from cityloom.history.logic import bucket_of
 from cityloom.history.model import (
     Floats,
@@ -27,6 +27,7 @@ from cityloom.history.model import (
     Window,
     no_readings,
 )
+from cityloom.history.planning import Plan, Row
 from cityloom.history.ports import COUNTS, EXPORT_COLUMNS, FORMULA_BEGINS, TEXT_COUNT
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import from_millis, now_millis
@@ -45,7 +46,7 @@ class MemoryHistory:
         #: (series, at, sequence) of readings that were corrected.
         self._superseded: set[tuple[int, int, int]] = set()
         # The directory has met every series here, so it never asks for the newest readings.
-        self._directory = SeriesDirectory((), lambda _: {})
+        self._directory = SeriesDirectory(lambda _: {})
 
     def last_sequence(self) -> int:
         return self._through
