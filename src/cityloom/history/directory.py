@@ -367,7 +367,6 @@ class SeriesDirectory:
         if older != _NONE:
             # One text for all runs of an Entity.
             entity_id = self._entity[older]
-            self._whole[older] = False
             if standing != self._told[older]:
                 standing = _NONE
         self._first.append(first)

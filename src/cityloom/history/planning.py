@@ -175,7 +175,7 @@ class Planner:
         for one in self._series_of(news):
             same = one.information_class == news.information_class
             if one.retired and same and self._live_id(one.key) is None:
-                self._change(msgspec.structs.replace(one, retired=False))
+                self._change(msgspec.structs.replace(one, types=news.types, retired=False))
 
     def _follow_entity(self, news: EntityNews) -> None:
         """The class and types of an Entity are those of its series."""

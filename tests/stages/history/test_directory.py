@@ -64,7 +64,7 @@ _steps = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(_steps)
 def test_the_directory_tells_what_a_dictionary_of_its_series_tells(steps):
     directory, known = SeriesDirectory(lambda _: {}), {}
