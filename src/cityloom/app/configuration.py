@@ -112,7 +112,7 @@ class Federation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: who listens on all addresses hands no subscription on then.
     address: str = ""
     #: What sources tell is shown to those cleared for `internal`; what comes from addresses that begin with
-    #: one of these URLs is open to everybody.
+    #: one of these URLs is open to everybody. A host alone is that host; with a colon, on all its ports.
     open: tuple[str, ...] = ()
 
 

@@ -22,6 +22,8 @@ USUAL_TIMEOUT_S = 5.0
 LONGEST_TIMEOUT_S = 30.0
 #: Bytes of an answer.
 LARGEST_ANSWER = 16_000_000
+#: Bytes of all answers to one request; what comes later counts as one that cannot be read.
+LARGEST_TOGETHER = 64_000_000
 #: Questions on their way to one endpoint; who comes then is answered as if it had not answered in time.
 MOST_WAITING = 64
 #: Failures in a row after which an endpoint is left alone, for seconds that double up to a minute.
@@ -147,14 +149,15 @@ class Peers:
         self, asked: Iterable[tuple[Registration, Question, Wire]], origin: Origin, alias: str
     ) -> list[Reply]:
         """The answers of several sources, asked at the same time, in the order given."""
-        return list(
-            await asyncio.gather(
-                *(
-                    self.ask(registration, question, origin, wire, alias)
-                    for registration, question, wire in asked
-                )
-            )
-        )
+        room = LARGEST_TOGETHER
+
+        async def bounded(registration: Registration, question: Question, wire: Wire) -> Reply:
+            nonlocal room
+            reply = await self.ask(registration, question, origin, wire, alias)
+            room -= len(reply.body)
+            return reply if room >= 0 else msgspec.structs.replace(reply, body=b"")
+
+        return list(await asyncio.gather(*(bounded(*one) for one in asked)))
 
     def _failed(
         self, registration: Registration, endpoint: _Endpoint, standing: Standing, error: CityError

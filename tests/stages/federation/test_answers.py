@@ -8,10 +8,14 @@ from typing import Any
 import orjson
 import pytest
 
-from cityloom.federation import answers
+from cityloom.federation import answers, peers
 from cityloom.federation.answers import NotEntities, entities_in
-from cityloom.federation.model import Reply, Wire
+from cityloom.federation.model import Origin, Question, Reply, Wire
+from cityloom.kernel.actor import ANONYMOUS
+from cityloom.kernel.outbound import Answer
+from cityloom.kernel.time import WallClock
 from cityloom.ngsild.contexts import CORE
+from cityloom.ngsild.registrations import compile_registration
 
 _NOBODY: Any = None
 WIRE = Wire(CORE)
@@ -53,3 +57,30 @@ async def test_large_answers_are_read_by_few_at_once(monkeypatch):
     found = await asyncio.gather(*(entities_in(large, WIRE, use) for _ in range(20)))
     assert most == answers.LARGE_AT_ONCE and all(len(one) == 1 for one in found)
     assert len(await entities_in(reply(*map(entity, range(1_100))), WIRE, _core)) == answers.MOST_ENTITIES
+
+
+class Outbound:
+    """Answers everything with as many bytes."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def send(self, *_given: Any, **_more: Any) -> Answer:
+        return Answer(200, {}, self._body)
+
+
+async def test_the_answers_to_one_request_are_bounded_together(monkeypatch):
+    monkeypatch.setattr(peers, "LARGEST_TOGETHER", 250)
+    outbound: Any = Outbound(b"a" * 100)
+    asked = [
+        (
+            compile_registration({"id": f"urn:x:{one}", "endpoint": "https://a.example", "information": [{}]}),
+            Question("GET", "/entities"),
+            WIRE,
+        )
+        for one in range(4)
+    ]
+    found = await peers.Peers(outbound, WallClock()).ask_all(asked, Origin(ANONYMOUS, ""), "here")
+    assert [len(one.body) for one in found] == [100, 100, 0, 0]
+    with pytest.raises(NotEntities):
+        await entities_in(found[3], WIRE, _core)
