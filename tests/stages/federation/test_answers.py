@@ -72,14 +72,10 @@ class Outbound:
 async def test_the_answers_to_one_request_are_bounded_together(monkeypatch):
     monkeypatch.setattr(peers, "LARGEST_TOGETHER", 250)
     outbound: Any = Outbound(b"a" * 100)
-    asked = [
-        (
-            compile_registration({"id": f"urn:x:{one}", "endpoint": "https://a.example", "information": [{}]}),
-            Question("GET", "/entities"),
-            WIRE,
-        )
-        for one in range(4)
+    documents: list[Any] = [
+        {"id": f"urn:x:{one}", "endpoint": "https://a.example", "information": [{}]} for one in range(4)
     ]
+    asked = [(compile_registration(one), Question("GET", "/entities"), WIRE) for one in documents]
     found = await peers.Peers(outbound, WallClock()).ask_all(asked, Origin(ANONYMOUS, ""), "here")
     assert [len(one.body) for one in found] == [100, 100, 0, 0]
     with pytest.raises(NotEntities):
