@@ -39,18 +39,21 @@ def read_at(key: str | int, read: Read, value: Any, context: Context) -> Any:
 
 
 def text(value: Any, _context: Context) -> str:
+    """A text that says something."""
     if type(value) is not str or not value.strip() or len(value) > MAX_TEXT:
         raise wrong("A text is wanted", f"Give a string of at most {MAX_TEXT} characters.")
     return check_text(value)
 
 
 def flag(value: Any, _context: Context) -> bool:
+    """True or false."""
     if type(value) is not bool:
         raise wrong("It is true or false", "Write true or false.")
     return value
 
 
 def positive(value: Any, _context: Context) -> float:
+    """A number greater than 0."""
     if type(value) not in (int, float) or not isfinite(value) or not 0 < value <= MAX_NUMBER:
         raise wrong("A number greater than 0 is wanted", "Give a number greater than 0.")
     number: float = value
@@ -58,12 +61,14 @@ def positive(value: Any, _context: Context) -> float:
 
 
 def level(value: Any, _context: Context) -> int:
+    """How many levels of linked entities are told of."""
     if type(value) is not int or not 1 <= value <= MAX_LEVELS:
         raise wrong("A number of levels is wanted", f"Give a whole number from 1 to {MAX_LEVELS}.")
     return value
 
 
 def uri(value: Any, _context: Context) -> str:
+    """A URI."""
     return check_uri(value, "")
 
 
@@ -90,16 +95,19 @@ def several(read: Read, most: int = MAX_LISTED) -> Read:
 
 
 def attribute(value: Any, context: Context) -> str:
+    """The full name of an attribute."""
     if type(value) is not str:
         raise wrong("The name of an attribute is a string", "Write a name or an IRI.")
     return context.expand(value)
 
 
 def dataset(value: Any, _context: Context) -> str:
+    """The URI of a dataset, or "@none" for the default instances."""
     return "@none" if value == "@none" else check_uri(value, "")
 
 
 def attribute_list(value: Any, context: Context) -> tuple[str, ...]:
+    """Full names of attributes, in one text with commas between."""
     parts = [part.strip() for part in text(value, context).split(",")]
     if len(parts) > MAX_LISTED:
         raise wrong("It has too many names", f"Give at most {MAX_LISTED}.")
@@ -107,15 +115,18 @@ def attribute_list(value: Any, context: Context) -> tuple[str, ...]:
 
 
 def language(value: Any, context: Context) -> str:
+    """Languages by preference, as they were written."""
     parse_languages(text(value, context))
     return str(value)
 
 
 def version(value: Any, _context: Context) -> str:
+    """A version of the standard, major.minor."""
     if type(value) is not str or not _VERSION.fullmatch(value):
         raise wrong("A version is wanted", "Write it such as 1.6.")
     return value
 
 
 def wrong(message: str, hint: str, where: str | None = None) -> BadRequestData:
+    """What is wrong with a value."""
     return BadRequestData(message, hint=hint, where=where)
