@@ -41,6 +41,8 @@ ACTS: dict[str, str] = {
     "session.end": n("signed out"),
     "session.open": n("signed in"),
     "session.refuse": n("was refused at signing in"),
+    "snapshot.change": n("changed a snapshot that other systems are told of"),
+    "snapshot.create": n("made a snapshot that other systems are told of"),
     "source.change": n("changed how another broker is asked"),
     "source.refused": n("tried to change which other brokers are asked, and was refused"),
     "source.register": n("registered another broker"),
