@@ -43,6 +43,7 @@ ACTS: dict[str, str] = {
     "session.refuse": n("was refused at signing in"),
     "snapshot.change": n("changed a snapshot that other systems are told of"),
     "snapshot.create": n("made a snapshot that other systems are told of"),
+    "snapshot.refused": n("tried to change a snapshot, and was refused"),
     "source.change": n("changed how another broker is asked"),
     "source.refused": n("tried to change which other brokers are asked, and was refused"),
     "source.register": n("registered another broker"),
