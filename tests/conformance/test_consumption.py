@@ -480,10 +480,12 @@ async def test_a_token_that_opens_nothing_is_refused_before_anything_is_done(api
     assert await ids(api, local="true") == []
 
 
-async def test_query_by_ids_alone_is_narrow_enough(api):
+async def test_ids_alone_do_not_narrow_a_query_except_of_what_is_here(api, problem):
     await api.have(*ROADS)
-    assert await ids(api, id=ROADS[1]["id"]) == ["2"]
-    assert await ids(api, idPattern=".*[12]") == ["1", "2"]
+    for asked in ({"id": ROADS[1]["id"]}, {"idPattern": ".*[12]"}):
+        problem(await api.get("/entities", params=asked), 400, "BadRequestData")
+    assert await ids(api, id=ROADS[1]["id"], local="true") == ["2"]
+    assert await ids(api, idPattern=".*[12]", local="true") == ["1", "2"]
 
 
 async def test_visitors_see_what_is_open_alone(api, problem):

@@ -35,6 +35,11 @@ class Folded(msgspec.Struct, frozen=True, gc=False):
 class Feed(Protocol):
     """The append-only, ordered, durable record of every Change. Writing here is the commit."""
 
+    @property
+    def where(self) -> str:
+        """Where it lies, in words for whoever must restore it: the name of a file, or of a database."""
+        ...
+
     def append(self, changes: Sequence[Change]) -> None:
         """Store the changes, whole or not at all; return once they survive a power cut.
 

@@ -36,12 +36,12 @@ def recall(feed: Feed, table: StateTable, state: CurrentState) -> tuple[int, lis
             for folded in table.load():
                 state.load(folded)
     if last < at:
-        raise _torn(f"the feed ends at change {last}, the table of states is at {at}")
+        raise _torn(feed, f"the feed ends at change {last}, the table of states is at {at}")
     begun = at
     newest: dict[int, Revision] = {}
     while changes := feed.read(at, BATCH):
         if changes[0].sequence != at + 1:
-            raise _torn(f"the changes from {at + 1} to {changes[0].sequence - 1} are missing")
+            raise _torn(feed, f"the changes from {at + 1} to {changes[0].sequence - 1} are missing")
         for change in changes:
             revision = _revision(change, state)
             state.apply(revision)
@@ -49,7 +49,7 @@ def recall(feed: Feed, table: StateTable, state: CurrentState) -> tuple[int, lis
             newest[revision.created] = revision
         at = changes[-1].sequence
     if at < last:
-        raise _torn(f"the changes from {at + 1} to {last} are missing")
+        raise _torn(feed, f"the changes from {at + 1} to {last} are missing")
     _log.info("State of change %d, %d of them replayed", last, last - begun)
     return last - begun, list(newest.values())
 
@@ -75,9 +75,9 @@ def _revision(change: Change, state: CurrentState) -> Revision:
     return revise(change, created, orjson.loads(change.document))
 
 
-def _torn(what: str) -> BadConfig:
+def _torn(feed: Feed, what: str) -> BadConfig:
     return BadConfig(
         f"The files of this city do not belong together: {what}",
         hint="Restore the feed and the state from one and the same backup.",
-        where="the feed",
+        where=feed.where,
     )

@@ -131,7 +131,7 @@ class Stage:
             raise BadConfig(
                 f"Stage {self.name!r} has handled change {self.cursor}, but the feed ends at {recent.last}",
                 hint="Restore all files of this city from one and the same backup.",
-                where="the feed",
+                where=feed.where,
             )
         self._task = asyncio.create_task(self._follow(feed, recent), name=f"stage {self.name}")
 
@@ -143,7 +143,7 @@ class Stage:
             raise BadConfig(
                 f"What {self.name!r} keeps ends at change {cursor}; the feed begins at {begins}",
                 hint="Restore all files of this city from one and the same backup.",
-                where="the feed",
+                where=feed.where,
             )
 
     def wake(self) -> None:

@@ -139,6 +139,7 @@ class BoundedFeed:
     def __init__(self, feed: Feed, grow: Grow) -> None:
         self._feed = feed
         self._grow = grow
+        self.where = feed.where
 
     def append(self, changes: Sequence[Change]) -> None:
         self._grow(sum(len(change.document) + len(change.before) for change in changes))

@@ -31,6 +31,7 @@ WELL = {
     "commit_s": None,
     "commits_slow": 0,
     "commits_failed": 0,
+    "commits_failing": 0,
     "loop_lag_s": 0.0,
     "collecting_s": 0.0,
     "threads": 1,
@@ -107,10 +108,13 @@ def test_commits_that_fail_or_take_long(monkeypatch):
     times = CommitTimes()
     with pytest.raises(StorageFull):
         TimedFeed(Full(), times).append([change(1)])
+    assert ids(judging.of_writing(inside(commits_failing=times.failing))) == ["commits-fail"]
     monkeypatch.setattr("cityloom.app.watch.commits.SLOW_S", 0.0)
     TimedFeed(MemoryFeed(), times).append([change(1)])
-    seen = inside(commits_failed=times.failed, commits_slow=times.slow)
-    assert ids(judging.of_writing(seen)) == ["commits-fail", "commits-slow"]
+    # What was stored since then is told no more; it stays counted.
+    seen = inside(commits_failing=times.failing, commits_failed=times.failed, commits_slow=times.slow)
+    assert ids(judging.of_writing(seen)) == ["commits-slow"]
+    assert times.failed == 1
     assert ids(judging.of_writing(inside(clock_moved_s=-3600.0))) == ["clock-wrong"]
 
 

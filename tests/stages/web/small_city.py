@@ -145,6 +145,7 @@ class Well:
             commit_s=0.005,
             commits_slow=0,
             commits_failed=0,
+            commits_failing=0,
             loop_lag_s=0.002,
             collecting_s=0.1,
             threads=9,

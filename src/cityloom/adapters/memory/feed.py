@@ -11,6 +11,8 @@ from cityloom.kernel.change import Change
 class MemoryFeed:
     """A `Feed` that survives nothing."""
 
+    where = "the feed in memory"
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._changes: list[Change] = []

@@ -94,6 +94,8 @@ class FeedTaken(RuntimeError):
 class PostgresFeed:
     """A `Feed` in one schema."""
 
+    where = "the feed in PostgreSQL"
+
     def __init__(self, database: Database) -> None:
         self._writer = database.line("feed", made=self._follows_session)
         self._reader = database.line("feed, reading")

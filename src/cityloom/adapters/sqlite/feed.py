@@ -55,6 +55,7 @@ class SqliteFeed:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.where = path.name
         self._writer = open_writer(path, MIGRATIONS, page_bytes=_PAGE_BYTES)
         self._writing = threading.Lock()
         self._reader = open_reader(path)

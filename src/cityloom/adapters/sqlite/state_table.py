@@ -64,7 +64,7 @@ class SqliteStateTable:
             reader.close()
 
     def folded_through(self) -> int:
-        with self._writing:
+        with self._writing, sound(self._path):
             return int(self._writer.execute("SELECT through FROM folded").get)
 
     def fold(self, upserts: Sequence[Folded], deletes: Sequence[int], through: int) -> None:

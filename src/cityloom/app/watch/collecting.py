@@ -49,6 +49,7 @@ def inside_of(house: House, requests: RequestTally, pulse: Pulse, parked: int) -
         commit_s=times.durations.at_most(0.95),
         commits_slow=times.slow,
         commits_failed=times.failed,
+        commits_failing=times.failing,
         loop_lag_s=pulse.worst_lag_s(),
         collecting_s=pulse.collecting_s,
         threads=threads(),

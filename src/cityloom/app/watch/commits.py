@@ -21,6 +21,8 @@ class CommitTimes:
         self.durations = Durations()
         self.slow = 0
         self.failed = 0
+        #: Of those, how many since the last one that was stored.
+        self.failing = 0
 
 
 class TimedFeed:
@@ -29,6 +31,7 @@ class TimedFeed:
     def __init__(self, feed: Feed, times: CommitTimes) -> None:
         self._feed = feed
         self._times = times
+        self.where = feed.where
         self.read = feed.read
         self.last_sequence = feed.last_sequence
         self.trim = feed.trim
@@ -44,7 +47,9 @@ class TimedFeed:
                 self._feed.append(changes)
         except BaseException:
             self._times.failed += 1
+            self._times.failing += 1
             raise
+        self._times.failing = 0
         took = perf_counter() - began
         self._times.durations.note(took)
         if took >= SLOW_S:

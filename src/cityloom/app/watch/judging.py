@@ -40,8 +40,8 @@ def of_stages(stages: Sequence[StageStatus], inside: Inside) -> Iterator[Finding
 
 
 def of_writing(inside: Inside) -> Iterator[Finding]:
-    if inside.commits_failed:
-        yield found("commits-fail", f"{inside.commits_failed} commits failed since the start")
+    if inside.commits_failing:
+        yield found("commits-fail", f"The last {inside.commits_failing} commits failed")
     if inside.commits_slow:
         yield found("commits-slow", f"{inside.commits_slow} commits took a second or more since the start")
     if inside.clock_moved_s:
