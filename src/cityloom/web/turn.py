@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from starlette.types import Scope
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import (
     HEADER_RE,
     HEADER_VALUE_RE,
@@ -30,6 +31,15 @@ class Turn(RequestResponseCycle):
     def offer(self) -> None:
         """Let the application find this."""
         self.scope["extensions"] = cast(Any, {_EXTENSION: self})
+
+    async def run_asgi(self, app: ASGI3Application) -> None:
+        """Run the application; see `RequestResponseCycle`."""
+        try:
+            await super().run_asgi(app)
+        finally:
+            # Scope and turn hold each other. Thousands of such rings a second make the garbage collector
+            # stop everybody for a tenth of a second, again and again.
+            self.scope["extensions"] = {}
 
     def body_at_hand(self) -> bytes | None:
         """The body, taken, when all of it is here; else None."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 
 import pytest
@@ -11,6 +12,7 @@ from cityloom.web import server as server_module
 from cityloom.web.limits import BodyLimits
 from cityloom.web.server import ConnectionLimits
 from cityloom.web.site import build
+from cityloom.web.turn import Turn
 from served import WHOLE, Served
 
 
@@ -34,6 +36,22 @@ async def test_a_head_that_stops_after_an_answer_ends_the_connection_too():
         writer.write(b"GET /again HTT")
         async with asyncio.timeout(10):
             assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+        writer.close()
+
+
+async def test_an_answered_request_leaves_no_work_for_the_garbage_collector():
+    request = WHOLE.replace(b"connection: close\r\n", b"")
+    async with Served(ConnectionLimits()) as served:
+        reader, writer = await asyncio.open_connection(*served.listener.getsockname())
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(10):
+                writer.write(request)
+                await reader.readuntil(b"hi")
+            assert sum(isinstance(one, Turn) for one in gc.get_objects()) <= 2
+        finally:
+            gc.enable()
         writer.close()
 
 
