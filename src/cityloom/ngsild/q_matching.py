@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import ge, gt, le, lt
 from typing import Any
 
@@ -264,15 +264,18 @@ def _test_order(operator: str, value: Value) -> _Test:
     # A date-time in quotes is compared as a time with what is a time.
     kind = "datetime" if value.kind == "string" and instant_of(value.value) is not None else value.kind
     key = _KEYS[kind]
-    limit = key(value.value)
+    # No inner function that names itself: each query would leave a ring to the garbage collector.
+    return partial(_is_in_order, order, key, key(value.value))
 
-    def test(target: Any) -> bool:
-        if isinstance(target, _Each):
-            return any(map(test, target))
-        found = key(target)
-        return found is not None and limit is not None and bool(order(found, limit))
 
-    return test
+def _is_in_order(
+    order: Callable[[Any, Any], bool], key: Callable[[Any], Any], limit: Any, target: Any
+) -> bool:
+    """Whether a value, or one of many, stands to the limit as asked."""
+    if isinstance(target, _Each):
+        return any(_is_in_order(order, key, limit, one) for one in target)
+    found = key(target)
+    return found is not None and limit is not None and order(found, limit)
 
 
 # Values that can be compared, by kind; None is of another kind
