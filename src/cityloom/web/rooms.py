@@ -121,6 +121,8 @@ class Inside(msgspec.Struct, frozen=True):
     #: Commits that took longer than a second, and such as failed, since the start.
     commits_slow: int
     commits_failed: int
+    #: Seconds since the last that took longer than a second; None where none did.
+    commits_slow_ago_s: float | None
     #: Commits that failed since the last one that did not.
     commits_failing: int
     #: The longest time in the last minute for which the event loop did nothing else, seconds.

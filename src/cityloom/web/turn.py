@@ -7,16 +7,18 @@ once, without waiting for it, and may give a whole answer in one piece.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from starlette.types import Scope
-from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import (
     HEADER_RE,
     HEADER_VALUE_RE,
     STATUS_LINE,
     RequestResponseCycle,
 )
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 _EXTENSION = "cityloom.turn"
 #: Names of headers that need not be looked at again, and those whose values nobody outside has a part in.

@@ -32,6 +32,7 @@ WELL = {
     "commits_slow": 0,
     "commits_failed": 0,
     "commits_failing": 0,
+    "commits_slow_ago_s": None,
     "loop_lag_s": 0.0,
     "collecting_s": 0.0,
     "threads": 1,
@@ -112,9 +113,10 @@ def test_commits_that_fail_or_take_long(monkeypatch):
     monkeypatch.setattr("cityloom.app.watch.commits.SLOW_S", 0.0)
     TimedFeed(MemoryFeed(), times).append([change(1)])
     # What was stored since then is told no more; it stays counted.
-    seen = inside(commits_failing=times.failing, commits_failed=times.failed, commits_slow=times.slow)
-    assert ids(judging.of_writing(seen)) == ["commits-slow"]
-    assert times.failed == 1
+    seen = {"commits_failing": times.failing, "commits_failed": times.failed, "commits_slow": times.slow}
+    assert ids(judging.of_writing(inside(**seen, commits_slow_ago_s=times.slow_ago_s()))) == ["commits-slow"]
+    assert ids(judging.of_writing(inside(**seen, commits_slow_ago_s=3700.0))) == []
+    assert (times.failed, times.slow) == (1, 1)
     assert ids(judging.of_writing(inside(clock_moved_s=-3600.0))) == ["clock-wrong"]
 
 

@@ -1,5 +1,6 @@
 """The query language (ETSI GS CIM 009, 4.9)."""
 
+import gc
 from typing import Any
 
 import pytest
@@ -278,3 +279,17 @@ def test_compile_q_knows_the_systems_times():
     document = {**DOCUMENT, "createdAt": "2026-04-12T20:00:00Z"}
     assert compile_q(parse_q("createdAt>2026-01-01T00:00:00Z"))(document)
     assert compile_q(parse_q("!modifiedAt"))(document)
+
+
+@pytest.mark.parametrize(
+    "q", ["temperature>20", "temperature==20;humidity", "name~=a.*", "temperature==1..30"]
+)
+def test_a_query_that_is_done_leaves_nothing_to_the_garbage_collector(q):
+    compile_q(parse_q(q, CORE))(DOCUMENT)
+    gc.collect()
+    gc.disable()
+    try:
+        compile_q(parse_q(q, CORE))(DOCUMENT)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

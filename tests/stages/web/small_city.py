@@ -146,6 +146,7 @@ class Well:
             commits_slow=0,
             commits_failed=0,
             commits_failing=0,
+            commits_slow_ago_s=None,
             loop_lag_s=0.002,
             collecting_s=0.1,
             threads=9,

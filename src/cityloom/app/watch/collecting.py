@@ -48,6 +48,7 @@ def inside_of(house: House, requests: RequestTally, pulse: Pulse, parked: int) -
         commits=times.durations.count,
         commit_s=times.durations.at_most(0.95),
         commits_slow=times.slow,
+        commits_slow_ago_s=times.slow_ago_s(),
         commits_failed=times.failed,
         commits_failing=times.failing,
         loop_lag_s=pulse.worst_lag_s(),

@@ -20,9 +20,15 @@ class CommitTimes:
     def __init__(self) -> None:
         self.durations = Durations()
         self.slow = 0
+        #: When the last slow one ended, seconds of `perf_counter`; None before the first.
+        self.slow_at: float | None = None
         self.failed = 0
         #: Of those, how many since the last one that was stored.
         self.failing = 0
+
+    def slow_ago_s(self) -> float | None:
+        """Seconds since the last slow commit, None where there was none."""
+        return None if self.slow_at is None else perf_counter() - self.slow_at
 
 
 class TimedFeed:
@@ -50,7 +56,9 @@ class TimedFeed:
             self._times.failing += 1
             raise
         self._times.failing = 0
-        took = perf_counter() - began
+        ended = perf_counter()
+        took = ended - began
         self._times.durations.note(took)
         if took >= SLOW_S:
             self._times.slow += 1
+            self._times.slow_at = ended

@@ -21,6 +21,8 @@ MEMORY_FREE = 0.05
 FILES_TAKEN = 0.8
 #: How late the event loop may come.
 LATE_S = 1.0
+#: For how long a commit that was slow is told of.
+LATELY_S = 3600.0
 #: Addresses in trouble that one finding names.
 NAMED = 3
 
@@ -42,8 +44,12 @@ def of_stages(stages: Sequence[StageStatus], inside: Inside) -> Iterator[Finding
 def of_writing(inside: Inside) -> Iterator[Finding]:
     if inside.commits_failing:
         yield found("commits-fail", f"The last {inside.commits_failing} commits failed")
-    if inside.commits_slow:
-        yield found("commits-slow", f"{inside.commits_slow} commits took a second or more since the start")
+    if inside.commits_slow_ago_s is not None and inside.commits_slow_ago_s < LATELY_S:
+        minutes = inside.commits_slow_ago_s / 60
+        yield found(
+            "commits-slow",
+            f"{inside.commits_slow} commits took a second or more, the last one {minutes:.0f} min ago",
+        )
     if inside.clock_moved_s:
         yield found("clock-wrong", f"The clock was set by {inside.clock_moved_s:.0f} s while the city ran")
 
