@@ -8,6 +8,7 @@ import ipaddress
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, ClassVar, cast
 from urllib.parse import unquote
 
@@ -18,6 +19,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from cityloom.web.crowd import Crowd
+from cityloom.web.doorway import Doorway
 from cityloom.web.errors import COME_BACK_AFTER
 from cityloom.web.head import head_of
 from cityloom.web.turn import Turn
@@ -460,6 +462,15 @@ class Server(uvicorn.Server):
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until stopped."""
         await super().serve(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open a doorway for each socket; uvicorn would have the event loop let in one connection a turn."""
+        await self.lifespan.startup()
+        made_by = cast(Any, self.config.http_protocol_class)
+        protocol = partial(made_by, self.config, self.server_state, self.lifespan.state)
+        doorways = [Doorway(one, protocol, self.config.backlog) for one in sockets or ()]
+        self.servers = cast(Any, doorways)
+        self.started = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
