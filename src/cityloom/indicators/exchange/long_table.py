@@ -1,0 +1,132 @@
+"""Reads long tables of values: a row a value, with the columns city, indicator, period and value.
+
+A table may be CSV (comma or semicolon), SDMX-CSV, or the first sheet of a workbook; each becomes rows of
+cells.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+
+from cityloom.indicators.exchange.reported import MOST_BYTES, Reported, once_each, row_of
+from cityloom.kernel.errors import BadInput
+
+_NEEDED = ("city", "indicator", "period", "value")
+_KNOWN = (*_NEEDED, "point", "numerator", "denominator", "unit", "source")
+#: What SDMX and others call the columns, in capitals.
+_CALLED = {
+    "city": ("REF_AREA", "GEO", "CITIES", "CITY", "AREA"),
+    "indicator": ("INDICATOR", "INDIC_UR", "INDIC", "KPI", "SERIES", "MEASURE"),
+    "period": ("TIME_PERIOD", "TIME", "YEAR", "PERIOD"),
+    "value": ("OBS_VALUE", "VALUE"),
+    "point": ("POINT", "DATA_POINT"),
+    "numerator": ("NUMERATOR",),
+    "denominator": ("DENOMINATOR",),
+    "unit": ("UNIT_MEASURE", "UNIT"),
+    "source": ("SOURCE", "OBS_SOURCE"),
+}
+
+
+def read_table(raw: bytes, name: str, columns: Mapping[str, str] | None = None) -> list[Reported]:
+    """The values in CSV or SDMX-CSV. `columns` says which column is the city, the indicator, and so on.
+
+    Raises BadInput with line and column.
+    """
+    if len(raw) > MOST_BYTES:
+        raise BadInput("The file is too large", hint=f"{MOST_BYTES // 2**20} MB are the most.", where=name)
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise BadInput(
+            "This is not UTF-8", hint="Save the table as CSV UTF-8.", where=f"{name} line {line}"
+        ) from None
+    head = text.partition("\n")[0]
+    semicolon = head.count(";") > head.count(",")
+    reader = csv.reader(io.StringIO(text), delimiter=";" if semicolon else ",", strict=True)
+    return from_rows(_lines(reader, name), name, columns, comma=semicolon)
+
+
+def from_rows(
+    rows: Iterator[tuple[int, Sequence[str]]],
+    name: str,
+    columns: Mapping[str, str] | None = None,
+    *,
+    comma: bool = False,
+) -> list[Reported]:
+    """The values in rows of cells, of which the first row is the head. Raises BadInput."""
+    head = next(rows, None)
+    if head is None:
+        raise BadInput("The table is empty", hint=f"It begins with {','.join(_NEEDED)}.", where=name)
+    found = _columns(head[1], columns or {}, f"{name} line {head[0]}")
+    labelled = {known for known, at in found.items() if ": " in head[1][at]}
+    return list(once_each(_values(rows, name, found, len(head[1]), labelled, comma=comma)))
+
+
+def _values(
+    rows: Iterator[tuple[int, Sequence[str]]],
+    name: str,
+    columns: Mapping[str, int],
+    width: int,
+    labelled: set[str],
+    *,
+    comma: bool,
+) -> Iterator[Reported]:
+    for line, cells in rows:
+        if not any(cells):
+            continue
+        if len(cells) != width:
+            raise BadInput(
+                f"The row has {len(cells)} cells, the head {width}",
+                hint="Count the commas, and quote cells that have one.",
+                where=f"{name} line {line}",
+            )
+        row = {known: cells[at] for known, at in columns.items()}
+        for known in labelled:
+            row[known] = row[known].partition(": ")[0]
+        places = {known: f"{name} line {line}, column {at + 1} ({known})" for known, at in columns.items()}
+        yield row_of(row, places, comma=comma)
+
+
+def _columns(head: Sequence[str], wanted: Mapping[str, str], place: str) -> dict[str, int]:
+    """Which column is what, by the names that were given, ours, or those of SDMX."""
+    names = [cell.strip().partition(": ")[0] for cell in head]
+    upper = [one.upper() for one in names]
+    found: dict[str, int] = {}
+    for known, called in _CALLED.items():
+        if known in wanted:
+            if wanted[known] not in names:
+                raise BadInput(
+                    f"There is no column {wanted[known]!r}",
+                    hint=f"There are: {', '.join(names)}.",
+                    where=place,
+                )
+            found[known] = names.index(wanted[known])
+            continue
+        at = next((upper.index(one) for one in (known.upper(), *called) if one in upper), None)
+        if at is not None:
+            found[known] = at
+    missing = [one for one in _NEEDED if one not in found]
+    if missing:
+        raise BadInput(
+            f"There is no column for {', '.join(missing)}",
+            hint=f"The first line names the columns: {', '.join(_KNOWN)}; the first four are needed.",
+            where=place,
+        )
+    return found
+
+
+def _lines(reader: Iterator[list[str]], name: str) -> Iterator[tuple[int, Sequence[str]]]:
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            line = getattr(reader, "line_num", 0)
+            raise BadInput(
+                f"This is no CSV: {error}", hint="Correct it.", where=f"{name} line {line}"
+            ) from None
+        yield getattr(reader, "line_num", 0), row

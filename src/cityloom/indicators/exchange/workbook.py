@@ -1,0 +1,156 @@
+"""Reads the first sheet of a workbook (.xlsx, ECMA-376) as rows of cells.
+
+A workbook is a zip of XML. What is unpacked is bounded, and XML with a document type, by which entities could
+be blown up, is refused: no program that writes workbooks needs one.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from xml.parsers import expat
+
+from cityloom.indicators.exchange.reported import MOST_BYTES
+from cityloom.kernel.errors import BadInput
+
+_MOST_COLUMNS = 200
+_REFERENCE = re.compile(r"([A-Z]{1,3})(\d+)")
+_Rows = dict[int, dict[int, str]]
+
+
+def rows_of(raw: bytes, name: str) -> Iterator[tuple[int, Sequence[str]]]:
+    """The rows that have cells, each with its number; every row as wide as the first. Raises BadInput."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as book:
+            texts = _texts(book, name)
+            rows = _sheet(_part(book, _first_sheet(book), name), texts, name)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise BadInput(f"This is no workbook: {error}", hint="Save it as .xlsx.", where=name) from None
+    if not rows:
+        return
+    width = max(rows[min(rows)], default=0) + 1
+    for number in sorted(rows):
+        cells = rows[number]
+        yield number, [cells.get(at, "") for at in range(max(width, max(cells, default=0) + 1))]
+
+
+def _first_sheet(book: zipfile.ZipFile) -> str:
+    sheets = [one for one in book.namelist() if re.fullmatch(r"xl/worksheets/sheet\d+\.xml", one)]
+    return min(sheets, key=lambda one: (len(one), one), default="")
+
+
+def _part(book: zipfile.ZipFile, part: str, name: str) -> bytes:
+    if part not in book.namelist():
+        raise BadInput("The workbook has no sheet", hint="Put the table on its first sheet.", where=name)
+    with book.open(part) as file:
+        unpacked = file.read(MOST_BYTES + 1)
+    if len(unpacked) > MOST_BYTES:
+        raise BadInput("The workbook is too large", hint="Save the sheet as CSV, in parts.", where=name)
+    return unpacked
+
+
+def _texts(book: zipfile.ZipFile, name: str) -> list[str]:
+    """The texts that cells share."""
+    if "xl/sharedStrings.xml" not in book.namelist():
+        return []
+    texts: list[str] = []
+    said: list[str] = []
+    inside = {"t": False, "rPh": False}
+
+    def begin(tag: str, _: dict[str, str]) -> None:
+        if tag == "si":
+            said.clear()
+        if tag in inside:
+            inside[tag] = True
+
+    def end(tag: str) -> None:
+        if tag == "si":
+            texts.append("".join(said))
+        if tag in inside:
+            inside[tag] = False
+
+    def text(words: str) -> None:
+        if inside["t"] and not inside["rPh"]:  # how a word is pronounced is no part of it
+            said.append(words)
+
+    _parse(_part(book, "xl/sharedStrings.xml", name), begin, end, text, name)
+    return texts
+
+
+def _sheet(raw: bytes, texts: Sequence[str], name: str) -> _Rows:
+    rows: _Rows = {}
+    cell: dict[str, str] = {}
+    said: list[str] = []
+    reading = [False]
+
+    def begin(tag: str, attributes: dict[str, str]) -> None:
+        if tag == "c":
+            cell.clear()
+            cell.update(attributes)
+            said.clear()
+        elif tag in ("v", "t"):
+            reading[0] = True
+
+    def end(tag: str) -> None:
+        if tag in ("v", "t"):
+            reading[0] = False
+        elif tag == "c" and said:
+            column, row = _at(cell.get("r", ""), name)
+            rows.setdefault(row, {})[column] = _cell(cell.get("t", "n"), "".join(said), texts, name)
+
+    def text(words: str) -> None:
+        if reading[0]:
+            said.append(words)
+
+    _parse(raw, begin, end, text, name)
+    return rows
+
+
+def _cell(kind: str, said: str, texts: Sequence[str], name: str) -> str:
+    if kind == "s":
+        if not said.isdecimal() or int(said) >= len(texts):
+            raise BadInput("A text of the workbook is missing", hint="Save the workbook again.", where=name)
+        return texts[int(said)]
+    if kind == "b":
+        return "yes" if said == "1" else "no"
+    if kind == "e":
+        raise BadInput(f"A cell says {said[:20]}", hint="Correct its formula.", where=name)
+    return said
+
+
+def _at(reference: str, name: str) -> tuple[int, int]:
+    """Column, from 0 on, and row of "C7"."""
+    found = _REFERENCE.fullmatch(reference)
+    column = 0
+    for letter in found[1] if found else "":
+        column = column * 26 + ord(letter) - ord("A") + 1
+    if found is None or column > _MOST_COLUMNS:
+        raise BadInput(
+            f"The cell {reference[:20]!r} lies outside the table",
+            hint=f"Up to {_MOST_COLUMNS} columns.",
+            where=name,
+        )
+    return column - 1, int(found[2])
+
+
+def _parse(
+    raw: bytes,
+    begin: Callable[[str, dict[str, str]], None],
+    end: Callable[[str], None],
+    text: Callable[[str], None],
+    name: str,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise BadInput("The workbook has a document type", hint="Save it as .xlsx again.", where=name)
+
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = refuse
+    parser.StartElementHandler = lambda tag, attributes: begin(tag.rpartition(":")[2], attributes)
+    parser.EndElementHandler = lambda tag: end(tag.rpartition(":")[2])
+    parser.CharacterDataHandler = text
+    try:
+        parser.Parse(raw, True)
+    except expat.ExpatError as error:
+        raise BadInput(f"The workbook is damaged: {error}", hint="Save it again.", where=name) from None
