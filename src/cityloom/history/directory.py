@@ -96,6 +96,29 @@ class SeriesDirectory:
                 newest = (int(column.at[-1]), int(column.kind), float(column.number[-1]))
                 self._newest.update({one.id: newest})
 
+    def apply_brought(self, created: Iterable[Series], newest: dict[int, Newest]) -> None:
+        """Take over series that were brought, and the newest reading of each."""
+        with self._lock:
+            for together in _runs(created):
+                self._create(together)
+                self._newest.meet((one.id for one in together), {})
+            for number, reading in newest.items():
+                if self.all_before(number, reading[0]):
+                    self._newest.update({number: reading})
+                else:
+                    self._newest.unmeet(number)
+
+    def all_before(self, number: int, at: int) -> bool:
+        """Whether all that is kept of a series is known to be before an instant."""
+        return self._newest.is_met(number) and self._newest.at[number] < at
+
+    def unmeet(self, series: Iterable[int]) -> None:
+        """Have the store asked again what the newest readings are."""
+        with self._lock:
+            for number in series:
+                if 0 < number < len(self._run) and self._run[number] != _NONE:
+                    self._newest.unmeet(number)
+
     def apply(self, plan: Plan) -> None:
         """Take over what was stored."""
         with self._lock:

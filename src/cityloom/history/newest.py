@@ -56,6 +56,10 @@ class NewestReadings:
         for number, said_of_it in newest.items():
             ats[number], kinds[number], values[number] = said_of_it
 
+    def is_met(self, number: int) -> bool:
+        """Whether the newest reading of a series is known."""
+        return self._kind[number] != _UNMET
+
     def unmet(self, first: int, end: int) -> Iterator[int]:
         """Series that the store must be asked of."""
         number = self._kind.find(_UNMET, first, end)

@@ -18,6 +18,7 @@ import numpy as np
 
 from cityloom.adapters.duckdb import columns, statements
 from cityloom.adapters.duckdb.connection import DuckFile
+from cityloom.adapters.duckdb.loads import DuckLoads
 from cityloom.history.directory import SeriesDirectory
 from cityloom.history.model import (
     Floats,
@@ -39,7 +40,7 @@ from cityloom.kernel.errors import BadConfig, BadInput
 _SERIES_AT_ONCE = 122_880
 
 
-class DuckHistory:
+class DuckHistory(DuckLoads):
     """One file, one writer at a time, readers beside it with cursors of their own.
 
     DuckDB may read and write nothing but its file and the exports folder, and cannot be told otherwise

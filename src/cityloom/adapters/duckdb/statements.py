@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from cityloom.adapters.duckdb import load_statements
 from cityloom.history.model import ORIGINS, Integers, Window
 from cityloom.history.ports import FORMULA_BEGINS, TEXT_COUNT
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 #: From the version before to each version, in one transaction with the number itself.
 MIGRATIONS: dict[int, tuple[str, ...]] = {
@@ -26,6 +27,8 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         "ALTER TABLE reading ADD COLUMN instance VARCHAR",
         "ALTER TABLE reading ADD COLUMN created_at BIGINT",
     ),
+    # The load that brought it, where it came with a whole table.
+    3: ("ALTER TABLE reading ADD COLUMN load INTEGER",),
 }
 
 SCHEMA = (
@@ -57,10 +60,12 @@ SCHEMA = (
       origin UTINYINT,
       details VARCHAR,
       instance VARCHAR,
-      created_at BIGINT
+      created_at BIGINT,
+      load INTEGER
     )
     """,
     "CREATE TABLE IF NOT EXISTS progress (schema_version INTEGER NOT NULL, last_sequence BIGINT NOT NULL)",
+    load_statements.SCHEMA,
     f"INSERT INTO progress SELECT {SCHEMA_VERSION}, 0 WHERE NOT EXISTS (FROM progress)",
 )
 

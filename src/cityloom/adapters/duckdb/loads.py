@@ -1,0 +1,198 @@
+"""Whole tables of the past, brought into the history's DuckDB file and taken out again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+import numpy as np
+
+from cityloom.adapters.duckdb import columns, load_statements
+from cityloom.adapters.duckdb.connection import DuckFile
+from cityloom.history.directory import SeriesDirectory
+from cityloom.history.loads import Bringing, Brought, LoadRecord, Portion, TakenOut
+from cityloom.history.model import Integers, Series
+from cityloom.history.newest import Newest, said
+from cityloom.kernel.errors import NotFound
+
+#: What a load record has that `bring` writes.
+TALLIES = ("rows", "kept", "known", "corrected")
+_NOTHING = Brought(0, 0, 0)
+
+
+class DuckLoads:
+    """The part of the history that takes whole tables (`LoadStore`)."""
+
+    _file: DuckFile
+    _directory: SeriesDirectory
+    _writing: threading.Lock
+    _exports: Path
+
+    def loads(self) -> list[LoadRecord]:
+        with self._file.cursor() as cursor:
+            found = cursor.execute("SELECT said FROM load ORDER BY number").fetchall()
+        return [msgspec.json.decode(said, type=LoadRecord) for (said,) in found]
+
+    def keep_load(self, record: LoadRecord) -> LoadRecord:
+        with self._writing, self._file.transaction() as cursor:
+            there = _find(cursor, record.id)
+            if there is None:
+                last = cursor.execute("SELECT coalesce(max(number), 0) FROM load").fetchone()
+                kept = msgspec.structs.replace(record, number=int((last or (0,))[0]) + 1)
+            else:
+                tallies = {name: getattr(there, name) for name in TALLIES}
+                kept = msgspec.structs.replace(record, number=there.number, **tallies)
+            _keep(cursor, kept)
+        return kept
+
+    def bring(self, portion: Portion) -> Brought:
+        with self._writing:
+            with self._file.transaction() as cursor:
+                record = _find(cursor, portion.load)
+                if record is None:
+                    raise NotFound("There is no such load", hint="Begin it first.", where=portion.load)
+                if record.rows != portion.first:
+                    return _NOTHING
+                created, numbers = self._resolve(portion.series)
+                brought, newest = self._insert(cursor, record, portion, created, numbers)
+                _keep(cursor, _advanced(record, portion, brought))
+            self._directory.apply_brought(created, newest)
+        return brought
+
+    def brought(self, number: int) -> Integers:
+        with self._file.cursor() as cursor:
+            found = cursor.execute(load_statements.SERIES_OF_LOAD, [number]).fetchnumpy()
+        return np.asarray(found["series"]).astype(np.int64)
+
+    def take_out(self, number: int) -> TakenOut:
+        with self._writing:
+            with self._file.transaction() as cursor:
+                series = np.asarray(
+                    cursor.execute(load_statements.SERIES_OF_LOAD, [number]).fetchnumpy()["series"]
+                ).astype(np.int64)
+                cursor.execute(load_statements.REMEMBER_INSTANTS, [number])
+                gone = cursor.execute(load_statements.TAKE_OUT, [number]).fetchone()
+                cursor.execute(load_statements.LET_COUNT_AGAIN)
+                empty = [int(one) for (one,) in cursor.execute(load_statements.EMPTY_SERIES).fetchall()]
+                cursor.execute(load_statements.FORGET_EMPTY)
+                cursor.execute("DROP TABLE taken")
+            self._directory.forget(empty)
+            self._directory.unmeet(int(one) for one in series)
+        return TakenOut(int((gone or (0,))[0]), series)
+
+    def _resolve(self, wanted: Sequence[Bringing]) -> tuple[list[Series], list[int]]:
+        """The series to create, and the number of each that is wanted."""
+        created: list[Series] = []
+        numbers: list[int] = []
+        number = self._directory.next_id
+        for one in wanted:
+            known = self._directory.live(one.key)
+            if known is None and one.retired:
+                known = self._retired(one)
+            if known is None:
+                created.append(Series(number, one.key, one.types, one.information_class, one.retired))
+                known, number = number, number + 1
+            numbers.append(known)
+        return created, numbers
+
+    def _retired(self, one: Bringing) -> int | None:
+        """A retired series of the same key and class."""
+        for number in self._directory.of_instance(one.key):
+            there = self._directory.get(number)
+            if there.key == one.key and there.information_class == one.information_class:
+                return number
+        return None
+
+    def _insert(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        record: LoadRecord,
+        portion: Portion,
+        created: list[Series],
+        numbers: list[int],
+    ) -> tuple[Brought, dict[int, Newest]]:
+        if created:
+            columns.lay_out(cursor, "fresh", *columns.series_columns(created))
+            cursor.execute("INSERT INTO series BY NAME SELECT * FROM fresh")
+        cursor.register(
+            "places",
+            {"place": np.arange(len(numbers), dtype=np.int32), "series": np.array(numbers, np.int32)},
+        )
+        file = str(self._exports / Path(portion.file).name)
+        cursor.execute(load_statements.PORTION, [file])
+        span = cursor.execute(load_statements.SPAN).fetchall()
+        firsts = {numbers[place]: int(first) for place, first, *_ in span}
+        found = self._compared(cursor, firsts, created)
+        (kept,) = cursor.execute(load_statements.insert(compared=found), [record.number]).fetchone() or (0,)
+        known, corrected = (0, 0)
+        if found:
+            known, corrected = cursor.execute(load_statements.TALLY).fetchone() or (0, 0)
+            cursor.execute(load_statements.GIVE_WAY)
+        siblings = self._siblings(created, numbers)
+        if siblings:
+            cursor.register("siblings", {"series": siblings[0], "sibling": siblings[1]})
+            cursor.execute(load_statements.SUPERSEDE_SIBLINGS)
+        cursor.execute("DROP TABLE portion")
+        return Brought(int(kept), int(known), int(corrected)), dict(_newest(numbers, span))
+
+    def _compared(
+        self, cursor: duckdb.DuckDBPyConnection, firsts: dict[int, int], created: Iterable[Series]
+    ) -> bool:
+        """Lay what is there already beside the portion; False where all of it is newer than what is there."""
+        fresh = {one.id for one in created}
+        late = [
+            number
+            for number, first in firsts.items()
+            if number not in fresh and not self._directory.all_before(number, first)
+        ]
+        if not late:
+            return False
+        cursor.register("late_series", {"series": np.array(late, np.int32)})
+        cursor.execute(load_statements.COMPARE, [min(firsts[number] for number in late)])
+        return True
+
+    def _siblings(self, created: list[Series], numbers: list[int]) -> tuple[Integers, Integers] | None:
+        """Pairs of a series of the portion and one of the same attribute instance in another unit."""
+        pairs: list[tuple[int, int]] = []
+        keys = {one.id: one.key for one in created}
+        for number in set(numbers):
+            key = keys.get(number) or self._directory.get(number).key
+            if number not in keys and number not in self._directory.siblings:
+                continue
+            pairs += [(number, other) for other in self._directory.of_instance(key) if other != number]
+        if not pairs:
+            return None
+        table = np.array(pairs, np.int64)
+        return table[:, 0], table[:, 1]
+
+
+def _newest(numbers: Sequence[int], span: Iterable[tuple[Any, ...]]) -> Iterable[tuple[int, Newest]]:
+    for place, _, last, kind, number, text, details in span:
+        yield numbers[place], (int(last), *said(int(kind), number, text, details))
+
+
+def _advanced(record: LoadRecord, portion: Portion, brought: Brought) -> LoadRecord:
+    return msgspec.structs.replace(
+        record,
+        rows=portion.end,
+        kept=record.kept + brought.kept,
+        known=record.known + brought.known,
+        corrected=record.corrected + brought.corrected,
+    )
+
+
+def _find(cursor: duckdb.DuckDBPyConnection, identifier: str) -> LoadRecord | None:
+    found = cursor.execute("SELECT said FROM load WHERE id = ?", [identifier]).fetchone()
+    return None if found is None else msgspec.json.decode(found[0], type=LoadRecord)
+
+
+def _keep(cursor: duckdb.DuckDBPyConnection, record: LoadRecord) -> None:
+    cursor.execute("DELETE FROM load WHERE id = ?", [record.id])
+    cursor.execute(
+        "INSERT INTO load VALUES (?, ?, ?)",
+        [record.id, record.number, msgspec.json.encode(record).decode()],
+    )

@@ -1,0 +1,118 @@
+"""Tables of the past that are brought in as a whole: what is brought, how far a load has come.
+
+A load does not go through the feed, which carries what happens: millions of readings of years ago are not news.
+It goes into history portion by portion. How far it has come stands in the transaction of each portion, so that
+a load that was cut off goes on where it stopped, exactly once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from cityloom.history.model import Integers, SeriesKey
+from cityloom.kernel.actor import InformationClass
+
+
+class LoadRecord(msgspec.Struct, frozen=True, rename="camel"):
+    """One table that was brought, or is on its way. Instants are milliseconds since 1970."""
+
+    #: Made of the checksums of the table and of what its columns mean.
+    id: str
+    #: What its readings carry in the store.
+    number: int
+    #: The table's name, for people.
+    name: str
+    #: Who brought it: `Actor.id`.
+    by: str
+    started_at: int
+    #: Rows of the table that are done with, of how many.
+    rows: int = 0
+    of_rows: int = 0
+    #: Readings that were kept, those that were there already, and how many of the kept ones corrected others.
+    kept: int = 0
+    known: int = 0
+    corrected: int = 0
+    rejected: int = 0
+    #: When it was done, 0 before; and when it was taken out again.
+    finished_at: int = 0
+    undone_at: int = 0
+    #: Entities that it created.
+    created: tuple[str, ...] = ()
+
+
+class Bringing(msgspec.Struct, frozen=True):
+    """One series of a portion."""
+
+    key: SeriesKey
+    types: tuple[str, ...]
+    information_class: InformationClass
+    #: Whether its Entity is gone.
+    retired: bool = False
+
+
+class Portion(msgspec.Struct, frozen=True):
+    """Readings of some series, as rows of a Parquet file in the folder of exports.
+
+    Columns: place (index in `series`), observed_at, recorded_at, created_at (milliseconds; created_at may be NULL),
+    kind, number, text, observed, superseded, origin, details, instance: as of `Readings`.
+    """
+
+    #: The load that it is of.
+    load: str
+    #: The first row of the table that is in it, and the first one that is not.
+    first: int
+    end: int
+    series: Sequence[Bringing]
+    file: str
+
+
+class Brought(msgspec.Struct, frozen=True):
+    """What became of a portion."""
+
+    kept: int
+    known: int
+    corrected: int
+
+
+class TakenOut(msgspec.Struct, frozen=True):
+    """What undoing a load did: readings that went, and the series that they were of."""
+
+    gone: int
+    series: Integers
+
+
+@runtime_checkable
+class LoadStore(Protocol):
+    """A HistoryStore that takes whole tables. Blocking; all of a call or none of it."""
+
+    def loads(self) -> list[LoadRecord]:
+        """All records, the oldest first."""
+        ...
+
+    def keep_load(self, record: LoadRecord) -> LoadRecord:
+        """Keep what a record says beside its tallies (rows, kept, known, corrected), which are `bring`'s.
+
+        A new one gets its number.
+        """
+        ...
+
+    def bring(self, portion: Portion) -> Brought:
+        """Keep a portion and that its rows are done with, both or neither.
+
+        A portion that does not begin where the load stands is passed over, so that each is brought once.
+        Of two readings of one instant in one series the one that was recorded later is the value; one that
+        says what is there already is not kept. Raises StorageFull, NotReady, NotFound for an unknown load.
+        """
+        ...
+
+    def brought(self, number: int) -> Integers:
+        """The series that have readings of a load, by its number."""
+        ...
+
+    def take_out(self, number: int) -> TakenOut:
+        """Remove the readings of a load; what they had corrected counts again. Series that are left empty go.
+        """
+        ...
