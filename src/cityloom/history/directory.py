@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -96,14 +96,14 @@ class SeriesDirectory:
                 newest = (int(column.at[-1]), int(column.kind), float(column.number[-1]))
                 self._newest.update({one.id: newest})
 
-    def apply_brought(self, created: Iterable[Series], newest: dict[int, Newest]) -> None:
-        """Take over series that were brought, and the newest reading of each."""
+    def apply_brought(self, created: Iterable[Series], newest: Mapping[int, Newest | None]) -> None:
+        """Take over series that were brought, and the newest reading of each; None: look it up."""
         with self._lock:
             for together in _runs(created):
                 self._create(together)
                 self._newest.meet((one.id for one in together), {})
             for number, reading in newest.items():
-                if self.all_before(number, reading[0]):
+                if reading is not None and self.all_before(number, reading[0]):
                     self._newest.update({number: reading})
                 else:
                     self._newest.unmeet(number)

@@ -1,8 +1,8 @@
 """Tables of the past that are brought in as a whole: what is brought, how far a load has come.
 
-A load does not go through the feed, which carries what happens: millions of readings of years ago are not news.
-It goes into history portion by portion. How far it has come stands in the transaction of each portion, so that
-a load that was cut off goes on where it stopped, exactly once.
+A load does not go through the feed, which carries what happens: millions of readings of years ago are no
+news. It goes into history portion by portion. How far it has come stands in the transaction of each portion,
+so that a load that was cut off goes on where it stopped, exactly once.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class Bringing(msgspec.Struct, frozen=True):
 class Portion(msgspec.Struct, frozen=True):
     """Readings of some series, as rows of a Parquet file in the folder of exports.
 
-    Columns: place (index in `series`), observed_at, recorded_at, created_at (milliseconds; created_at may be NULL),
-    kind, number, text, observed, superseded, origin, details, instance: as of `Readings`.
+    Columns: place (index in `series`), observed_at, recorded_at, created_at (milliseconds; created_at may be
+    NULL), kind, number, text, observed, superseded, origin, details, instance: as of `Readings`.
     """
 
     #: The load that it is of.
@@ -113,6 +113,5 @@ class LoadStore(Protocol):
         ...
 
     def take_out(self, number: int) -> TakenOut:
-        """Remove the readings of a load; what they had corrected counts again. Series that are left empty go.
-        """
+        """Remove the readings of a load; what they had corrected counts again. Empty series go."""
         ...

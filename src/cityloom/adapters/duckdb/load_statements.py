@@ -1,23 +1,26 @@
 """The SQL of whole tables that are brought into the history, and taken out.
 
-A portion lies in the table `portion`, each reading with the number of its series. What is there already at its
-instants is compared with it in `standing`, where anything can be there.
+A portion lies in the table `portion`, each reading with the number of its series. What is there already at
+its instants is compared with it in `standing`, where anything can be there.
 """
 # ruff: noqa: S608 - statements are put together from this module's own words alone
 
 from __future__ import annotations
 
-SCHEMA = "CREATE TABLE IF NOT EXISTS load (id VARCHAR NOT NULL, number INTEGER NOT NULL, said VARCHAR NOT NULL)"
+SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS load (id VARCHAR NOT NULL, number INTEGER NOT NULL, said VARCHAR NOT NULL)"
+)
 
-#: Lays out the portion, and tells of each of its series the place, first and last instant and newest value.
-#: Needs `places(place, series)`; bound: the file.
+#: Lays out the portion. Needs `places(place, series)`; bound: the file.
 PORTION = """
     CREATE OR REPLACE TEMP TABLE portion AS
     SELECT places.series, file.* FROM read_parquet(?) AS file JOIN places USING (place)
 """
+#: Of each series of the portion: place, first and last instant, kind and number of the last reading, and
+#: whether there is anything but plain numbers.
 SPAN = """
-    SELECT place, min(observed_at), max(observed_at), arg_max(kind, observed_at), arg_max(number, observed_at) FILTER (kind IN (0, 1, 2)),
-      arg_max(text, observed_at) FILTER (text IS NOT NULL), arg_max(details, observed_at) FILTER (details IS NOT NULL)
+    SELECT place, min(observed_at), max(observed_at), arg_max(kind, observed_at),
+      arg_max(number, observed_at), bool_or(kind > 2 OR details IS NOT NULL OR superseded)
     FROM portion GROUP BY place
 """
 
@@ -47,8 +50,8 @@ _AT = """
 def insert(*, compared: bool) -> str:
     """Keep what is new of the portion; bound: the number of the load.
 
-    It counts as later than every change that history has seen. A mark of a deletion lies at the instant of the
-    value that it ends, and comes after it.
+    It counts as later than every change that history has seen. A mark of a deletion lies at the instant of
+    the value that it ends, and comes after it.
     """
     superseded, where = "p.superseded", ""
     if compared:
@@ -58,8 +61,8 @@ def insert(*, compared: bool) -> str:
         INSERT INTO reading BY NAME
         SELECT p.series, p.observed_at, p.kind, p.number, p.text,
           (SELECT last_sequence FROM progress) - (p.kind < 5)::BIGINT AS sequence,
-          p.recorded_at, p.observed, {superseded} AS superseded, p.origin, p.details, p.instance, p.created_at,
-          ?::INTEGER AS load
+          p.recorded_at, p.observed, {superseded} AS superseded, p.origin, p.details, p.instance,
+          p.created_at, ?::INTEGER AS load
         FROM portion p {where}
     """
 

@@ -16,7 +16,7 @@ from cityloom.adapters.duckdb.connection import DuckFile
 from cityloom.history.directory import SeriesDirectory
 from cityloom.history.loads import Bringing, Brought, LoadRecord, Portion, TakenOut
 from cityloom.history.model import Integers, Series
-from cityloom.history.newest import Newest, said
+from cityloom.history.newest import Newest
 from cityloom.kernel.errors import NotFound
 
 #: What a load record has that `bring` writes.
@@ -114,7 +114,7 @@ class DuckLoads:
         portion: Portion,
         created: list[Series],
         numbers: list[int],
-    ) -> tuple[Brought, dict[int, Newest]]:
+    ) -> tuple[Brought, dict[int, Newest | None]]:
         if created:
             columns.lay_out(cursor, "fresh", *columns.series_columns(created))
             cursor.execute("INSERT INTO series BY NAME SELECT * FROM fresh")
@@ -170,9 +170,11 @@ class DuckLoads:
         return table[:, 0], table[:, 1]
 
 
-def _newest(numbers: Sequence[int], span: Iterable[tuple[Any, ...]]) -> Iterable[tuple[int, Newest]]:
-    for place, _, last, kind, number, text, details in span:
-        yield numbers[place], (int(last), *said(int(kind), number, text, details))
+def _newest(numbers: Sequence[int], span: Iterable[tuple[Any, ...]]) -> Iterable[tuple[int, Newest | None]]:
+    """The last reading of each series; None where it is to be looked up."""
+    for place, _, last, kind, number, odd in span:
+        plain = None if odd else (int(last), int(kind), float(number))
+        yield numbers[place], plain
 
 
 def _advanced(record: LoadRecord, portion: Portion, brought: Brought) -> LoadRecord:
