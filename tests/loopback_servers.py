@@ -32,10 +32,10 @@ async def read_request(reader: asyncio.StreamReader) -> Asked:
 
 
 @asynccontextmanager
-async def serving(answer, *, host="127.0.0.1"):
+async def serving(answer, *, host="127.0.0.1", tls=None):
     """A server that leaves each request to `answer(asked, writer)`; yields its address and the requests.
 
-    An answer that is True keeps the connection for the next request.
+    An answer that is True keeps the connection for the next request. `tls` is the server's SSLContext.
     """
     asked: list[Asked] = []
     open_connections: set[asyncio.Task] = set()
@@ -55,9 +55,9 @@ async def serving(answer, *, host="127.0.0.1"):
             writer.close()
 
     with socket.create_server((host, 0)) as listening:
-        server = await asyncio.start_server(serve, sock=listening, limit=1 << 22)
+        server = await asyncio.start_server(serve, sock=listening, limit=1 << 22, ssl=tls)
         try:
-            yield f"http://{host}:{listening.getsockname()[1]}", asked
+            yield f"{'https' if tls else 'http'}://{host}:{listening.getsockname()[1]}", asked
         finally:
             server.close()
             for task in list(open_connections):
@@ -74,6 +74,32 @@ def well(status: str = "200 OK", body: bytes = b"", *headers: str, keep: bool = 
         )
         await writer.drain()
         return keep
+
+    return answer
+
+
+def raw(*pieces: bytes, keep: bool = False):
+    """These bytes, piece by piece."""
+
+    async def answer(_asked, writer):
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)
+        return keep
+
+    return answer
+
+
+def endless(begin: bytes, piece: bytes):
+    """A beginning, and pieces without an end, as fast as they are taken."""
+
+    async def answer(_asked, writer):
+        writer.write(begin)
+        while True:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)
 
     return answer
 
