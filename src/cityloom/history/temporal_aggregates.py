@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 
 from cityloom.history.aggregation import Nature, aggregate_values, nature_of
 from cityloom.history.logic import bucket_of
-from cityloom.history.model import Floats, Integers, Series, Window
+from cityloom.history.model import Floats, Integers, Readings, Series, Window
 from cityloom.history.periods import Step, edges_from
 from cityloom.history.ports import COUNTS, TEXT_COUNT
-from cityloom.history.queries import History
 from cityloom.history.temporal_filters import MOST_EXAMINED
 from cityloom.kernel.time import from_millis
 from cityloom.ngsild.errors import InvalidRequest, TooComplexQuery
@@ -36,8 +35,24 @@ class AttributeAggregates(msgspec.Struct, frozen=True):
     methods: dict[str, list[Aggregate]]
 
 
+class Aggregable(Protocol):
+    """A past that can be aggregated: what is remembered here, or what several have told."""
+
+    def extent(self, window: Window) -> tuple[int, int] | None:
+        """The first and the last instant of a window, in milliseconds."""
+        ...
+
+    def read(self, window: Window) -> Readings:
+        """The readings of a window."""
+        ...
+
+    def aggregate_series(self, window: Window, edges: Integers, methods: Sequence[str]) -> dict[str, Floats]:
+        """For each method a row for each series of the window, a column for each period."""
+        ...
+
+
 def aggregates_of(
-    history: History,
+    history: Aggregable,
     window: Window,
     series: Sequence[Series],
     methods: Sequence[str],
@@ -92,7 +107,7 @@ def _periods(
 
 
 def _of_texts(
-    history: History,
+    history: Aggregable,
     window: Window,
     series: Sequence[Series],
     edges: Integers,

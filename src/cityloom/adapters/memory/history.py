@@ -6,7 +6,7 @@ import csv
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cityloom.history.directory import SeriesDirectory
-from cityloom.history.logic import bucket_of
 from cityloom.history.model import (
     Floats,
     Integers,
@@ -27,8 +26,9 @@ from cityloom.history.model import (
     Window,
     no_readings,
 )
+from cityloom.history.periodwise import aggregate_readings
 from cityloom.history.planning import Plan, Row
-from cityloom.history.ports import COUNTS, EXPORT_COLUMNS, FORMULA_BEGINS, TEXT_COUNT
+from cityloom.history.ports import EXPORT_COLUMNS, FORMULA_BEGINS
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import from_millis, now_millis
 
@@ -98,17 +98,10 @@ class MemoryHistory:
         self, window: Window, edges: Integers, methods: Sequence[str], *, pooled: bool = False
     ) -> dict[str, Floats]:
         row_of = {int(number): 0 if pooled else row for row, number in enumerate(window.series)}
-        shape = (1 if pooled else len(row_of), len(edges) - 1)
-        result = {name: np.full(shape, 0.0 if name in COUNTS else np.nan) for name in methods}
         found = self.raw(window)
         rows = np.array([row_of[number] for number in found.series.tolist()], np.int64)
-        buckets = bucket_of(found.recorded_at if window.by_recorded else found.at, edges)
-        for row, bucket in set(zip(rows.tolist(), buckets.tolist(), strict=True)):
-            if bucket >= 0:
-                for name in methods:
-                    cell = _aggregate(name, found, (rows == row) & (buckets == bucket))
-                    result[name][row, bucket] = cell
-        return result
+        times = found.recorded_at if window.by_recorded else found.at
+        return aggregate_readings(found, rows, times, edges, methods, 1 if pooled else len(row_of))
 
     def extent(self, window: Window) -> tuple[int, int] | None:
         with self._lock:
@@ -220,30 +213,6 @@ def _texts(column: Sequence[str | None]) -> NDArray[np.object_]:
     texts = np.empty(len(column), object)
     texts[:] = column
     return texts
-
-
-_ARITHMETIC: dict[str, Callable[[Floats], float]] = {
-    "sum": lambda numbers: float(np.sum(numbers)),
-    "avg": lambda numbers: float(np.mean(numbers)),
-    "min": lambda numbers: float(np.min(numbers)),
-    "max": lambda numbers: float(np.max(numbers)),
-    "stddev": lambda numbers: float(np.std(numbers)),
-    "sumsq": lambda numbers: float(np.sum(numbers * numbers)),
-}
-
-
-def _aggregate(method: str, found: Readings, chosen: NDArray[np.bool_]) -> float:
-    if method == TEXT_COUNT:
-        return float(sum(text is not None for text in found.text[chosen].tolist()))
-    if method == "totalCount":
-        return float(chosen.sum())
-    if method == "distinctCount":
-        return float(
-            len({(found.text[row], str(found.number[row])) for row in np.flatnonzero(chosen).tolist()})
-        )
-    numbers = found.number[chosen]
-    numbers = numbers[~np.isnan(numbers)]
-    return _ARITHMETIC[method](numbers) if len(numbers) else float("nan")
 
 
 def _export_row(one: Series, found: Readings, row: int) -> tuple[str, ...]:

@@ -158,9 +158,13 @@ class Exchange:
 
     def paged(self, limit: int) -> Exchange:
         """The same request for the first so many."""
-        other = copy(self)
         page = {"limit": str(limit), "offset": "0"}
-        other.parameters = Parameters({**dict(self.parameters.items()), **page})
+        return self.with_parameters({**dict(self.parameters.items()), **page})
+
+    def with_parameters(self, by_name: Mapping[str, str]) -> Exchange:
+        """The same request with other parameters."""
+        other = copy(self)
+        other.parameters = Parameters(by_name)
         return other
 
     def carrying(self, payload: Any) -> Exchange:

@@ -69,7 +69,7 @@ async def evolution(exchange: Exchange, *, mapped: bool) -> Reply:
     asked = asked_by(exchange.parameters)
     _check_projection(exchange, asked)
     entities = EntityQuery(
-        attrs=_attributes(exchange, asked),
+        attrs=attributes_of(exchange, asked),
         dataset_id=tuple(datasets(asked.dataset_id)),
         limit=DEFAULT_LIMIT,
     )
@@ -140,7 +140,7 @@ def query_of(exchange: Exchange, wanted: Wanted) -> tuple[TemporalQuery, Shown]:
     asked, temporal = wanted.asked, wanted.temporal
     _check_projection(exchange, asked)
     entities = entity_query(asked, exchange.context, exchange.parameters, local=wanted.local)
-    entities = msgspec.structs.replace(entities, attrs=_attributes(exchange, asked))
+    entities = msgspec.structs.replace(entities, attrs=attributes_of(exchange, asked))
     found = _query(exchange, temporal, entities, by_body=wanted.by_body)
     if temporal.timerel is None and temporal.timeproperty is None and temporal.last_n is None:
         raise BadRequestData(
@@ -173,7 +173,7 @@ def _one_evolution(
         page = exchange.services.temporal.temporal_entity(
             exchange.actor, entity_id, query, tenant=exchange.tenant
         )
-    found = _represented(exchange, asked, page, query, shown)[0]
+    found = represented(exchange, asked, page, query, shown)[0]
     if not found:
         raise ResourceNotFound(
             "Nothing of the entity is left to be shown", hint="Pick more, or omit less.", where="pick"
@@ -186,12 +186,13 @@ def _many_evolutions(
 ) -> tuple[list[dict[str, Any]], TemporalPage]:
     with named_as_parameters():
         page = exchange.services.temporal.temporal_entities(exchange.actor, query, tenant=exchange.tenant)
-    return _represented(exchange, asked, page, query, shown), page
+    return represented(exchange, asked, page, query, shown), page
 
 
-def _represented(
+def represented(
     exchange: Exchange, asked: Asked, page: TemporalPage, query: TemporalQuery, shown: Shown
 ) -> list[dict[str, Any]]:
+    """The Entities of a page as they are shown, with the members that were picked (4.21)."""
     kept = _kept_members(exchange.context, asked)
     return [
         {key: value for key, value in one.items() if kept(key)}
@@ -214,7 +215,7 @@ def _check_projection(exchange: Exchange, asked: Asked) -> None:
     view_of(asked, exchange.context, Parameters({}))
 
 
-def _attributes(exchange: Exchange, asked: Asked) -> tuple[str, ...]:
+def attributes_of(exchange: Exchange, asked: Asked) -> tuple[str, ...]:
     """The attributes that must be read: those of attrs, or else those of pick."""
     context = exchange.context
     named = [term for term in asked.attrs or asked.pick if term not in ("id", "type")]
