@@ -51,6 +51,8 @@ def build_parser() -> argparse.ArgumentParser:
     _follow(verbs)
     _new(verbs)
     _plugins(verbs)
+    _index(verbs)
+    _score(verbs)
     _account(verbs)
     _backup(verbs)
     _restore(verbs)
@@ -206,6 +208,66 @@ def _plugins(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser = verbs.add_parser("plugins", help="the plugins found, and what is wrong with any of them")
     _home(parser)
     parser.set_defaults(run=_lazily("plugins"))
+
+
+def _index(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser(
+        "index",
+        help="compute a composite index from files, without a running city",
+        description="Reads a definition and values (columns city, indicator, period, value; CSV, SDMX-CSV, "
+        "JSON-stat or a workbook), writes a long table, and says what was left out and why.",
+    )
+    parser.add_argument("action", choices=("compute",), help="what to do")
+    parser.add_argument(
+        "definition", metavar="DEFINITION", help="a TOML file, or a framework that brings an index along"
+    )
+    _values(parser)
+    parser.add_argument(
+        "--cities", type=Path, default=None, metavar="FILE", help="table of cities, to fill gaps by group"
+    )
+    parser.add_argument(
+        "--sensitivity",
+        type=_count,
+        default=0,
+        metavar="RUNS",
+        help="tell ranks as intervals, over so many other choices of scale, mean, gaps and weights",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of those choices (default: 0)")
+    parser.add_argument(
+        "--leave-one-out", action="store_true", help="say which indicators move the ranks most"
+    )
+    parser.set_defaults(run=_lazily("index", "cityloom.app.indices"))
+
+
+def _score(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser(
+        "score",
+        help="score values from a file by a framework, without a running city",
+        description="Reads values (columns city, indicator, period, value; point, numerator, denominator and "
+        "unit where there are any), prints the scores and checks, and what was left out and why.",
+    )
+    parser.add_argument("framework", metavar="FRAMEWORK", help="such as u4ssc")
+    _values(parser)
+    parser.add_argument(
+        "--benchmarks", type=Path, default=None, metavar="FILE", help="targets in place of the framework's"
+    )
+    parser.set_defaults(run=_lazily("score", "cityloom.app.indices"))
+
+
+def _values(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("values", type=Path, metavar="VALUES", help="file of values")
+    parser.add_argument(
+        "--out", type=Path, default=None, metavar="FILE", help="where the table is written, as CSV"
+    )
+    parser.add_argument(
+        "--column",
+        dest="columns",
+        action="append",
+        default=[],
+        metavar="NAME=COLUMN",
+        help="which column of the values is the city, indicator, period, value, point; may be repeated",
+    )
+    _home(parser)
 
 
 def _account(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

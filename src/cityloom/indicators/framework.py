@@ -35,7 +35,19 @@ from cityloom.kernel.errors import BadConfig, BrokenPlugin
 
 #: Languages of which a table may have columns: name_en, name_da.
 _LANGUAGES = ("en", "da")
-_CHECK_KINDS = frozenset({"within", "sum_about", "falling", "not_above"})
+_CHECK_KINDS = frozenset(
+    {
+        "within",
+        "sum_about",
+        "falling",
+        "not_above",
+        "complete",
+        "same_denominator",
+        "own_denominator",
+        "has_denominator",
+        "months",
+    }
+)
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,6 +71,10 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     profile: Profile
     #: "points": 1 to 4 points and shares of them; "none".
     scoring: str = "none"
+    #: What is said with every comparison of cities: that the framework does not rank, where it says so.
+    caution: dict[str, str] = {}
+    #: What of the framework is not known here, so that nobody takes the rest for the whole.
+    not_in_hand: dict[str, str] = {}
     figures: tuple[Figure, ...] = ()
     checks: tuple[Check, ...] = ()
 
@@ -282,6 +298,12 @@ def _check(framework: Framework, targets: _Targets, folder: Path) -> None:
             for one in framework.manifest.checks
             for code in (one.code, one.other, *one.except_codes)
             if code and code not in codes
+        ),
+        *(
+            f"manifest.toml: the check {one.id} speaks of the denominator {text!r}"
+            for one in framework.manifest.checks
+            for text in (one.denominator, one.other_denominator)
+            if text and text not in {indicator.denominator for indicator in framework.indicators}
         ),
     ]
     if faults:

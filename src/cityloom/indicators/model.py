@@ -117,6 +117,10 @@ class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `within`: low <= value <= high. `sum_about`: the points of the code add up to `total`, give or take
     `tolerance`. `falling`: the points do not rise in their order. `not_above`: value <= that of `other`.
+    `complete`: all points of the code are there, or none. `same_denominator`: all values that are divided by
+    `denominator` were divided by the same number; `own_denominator`: by another one than those of
+    `other_denominator`. `has_denominator`: a value of the code comes with its denominator. `months`: its
+    period is so many months long.
     """
 
     id: str
@@ -126,6 +130,10 @@ class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unit: str = ""
     except_codes: tuple[str, ...] = ()
     other: str = ""
+    #: In the words of indicators.csv.
+    denominator: str = ""
+    other_denominator: str = ""
+    months: float = 12.0
     low: float = 0.0
     high: float = 100.0
     total: float = 100.0

@@ -10,7 +10,7 @@ import msgspec
 from cityloom.context.editing import version_of
 from cityloom.context.reading import instant, items, truth, word
 from cityloom.indicators import scoring
-from cityloom.indicators.checks import Finding, findings
+from cityloom.indicators.checks import Basis, Finding, findings
 from cityloom.indicators.framework import Framework
 from cityloom.indicators.measures import AnyMeasure
 from cityloom.indicators.model import (
@@ -154,7 +154,12 @@ def summaries(framework: Framework, standing: Standing) -> tuple[IndicatorSummar
         for _, point in framework.points()
         if (value := _value(standing.documents.get(point.id))) is not None
     }
-    found = findings(framework, values)
+    bases = {
+        (point.code, point.key): _basis(standing.documents[point.id])
+        for _, point in framework.points()
+        if (point.code, point.key) in values
+    }
+    found = findings(framework, values, bases)
     return tuple(
         _summary(framework, indicator, point, standing, found) for indicator, point in framework.points()
     )
@@ -275,6 +280,11 @@ def _summary(
         trouble=standing.troubles.get(point.id, ""),
         version=version_of(document, DECIDED_ON),
     )
+
+
+def _basis(document: Document) -> Basis:
+    since, until = _period(document)
+    return Basis(_number(document, "denominator"), since, until)
 
 
 def _value(document: Document | None) -> float | bool | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import shutil
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 import cityloom_catalogue
-from cityloom.indicators.checks import findings
+from cityloom.indicators.checks import Basis, findings
 from cityloom.indicators.framework import read_framework
 from cityloom.indicators.model import Rule
 from cityloom.kernel.errors import BadConfig, BrokenPlugin
@@ -144,9 +145,46 @@ def test_read_framework_blames_the_city_for_its_own_targets(folder, tmp_path):
         read_framework(folder, benchmarks=own)
 
 
+YEAR = {"since": datetime(2024, 1, 1, tzinfo=UTC), "until": datetime(2025, 1, 1, tzinfo=UTC)}
+HOMES, WATER, PARKS = ("EC:ICT:ICT:1C", ""), ("EC:I:WS:1C", ""), ("EN:EN:PSN:2A", "")
+OUTAGES, RESEARCH = ("EC:I:ES:1C", ""), ("EC:P:IN:1C", "")
+
+
+@pytest.mark.parametrize(
+    ("bases", "check"),
+    [
+        ({HOMES: Basis(400.0), WATER: Basis(400.0)}, ""),
+        ({HOMES: Basis(400.0), WATER: Basis(410.0)}, "households"),
+        ({HOMES: Basis(400.0), PARKS: Basis(900.0)}, ""),
+        ({HOMES: Basis(900.0), PARKS: Basis(900.0)}, "not-inhabitants"),
+        ({RESEARCH: Basis(1e9)}, ""),
+        ({RESEARCH: Basis()}, "product"),
+        ({OUTAGES: Basis(**YEAR)}, ""),
+        ({OUTAGES: Basis(since=YEAR["since"], until=datetime(2024, 7, 1, tzinfo=UTC))}, "outage-frequency"),
+        (
+            {("EC:I:ES:2C", ""): Basis(since=YEAR["since"], until=datetime(2024, 2, 1, tzinfo=UTC))},
+            "outage-time",
+        ),
+        ({("EC:ICT:PS:1A", "percent"): Basis(), ("EC:ICT:PS:1A", "number"): Basis()}, ""),
+        ({("EC:ICT:PS:1A", "number"): Basis()}, "open-data"),
+    ],
+)
+def test_findings_look_at_denominators_and_periods_too(u4ssc, bases, check):
+    found = findings(u4ssc, dict.fromkeys(bases, 3.0), bases)
+    assert [one.check.id for one in found] == ([check] if check else [])
+    assert all(set(one.points) & set(bases) for one in found)
+
+
+def test_a_check_of_a_denominator_that_nobody_has_is_refused(folder):
+    with (folder / "manifest.toml").open("a") as file:
+        file.write('[[checks]]\nid = "x"\nkind = "same_denominator"\ndenominator = "sheep"\n')
+    with pytest.raises(BrokenPlugin, match="sheep"):
+        read_framework(folder)
+
+
 def test_findings_tell_what_does_not_fit_together(u4ssc):
     def found(**values):
-        return {one.check.id for one in findings(u4ssc, values["values"])}
+        return {one.check.id for one in findings(u4ssc, values["values"])} - {"product"}
 
     modes = ["private", "public", "walking", "cycling", "para"]
     fitting = dict(zip([("EC:I:T:4A", one) for one in modes], [50, 20, 15, 14, 1], strict=True))

@@ -9,14 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import cityloom_catalogue
 from cityloom.indicators.composite.computing import Result, compute
 from cityloom.indicators.composite.definition import read_definition
 from cityloom.indicators.composite.tables import city_groups, observations
 from cityloom.indicators.exchange.files import values_in
+from cityloom.indicators.framework import read_framework
+from cityloom.indicators.scoring import points_of, score
 
 ROOT = Path(__file__).parents[3]
 KPI = Path(os.environ.get("CITYLOOM_DATA", ROOT.parent / "shared" / "data")) / "kpi"
 ASEM = KPI / "golden_asem"
+U4SSC = Path(next(iter(cityloom_catalogue.__path__))) / "frameworks/u4ssc"
 
 pytestmark = pytest.mark.skipif(not KPI.exists(), reason="the published indices are not on this machine")
 
@@ -165,3 +169,42 @@ def test_the_levels_and_ranks_of_the_asem_index(connectivity):
         differ_by_at_most(group.scores, numbers(published, code), 1e-6)
     ranks = {row["UnitCode"]: float(row["Index"]) for row in rows(ASEM / "results_rank.csv")}
     assert dict(zip(connectivity.cities, connectivity.ranks.tolist(), strict=True)) == ranks
+
+
+# U4SSC's validation rules
+
+#: What stands for each rule: a check of the manifest, or another mechanism that a test elsewhere has seen.
+RULES = {
+    "V01": "mode-shares",
+    "V02": "waste-shares",
+    "V03": "treatment-levels",
+    "V04": "unit",
+    "V05": "potable-water",
+    "V06": "broadband",
+    "V07": "smart-meters",
+    "V08": "research",
+    "V09": "percent",
+    "V10": "households",
+    "V11": "not-inhabitants",
+    "V12": "open-data",
+    "V13": "product",
+    "V14": "percent",
+    "V15": "outage-frequency",
+}
+
+
+def test_each_validation_rule_is_a_check():
+    framework = read_framework(U4SSC)
+    checks = {check.id for check in framework.manifest.checks} | {"unit"}
+    assert {row["id"] for row in rows(KPI / "u4ssc_validation_rules.csv")} == set(RULES)
+    assert set(RULES.values()) <= checks
+    (air,) = (one for one in framework.indicators if one.code == "EN:EN:AQ:1C")
+    assert {point.unit for point in air.points} == {"µg/m³"}
+
+
+def test_the_worked_examples_as_they_are_published():
+    for row in rows(KPI / "u4ssc_scoring_golden.csv"):
+        found = score(int(one) for one in row["kpi_points"].split("|"))
+        assert (found.scored, 4 * found.scored) == (int(row["reported"]), int(row["max_points"]))
+        assert found.percent == float(row["score_pct"])
+        assert points_of(float(row["score_pct"])) == {"33-66": 2, "66-95": 3}[row["band"]] == found.band

@@ -13,7 +13,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from cityloom.indicators.composite.aggregation import Mean
+from cityloom.indicators.composite.aggregation import Mean, ranks
 from cityloom.indicators.composite.computing import Observations, compute
 from cityloom.indicators.composite.definition import Branch, Definition, Leaf
 from cityloom.indicators.composite.normalisation import Scale
@@ -53,10 +53,10 @@ class Without(msgspec.Struct, frozen=True):
 
 
 def spread(definition: Definition, seen: Observations, runs: int, seed: int = 0) -> Spread:
-    """The ranks over `runs` other choices."""
+    """The ranks over `runs` other choices, of the cities that have a score: no gap makes a city a rival."""
     chance = np.random.default_rng(seed)
     own = compute(definition, seen).ranks
-    every = np.array([_ranks_of_one(definition, seen, chance) for _ in range(runs)])
+    every = np.array([_ranks_of_one(definition, seen, ~np.isnan(own), chance) for _ in range(runs)])
     known = ~np.isnan(every)
     scored = known.any(axis=0)
     low, median, high = (np.full(len(own), np.nan) for _ in range(3))
@@ -76,21 +76,24 @@ def leave_one_out(definition: Definition, seen: Observations) -> list[Without]:
     found = []
     for leaf in definition.indicators:
         without = replace(seen, columns={**seen.columns, leaf.code: np.full(len(seen.cities), np.nan)})
-        ranks = compute(_relieved(definition), without).ranks
-        away = np.nan_to_num(np.abs(ranks - own))
+        after = compute(_relieved(definition), without).ranks
+        away = np.nan_to_num(np.abs(after - own))
         place = int(np.argmax(away)) if len(away) else 0
         if not len(away) or away[place] == 0:
             found.append(Without(leaf.code, 0.0, "", 0, 0))
             continue
-        shift = float(away[~np.isnan(ranks - own)].mean())
-        found.append(Without(leaf.code, shift, seen.cities[place], int(own[place]), int(ranks[place])))
+        shift = float(away[~np.isnan(after - own)].mean())
+        found.append(Without(leaf.code, shift, seen.cities[place], int(own[place]), int(after[place])))
     return sorted(found, key=lambda one: -one.shift)
 
 
-def _ranks_of_one(definition: Definition, seen: Observations, chance: np.random.Generator) -> Values:
+def _ranks_of_one(
+    definition: Definition, seen: Observations, rivals: NDArray[np.bool_], chance: np.random.Generator
+) -> Values:
     every: Sequence[Branch | Leaf] = [*definition.groups, *definition.indicators]
     factors = {one.code: chance.uniform(1 - WEIGHTS_BY, 1 + WEIGHTS_BY) for one in every}
-    return compute(_varied(definition, chance), seen, factors).ranks
+    scores = compute(_varied(definition, chance), seen, factors).index
+    return ranks(np.where(rivals, scores, np.nan))
 
 
 def _varied(definition: Definition, chance: np.random.Generator) -> Definition:

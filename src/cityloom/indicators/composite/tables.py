@@ -43,9 +43,11 @@ def observations(
     wanted |= {one.denominator for one in definition.indicators} - {""}
     strange = dict.fromkeys(row.code for row in rows if row.code not in wanted)
     notes = [Note("", code, "", "left out: not in the definition") for code in strange]
+    by_period: dict[str, list[Reported]] = {}
+    for row in rows:
+        by_period.setdefault(row.period, []).append(row)
     found = []
-    for period in dict.fromkeys(row.period for row in rows):
-        of_period = [row for row in rows if row.period == period]
+    for period, of_period in by_period.items():
         cities = tuple(dict.fromkeys(row.city for row in of_period))
         places = {city: at for at, city in enumerate(cities)}
         columns = {code: np.full(len(cities), np.nan) for code in wanted}
