@@ -584,6 +584,27 @@ class _GivenUp(_Torn):
             raise duckdb.FatalException("FATAL Error: checkpoint: No space left on device")
 
 
+def test_duckdb_remembers_series_that_were_begun_together_as_they_were(tmp_path):
+    duck = make("duckdb", tmp_path)
+    several = (number(1), words("dry"), number(2, attribute="humidity", unit="P1"))
+    batch = [
+        news(1, *several, entity="urn:a"),
+        news(2, *several, entity="urn:b", information_class=InformationClass.SECURITY),
+        news(3, number(4), entity="urn:c", types=("Weather", "Station"), tenant="other"),
+        news(4, *several, entity="urn:d"),
+        # Comes again in the same batch, as something else and with one more attribute.
+        news(5, number(5, START + MINUTE, attribute="wind"), entity="urn:d", types=("Weather", "Station")),
+    ]
+    duck.record(batch, 5)
+    known = [*duck.series(""), *duck.series("other")]
+    assert len(known) == 11
+    assert {one.types for one in known if one.key.entity_id == "urn:d"} == {("Weather", "Station")}
+    duck.close()
+    again = make("duckdb", tmp_path)
+    assert [*again.series(""), *again.series("other")] == known
+    again.close()
+
+
 def test_duckdb_opens_again_by_itself_and_believes_the_file(tmp_path):
     (tmp_path / "exports").mkdir()
     store = _GivenUp(tmp_path / "history.duckdb", tmp_path / "exports")

@@ -19,7 +19,7 @@ import numpy as np
 from cityloom.history.model import Integers, PastColumn, ReadingBatch, Series, SeriesKey
 from cityloom.history.newest import Newest, NewestReadings
 from cityloom.history.planning import Plan, Planner
-from cityloom.history.shapes import SeriesColumns, Shape, Standing, What
+from cityloom.history.shapes import Run, SeriesColumns, Shape, Standing, What
 
 _NO_PLACES: dict[What, int] = {}
 #: A run that is none, a series that is gone, a standing that nobody knows.
@@ -122,7 +122,9 @@ class SeriesDirectory:
     def apply(self, plan: Plan) -> None:
         """Take over what was stored."""
         with self._lock:
-            for together in _runs(plan.created.values()):
+            if plan.begun:
+                self._begin(plan.begun.values())
+            for together in _runs(plan.added.values()):
                 self._create(together)
             for one in plan.changed.values():
                 self._change(one)
@@ -253,6 +255,15 @@ class SeriesDirectory:
             self._standings.append(standing)
         return code
 
+    def shape(self, tenant: str, whats: tuple[What, ...]) -> Shape | None:
+        """What series are that were begun together; None where one stands twice among them."""
+        code = self._shape_codes.get((tenant, whats))
+        if code is None:
+            if len(set(whats)) < len(whats):
+                return None
+            code = self._shape_of(tenant, whats)
+        return self._shapes[code]
+
     @property
     def next_id(self) -> int:
         """An id that is free."""
@@ -361,6 +372,14 @@ class SeriesDirectory:
             seen.append(what)
         return [*parts, (begin, len(seen), self._shape_of(tenant, seen))]
 
+    def _begin(self, runs: Collection[Run]) -> None:
+        """All series of Entities that are new."""
+        self._reach(max(run.first + len(run.shape.whats) - 1 for run in runs))
+        for run in runs:
+            first, length, standing = run.first, len(run.shape.whats), self.code_of(run.standing)
+            self._state[first : first + length] = array("i", [2 * standing]) * length
+            self._add_run(run.entity_id, first, length, run.shape.number, standing)
+
     def _create(self, together: Sequence[Series]) -> None:
         """Series of one Entity with ids that follow each other."""
         self._reach(together[-1].id)
@@ -398,8 +417,7 @@ class SeriesDirectory:
         self._entity.append(entity_id)
         self._told.append(standing)
         self._whole.append(older == _NONE and standing != _NONE)
-        for number in range(first, first + length):
-            self._run[number] = run
+        self._run[first : first + length] = array("i", [run]) * length
         entities[entity_id] = run
         self._mark_siblings(tenant, entity_id, shape, older)
 
@@ -421,7 +439,7 @@ class SeriesDirectory:
         code = self._shape_codes.get(key)
         if code is None:
             code = self._shape_codes[key] = len(self._shapes)
-            self._shapes.append(Shape(tenant, key[1], self._keys))
+            self._shapes.append(Shape(code, tenant, key[1], self._keys))
             self._keys += len(whats)
             self.has_datasets |= any(what[1] for what in whats)
         return code

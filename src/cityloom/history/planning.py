@@ -8,7 +8,7 @@ import msgspec
 
 from cityloom.history.model import EntityNews, Erasure, NewReading, Origin, Series, SeriesKey, ValueKind
 from cityloom.history.newest import NEVER, Newest, is_deletion, said
-from cityloom.history.shapes import What
+from cityloom.history.shapes import Run, What
 from cityloom.kernel.change import ChangeKind
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ _Entity = tuple[str, str]
 class Plan(msgspec.Struct):
     """What a batch adds."""
 
-    created: dict[int, Series] = msgspec.field(default_factory=dict)
+    #: All series of Entities that are new, and series that were created one by one.
+    begun: dict[_Entity, Run] = msgspec.field(default_factory=dict)
+    added: dict[int, Series] = msgspec.field(default_factory=dict)
     changed: dict[int, Series] = msgspec.field(default_factory=dict)
     numbers: list[NumberRow] = msgspec.field(default_factory=list)
     rows: list[Row] = msgspec.field(default_factory=list)
@@ -72,6 +74,12 @@ class Plan(msgspec.Struct):
     #: Taken out after the rows were put in: single readings, and whole series.
     erased: list[Erased] = msgspec.field(default_factory=list)
     forgotten: set[int] = msgspec.field(default_factory=set)
+
+    @property
+    def created(self) -> dict[int, Series]:
+        """All series that are new, by their ids."""
+        begun = {one.id: one for run in self.begun.values() for one in run.series()}
+        return begun | self.added
 
 
 class Planner:
@@ -98,13 +106,21 @@ class Planner:
         self._attributes: dict[tuple[str, ...], list[int]] = {}
 
     def take(self, news: EntityNews) -> None:
+        entity = (news.tenant, news.entity_id)
+        run = self.plan.begun.pop(entity, None)
+        if run is not None:
+            # It comes again in the same batch: from here on its series are looked at one by one.
+            self._take_apart(entity, run)
+        if run is not None or not self._begin(news, entity):
+            self._follow(news, entity)
+
+    def _follow(self, news: EntityNews, entity: _Entity) -> None:
         for erasure in news.erasures:
             self._erase(news, erasure)
         if news.kind is ChangeKind.CREATED or news.kind is ChangeKind.PAST:
             self._revive(news)
         self._follow_entity(news)
         if news.readings:
-            entity = (news.tenant, news.entity_id)
             places, first = self._directory.places(*entity)
             for reading in news.readings:
                 self._place(news, entity, reading, places, first)
@@ -116,6 +132,32 @@ class Planner:
                 if not one.retired:
                     self._mark(news, one.id)
                     self._change(msgspec.structs.replace(one, retired=True))
+
+    def _begin(self, news: EntityNews, entity: _Entity) -> bool:
+        """Begin all series of an Entity that is new, at once; False where it is none or not a plain one."""
+        if (
+            not news.readings
+            or self._directory.knows(*entity)
+            or entity in self._live
+            or entity in self.plan.standing
+        ):
+            return False
+        whats = tuple([_what_of(reading) for reading in news.readings])
+        shape = self._directory.shape(news.tenant, whats)
+        if shape is None or not shape.is_plain:
+            return False
+        first = self._next_id
+        self._next_id += len(whats)
+        self.plan.begun[entity] = Run(first, news.entity_id, shape, (news.types, news.information_class))
+        for number, reading in enumerate(news.readings, first):
+            self.plan.newest[number] = _newest_of(reading)
+            self._keep(news, reading, number)
+        return True
+
+    def _take_apart(self, entity: _Entity, run: Run) -> None:
+        self.plan.standing[entity] = self._directory.code_of(run.standing)
+        for one in run.series():
+            self._add(entity, one)
 
     def _mark_deleted(self, news: EntityNews, name: str, standing: tuple[str, ...]) -> None:
         """Instances of an attribute that are there no longer were deleted (4.5.7)."""
@@ -165,7 +207,7 @@ class Planner:
 
     def _current(self, number: int) -> Series:
         plan = self.plan
-        return plan.created.get(number) or plan.changed.get(number) or self._directory.get(number)
+        return plan.added.get(number) or plan.changed.get(number) or self._directory.get(number)
 
     def _revive(self, news: EntityNews) -> None:
         """An Entity of the same class that comes back goes on with its series.
@@ -192,7 +234,7 @@ class Planner:
                 )
 
     def _change(self, one: Series) -> None:
-        target = self.plan.created if one.id in self.plan.created else self.plan.changed
+        target = self.plan.added if one.id in self.plan.added else self.plan.changed
         target[one.id] = one
         self._live.setdefault(one.key[:2], {})[one.key[2:]] = None if one.retired else one.id
 
@@ -205,17 +247,15 @@ class Planner:
     def _place(
         self, news: EntityNews, entity: _Entity, reading: NewReading, places: dict[What, int], first: int
     ) -> None:
-        what = (reading.attribute, reading.dataset, reading.attribute_type, reading.unit_code)
+        what = _what_of(reading)
         place = places.get(what)
         number = None if place is None else first + place
         if self._live and (live := self._live.get(entity)) is not None:
             number = live.get(what, number)
         if number is None:
             number = self._create(news, entity, what)
-        plan, at, kind, value = self.plan, reading.at, reading.kind, reading.number
-        text, details = reading.text, reading.details
-        plain = text is details is None
-        now = (at, kind, value) if value is not None and plain else (at, *said(kind, value, text, details))
+        plan, at = self.plan, reading.at
+        now = _newest_of(reading)
         newest = plan.newest.get(number)
         if newest is None:
             before = self._newest_at[number] if number < self._begun else NEVER[0]
@@ -229,13 +269,27 @@ class Planner:
             plan.late.append((number, at, news.sequence))
             if at == before:
                 plan.newest[number] = now
-        if value is not None and plain and reading.instance is None:
-            row = (number, at, kind, value, news.sequence, news.recorded_at, reading.observed, reading.origin)
-            plan.numbers.append(row)
-        else:
-            plan.rows.append(_row_of(news, reading, number))
+        self._keep(news, reading, number)
         if number in self._siblings or number in self._known_siblings:
             self._supersede_other_units(news, what, number, at)
+
+    def _keep(self, news: EntityNews, reading: NewReading, number: int) -> None:
+        value = reading.number
+        if value is not None and reading.text is reading.details is reading.instance is None:
+            self.plan.numbers.append(
+                (
+                    number,
+                    reading.at,
+                    reading.kind,
+                    value,
+                    news.sequence,
+                    news.recorded_at,
+                    reading.observed,
+                    reading.origin,
+                )
+            )
+        else:
+            self.plan.rows.append(_row_of(news, reading, number))
 
     def _supersede_other_units(self, news: EntityNews, what: What, number: int, at: int) -> None:
         """A reading sent again in another unit replaces the one in the wrong unit."""
@@ -250,25 +304,40 @@ class Planner:
         return self._directory.newest(number) if number < self._begun else NEVER
 
     def _create(self, news: EntityNews, entity: _Entity, what: What) -> int:
-        key = SeriesKey(*entity, *what)
         number = self._next_id
         self._next_id += 1
-        self.plan.created[number] = Series(number, key, news.types, news.information_class)
+        self._add(entity, Series(number, SeriesKey(*entity, *what), news.types, news.information_class))
+        return number
+
+    def _add(self, entity: _Entity, one: Series) -> None:
+        key, number = one.key, one.id
+        self.plan.added[number] = one
         live = self._live.get(entity)
         if live is None:
             live = self._live[entity] = {}
-        live[what] = number
+        live[key[2:]] = number
         self._added.setdefault(entity, []).append(number)
         self._attributes.setdefault(key[:3], []).append(number)
         instance = key[:4]
         together = self._instances.setdefault(instance, [])
         together.append(number)
-        if what[1]:
+        if key.dataset:
             self._has_datasets = True
         before = self._directory.of_instance(instance) if self._directory.knows(*entity) else []
         if before or len(together) > 1:
             self._siblings.update(before, together)
-        return number
+
+
+def _what_of(reading: NewReading) -> What:
+    return reading.attribute, reading.dataset, reading.attribute_type, reading.unit_code
+
+
+def _newest_of(reading: NewReading) -> Newest:
+    """A reading as the newest of its series."""
+    value, text, details = reading.number, reading.text, reading.details
+    if value is not None and text is details is None:
+        return reading.at, reading.kind, value
+    return (reading.at, *said(reading.kind, value, text, details))
 
 
 def _row_of(news: EntityNews, reading: NewReading, number: int) -> Row:

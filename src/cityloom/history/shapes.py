@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cityloom.history.model import Integers
+from cityloom.history.model import Integers, Series, SeriesKey
 from cityloom.kernel.actor import InformationClass
 
 #: What makes a series of an Entity: attribute, dataset, type of attribute, unit.
@@ -34,9 +34,11 @@ class SeriesColumns(NamedTuple):
 class Shape:
     """What the series of a run are, in their order, none twice."""
 
-    __slots__ = ("attributes", "places", "start", "tenant", "whats")
+    __slots__ = ("attributes", "is_plain", "number", "places", "start", "tenant", "whats")
 
-    def __init__(self, tenant: str, whats: tuple[What, ...], start: int) -> None:
+    def __init__(self, number: int, tenant: str, whats: tuple[What, ...], start: int) -> None:
+        #: Its place in a list of all shapes.
+        self.number = number
         self.tenant = tenant
         self.whats = whats
         #: Where its series stand in a list of those of all shapes.
@@ -46,3 +48,21 @@ class Shape:
         self.attributes: dict[str, list[tuple[int, str]]] = {}
         for place, what in enumerate(whats):
             self.attributes.setdefault(what[0], []).append((place, what[1]))
+        #: Whether each attribute has one series, that of its default instance.
+        self.is_plain = all(several[0][1] == "" and len(several) == 1 for several in self.attributes.values())
+
+
+class Run(NamedTuple):
+    """The series of an Entity of which nothing was known, begun together: those of a shape, in its order."""
+
+    first: int
+    entity_id: str
+    shape: Shape
+    standing: Standing
+
+    def series(self) -> list[Series]:
+        """The same one by one."""
+        return [
+            Series(number, SeriesKey(self.shape.tenant, self.entity_id, *what), *self.standing)
+            for number, what in enumerate(self.shape.whats, self.first)
+        ]

@@ -12,7 +12,7 @@ import orjson
 
 from cityloom.history.model import Floats, Integers, PastColumn, Readings, Series, SeriesKey
 from cityloom.history.planning import Erased, NumberRow, Row
-from cityloom.history.shapes import SeriesColumns, Standing
+from cityloom.history.shapes import Run, SeriesColumns, Shape, Standing
 from cityloom.kernel.time import now_millis
 
 #: Columns by name, as DuckDB registers and fetches them.
@@ -30,6 +30,41 @@ def series_columns(series: list[Series]) -> tuple[Columns, Texts]:
         "information_class": np.array([int(one.information_class) for one in series], np.uint8),
         "retired": np.array([one.retired for one in series], np.bool_),
     }, texts
+
+
+def kind_columns(runs: Sequence[Run]) -> tuple[Columns, Texts]:
+    """What the series of runs are: for each kind of run a row for each of its series."""
+    kinds = dict.fromkeys((run.shape, run.standing) for run in runs)
+    rows = [
+        (number, place, shape.tenant, what, standing)
+        for number, (shape, standing) in enumerate(kinds)
+        for place, what in enumerate(shape.whats)
+    ]
+    numbers, places, tenants, whats, standings = zip(*rows, strict=True)
+    attributes, datasets, attribute_types, units = zip(*whats, strict=True)
+    plain: Columns = {
+        "kind": np.array(numbers, np.int32),
+        "place": np.array(places, np.int32),
+        "information_class": np.array([int(secrecy) for _, secrecy in standings], np.uint8),
+    }
+    return plain, {
+        "tenant": tenants,
+        "attribute": attributes,
+        "dataset": datasets,
+        "attribute_type": attribute_types,
+        "unit_code": units,
+        "types": [" ".join(types) for types, _ in standings],
+    }
+
+
+def run_columns(runs: Sequence[Run]) -> tuple[Columns, Texts]:
+    """The first id, the Entity and the kind of each run; kinds are numbered as by `kind_columns`."""
+    kinds: dict[tuple[Shape, Standing], int] = {}
+    plain: Columns = {
+        "first": np.array([run.first for run in runs], np.int32),
+        "kind": np.array([kinds.setdefault((run.shape, run.standing), len(kinds)) for run in runs], np.int32),
+    }
+    return plain, {"entity_id": [run.entity_id for run in runs]}
 
 
 def known_series(

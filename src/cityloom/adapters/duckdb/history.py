@@ -164,8 +164,13 @@ class DuckHistory(DuckLoads):
     # Writing
 
     def _write_plan(self, cursor: duckdb.DuckDBPyConnection, plan: Plan) -> None:
-        if plan.created:
-            self._create_series(cursor, list(plan.created.values()))
+        if plan.begun:
+            runs = list(plan.begun.values())
+            columns.lay_out(cursor, "begun", *columns.kind_columns(runs))
+            source, values = columns.beside(cursor, *columns.run_columns(runs))
+            cursor.execute(statements.begin_runs(source), values)
+        if plan.added:
+            self._create_series(cursor, list(plan.added.values()))
         if plan.changed:
             columns.lay_out(cursor, "moved", *columns.series_columns(list(plan.changed.values())))
             cursor.execute(statements.UPDATE_SERIES)

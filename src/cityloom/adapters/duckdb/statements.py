@@ -69,6 +69,17 @@ SCHEMA = (
     f"INSERT INTO progress SELECT {SCHEMA_VERSION}, 0 WHERE NOT EXISTS (FROM progress)",
 )
 
+
+def begin_runs(source: str) -> str:
+    """Begin series together; needs the table `begun` of their kinds. `source` is what stands after FROM."""
+    return f"""
+        INSERT INTO series BY NAME
+        SELECT first + place AS id, tenant, entity_id, attribute, dataset, attribute_type, unit_code, types,
+          information_class, false AS retired
+        FROM {source} JOIN begun USING (kind) ORDER BY id
+    """
+
+
 INSERT_NUMBERS = """
     INSERT INTO reading BY NAME
     SELECT series, observed_at, kind, number, sequence, recorded_at, observed, false AS superseded, origin
