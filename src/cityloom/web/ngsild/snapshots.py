@@ -31,7 +31,7 @@ from cityloom.snapshots.world import World
 from cityloom.web.errors import problem
 from cityloom.web.ngsild.exchange import ROOT, Exchange, Reply
 from cityloom.web.ngsild.query_body import asked_in
-from cityloom.web.ngsild.snapshot_filling import take_entities, take_evolutions
+from cityloom.web.ngsild.snapshot_filling import Taken, take_entities, take_evolutions
 
 #: What the system says of a snapshot; passed over where it is sent (5.2.41).
 _OUTPUT = frozenset(
@@ -50,8 +50,8 @@ _MEMBERS = frozenset(
 )
 _QUERIES = ("snapshotQueries", "snapshotTemporalQueries")
 MAX_QUERIES = 20
-#: Carries out one query, and says how many Entities it brought.
-_Take = Callable[[Exchange, Any, World], Awaitable[int]]
+#: Carries out one query, and says how it went.
+_Take = Callable[[Exchange, Any, World], Awaitable[Taken]]
 
 #: Snapshots in the making: a task that nobody holds may be forgotten half way.
 _log = logging.getLogger(__name__)
@@ -146,11 +146,23 @@ async def _fill(exchange: Exchange, made: Snapshot) -> None:
     for queries, details, take in takes:
         for query in queries:
             try:
-                count = await take(exchange, query, world)
-                details.append({"resultStatus": "success" if count else "empty"})
+                details.append(_details(await take(exchange, query, world)))
             except CityError as error:
                 details.append({"resultStatus": "failure", "problemDetails": problem(error)})
     made.settle()
+
+
+def _details(taken: Taken) -> dict[str, Any]:
+    """How a query went (5.2.42)."""
+    found: dict[str, Any] = {"resultStatus": "success" if taken.entities else "empty"}
+    if taken.silent:
+        found["problemDetails"] = {
+            "type": "about:blank",
+            "title": "Not all sources have told what they know",
+            "detail": f"Nothing, or not all, was told by {', '.join(sorted(taken.silent))}",
+            "hint": "Make another snapshot once they answer.",
+        }
+    return found
 
 
 async def _copy(exchange: Exchange, found: Snapshot, made: Snapshot) -> None:
