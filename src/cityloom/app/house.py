@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 from cityloom.access.accounts import Accounts
 from cityloom.access.audit import AuditLog
 from cityloom.access.entrance import Access
-from cityloom.adapters.duckdb.history import DuckHistory
 from cityloom.adapters.files.evidence import FileEvidenceStore
 from cityloom.adapters.files.photos import FilePhotoStore
 from cityloom.adapters.http.outbound import HttpOutbound
@@ -91,8 +90,7 @@ class House:
         self.commits = CommitTimes()
         feed = TimedFeed(self.storage.feed, self.commits)
         self.register = self.storage.register
-        # One thread: a question is worked on by the thread that asks it, and writing waits behind no other.
-        self.store = DuckHistory(folder.history, folder.exports, memory_limit="64MB", threads=1)
+        self.store = self.storage.history
 
         self.audit = AuditLog(self.storage.audit)
         self.accounts = Accounts(self.storage.accounts, self.audit)
@@ -235,7 +233,6 @@ class House:
         await self.broker.stop()
         await self.subscriptions.stop()
         await self.outbound.close()
-        self.store.close()
         self.storage.close()
 
     async def _keep_house(self) -> None:

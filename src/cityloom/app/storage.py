@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from cityloom.access.ports import AccountStore, AuditStore
+from cityloom.adapters.duckdb.history import DuckHistory
 from cityloom.adapters.sqlite.accounts import SqliteAccountStore
 from cityloom.adapters.sqlite.audit import SqliteAuditStore
 from cityloom.adapters.sqlite.device_records import SqliteDeviceStore
@@ -21,6 +22,7 @@ from cityloom.adapters.sqlite.state_table import SqliteStateTable
 from cityloom.app.configuration import Configuration
 from cityloom.app.folder import CityFolder
 from cityloom.context.ports import Feed, Register, StateTable
+from cityloom.history.ports import HistoryStore
 from cityloom.kernel.errors import BadConfig
 from cityloom.people.ports import ReporterStore
 from cityloom.sensing.ports import DeviceStore, ParkedStore
@@ -46,6 +48,7 @@ class Storage(NamedTuple):
     devices: DeviceStore
     parked: ParkedStore
     reporters: ReporterStore
+    history: HistoryStore
     #: Why they do not answer, in words for the operator; "" while they do.
     trouble: Callable[[], str]
     close: Callable[[], None]
@@ -104,9 +107,11 @@ def _in_files(folder: CityFolder) -> Storage:
     table = SqliteStateTable(folder.state)
     records = Records(folder.records)
     outbox = SqliteOutbox(folder.notifications)
+    # One thread: a question is worked on by the thread that asks it, and writing waits behind no other.
+    history = DuckHistory(folder.history, folder.exports, memory_limit="64MB", threads=1)
 
     def close() -> None:
-        for store in (table, feed, records, outbox):
+        for store in (history, table, feed, records, outbox):
             store.close()
 
     return Storage(
@@ -119,6 +124,7 @@ def _in_files(folder: CityFolder) -> Storage:
         devices=SqliteDeviceStore(records),
         parked=SqliteParkedStore(records),
         reporters=SqliteReporterStore(records),
+        history=history,
         trouble=lambda: "",
         close=close,
     )
@@ -131,6 +137,7 @@ def _in_postgres(folder: CityFolder, configuration: Configuration) -> Storage:
     from cityloom.adapters.postgres.audit import PostgresAuditStore
     from cityloom.adapters.postgres.device_records import PostgresDeviceStore
     from cityloom.adapters.postgres.feed import PostgresFeed
+    from cityloom.adapters.postgres.history import PostgresHistory
     from cityloom.adapters.postgres.outbox import PostgresOutbox
     from cityloom.adapters.postgres.parked_readings import PostgresParkedStore
     from cityloom.adapters.postgres.register import PostgresRegister
@@ -138,8 +145,12 @@ def _in_postgres(folder: CityFolder, configuration: Configuration) -> Storage:
     from cityloom.adapters.postgres.state_table import PostgresStateTable
 
     feed = PostgresFeed(database)
-    if feed.last_sequence() > 0:
-        folder.check_whole(folder.history)
+    history = PostgresHistory(database, folder.exports)
+
+    def close() -> None:
+        history.close()
+        database.close()
+
     return Storage(
         feed=feed,
         table=PostgresStateTable(database),
@@ -150,8 +161,9 @@ def _in_postgres(folder: CityFolder, configuration: Configuration) -> Storage:
         devices=PostgresDeviceStore(database),
         parked=PostgresParkedStore(database),
         reporters=PostgresReporterStore(database),
+        history=history,
         trouble=lambda: database.trouble,
-        close=database.close,
+        close=close,
     )
 
 

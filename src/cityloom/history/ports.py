@@ -103,6 +103,10 @@ class HistoryStore(Protocol):
         """Remove series with all their readings; returns how many readings went."""
         ...
 
+    def interrupt_reading(self) -> None:
+        """End the questions that are worked on, with NotReady: nobody waits for them any more."""
+        ...
+
     def close(self) -> None: ...
 
 

@@ -1,7 +1,8 @@
 """All tables of a city in PostgreSQL, by the part that brings them.
 
 `change` and `entity` grow with the city. Their keys hold `entity_id`, so that they can be spread over nodes
-by it; the other tables stay small, and in one place.
+by it; so do `reading` and `series`, by the number of the series. The other tables stay small, and in one
+place.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from cityloom.adapters.postgres import (
     audit,
     device_records,
     feed,
+    history_statements,
     outbox,
     parked_readings,
     register,
@@ -31,4 +33,5 @@ PARTS: Mapping[str, Sequence[LiteralString]] = {
     "devices": device_records.MIGRATIONS,
     "parked": parked_readings.MIGRATIONS,
     "reporters": reporters.MIGRATIONS,
+    "history": history_statements.MIGRATIONS,
 }
