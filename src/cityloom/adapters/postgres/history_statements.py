@@ -42,10 +42,12 @@ MIGRATIONS: tuple[LiteralString, ...] = (
         text text,
         details text,
         instance text,
-        created_at bigint
+        created_at bigint,
+        load integer
     ) PARTITION BY RANGE (observed_at);
     CREATE INDEX reading_of_series ON reading (series, observed_at);
     CREATE TABLE reading_of_no_month PARTITION OF reading DEFAULT;
+    CREATE TABLE load (id text PRIMARY KEY, number integer NOT NULL, said text NOT NULL);
     CREATE TABLE history_progress (one smallint PRIMARY KEY CHECK (one = 1), last_sequence bigint NOT NULL);
     INSERT INTO history_progress VALUES (1, 0);
     """,
