@@ -9,12 +9,14 @@ from pathlib import Path
 
 import apsw
 import msgspec
+import psycopg
 import pytest
 
 from cityloom.access.model import Account, ApiToken, AuditEntry, Session
 from cityloom.adapters.memory.accounts import MemoryAccountStore, MemoryAuditStore
 from cityloom.adapters.postgres.accounts import PostgresAccountStore
 from cityloom.adapters.postgres.audit import PostgresAuditStore
+from cityloom.adapters.postgres.connection import InDoubt
 from cityloom.adapters.sqlite.accounts import SqliteAccountStore
 from cityloom.adapters.sqlite.audit import SqliteAuditStore
 from cityloom.adapters.sqlite.records import Records
@@ -300,3 +302,40 @@ def test_records_keep_the_old_version_when_a_migration_fails(tmp_path: Path):
     assert records.rows("SELECT name FROM pragma_table_info('thing')") == [("a",)]
     assert records.row("SELECT version FROM part WHERE name = 'thing'") == (1,)
     records.close()
+
+
+def test_postgres_tells_who_acts_while_its_database_is_held_up(postgres, postgres_server, postgres_address):
+    """It is asked on the event loop, which a database must never stop."""
+    store = PostgresAccountStore(postgres)
+    store.add_account(ANNA)
+    store.add_session(a_session(1))
+    store.add_token(a_token(1))
+    store = PostgresAccountStore(postgres)
+    with psycopg.connect(postgres_server.url()) as other:
+        other.execute(f"LOCK TABLE {', '.join(f'{postgres_address.schema}.{name}' for name in TABLES)}")
+        assert store.account(ANNA.id) == store.account_named("anna") == ANNA
+        assert store.session("digest-1") == a_session(1)
+        assert store.sessions_of(ANNA.id) == [a_session(1)]
+        assert store.token("digest-1") == a_token(1)
+        assert store.tokens_of(ANNA.id) == [a_token(1)]
+
+
+TABLES = ("account", "session", "api_token")
+
+
+def test_postgres_believes_the_database_after_a_write_that_was_cut_off(postgres, monkeypatch):
+    store = PostgresAccountStore(postgres)
+    store.add_account(ANNA)
+    store.add_session(a_session(1))
+    execute = postgres.execute
+
+    def cut_off(statement, *values):
+        execute(statement, *values)
+        raise InDoubt("cut off", hint="")
+
+    monkeypatch.setattr(postgres, "execute", cut_off)
+    with pytest.raises(InDoubt):
+        store.delete_session("digest-1")
+    monkeypatch.undo()
+    store.touch_session("digest-2", NOON)
+    assert store.session("digest-1") is None

@@ -18,6 +18,8 @@ class MemoryAccountStore:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._accounts: dict[str, Account] = {}
+        #: Ids by name.
+        self._names: dict[str, str] = {}
         self._sessions: dict[str, Session] = {}
         self._tokens: dict[str, ApiToken] = {}
 
@@ -25,7 +27,7 @@ class MemoryAccountStore:
         with self._lock:
             if account.id in self._accounts or self.account_named(account.name):
                 raise _taken(account)
-            self._accounts[account.id] = account
+            self._keep(account)
 
     def save_account(self, account: Account) -> None:
         with self._lock:
@@ -33,11 +35,14 @@ class MemoryAccountStore:
             namesake = self.account_named(account.name)
             if namesake is not None and namesake.id != account.id:
                 raise _taken(account)
-            self._accounts[account.id] = account
+            del self._names[self._accounts[account.id].name]
+            self._keep(account)
 
     def delete_account(self, account_id: str) -> None:
         with self._lock:
-            self._accounts.pop(account_id, None)
+            gone = self._accounts.pop(account_id, None)
+            if gone is not None:
+                del self._names[gone.name]
             self.delete_sessions_of(account_id)
             for token in self.tokens_of(account_id):
                 del self._tokens[token.digest]
@@ -47,7 +52,11 @@ class MemoryAccountStore:
 
     def account_named(self, name: str) -> Account | None:
         with self._lock:
-            return next((account for account in self._accounts.values() if account.name == name), None)
+            return self._accounts.get(self._names.get(name, ""))
+
+    def _keep(self, account: Account) -> None:
+        self._accounts[account.id] = account
+        self._names[account.name] = account.id
 
     def accounts(self) -> list[Account]:
         with self._lock:

@@ -1,13 +1,22 @@
-"""Accounts, sessions and API tokens in PostgreSQL."""
+"""Accounts, sessions and API tokens in PostgreSQL, and in memory for whoever asks.
+
+Each request asks who acts, on the event loop: so all are held in memory, as one process runs a city, and a
+database that is slow or away stops nobody. What is written stands in the database first.
+"""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 from psycopg import errors
 
 from cityloom.access.model import Account, ApiToken, Session
+from cityloom.adapters.memory.accounts import MemoryAccountStore
+from cityloom.adapters.postgres.connection import InDoubt
 from cityloom.adapters.postgres.database import Database
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import Conflict, NotFound
@@ -67,119 +76,141 @@ class PostgresAccountStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        #: One write after another, so that memory follows the database; reading waits for none.
+        self._writing = threading.Lock()
+        #: Whether a write was cut off of which nobody knows if it is stored.
+        self._in_doubt = False
+        self._known = self._read()
 
     def add_account(self, account: Account) -> None:
-        try:
+        with self._written(), _or_raise(errors.UniqueViolation, _taken(account)):
             self._database.execute(
                 f"INSERT INTO account ({_OF_ACCOUNTS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
                 *_account_row(account),
             )
-        except errors.UniqueViolation:
-            raise _taken(account) from None
+            self._known.add_account(account)
 
     def save_account(self, account: Account) -> None:
-        try:
-            found = self._database.execute(
-                "UPDATE account SET (name, display_name, roles, password_hash, must_change_password,"
-                " created_at, password_lapses_at, disabled) = ROW (%s, %s, %s, %s, %s, %s, %s, %s)"
-                " WHERE id = %s",
-                *_account_row(account)[1:],
-                account.id,
-            )
-        except errors.UniqueViolation:
-            raise _taken(account) from None
-        if found == 0:
-            raise _gone(account.id)
+        with self._written():
+            with _or_raise(errors.UniqueViolation, _taken(account)):
+                found = self._database.execute(
+                    "UPDATE account SET (name, display_name, roles, password_hash, must_change_password,"
+                    " created_at, password_lapses_at, disabled) = ROW (%s, %s, %s, %s, %s, %s, %s, %s)"
+                    " WHERE id = %s",
+                    *_account_row(account)[1:],
+                    account.id,
+                )
+            if found == 0:
+                raise _gone(account.id)
+            self._known.save_account(account)
 
     def delete_account(self, account_id: str) -> None:
-        self._database.execute("DELETE FROM account WHERE id = %s", account_id)
+        with self._written():
+            self._database.execute("DELETE FROM account WHERE id = %s", account_id)
+            self._known.delete_account(account_id)
 
     def account(self, account_id: str) -> Account | None:
-        row = self._database.row(f"SELECT {_OF_ACCOUNTS} FROM account WHERE id = %s", (account_id,))
-        return _account(row) if row else None
+        return self._known.account(account_id)
 
     def account_named(self, name: str) -> Account | None:
-        row = self._database.row(f"SELECT {_OF_ACCOUNTS} FROM account WHERE name = %s", (name,))
-        return _account(row) if row else None
+        return self._known.account_named(name)
 
     def accounts(self) -> list[Account]:
-        rows = self._database.rows(f'SELECT {_OF_ACCOUNTS} FROM account ORDER BY name COLLATE "C"')
-        return [_account(row) for row in rows]
+        return self._known.accounts()
 
     def add_session(self, session: Session) -> None:
-        self._add_owned(
-            session.account_id,
-            f"INSERT INTO session ({_OF_SESSIONS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-            session.digest,
-            session.id,
-            session.account_id,
-            session.created_at,
-            session.seen_at,
-            session.expires_at,
-            session.address,
-            session.browser,
-        )
+        with self._written(), _or_raise(errors.ForeignKeyViolation, _gone(session.account_id)):
+            self._database.execute(
+                f"INSERT INTO session ({_OF_SESSIONS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+                *_session_row(session),
+            )
+            self._known.add_session(session)
 
     def session(self, digest: str) -> Session | None:
-        row = self._database.row(f"SELECT {_OF_SESSIONS} FROM session WHERE digest = %s", (digest,))
-        return _session(row) if row else None
+        return self._known.session(digest)
 
     def sessions_of(self, account_id: str) -> list[Session]:
-        rows = self._database.rows(
-            f"SELECT {_OF_SESSIONS} FROM session WHERE account_id = %s ORDER BY created_at DESC, id",
-            (account_id,),
-        )
-        return [_session(row) for row in rows]
+        return self._known.sessions_of(account_id)
 
     def touch_session(self, digest: str, seen_at: datetime) -> None:
-        self._database.execute("UPDATE session SET seen_at = %s WHERE digest = %s", seen_at, digest)
+        with self._written():
+            self._database.execute("UPDATE session SET seen_at = %s WHERE digest = %s", seen_at, digest)
+            self._known.touch_session(digest, seen_at)
 
     def delete_session(self, digest: str) -> None:
-        self._database.execute("DELETE FROM session WHERE digest = %s", digest)
+        with self._written():
+            self._database.execute("DELETE FROM session WHERE digest = %s", digest)
+            self._known.delete_session(digest)
 
     def delete_sessions_of(self, account_id: str) -> None:
-        self._database.execute("DELETE FROM session WHERE account_id = %s", account_id)
+        with self._written():
+            self._database.execute("DELETE FROM session WHERE account_id = %s", account_id)
+            self._known.delete_sessions_of(account_id)
 
     def delete_sessions_before(self, expired: datetime) -> int:
-        return self._database.execute("DELETE FROM session WHERE expires_at < %s", expired)
+        with self._written():
+            gone = self._database.execute("DELETE FROM session WHERE expires_at < %s", expired)
+            self._known.delete_sessions_before(expired)
+            return gone
 
     def add_token(self, token: ApiToken) -> None:
-        self._add_owned(
-            token.account_id,
-            f"INSERT INTO api_token ({_OF_TOKENS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            token.digest,
-            token.id,
-            token.account_id,
-            token.label,
-            sorted(token.permissions),
-            sorted(map(int, token.clearance)),
-            token.created_at,
-            token.expires_at,
-            token.last_used_at,
-        )
+        with self._written(), _or_raise(errors.ForeignKeyViolation, _gone(token.account_id)):
+            self._database.execute(
+                f"INSERT INTO api_token ({_OF_TOKENS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                *_token_row(token),
+            )
+            self._known.add_token(token)
 
     def token(self, digest: str) -> ApiToken | None:
-        row = self._database.row(f"SELECT {_OF_TOKENS} FROM api_token WHERE digest = %s", (digest,))
-        return _token(row) if row else None
+        return self._known.token(digest)
 
     def tokens_of(self, account_id: str) -> list[ApiToken]:
-        rows = self._database.rows(
-            f"SELECT {_OF_TOKENS} FROM api_token WHERE account_id = %s ORDER BY created_at DESC, id",
-            (account_id,),
-        )
-        return [_token(row) for row in rows]
+        return self._known.tokens_of(account_id)
 
     def touch_token(self, digest: str, used_at: datetime) -> None:
-        self._database.execute("UPDATE api_token SET last_used_at = %s WHERE digest = %s", used_at, digest)
+        with self._written():
+            self._database.execute(
+                "UPDATE api_token SET last_used_at = %s WHERE digest = %s", used_at, digest
+            )
+            self._known.touch_token(digest, used_at)
 
     def delete_token(self, digest: str) -> None:
-        self._database.execute("DELETE FROM api_token WHERE digest = %s", digest)
+        with self._written():
+            self._database.execute("DELETE FROM api_token WHERE digest = %s", digest)
+            self._known.delete_token(digest)
 
-    def _add_owned(self, account_id: str, statement: LiteralString, *values: Any) -> None:
-        try:
-            self._database.execute(statement, *values)
-        except errors.ForeignKeyViolation:
-            raise _gone(account_id) from None
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        """One write to the database, then to memory."""
+        with self._writing:
+            if self._in_doubt:
+                self._known = self._read()
+                self._in_doubt = False
+            try:
+                yield
+            except InDoubt:
+                self._in_doubt = True
+                raise
+
+    def _read(self) -> MemoryAccountStore:
+        """All that the database knows."""
+        known = MemoryAccountStore()
+        for row in self._database.rows(f"SELECT {_OF_ACCOUNTS} FROM account"):
+            known.add_account(_account(row))
+        for row in self._database.rows(f"SELECT {_OF_SESSIONS} FROM session"):
+            known.add_session(_session(row))
+        for row in self._database.rows(f"SELECT {_OF_TOKENS} FROM api_token"):
+            known.add_token(_token(row))
+        return known
+
+
+@contextmanager
+def _or_raise(violated: type[Exception], told: Exception) -> Iterator[None]:
+    """The city's error for one of the database's."""
+    try:
+        yield
+    except violated:
+        raise told from None
 
 
 def _gone(account_id: str) -> NotFound:
@@ -201,6 +232,33 @@ def _account_row(account: Account) -> tuple[Any, ...]:
         account.created_at,
         account.password_lapses_at,
         account.disabled,
+    )
+
+
+def _session_row(session: Session) -> tuple[Any, ...]:
+    return (
+        session.digest,
+        session.id,
+        session.account_id,
+        session.created_at,
+        session.seen_at,
+        session.expires_at,
+        session.address,
+        session.browser,
+    )
+
+
+def _token_row(token: ApiToken) -> tuple[Any, ...]:
+    return (
+        token.digest,
+        token.id,
+        token.account_id,
+        token.label,
+        sorted(token.permissions),
+        sorted(map(int, token.clearance)),
+        token.created_at,
+        token.expires_at,
+        token.last_used_at,
     )
 
 
