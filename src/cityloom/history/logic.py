@@ -63,11 +63,3 @@ def missing_runs(present: NDArray[np.bool_]) -> list[tuple[int, int]]:
     padded = np.concatenate(([True], present, [True]))
     change = np.flatnonzero(padded[1:] != padded[:-1])
     return [(int(start), int(stop)) for start, stop in zip(change[::2], change[1::2], strict=True)]
-
-
-def pooled_means(means: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """One row for several: the means weighted, the weights added. Shapes (n, p) to (1, p)."""
-    total = weights.sum(axis=0, keepdims=True)
-    area = np.nansum(means * weights, axis=0, keepdims=True)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(total > 0, area / total, np.nan), total

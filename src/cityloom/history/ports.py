@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cityloom.history.model import (
     Floats,
     Integers,
@@ -16,6 +19,7 @@ from cityloom.history.model import (
     Statistics,
     Window,
 )
+from cityloom.history.pools import CellSummary, Held, Holding, Pool, Presence
 from cityloom.kernel.actor import Actor, InformationClass
 
 #: What `aggregate` can work out for each period (ETSI GS CIM 009, 4.5.19).
@@ -83,6 +87,45 @@ class HistoryStore(Protocol):
         `edges` are strictly increasing milliseconds; period i is edges[i] <= time < edges[i + 1]. Counts are
         0 and the other methods NaN in a period without numbers; the counts count texts too. stddev is that
         of the whole population. `pooled` takes all series together: shape (1, periods).
+        """
+        ...
+
+    def cells(
+        self,
+        pool: Pool,
+        edges: Integers,
+        *,
+        chosen: NDArray[np.bool_] | None = None,
+        above: float | None = None,
+        medians: bool = False,
+    ) -> CellSummary:
+        """Means of many groups of series in many periods, summed up by group and by period.
+
+        `chosen` says which periods are looked at, `above` leaves out the cells that are not above it. Memory
+        is bounded by the groups and the periods, not by their product. Like `aggregate`, only readings from
+        the first edge until before the last one count. Pure: `pools.cells_of`.
+        """
+        ...
+
+    def held(self, pool: Pool, holding: Holding) -> Held:
+        """For how long values held, by group. Pure: `pools.held_of`."""
+        ...
+
+    def presence(self, pool: Pool, edges: Integers) -> Presence:
+        """In how many periods each group has readings, and the longest runs of those without.
+
+        Groups count from 0 in the order in which gaps of one length are listed. Pure: `pools.presence_of`.
+        """
+        ...
+
+    def time_weighted(
+        self, series: Integers, edges: Integers, *, since: int, hold: int | None, pooled: bool = False
+    ) -> tuple[Floats, Floats]:
+        """Means over time of values that hold until the next reading of their series, at most `hold` ms.
+
+        What holds at the first edge is looked for from `since` on. Returns the means, NaN where nothing
+        holds, and how many milliseconds they speak of: shapes (len(series), len(edges) - 1), or `pooled`
+        over all series (1, periods). Pure: `pools.weighted_of`.
         """
         ...
 

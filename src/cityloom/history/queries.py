@@ -7,13 +7,14 @@ from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cityloom.history.answers import Aggregated, Coverage, Matrix
-from cityloom.history.gaps import counts_by_entity, gaps_in
+from cityloom.history.gaps import gaps_of
 from cityloom.history.links import TYPE_TARGET
-from cityloom.history.logic import pooled_means, time_weighted
 from cityloom.history.model import SCOPE, Floats, Integers, Reading, Readings, Series, Statistics, Window
 from cityloom.history.periods import Step, edges_of
+from cityloom.history.pools import CellSummary, Held, Holding, Pool, PooledSeries, by_entity
 from cityloom.history.ports import AGGREGATE_METHODS, CurrentClasses, HistoryStore
 from cityloom.history.windows import ids_of, readings_of, window_of
 from cityloom.kernel.actor import CITY, Actor
@@ -164,7 +165,8 @@ class History:
         if not target.startswith(TYPE_TARGET):
             self._must_see(actor, target, series, tenant)
         edges = edges_of(since, until, step, zone)
-        _check_cells(len(series) * (len(edges) - 1) * (len(methods) + 2 * time_weighted))
+        rows = 1 if pooled else len(series)
+        _check_cells(rows * (len(edges) - 1) * (len(methods) + 2 * time_weighted))
         # The last period ends where the question ends.
         window = window_of(series, since, until)
         values = _nothing(edges, methods)
@@ -172,9 +174,11 @@ class History:
             values = self._store.aggregate(window, edges, methods, pooled=pooled)
         if time_weighted:
             edges = np.append(edges[:-1], to_millis(until))
-            means, covered = self._time_weighted(series, edges, hold)
-            if pooled:
-                means, covered = pooled_means(means, covered)
+            back = to_millis(from_millis(int(edges[0])) - (hold or LOOK_BACK))
+            milliseconds = None if hold is None else hold // timedelta(milliseconds=1)
+            means, covered = self._store.time_weighted(
+                ids_of(series), edges, since=back, hold=milliseconds, pooled=pooled
+            )
             values |= {TIME_WEIGHTED: means, COVERED: covered}
         return Aggregated(tuple(series), edges, values)
 
@@ -202,6 +206,42 @@ class History:
         unit = series[0].key.unit_code if series else ""
         return Matrix([one.key.entity_id for one in series], edges[:-1], values, unit)
 
+    def pool(
+        self,
+        actor: Actor,
+        target: str,
+        attribute: str,
+        since: datetime,
+        until: datetime,
+        *,
+        unit_code: str = "",
+        dataset: str = "",
+        tenant: str = DEFAULT_TENANT,
+    ) -> PooledSeries:
+        """The series of an attribute by Entity, for `cells`, `held` and `presence`.
+
+        Numbers that have a unit become those of `unit_code`; "" leaves all as they are. Raises BadInput for
+        a unit that does not fit.
+        """
+        series = self.series(actor, target, [attribute], dataset=dataset, tenant=tenant)
+        return by_entity(series, window_of(series, since, until), unit_code)
+
+    def cells(
+        self,
+        pool: Pool,
+        edges: Integers,
+        *,
+        chosen: NDArray[np.bool_] | None = None,
+        above: float | None = None,
+        medians: bool = False,
+    ) -> CellSummary:
+        """Means of each Entity in each period, summed up: of a `pool` of any size."""
+        return self._store.cells(pool, edges, chosen=chosen, above=above, medians=medians)
+
+    def held(self, pool: Pool, holding: Holding) -> Held:
+        """For how long values of a `pool` held."""
+        return self._store.held(pool, holding)
+
     def coverage(
         self,
         actor: Actor,
@@ -215,22 +255,19 @@ class History:
         tenant: str = DEFAULT_TENANT,
     ) -> Coverage:
         """How many readings there are, and where there should be more, one in each `expected_step`."""
-        series = self.series(actor, target, [attribute], dataset=dataset, tenant=tenant)
         edges = edges_of(since, until, expected_step)
-        slots = len(edges) - 1
-        _check_cells(len(series) * slots)
-        window = window_of(series, since, until)
-        counts = self._store.aggregate(window, edges, ["totalCount"])["totalCount"] if series else None
-        rows = counts_by_entity(series, np.zeros((0, slots)) if counts is None else counts)
+        pooled = self.pool(actor, target, attribute, since, until, dataset=dataset, tenant=tenant)
+        found = self._store.presence(pooled.pool, edges)
+        expected = (len(edges) - 1) * len(pooled.entity_ids)
         return Coverage(
             since=since,
             until=until,
             expected_step=expected_step,
-            entities=len(rows),
-            count=int(sum(row.sum() for row in rows.values())),
-            expected=slots * len(rows),
-            missing=int(sum((row == 0).sum() for row in rows.values())),
-            gaps=gaps_in(rows, edges),
+            entities=len(pooled.entity_ids),
+            count=int(found.readings.sum()),
+            expected=expected,
+            missing=expected - int(found.present.sum()),
+            gaps=gaps_of(found.gaps, pooled.entity_ids, edges),
         )
 
     def statistics(
@@ -325,26 +362,6 @@ class History:
         """Raises NotFound when there is neither history nor an Entity that the actor sees."""
         if not series:
             self._broker.class_of(actor, entity_id, tenant=tenant)
-
-    def _time_weighted(
-        self, series: list[Series], edges: Integers, hold: timedelta | None
-    ) -> tuple[Floats, Floats]:
-        shape = (len(series), len(edges) - 1)
-        means, covered = np.full(shape, np.nan), np.zeros(shape)
-        milliseconds = None if hold is None else hold // timedelta(milliseconds=1)
-        back = to_millis(from_millis(int(edges[0])) - (hold or LOOK_BACK))
-        earlier = self._store.raw(Window(ids_of(series), back, int(edges[0]), last_n=1))
-        inside = self._store.raw(Window(ids_of(series), int(edges[0]), int(edges[-1])))
-        for row, one in enumerate(series):
-            before, during = earlier.series == one.id, inside.series == one.id
-            result = time_weighted(
-                np.concatenate([earlier.at[before], inside.at[during]]),
-                np.concatenate([earlier.number[before], inside.number[during]]),
-                edges,
-                hold=milliseconds,
-            )
-            means[row], covered[row] = result.mean, result.covered
-        return means, covered
 
 
 def check_methods(methods: Iterable[str]) -> None:

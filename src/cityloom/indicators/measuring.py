@@ -10,13 +10,13 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from cityloom.history.answers import Aggregated
 from cityloom.history.links import TYPE_TARGET
 from cityloom.history.model import Integers
-from cityloom.history.periods import Step, parse_step, shifted
+from cityloom.history.periods import Step, edges_of, parse_step, shifted
+from cityloom.history.pools import Holding, PooledSeries, by_entity
 from cityloom.indicators import measures as verbs
 from cityloom.indicators.model import Measured
-from cityloom.indicators.view import View, moment, rows_by_entity
+from cityloom.indicators.view import View, moment
 from cityloom.kernel.time import from_millis, to_millis
 from cityloom.ngsild.model import Document, value_of
 
@@ -35,51 +35,54 @@ def work_out(measure: verbs.Measure, view: View) -> Measured:
 
 @work_out.register
 def _mean(measure: verbs.Mean, view: View) -> Measured:
-    found = _hourly(measure.type, measure.attribute, view)
-    rows = rows_by_entity(found.series, found.values["avg"], view.unit_code)
-    if not rows:
+    pooled = _pooled(measure, view, view.unit_code)
+    edges = edges_of(view.since, view.until, _HOUR)
+    found = view.history.cells(pooled.pool, edges)
+    used = found.cells > 0
+    if not used.any():
         return view.found()
-    table = np.stack(list(rows.values()))
-    there = ~np.isnan(table)
-    count = int(found.values["totalCount"].sum())
-    means = np.nanmean(table, axis=1)
+    entities, count = int(used.sum()), int(found.readings.sum())
+    expected, cells = entities * (len(edges) - 1), int(found.cells.sum())
+    means = found.mean[used]
     return view.found(
         value=float(means.mean()),
         numerator=float(means.sum()),
-        denominator=float(len(rows)),
+        denominator=float(entities),
         parts_unit=view.unit_code,
         rows=count,
-        entities=len(rows),
-        coverage=float(there.mean()),
-        origin=_origin_of(view, measure.type, rows),
-        because=(view.because(measure.type, measure.attribute, count, missing=int((~there).sum())),),
+        entities=entities,
+        coverage=cells / expected,
+        origin=_origin_of(view, measure.type, _those(pooled, used)),
+        because=(view.because(measure.type, measure.attribute, count, missing=expected - cells),),
     )
 
 
 @work_out.register
 def _against_reference(measure: verbs.AgainstReference, view: View) -> Measured:
-    found = _hourly(measure.type, measure.attribute, view)
-    unit = found.series[0].key.unit_code if found.series else ""
+    pooled = _pooled(measure, view)
+    unit = pooled.series[0].key.unit_code if pooled.series else ""
+    pooled = by_entity(pooled.series, pooled.pool.window, unit)
     references = view.fixed(measure.type, measure.reference, unit)
     weights = view.fixed(measure.type, measure.weight) if measure.weight else dict.fromkeys(references, 1.0)
-    chosen = _chosen_hours(measure, view, found.edges)
+    edges = edges_of(view.since, view.until, _HOUR)
+    chosen = _chosen_hours(measure, view, edges)
+    found = view.history.cells(pooled.pool, edges, chosen=chosen, above=0.0, medians=True)
     numerator = denominator = 0.0
     used: list[str] = []
     cells = 0
-    for entity_id, row in rows_by_entity(found.series, found.values["avg"][:, chosen], unit).items():
-        values = row[row > 0]
-        if not values.size or entity_id not in references or entity_id not in weights:
+    for group, entity_id in enumerate(pooled.entity_ids):
+        if not found.cells[group] or entity_id not in references or entity_id not in weights:
             continue
-        cells += values.size
+        cells += int(found.cells[group])
         used.append(entity_id)
         reference, weight = references[entity_id], weights[entity_id] * measure.scale
-        typical = float(np.median(values))
+        typical = float(found.median[group])
         numerator += weight * (1 / typical if measure.inverse else typical)
         denominator += weight * (1 / reference if measure.inverse else reference)
     if not used:
         return view.found()
     expected = int(chosen.sum()) * len(used)
-    count = int(found.values["totalCount"][:, chosen].sum())
+    count = int(found.readings.sum())
     return view.found(
         value=numerator / denominator,
         numerator=numerator,
@@ -88,7 +91,7 @@ def _against_reference(measure: verbs.AgainstReference, view: View) -> Measured:
         rows=count,
         entities=len(used),
         coverage=cells / expected,
-        origin=_origin_of(view, measure.type, used),
+        origin=_origin_of(view, measure.type, set(used)),
         because=(
             view.because(measure.type, measure.attribute, count, missing=expected - cells),
             view.because(measure.type, measure.reference, len(used)),
@@ -98,33 +101,31 @@ def _against_reference(measure: verbs.AgainstReference, view: View) -> Measured:
 
 @work_out.register
 def _share_of_time(measure: verbs.ShareOfTime, view: View) -> Measured:
-    series, found = view.history.numbers(
-        view.actor, TYPE_TARGET + measure.type, measure.attribute, view.since, view.until
+    pooled = _pooled(measure, view)
+    reference = np.ones(pooled.pool.groups)
+    if measure.reference:
+        references = view.fixed(measure.type, measure.reference)
+        reference = np.array([references.get(one, np.nan) for one in pooled.entity_ids])
+    hold = parse_step(measure.hold).fixed // timedelta(milliseconds=1)
+    found = view.history.held(
+        pooled.pool, Holding(to_millis(view.until), hold, reference, measure.above, measure.below)
     )
-    entity_of = {one.id: one.key.entity_id for one in series}
-    references = view.fixed(measure.type, measure.reference) if measure.reference else None
-    numbers, owners = found.number, [entity_of[number] for number in found.series.tolist()]
-    if references is not None:
-        numbers = numbers / np.array([references.get(owner, np.nan) for owner in owners])
-    known = ~np.isnan(numbers)
-    lasting = _lasting(found.series, found.at, to_millis(view.until), parse_step(measure.hold))
-    used = {owner for owner, fits in zip(owners, known.tolist(), strict=True) if fits}
-    if not used:
+    used = found.readings > 0
+    covered, count = float(found.covered.sum()), int(found.readings.sum())
+    if not count:
         return view.found()
-    holds = numbers > measure.above if measure.above is not None else numbers < (measure.below or 0.0)
-    covered = float(lasting[known].sum())
-    whole = (to_millis(view.until) - to_millis(view.since)) * len(used)
-    inside = float(lasting[holds].sum())
+    whole = (to_millis(view.until) - to_millis(view.since)) * int(used.sum())
+    inside = float(found.inside.sum())
     return view.found(
         value=inside / covered,
         numerator=inside / _HOUR_MILLIS,
         denominator=covered / _HOUR_MILLIS,
         parts_unit="HUR",
-        rows=int(known.sum()),
-        entities=len(used),
+        rows=count,
+        entities=int(used.sum()),
         coverage=covered / whole,
-        origin=_origin_of(view, measure.type, used),
-        because=(view.because(measure.type, measure.attribute, int(known.sum())),),
+        origin=_origin_of(view, measure.type, _those(pooled, used)),
+        because=(view.because(measure.type, measure.attribute, count),),
     )
 
 
@@ -133,32 +134,22 @@ def _days_above(measure: verbs.DaysAbove, view: View) -> Measured:
     first, last = _whole_days(view)
     if first >= last:
         return view.found()
-    found = view.history.aggregate(
-        view.actor,
-        TYPE_TARGET + measure.type,
-        measure.attribute,
-        first,
-        last,
-        Step(days=1),
-        ["avg", "totalCount"],
-        zone=view.zone,
-    )
-    rows = rows_by_entity(found.series, found.values["avg"], "")
-    if not rows:
+    pooled = view.history.pool(view.actor, TYPE_TARGET + measure.type, measure.attribute, first, last)
+    found = view.history.cells(pooled.pool, edges_of(first, last, Step(days=1), view.zone))
+    used, days = found.cells > 0, found.period_cells > 0
+    if not used.any():
         return view.found()
-    table = np.stack(list(rows.values()))
-    days = ~np.isnan(table).all(axis=0)
-    daily = np.nanmean(table[:, days], axis=0)
-    count = int(found.values["totalCount"].sum())
+    daily = found.period_mean[days]
+    count = int(found.readings.sum())
     return view.found(
         value=float((daily > measure.above).mean()),
         numerator=float((daily > measure.above).sum()),
         denominator=float(days.sum()),
         parts_unit="DAY",
         rows=count,
-        entities=len(rows),
+        entities=int(used.sum()),
         coverage=float(days.mean()),
-        origin=_origin_of(view, measure.type, rows),
+        origin=_origin_of(view, measure.type, _those(pooled, used)),
         because=(view.because(measure.type, measure.attribute, count, missing=int((~days).sum())),),
     )
 
@@ -305,16 +296,18 @@ def _total_over_figure(measure: verbs.TotalOverFigure, view: View) -> Measured:
     )
 
 
-def _hourly(type_name: str, attribute: str, view: View) -> Aggregated:
-    return view.history.aggregate(
-        view.actor,
-        TYPE_TARGET + type_name,
-        attribute,
-        view.since,
-        view.until,
-        _HOUR,
-        ["avg", "totalCount"],
+def _pooled(
+    measure: verbs.Mean | verbs.AgainstReference | verbs.ShareOfTime, view: View, unit_code: str = ""
+) -> PooledSeries:
+    target = TYPE_TARGET + measure.type
+    return view.history.pool(
+        view.actor, target, measure.attribute, view.since, view.until, unit_code=unit_code
     )
+
+
+def _those(pooled: PooledSeries, used: NDArray[np.bool_]) -> set[str]:
+    """The Entities of some of the groups."""
+    return {pooled.entity_ids[group] for group in np.flatnonzero(used).tolist()}
 
 
 def _whole_days(view: View) -> tuple[datetime, datetime]:
@@ -335,15 +328,6 @@ def _chosen_hours(measure: verbs.AgainstReference, view: View, edges: Integers) 
         ],
         np.bool_,
     )
-
-
-def _lasting(series: Integers, at: Integers, until: int, hold: Step) -> Integers:
-    """How long each reading holds, in milliseconds: until the next one of its series, at most for `hold`."""
-    if not len(at):
-        return at
-    ends = np.append(at[1:], until)
-    ends[:-1][series[1:] != series[:-1]] = until
-    return np.minimum(ends - at, hold.fixed // timedelta(milliseconds=1))
 
 
 def _arrival(measure: verbs.LeadTime, warning: Document, view: View) -> tuple[int | None, int]:

@@ -7,11 +7,9 @@ from datetime import datetime, tzinfo
 from typing import Any, overload
 
 import msgspec
-import numpy as np
 import orjson
 
 from cityloom.history.links import TYPE_TARGET
-from cityloom.history.model import Floats, Series
 from cityloom.history.queries import History
 from cityloom.indicators.model import Measured
 from cityloom.kernel.actor import Actor
@@ -130,24 +128,6 @@ class View(msgspec.Struct, frozen=True):
             if is_number(said) and said > 0 and item is not None:
                 found[document["id"]] = _converted(float(said), item.get("unitCode", ""), unit_code)
         return found
-
-
-def rows_by_entity(series: Iterable[Series], table: Floats, unit_code: str) -> dict[str, Floats]:
-    """Rows of a table (one a series) by Entity and in one unit; an Entity's series fill each other's gaps."""
-    rows: dict[str, Floats] = {}
-    for one, row in zip(series, table, strict=True):
-        row = in_unit(row, one.key.unit_code, unit_code)
-        known = rows.get(one.key.entity_id)
-        rows[one.key.entity_id] = row if known is None else np.where(np.isnan(known), row, known)
-    return {entity_id: row for entity_id, row in rows.items() if not np.isnan(row).all()}
-
-
-def in_unit(values: Floats, unit_code: str, wanted: str) -> Floats:
-    """Values in another unit: all conversions between the city's units are straight lines."""
-    if not unit_code or not wanted or unit_code == wanted:
-        return values
-    zero = convert(0.0, unit_code, wanted)
-    return values * (convert(1.0, unit_code, wanted) - zero) + zero
 
 
 def moment(document: Document, path: str) -> datetime | None:

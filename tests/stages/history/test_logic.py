@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cityloom.history.logic import bucket_of, missing_runs, pooled_means, time_weighted
+from cityloom.history.logic import bucket_of, missing_runs, time_weighted
 from cityloom.history.periods import Step, edges_of, parse_step
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import to_millis
@@ -59,14 +59,6 @@ def test_missing_runs_are_exactly_what_is_missing(present):
     missing = [index for start, stop in runs for index in range(start, stop)]
     assert missing == [index for index, there in enumerate(present) if not there]
     assert all(stop < start for (_, stop), (start, _) in itertools.pairwise(runs))
-
-
-def test_pooled_means_weigh_and_leave_out_what_is_not_there():
-    means, weights = pooled_means(
-        np.array([[1.0, np.nan], [4.0, np.nan]]), np.array([[2.0, 0.0], [1.0, 0.0]])
-    )
-    np.testing.assert_allclose(means, [[2.0, np.nan]])
-    assert weights.tolist() == [[3, 0]]
 
 
 @pytest.mark.parametrize(

@@ -72,10 +72,10 @@ def known_series(
 ) -> SeriesColumns:
     """What a statement of `known_series` fetched."""
     return SeriesColumns(
-        id=_whole(found["id"]),
+        id=whole(found["id"]),
         entity_id=_texts(found["entity_id"]),
-        kind=_whole(found["kind"]),
-        standing=_whole(found["standing"]),
+        kind=whole(found["kind"]),
+        standing=whole(found["standing"]),
         retired=np.asarray(found["retired"]).astype(np.bool_),
         kinds=kinds,
         standings=standings,
@@ -177,23 +177,23 @@ def beside(cursor: duckdb.DuckDBPyConnection, plain: Columns, texts: Texts) -> t
 def readings(found: Columns) -> Readings:
     """What a statement of `raw` fetched."""
     return Readings(
-        series=_whole(found["series"]),
-        at=_whole(found["observed_at"]),
+        series=whole(found["series"]),
+        at=whole(found["observed_at"]),
         kind=np.asarray(found["kind"]).astype(np.uint8),
         number=numbers(found["number"]),
         text=_texts(found["text"]),
-        sequence=_whole(found["sequence"]),
-        recorded_at=_whole(found["recorded_at"]),
+        sequence=whole(found["sequence"]),
+        recorded_at=whole(found["recorded_at"]),
         observed=np.asarray(found["observed"]).astype(np.bool_),
         details=_texts(found["details"]),
         instance=_texts(found["instance"]),
-        created_at=_whole(found["created"]),
+        created_at=whole(found["created"]),
     )
 
 
 def cells(found: Columns) -> tuple[Integers, Integers]:
     """Row and bucket of what a statement of `aggregate` fetched."""
-    return _whole(found["row"]), _whole(found["bucket"])
+    return whole(found["row"]), whole(found["bucket"])
 
 
 def numbers(column: Any) -> Floats:
@@ -201,7 +201,8 @@ def numbers(column: Any) -> Floats:
     return np.ma.filled(np.ma.asarray(column).astype(np.float64, copy=False), np.nan)
 
 
-def _whole(column: Any) -> Integers:
+def whole(column: Any) -> Integers:
+    """A column of whole numbers."""
     return np.asarray(column).astype(np.int64, copy=False)
 
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import duckdb
 import numpy as np
+from numpy.typing import NDArray
 
-from cityloom.adapters.duckdb import columns, statements
+from cityloom.adapters.duckdb import columns, pools, statements
 from cityloom.adapters.duckdb.connection import DuckFile
 from cityloom.adapters.duckdb.loads import DuckLoads
 from cityloom.history.directory import SeriesDirectory
@@ -32,6 +33,7 @@ from cityloom.history.model import (
 )
 from cityloom.history.newest import Newest, said
 from cityloom.history.planning import Plan
+from cityloom.history.pools import CellSummary, Held, Holding, Pool, Presence
 from cityloom.history.ports import COUNTS
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadConfig, BadInput
@@ -119,6 +121,32 @@ class DuckHistory(DuckLoads):
         for name in methods:
             result[name][row, bucket] = columns.numbers(found[name])
         return result
+
+    def cells(
+        self,
+        pool: Pool,
+        edges: Integers,
+        *,
+        chosen: NDArray[np.bool_] | None = None,
+        above: float | None = None,
+        medians: bool = False,
+    ) -> CellSummary:
+        with self._file.reading() as cursor:
+            return pools.cells(cursor, pool, edges, chosen, above, medians=medians)
+
+    def held(self, pool: Pool, holding: Holding) -> Held:
+        with self._file.reading() as cursor:
+            return pools.held(cursor, pool, holding)
+
+    def presence(self, pool: Pool, edges: Integers) -> Presence:
+        with self._file.reading() as cursor:
+            return pools.presence(cursor, pool, edges)
+
+    def time_weighted(
+        self, series: Integers, edges: Integers, *, since: int, hold: int | None, pooled: bool = False
+    ) -> tuple[Floats, Floats]:
+        with self._file.reading() as cursor:
+            return pools.time_weighted(cursor, series, edges, since, hold, pooled=pooled)
 
     def extent(self, window: Window) -> tuple[int, int] | None:
         with self._file.reading() as cursor:

@@ -177,7 +177,7 @@ def raw(window: Window) -> str:
     order = f"{time}, sequence, series" if window.by_time else f"series, {time}, sequence"
     if window.by_time and window.backwards:
         order = f"{time} DESC, sequence DESC, series"
-    found = f"reading SEMI JOIN wanted USING (series) {_where(window)}"
+    found = f"reading SEMI JOIN wanted USING (series) {within(window)}"
     if window.last_n == 1:
         # Found by a maximum for each series, not by ordering all of its readings: a tenth of the time.
         last = f"SELECT series AS s, max({time}) AS t FROM {found} GROUP BY series"
@@ -196,7 +196,7 @@ def extent(window: Window) -> str:
     """First and last instant of a window. Needs the table `wanted(series)`."""
     time = _time(window)
     found = (
-        f"SELECT {time} AS t FROM reading SEMI JOIN wanted USING (series) {_where(window)} {_newest(window)}"
+        f"SELECT {time} AS t FROM reading SEMI JOIN wanted USING (series) {within(window)} {_newest(window)}"
     )
     return f"SELECT min(t), max(t) FROM ({found})"
 
@@ -207,7 +207,7 @@ def aggregate(window: Window, edges: Integers, methods: Sequence[str]) -> str:
     columns = ", ".join(f'{_METHODS[name]} AS "{name}"' for name in methods)
     step = steps_of(edges)
     inside = f"{time} >= {int(edges[0])} AND {time} < {int(edges[-1])}"
-    where = f"{_where(window)} AND {inside} {_newest(window)}"
+    where = f"{within(window)} AND {inside} {_newest(window)}"
     rows = f"SELECT row, {time} AS instant, number, text FROM reading JOIN wanted USING (series) {where}"
     if step is not None:
         bucket = f"(instant - {int(edges[0])}) // {step}"
@@ -238,7 +238,7 @@ def export(window: Window, path: Path, format_name: str) -> str:
             {instant.format("r.observed_at")} AS observed_at, r.number AS value, {text}, s.unit_code,
             {instant.format("r.recorded_at")} AS recorded_at, {_ORIGIN} AS data_origin
           FROM reading r SEMI JOIN wanted USING (series) JOIN series s ON s.id = r.series
-          {_where(window)}
+          {within(window)}
           ORDER BY r.series, {time}, r.sequence
         ) TO '{str(path).replace("'", "''")}' ({options})
     """
@@ -268,7 +268,8 @@ def _newest(window: Window) -> str:
     return f"QUALIFY row_number() {by_series} <= {int(window.last_n)}"
 
 
-def _where(window: Window) -> str:
+def within(window: Window) -> str:
+    """WHERE and what a window asks for; `bounds` are bound to it."""
     time = _time(window)
     conditions = [_fits(window)]
     if window.since is not None:

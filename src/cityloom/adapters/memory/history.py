@@ -28,12 +28,13 @@ from cityloom.history.model import (
 )
 from cityloom.history.periodwise import aggregate_readings
 from cityloom.history.planning import Plan, Row
+from cityloom.history.portions import AskedInPortions
 from cityloom.history.ports import EXPORT_COLUMNS, FORMULA_BEGINS
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import from_millis, now_millis
 
 
-class MemoryHistory:
+class MemoryHistory(AskedInPortions):
     """Rows by series in lists."""
 
     formats = frozenset({"csv"})

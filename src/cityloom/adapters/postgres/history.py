@@ -40,6 +40,7 @@ from cityloom.history.model import (
 )
 from cityloom.history.newest import Newest, said
 from cityloom.history.planning import Plan
+from cityloom.history.portions import AskedInPortions
 from cityloom.history.ports import COUNTS
 from cityloom.kernel.errors import BadInput, NotReady
 
@@ -53,7 +54,7 @@ _QUESTION_PATIENCE_MS = 300_000
 _SERIES_AT_ONCE = 50_000
 
 
-class PostgresHistory:
+class PostgresHistory(AskedInPortions):
     """One writer at a time, readers beside it."""
 
     formats = frozenset({"csv", "parquet"})

@@ -1,0 +1,235 @@
+"""Many series asked together: groups of them, one for each Entity, and the arithmetic of it. Pure.
+
+What is answered has one row for each group and one for each period, never one for each group in each period:
+a hundred thousand Entities have nine hundred million hours in a year.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from cityloom.history.logic import bucket_of, missing_runs, time_weighted
+from cityloom.history.model import Floats, Integers, Readings, Series, Window
+from cityloom.kernel.units import convert
+
+#: Gaps that are listed one by one.
+MOST_GAPS = 100
+
+
+class Pool(msgspec.Struct, frozen=True):
+    """Series in groups, with what brings their numbers to one unit: factor * number + offset.
+
+    `group` (0, 1, ...), `factor` and `offset` have an element for each series of the window. The window says
+    since when and until when; `last_n` and `limit` are not looked at.
+    """
+
+    window: Window
+    group: Integers
+    groups: int
+    factor: Floats
+    offset: Floats
+
+    @property
+    def is_single(self) -> bool:
+        """Whether each group has one series."""
+        return len(np.unique(self.group)) == len(self.group)
+
+    def of_groups(self, first: int, last: int) -> Pool:
+        """Some of the groups, numbered anew."""
+        here = np.flatnonzero((self.group >= first) & (self.group < last))
+        window = msgspec.structs.replace(self.window, series=self.window.series[here])
+        return Pool(window, self.group[here] - first, last - first, self.factor[here], self.offset[here])
+
+
+class PooledSeries(NamedTuple):
+    """The series of an attribute, in a pool with one group an Entity."""
+
+    series: list[Series]
+    #: By group, in alphabetical order.
+    entity_ids: list[str]
+    pool: Pool
+
+
+class CellSummary(NamedTuple):
+    """Cells by group and by period. A cell is the mean of a group's numbers in a period.
+
+    Of several series of a group the first one in the window's order that has numbers in the period counts.
+    Means and medians are NaN where there is no cell.
+    """
+
+    #: All readings of the chosen periods, texts too, by group: shape (groups,).
+    readings: Integers
+    cells: Integers
+    mean: Floats
+    #: Empty unless asked for.
+    median: Floats
+    #: By period: shape (periods,).
+    period_cells: Integers
+    period_mean: Floats
+
+
+class Holding(msgspec.Struct, frozen=True):
+    """What is asked of values that hold until the next reading of their series, at most `hold` ms.
+
+    A value is divided by its group's `reference` (NaN: of that group nothing is known), then compared.
+    """
+
+    until: int
+    hold: int
+    reference: Floats
+    above: float | None = None
+    below: float | None = None
+
+
+class Held(NamedTuple):
+    """For how long values held, in milliseconds by group: shape (groups,)."""
+
+    readings: Integers
+    covered: Integers
+    #: As long as they were above, or below.
+    inside: Integers
+
+
+class Run(NamedTuple):
+    """Slots of a group that follow each other and have no reading."""
+
+    group: int
+    first: int
+    length: int
+
+
+class Presence(NamedTuple):
+    """In how many periods there were readings."""
+
+    #: By group: shape (groups,).
+    readings: Integers
+    present: Integers
+    #: The longest first, then by group and time; `MOST_GAPS` at most.
+    gaps: tuple[Run, ...]
+
+
+def by_entity(series: list[Series], window: Window, unit_code: str = "") -> PooledSeries:
+    """Series (those of the window) by Entity, in a unit. Raises BadInput where it does not fit."""
+    entity_ids = sorted({one.key.entity_id for one in series})
+    place = {entity_id: number for number, entity_id in enumerate(entity_ids)}
+    lines = {unit: _line(unit, unit_code) for unit in {one.key.unit_code for one in series}}
+    pool = Pool(
+        window,
+        group=np.array([place[one.key.entity_id] for one in series], np.int64),
+        groups=len(entity_ids),
+        factor=np.array([lines[one.key.unit_code][0] for one in series], np.float64),
+        offset=np.array([lines[one.key.unit_code][1] for one in series], np.float64),
+    )
+    return PooledSeries(series, entity_ids, pool)
+
+
+def _line(unit_code: str, wanted: str) -> tuple[float, float]:
+    """Factor and offset into another unit: all conversions between the city's units are straight lines."""
+    if not unit_code or not wanted or unit_code == wanted:
+        return 1.0, 0.0
+    zero = convert(0.0, unit_code, wanted)
+    return convert(1.0, unit_code, wanted) - zero, zero
+
+
+def longest(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """The longest runs, as Presence lists them."""
+    return tuple(sorted(runs, key=lambda run: (-run.length, run.group, run.first))[:MOST_GAPS])
+
+
+def cells_of(
+    found: Readings,
+    pool: Pool,
+    edges: Integers,
+    chosen: NDArray[np.bool_] | None,
+    above: float | None,
+    *,
+    medians: bool,
+) -> CellSummary:
+    """What `HistoryStore.cells` means."""
+    periods = len(edges) - 1
+    table = np.full((pool.groups, periods), np.nan)
+    count = np.zeros((pool.groups, periods), np.int64)
+    for place, number in enumerate(pool.window.series.tolist()):
+        here, group = found.series == number, int(pool.group[place])
+        buckets, numbers = bucket_of(found.at[here], edges), found.number[here]
+        for bucket in np.unique(buckets[buckets >= 0]).tolist():
+            inside = numbers[buckets == bucket]
+            count[group, bucket] += len(inside)
+            inside = inside[~np.isnan(inside)]
+            if len(inside) and np.isnan(table[group, bucket]):
+                table[group, bucket] = inside.mean() * pool.factor[place] + pool.offset[place]
+    if chosen is not None:
+        table[:, ~chosen], count[:, ~chosen] = np.nan, 0
+    if above is not None:
+        table[~(table > above)] = np.nan
+    there = ~np.isnan(table)
+    return CellSummary(
+        readings=count.sum(axis=1),
+        cells=there.sum(axis=1),
+        mean=mean_of(np.nansum(table, axis=1), there.sum(axis=1)),
+        median=np.array([np.median(row[~np.isnan(row)]) if (row == row).any() else np.nan for row in table])
+        if medians
+        else np.empty(0),
+        period_cells=there.sum(axis=0),
+        period_mean=mean_of(np.nansum(table, axis=0), there.sum(axis=0)),
+    )
+
+
+def held_of(found: Readings, pool: Pool, holding: Holding) -> Held:
+    """What `HistoryStore.held` means. `found` is ordered by series and time."""
+    readings, covered, inside = (np.zeros(pool.groups, np.int64) for _ in range(3))
+    for place, number in enumerate(pool.window.series.tolist()):
+        here, group = found.series == number, int(pool.group[place])
+        at, value = found.at[here], found.number[here] * pool.factor[place] + pool.offset[place]
+        value = value / holding.reference[group]
+        lasting = np.minimum(np.append(at[1:], holding.until) - at, holding.hold) if len(at) else at
+        known = ~np.isnan(value)
+        fits = value > holding.above if holding.above is not None else value < (holding.below or 0.0)
+        readings[group] += known.sum()
+        covered[group] += lasting[known].sum()
+        inside[group] += lasting[fits].sum()
+    return Held(readings, covered, inside)
+
+
+def presence_of(found: Readings, pool: Pool, edges: Integers) -> Presence:
+    """What `HistoryStore.presence` means."""
+    group_of = dict(zip(pool.window.series.tolist(), pool.group.tolist(), strict=True))
+    groups = np.array([group_of[number] for number in found.series.tolist()], np.int64)
+    buckets = bucket_of(found.at, edges)
+    table = np.zeros((pool.groups, len(edges) - 1), np.int64)
+    np.add.at(table, (groups[buckets >= 0], buckets[buckets >= 0]), 1)
+    runs = [
+        Run(group, start, stop - start)
+        for group, row in enumerate(table)
+        for start, stop in missing_runs(row > 0)
+    ]
+    return Presence(table.sum(axis=1), (table > 0).sum(axis=1), longest(runs))
+
+
+def weighted_of(
+    earlier: Readings, inside: Readings, series: Integers, edges: Integers, hold: int | None
+) -> tuple[Floats, Integers]:
+    """What `HistoryStore.time_weighted` means: area and cover, shape (series, periods)."""
+    shape = (len(series), len(edges) - 1)
+    area, covered = np.zeros(shape), np.zeros(shape, np.int64)
+    for row, number in enumerate(series.tolist()):
+        before, during = earlier.series == number, inside.series == number
+        result = time_weighted(
+            np.concatenate([earlier.at[before], inside.at[during]]),
+            np.concatenate([earlier.number[before], inside.number[during]]),
+            edges,
+            hold=hold,
+        )
+        area[row], covered[row] = np.nan_to_num(result.mean) * result.covered, result.covered
+    return area, covered
+
+
+def mean_of(total: Floats, count: Floats | Integers) -> Floats:
+    """NaN where nothing was counted."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(count > 0, total / count, np.nan)

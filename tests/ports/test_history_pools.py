@@ -1,0 +1,202 @@
+"""Questions of the port HistoryStore over many series at once: every adapter gives what memory gives."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cityloom.adapters.duckdb import pools
+from cityloom.history import portions
+from cityloom.history.model import EntityNews, NewReading, ValueKind, Window
+from cityloom.history.pools import Holding, by_entity
+from cityloom.kernel.actor import InformationClass
+from cityloom.kernel.change import ChangeKind
+from ports.test_history_store import MINUTE, START, make
+
+HOUR = 60 * MINUTE
+ENTITIES = ("urn:a", "urn:b", "urn:c", "urn:d")
+EVEN = START + HOUR * np.arange(7, dtype=np.int64)
+UNEVEN = START + HOUR * np.array([0, 1, 3, 4, 6], dtype=np.int64)
+#: What the numbers may differ by: sums are formed in another order.
+CLOSE = {"rtol": 1e-9, "atol": 1e-9, "equal_nan": True}
+
+
+def reading(minute, value, unit="CEL"):
+    if isinstance(value, str):
+        return NewReading("x", "", "Property", unit, START + MINUTE * minute, ValueKind.TEXT, None, value)
+    return NewReading("x", "", "Property", unit, START + MINUTE * minute, ValueKind.NUMBER, value, None)
+
+
+@st.composite
+def courses(draw):
+    """Irregular readings of few Entities: late ones, corrections, texts, two units, several at one time."""
+    readings = draw(
+        st.lists(
+            st.tuples(
+                st.sampled_from(ENTITIES[:3]),
+                st.integers(-120, 400),
+                st.one_of(st.sampled_from([0.0, 0.3, 3.0, -5.0]), st.floats(-50, 50), st.just("?")),
+                st.sampled_from(["CEL", "CEL", "FAH"]),
+            ),
+            max_size=40,
+        )
+    )
+    return [
+        EntityNews(
+            *(sequence, "", entity, ("Weather",), ChangeKind.UPDATED, InformationClass.OPEN),
+            *(START + 1000 * sequence, (reading(minute, value, unit),)),
+        )
+        for sequence, (entity, minute, value, unit) in enumerate(readings, 1)
+    ]
+
+
+class Pair:
+    """One course in two stores."""
+
+    def __init__(self, batch, folder):
+        (folder / "memory").mkdir()
+        self.stores = [make("memory", folder / "memory"), make("duckdb", folder)]
+        for store in self.stores:
+            store.record(batch, len(batch))
+
+    def pool(self, unit="CEL", edges=EVEN):
+        series = self.stores[0].series("")
+        window = Window(
+            np.array([one.id for one in series], np.int64), since=int(edges[0]), until=int(edges[-1])
+        )
+        return by_entity(series, window, unit).pool
+
+    def both(self, question):
+        wanted, given_ = map(question, self.stores)
+        for name, one, other in zip(wanted._fields, wanted, given_, strict=True):
+            if name == "gaps":
+                assert one == other
+            else:
+                np.testing.assert_allclose(other, one, err_msg=name, **CLOSE)
+
+
+def pair(batch, tmp_path_factory):
+    return Pair(batch, tmp_path_factory.mktemp("pools"))
+
+
+@pytest.fixture(params=[500_000, 4], autouse=True)
+def part(request, monkeypatch):
+    """In one part, and in as many as there may be."""
+    monkeypatch.setattr(pools, "_AT_ONCE", request.param)
+    monkeypatch.setattr(portions, "AT_ONCE", max(1, request.param // 4))
+
+
+anywhere = settings(max_examples=20, deadline=None)
+
+
+@given(
+    batch=courses(),
+    edges=st.sampled_from([EVEN, UNEVEN]),
+    above=st.sampled_from([None, 0.0]),
+    mask=st.one_of(st.none(), st.lists(st.booleans(), min_size=6, max_size=6)),
+    unit=st.sampled_from(["", "CEL"]),
+)
+@anywhere
+def test_cells_are_summed_up_as_a_matrix_of_them_would_be(batch, edges, above, mask, unit, tmp_path_factory):
+    stores = pair(batch, tmp_path_factory)
+    chosen = None if mask is None else np.array(mask[: len(edges) - 1])
+    stores.both(
+        lambda store: store.cells(stores.pool(unit, edges), edges, chosen=chosen, above=above, medians=True)
+    )
+
+
+@given(
+    batch=courses(),
+    hold=st.sampled_from([MINUTE, 30 * MINUTE, 10 * HOUR]),
+    bound=st.sampled_from([{"above": 0.3}, {"below": 1.0}, {"below": 0.0}]),
+    reference=st.lists(st.sampled_from([10.0, 1.0, np.nan]), min_size=3, max_size=3),
+)
+@anywhere
+def test_values_hold_in_the_store_as_they_do_in_memory(batch, hold, bound, reference, tmp_path_factory):
+    stores = pair(batch, tmp_path_factory)
+    pool = stores.pool("")
+    holding = Holding(int(EVEN[-1]), hold, np.array(reference[: pool.groups]), **bound)
+    stores.both(lambda store: store.held(pool, holding))
+
+
+@given(batch=courses(), edges=st.sampled_from([EVEN, UNEVEN]))
+@anywhere
+def test_presence_finds_the_same_gaps(batch, edges, tmp_path_factory):
+    stores = pair(batch, tmp_path_factory)
+    stores.both(lambda store: store.presence(stores.pool("", edges), edges))
+
+
+@given(
+    batch=courses(),
+    edges=st.sampled_from([EVEN, UNEVEN]),
+    hold=st.sampled_from([None, MINUTE, 90 * MINUTE]),
+    pooled=st.booleans(),
+)
+@anywhere
+def test_time_weighted_means_are_those_of_the_arithmetic(batch, edges, hold, pooled, tmp_path_factory):
+    stores = pair(batch, tmp_path_factory)
+    series = stores.pool().window.series
+    since = int(edges[0]) - HOUR
+    wanted, found = (
+        store.time_weighted(series, edges, since=since, hold=hold, pooled=pooled) for store in stores.stores
+    )
+    for one, other in zip(wanted, found, strict=True):
+        np.testing.assert_allclose(other, one, **CLOSE)
+
+
+def test_a_comparison_is_made_with_the_quotient_itself(tmp_path_factory):
+    """3 / 10 is not above 0.3, while 3 * (1 / 10) would be."""
+    batch = [
+        EntityNews(
+            *(1, "", "urn:a", ("Weather",), ChangeKind.UPDATED, InformationClass.OPEN),
+            *(START, (reading(0, 3.0), reading(60, 4.0))),
+        )
+    ]
+    stores = pair(batch, tmp_path_factory)
+    for store in stores.stores:
+        found = store.held(stores.pool(""), Holding(START + 2 * HOUR, HOUR, np.array([10.0]), above=0.3))
+        assert (found.covered.tolist(), found.inside.tolist()) == ([2 * HOUR], [HOUR])
+
+
+def test_gaps_of_who_was_never_there_are_whole(tmp_path_factory):
+    batch = [
+        EntityNews(
+            *(number, "", entity, ("Weather",), ChangeKind.UPDATED, InformationClass.OPEN),
+            *(START, (reading(minute, 1.0),)),
+        )
+        for number, (entity, minute) in enumerate([("urn:a", -60), ("urn:b", 70)], 1)
+    ]
+    stores = pair(batch, tmp_path_factory)
+    for store in stores.stores:
+        found = store.presence(stores.pool(), EVEN)
+        assert [tuple(run) for run in found.gaps] == [(0, 0, 6), (1, 2, 4), (1, 0, 1)]
+
+
+def test_nothing_is_asked_of_no_series(tmp_path_factory):
+    stores = pair([], tmp_path_factory)
+    pool = stores.pool()
+    stores.both(lambda store: store.cells(pool, EVEN, medians=True))
+    stores.both(lambda store: store.held(pool, Holding(int(EVEN[-1]), HOUR, np.empty(0), above=1)))
+    stores.both(lambda store: store.presence(pool, EVEN))
+    for store in stores.stores:
+        means, covered = store.time_weighted(
+            pool.window.series, EVEN, since=START - HOUR, hold=None, pooled=True
+        )
+        assert np.isnan(means).all() and not covered.any()
+    assert msgspec.structs.asdict(pool)["groups"] == 0
+
+
+def test_what_holds_beyond_a_part_ends_with_the_next_reading(tmp_path_factory):
+    batch = [
+        EntityNews(
+            *(1, "", "urn:a", ("Weather",), ChangeKind.UPDATED, InformationClass.OPEN),
+            *(START, tuple(reading(10 * place, float(place)) for place in range(10))),
+        )
+    ]
+    stores = pair(batch, tmp_path_factory)
+    for store in stores.stores:
+        found = store.held(stores.pool(""), Holding(START + 2 * HOUR, 10 * HOUR, np.ones(1), above=4.5))
+        assert (found.covered.tolist(), found.inside.tolist()) == ([2 * HOUR], [70 * MINUTE])
