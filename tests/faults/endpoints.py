@@ -35,6 +35,8 @@ class Endpoints:
         self.modes = ["well"] * many
         #: Of each endpoint: (Entity, count, when it came), in this order.
         self.told: defaultdict[int, list[tuple[str, int, float]]] = defaultdict(list)
+        #: Requests that hostile ones got.
+        self.attempts = 0
         #: Requests that were sent where a redirection pointed.
         self.led_astray = 0
 
@@ -85,6 +87,7 @@ class Endpoints:
             self.told[number] += [(one["id"], one["count"]["value"], now) for one in json.loads(body)["data"]]
             writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
             return True
+        self.attempts += 1
         await getattr(self, f"_{mode}")(writer)
         return False
 
