@@ -173,7 +173,10 @@ async def test_outbound_reaches_nothing_inside_by_its_number(url):
         await send(outbound, url)
 
 
-@pytest.mark.parametrize("name", ["localhost", "2130706433", "0x7f.1", "127.1"])
+@pytest.mark.parametrize(
+    "name",
+    ["localhost", "2130706433", "0x7f.1", "127.1", "\uff11\uff12\uff17.0.0.1", "127\u30020\u30020\u30021"],
+)
 async def test_outbound_reaches_nothing_inside_by_a_name(name):
     async with serving(well()) as (address, asked):
         port = address.rpartition(":")[2]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 import orjson
 
@@ -21,6 +22,9 @@ LONGEST_DEADLINE = 30.0
 #: Bytes of an answer, of which only the status is wanted.
 LARGEST_ANSWER = 65_536
 
+#: What this process names notifications by; they are told apart by it and a number.
+_PROCESS = token_hex(8)
+_NUMBERS = count(1)
 _VERSIONS = {"mqtt3.1.1": 4, "mqtt5.0": 5}
 
 
@@ -78,7 +82,7 @@ def written(kept: Kept, shown: Sequence[bytes], at: str, reference: Any) -> byte
         if not prefers_plain(endpoint):
             data["@context"] = reference
     notification = {
-        "id": f"urn:ngsi-ld:Notification:{uuid4()}",
+        "id": f"urn:ngsi-ld:Notification:{_PROCESS}-{next(_NUMBERS):x}",
         "type": "Notification",
         "subscriptionId": kept.wanted.id,
         "notifiedAt": at,

@@ -12,14 +12,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping
-from functools import partial
-from urllib.parse import SplitResult
+from functools import lru_cache, partial
 
 from cityloom.adapters.http.answer_body import Spoilt
 from cityloom.adapters.http.connection import HttpConnection
 from cityloom.adapters.http.host import Host
-from cityloom.adapters.http.request_head import ascii_host, request_head
-from cityloom.adapters.network.reach import Reach, port_of
+from cityloom.adapters.http.request_head import Target, request_head, target_of
+from cityloom.adapters.network.reach import Reach
 from cityloom.kernel import spans
 from cityloom.kernel.outbound import Answer, Unreachable, Unusable
 
@@ -28,7 +27,10 @@ CONNECTIONS = 8
 #: Seconds for which an idle connection is kept, and hosts whose connections are.
 KEPT = 15.0
 MAX_HOSTS = 2_000
+#: Addresses whose parts are remembered: those who subscribe are told again and again.
+_REMEMBERED = 4_000
 
+#: Scheme, host and port.
 _Origin = tuple[str, str, int]
 
 
@@ -39,6 +41,9 @@ class HttpOutbound:
     def __init__(self, reach: Reach, *, authorities: ssl.SSLContext | None = None) -> None:
         self._reach = reach
         self._trust = authorities
+        #: What may be reached is as it was set: an address that was let through once always is. What stands
+        #: behind its name is looked at for each connection.
+        self._target = lru_cache(_REMEMBERED)(lambda url: target_of(reach.check(url)))
         self._hosts: dict[_Origin, Host] = {}
         self._resting: asyncio.TimerHandle | None = None
 
@@ -57,13 +62,13 @@ class HttpOutbound:
         largest: int,
     ) -> Answer:
         """See `kernel.outbound.Outbound.send`."""
-        parts = self._reach.check(url)
         try:
+            target = self._target(url)
             # Of the address the host alone is told: the rest may name somebody.
-            with spans.span(method, {"server.address": parts.hostname or ""}, side="client"):
-                head = request_head(method, parts, {**headers, **spans.headers()}, len(body))
+            with spans.span(method, {"server.address": target.host}, side="client"):
+                head = request_head(method, target, {**headers, **spans.headers()}, len(body))
                 async with asyncio.timeout(deadline):
-                    return await self._host(parts).exchange(head, body, largest=largest)
+                    return await self._host(target).exchange(head, body, largest=largest)
         except TimeoutError:
             raise _unreachable(url, f"it does not answer in time ({deadline:g} s)") from None
         except Spoilt as error:
@@ -80,12 +85,12 @@ class HttpOutbound:
             self._resting.cancel()
             self._resting = None
 
-    def _host(self, parts: SplitResult) -> Host:
+    def _host(self, target: Target) -> Host:
         """The connections of a host; those that were used longest ago make room."""
-        origin = (parts.scheme, parts.hostname or "", port_of(parts))
+        origin = target[:3]
         host = self._hosts.pop(origin, None)
         if host is None:
-            host = Host(partial(self._connect, *origin), most=CONNECTIONS, kept=KEPT)
+            host = Host(partial(self._connect, target), most=CONNECTIONS, kept=KEPT)
         self._hosts[origin] = host
         if len(self._hosts) > MAX_HOSTS:
             idle = (one for one, known in self._hosts.items() if not known.users and one != origin)
@@ -103,20 +108,21 @@ class HttpOutbound:
                 del self._hosts[origin]
         self._resting = asyncio.get_running_loop().call_later(KEPT, self._let_rest) if self._hosts else None
 
-    async def _connect(self, scheme: str, name: str, port: int) -> HttpConnection:
+    async def _connect(self, target: Target) -> HttpConnection:
         """Connect to one of the numbers behind a name once they have been looked at."""
         loop = asyncio.get_running_loop()
-        numbers = await self._reach.numbers(name, port)
-        trust = await self._authorities() if scheme == "https" else None
+        # By the name as it was judged: written in ASCII it may be a number, at which nobody looks again.
+        numbers = await self._reach.numbers(target.name, target.port)
+        trust = await self._authorities() if target.scheme == "https" else None
         failure: OSError = ConnectionError("it cannot be connected to")
         for number in numbers:
             try:
                 _, connection = await loop.create_connection(
                     HttpConnection,
                     number,
-                    port,
+                    target.port,
                     ssl=trust,
-                    server_hostname=ascii_host(name) if trust else None,
+                    server_hostname=target.host if trust else None,
                 )
             except OSError as error:
                 failure = error

@@ -1,10 +1,11 @@
-"""The head of a request to another system, as bytes (RFC 9112, 3)."""
+"""Where a request to another system goes, and its head as bytes (RFC 9112, 3)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import SplitResult, quote
 
 #: Added where they are missing; the rest is the caller's.
@@ -33,12 +34,44 @@ _PLAIN = "!#$%&'()*+,/:;=?@[]~"
 _PORTS = {"http": 80, "https": 443}
 
 
-def request_head(method: str, parts: SplitResult, headers: Mapping[str, str], size: int) -> bytes:
-    """`parts` are those of the address, `size` the bytes of the body. Raises ValueError for what cannot stand
-    in a head."""
+class Target(NamedTuple):
+    """Where a request goes."""
+
+    scheme: str
+    #: The host as it was written, which is what was judged.
+    name: str
+    port: int
+    #: The host as name servers and certificates know it.
+    host: str
+    #: Host and port as the header Host names them.
+    authority: str
+    #: Path and query.
+    resource: str
+
+
+def target_of(parts: SplitResult) -> Target:
+    """The target that the parts of an address name. Raises ValueError for a host that cannot be one."""
+    named = parts.hostname or ""
+    host = named if named.isascii() else named.encode("idna").decode("ascii")
+    usual = _PORTS[parts.scheme]
+    port = parts.port or usual
+    shown = f"[{host}]" if ":" in host else host
+    resource = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+    return Target(
+        parts.scheme,
+        named,
+        port,
+        host,
+        shown if port == usual else f"{shown}:{port}",
+        resource if resource.isascii() else quote(resource, safe=_PLAIN),
+    )
+
+
+def request_head(method: str, target: Target, headers: Mapping[str, str], size: int) -> bytes:
+    """`size` is the bytes of the body. Raises ValueError for what cannot stand in a head."""
     if _METHOD.fullmatch(method) is None:
         raise ValueError(f"{method[:40]!a} is no method")
-    lines = [f"{method} {_target(parts)} HTTP/1.1", f"host: {authority(parts)}"]
+    lines = [f"{method} {target.resource} HTTP/1.1", f"host: {target.authority}"]
     said = set()
     for name, value in headers.items():
         lines.append(f"{name}: {value.strip()}")
@@ -49,23 +82,6 @@ def request_head(method: str, parts: SplitResult, headers: Mapping[str, str], si
         lines.append(f"content-length: {size}")
     lines.append("\r\n")
     return "\r\n".join(lines).encode()
-
-
-def authority(parts: SplitResult) -> str:
-    """Host and port as the header Host names them. Raises ValueError."""
-    host = ascii_host(parts.hostname or "")
-    shown = f"[{host}]" if ":" in host else host
-    return shown if parts.port in (None, _PORTS[parts.scheme]) else f"{shown}:{parts.port}"
-
-
-def ascii_host(host: str) -> str:
-    """The name of a host as name servers and certificates know it. Raises ValueError."""
-    return host if host.isascii() else host.encode("idna").decode("ascii")
-
-
-def _target(parts: SplitResult) -> str:
-    target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-    return target if target.isascii() else quote(target, safe=_PLAIN)
 
 
 def _checked(name: str, value: str) -> str:
