@@ -6,11 +6,13 @@ points.csv        the figures of indicators that have several
 groups.csv        dimensions, sub-dimensions and categories
 benchmarks.csv    targets; a city may put a file of its own in its place
 measures.toml     which indicators the city's own data answer, and how
+same_as.csv       which indicators are the same quantity as one of another framework
 """
 
 from __future__ import annotations
 
 import csv
+import math
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
@@ -79,6 +81,19 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checks: tuple[Check, ...] = ()
 
 
+class Same(msgspec.Struct, frozen=True):
+    """A data point of another framework that is the same quantity."""
+
+    framework: str
+    code: str
+    point: str
+    #: What its value is multiplied by, to be in the unit asked for here.
+    factor: float
+    #: Why it is the same, and who says so.
+    basis: str
+    provenance: str
+
+
 class Framework(msgspec.Struct, frozen=True):
     """A framework, ready for use."""
 
@@ -86,6 +101,8 @@ class Framework(msgspec.Struct, frozen=True):
     groups: Mapping[tuple[str, ...], Group]
     indicators: tuple[Indicator, ...]
     measures: tuple[AnyMeasure, ...]
+    #: By code and point: the same quantity elsewhere, the one to be asked first at the beginning.
+    same_as: Mapping[tuple[str, str], tuple[Same, ...]] = {}
 
     @property
     def id(self) -> str:
@@ -115,7 +132,7 @@ def read_framework(folder: Path, *, benchmarks: Path | None = None) -> Framework
     indicators = tuple(_indicator(manifest.id, row, points, targets, place) for place, row in rows)
     groups = {group.path: group for group in (_group(row) for _, row in _rows(folder / "groups.csv"))}
     measures = _measures(folder / "measures.toml")
-    framework = Framework(manifest, groups, indicators, measures)
+    framework = Framework(manifest, groups, indicators, measures, _same_as(folder / "same_as.csv"))
     _check(framework, targets, folder)
     return framework
 
@@ -269,6 +286,28 @@ def _group(row: _Row) -> Group:
     return Group(path, _texts(row, "name"), _texts(row, "held_by"))
 
 
+def _same_as(path: Path) -> dict[tuple[str, str], tuple[Same, ...]]:
+    found: dict[tuple[str, str], tuple[Same, ...]] = {}
+    for place, row in _optional_rows(path):
+        try:
+            same = Same(
+                framework=row["framework"],
+                code=row["other_code"],
+                point=row["other_point"],
+                factor=float(row["factor"]),
+                basis=row["basis"],
+                provenance=row["provenance"],
+            )
+            key = row["code"], row["point"]
+        except (KeyError, ValueError) as error:
+            hint = "Needed: code, point, framework, other_code, other_point, factor, basis, provenance."
+            raise BrokenPlugin(f"The row cannot be read: {error}", hint=hint, where=place) from None
+        if not (same.factor > 0 and math.isfinite(same.factor)):
+            raise BrokenPlugin("The factor is not above 0", hint="Correct it.", where=place)
+        found[key] = (*found.get(key, ()), same)
+    return found
+
+
 def _measures(path: Path) -> tuple[AnyMeasure, ...]:
     if not path.exists():
         return ()
@@ -292,6 +331,7 @@ def _check(framework: Framework, targets: _Targets, folder: Path) -> None:
             if one.path not in framework.groups
         ),
         *_strangers("benchmarks.csv", targets, known),
+        *_strangers("same_as.csv", framework.same_as, known),
         *_strangers("measures.toml", ((one.code, one.point) for one in framework.measures), known),
         *(
             f"manifest.toml: the check {one.id} speaks of {code}"

@@ -158,6 +158,11 @@ class Indicators:
         """A framework with every value that the actor may see. Raises NotFound."""
         return report(self._framework(framework_id), self._standing(actor))
 
+    def reports(self, actor: Actor) -> list[FrameworkReport]:
+        """Every framework with every value that the actor may see; the values are read once for all."""
+        standing = self._standing(actor)
+        return [report(framework, standing) for framework in self._frameworks.values()]
+
     def summary(self, actor: Actor, point_id: str) -> IndicatorSummary:
         """One data point. Raises NotFound."""
         framework, _, _ = self._known(point_id)

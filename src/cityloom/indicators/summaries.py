@@ -11,7 +11,8 @@ from cityloom.context.editing import version_of
 from cityloom.context.reading import instant, items, truth, word
 from cityloom.indicators import scoring
 from cityloom.indicators.checks import Basis, Finding, findings
-from cityloom.indicators.framework import Framework
+from cityloom.indicators.framework import Framework, Same
+from cityloom.indicators.mapping import Answer, answer
 from cityloom.indicators.measures import AnyMeasure
 from cityloom.indicators.model import (
     VALUE,
@@ -102,6 +103,8 @@ class IndicatorSummary(msgspec.Struct, frozen=True, kw_only=True):
     #: Why the measure failed last time, "" when it did not.
     trouble: str
     version: str
+    #: The same quantity in another framework, where the value stands there.
+    answered_by: Same | None = None
 
     @property
     def is_reported(self) -> bool:
@@ -149,19 +152,19 @@ class Standing(msgspec.Struct, frozen=True):
 
 def summaries(framework: Framework, standing: Standing) -> tuple[IndicatorSummary, ...]:
     """Every data point, in the framework's order."""
-    values = {
-        (point.code, point.key): value
+    answers = {
+        (point.code, point.key): answer(framework, point, standing.documents)
         for _, point in framework.points()
-        if (value := _value(standing.documents.get(point.id))) is not None
     }
-    bases = {
-        (point.code, point.key): _basis(standing.documents[point.id])
-        for _, point in framework.points()
-        if (point.code, point.key) in values
-    }
+    values, bases = {}, {}
+    for key, one in answers.items():
+        value = _value(one.document)
+        if one.document is not None and value is not None:
+            values[key], bases[key] = value, _basis(one.document)
     found = findings(framework, values, bases)
     return tuple(
-        _summary(framework, indicator, point, standing, found) for indicator, point in framework.points()
+        _summary(framework, indicator, point, standing, answers[point.code, point.key], found)
+        for indicator, point in framework.points()
     )
 
 
@@ -221,9 +224,12 @@ def _summary(
     indicator: Indicator,
     point: DataPoint,
     standing: Standing,
+    answered: Answer,
     found: Iterable[Finding],
 ) -> IndicatorSummary:
-    document = standing.documents.get(point.id) or {"id": point.id, "type": [], "attrs": {}}
+    nothing: Document = {"id": point.id, "type": [], "attrs": {}}
+    own = standing.documents.get(point.id) or nothing
+    document = answered.document or nothing
     value = _value(document)
     measure = framework.measure_of(point)
     since, until = _period(document)
@@ -278,7 +284,8 @@ def _summary(
         standing=word(document, "currentStanding"),
         findings=tuple(one for one in found if (point.code, point.key) in one.points),
         trouble=standing.troubles.get(point.id, ""),
-        version=version_of(document, DECIDED_ON),
+        version=version_of(own, DECIDED_ON),
+        answered_by=answered.same,
     )
 
 

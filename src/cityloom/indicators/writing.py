@@ -28,7 +28,7 @@ from cityloom.ngsild.model import Document, Instance, json_value, prop, text, va
 Attributes = dict[str, Instance | None]
 
 #: What belongs to one value and goes with it.
-_OF_A_VALUE = (
+WITH_A_VALUE = (
     VALUE,
     "numerator",
     "denominator",
@@ -53,7 +53,7 @@ _OF_A_VALUE = (
     "evidence",
     "updatedAt",
 )
-_OF_VERIFICATION = ("verified", "verifiedBy", "verifiedAt")
+VERIFICATION = ("verified", "verifiedBy", "verifiedAt")
 
 
 def static(framework: Framework, indicator: Indicator, point: DataPoint) -> Attributes:
@@ -85,7 +85,7 @@ def full_name(indicator: Indicator, point: DataPoint) -> dict[str, str]:
 
 def unreported() -> Attributes:
     """There is no value."""
-    gone: Attributes = dict.fromkeys((*_OF_A_VALUE, *_OF_VERIFICATION))
+    gone: Attributes = dict.fromkeys((*WITH_A_VALUE, *VERIFICATION))
     return gone | {"reportingState": prop(State.NOT_REPORTED.value)}
 
 
@@ -122,7 +122,7 @@ def computed(
     return (
         attributes
         | {VALUE: _number(value, at, point.unit_code), "reportingState": prop(State.REPORTED.value)}
-        | _judged(framework, point, value, comparable=comparable)
+        | judged(framework, point, value, comparable=comparable)
     )
 
 
@@ -158,7 +158,7 @@ def entered(
             "reportingState": prop(State.REPORTED.value),
             "verified": prop(False),
         }
-        | _judged(framework, point, value, comparable=True)
+        | judged(framework, point, value, comparable=True)
     )
 
 
@@ -175,7 +175,7 @@ def edits(document: Document, attributes: Mapping[str, Instance | None]) -> Attr
     wanted = dict(attributes)
     shown = wanted.get(VALUE)
     if shown is not None and value_of(document, VALUE) == shown["value"] and _same_way(document, wanted):
-        for name in _OF_VERIFICATION:
+        for name in VERIFICATION:
             wanted.pop(name, None)
     changed = {
         name: item
@@ -204,7 +204,7 @@ def _period(since: datetime, until: datetime) -> Instance:
     return json_value({"from": format_instant(since), "to": format_instant(until)})
 
 
-def _judged(framework: Framework, point: DataPoint, value: float | bool, *, comparable: bool) -> Attributes:
+def judged(framework: Framework, point: DataPoint, value: float | bool, *, comparable: bool) -> Attributes:
     """The value against its target; points where the framework gives them."""
     percent = None
     if comparable and point.benchmark is not None:

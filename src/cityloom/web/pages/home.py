@@ -133,8 +133,7 @@ async def _waiting(visit: Visit) -> dict[str, int | None]:
 
 async def _planner(visit: Visit) -> Filled:
     initiatives = visit.rooms.initiatives.list(visit.actor)
-    indicators = visit.rooms.indicators
-    reports = [indicators.report(visit.actor, one.id) for one in indicators.frameworks()]
+    reports = visit.rooms.indicators.reports(visit.actor)
     data = {
         "frameworks": [framework_row(visit, one) for one in reports],
         "initiatives": [initiative_row(visit, one) for one in initiatives[:FEW]],

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from cityloom.indicators.evidence import LARGEST, MEDIA_TYPES
+from cityloom.indicators.framework import point_id
 from cityloom.indicators.indicators import Upload
 from cityloom.indicators.model import VALUE, Entry, Quality
 from cityloom.indicators.summaries import FrameworkReport, GroupScore, IndicatorSummary
@@ -50,8 +51,7 @@ def add(pages: Pages) -> None:
 
 async def browse(visit: Visit) -> Response:
     """The frameworks in use, each with its score and how much of it is reported."""
-    indicators = visit.rooms.indicators
-    reports = [indicators.report(visit.actor, one.id) for one in indicators.frameworks()]
+    reports = visit.rooms.indicators.reports(visit.actor)
     return visit.render("indicators.html", {"frameworks": [framework_row(visit, one) for one in reports]})
 
 
@@ -76,6 +76,8 @@ def framework_row(visit: Visit, report: FrameworkReport) -> dict[str, Any]:
         "values": [indicator_row(visit, one) for one in report.indicators if one.is_reported][:_SHOWN],
         "profile": visit.wording.said(manifest.profile.title),
         "profileStatus": visit.wording.said(manifest.profile.status),
+        "caution": visit.wording.said(manifest.caution),
+        "notInHand": visit.wording.said(manifest.not_in_hand),
     }
 
 
@@ -235,11 +237,30 @@ def _told(visit: Visit, one: IndicatorSummary) -> dict[str, Any]:
         "note": visit.wording.said(one.note),
         "findings": [visit.wording.said(found.check.message) for found in one.findings],
         "trouble": one.trouble,
+        "answeredBy": _answered_by(one),
+    }
+
+
+def _answered_by(one: IndicatorSummary) -> dict[str, Any] | None:
+    """Where the value stands, when it is the same quantity as one of another framework."""
+    same = one.answered_by
+    if same is None:
+        return None
+    return {
+        "id": point_id(same.framework, same.code, same.point),
+        "href": address("indicators", same.framework, same.code) + (f"#{same.point}" if same.point else ""),
+        "framework": same.framework,
+        "code": f"{same.code}.{same.point}" if same.point else same.code,
+        "factor": same.factor,
+        "basis": same.basis,
+        "provenance": same.provenance,
     }
 
 
 async def _course(visit: Visit, one: IndicatorSummary) -> Any:
     """The values so far, where there are several."""
+    if one.answered_by is not None:  # its past is told where the value stands
+        return None
     readings = await asyncio.to_thread(_readings, visit, one.id)
     if len(readings) < 2:
         return None
