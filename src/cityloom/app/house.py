@@ -32,6 +32,7 @@ from cityloom.context.classes import ClassPolicy
 from cityloom.federation.federation import Federation
 from cityloom.federation.handing_on import HandedOn
 from cityloom.history.follow import Lineage
+from cityloom.history.keeping import Keeping
 from cityloom.history.queries import History
 from cityloom.history.stage import STAGE as HISTORY
 from cityloom.history.stage import HistoryStage
@@ -101,6 +102,7 @@ class House:
         self.temporal = TemporalHistory(self.history)
         self.lineage = Lineage(self.broker, self.history)
         self._remembering = HistoryStage(self.store)
+        self._keeping = Keeping(self.store, clock)
         self.devices = DeviceRegistry(
             self.storage.devices, self.broker, clock, self.audit, open_access=open_access
         )
@@ -182,7 +184,7 @@ class House:
         self.presence = Presence(self.broker, clock)
         #: How bytes reach connectors, by the name that manifests use. Whoever runs the house fills it.
         self.transports: dict[str, Transport] = {}
-        self._housekeeping: asyncio.Task[None] | None = None
+        self._housekeeping: list[asyncio.Task[None]] = []
         self.connectors = ConnectorHost(
             self.broker,
             self.devices,
@@ -213,14 +215,17 @@ class House:
         await self.services.start()
         await self.indicators.start()
         await self.connectors.start()
-        self._housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
+        self._housekeeping = [
+            asyncio.create_task(self._keep_house(), name="housekeeping"),
+            asyncio.create_task(self._keeping.run(), name="keeping the history"),
+        ]
 
     async def stop(self) -> None:
         """Stop what feeds, then what decides, then the state; nothing acknowledged is lost."""
-        if self._housekeeping is not None:
-            self._housekeeping.cancel()
+        for task in self._housekeeping:
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._housekeeping
+                await task
         await self.connectors.stop()
         await self.indicators.stop()
         await self.services.stop()

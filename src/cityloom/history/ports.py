@@ -146,6 +146,13 @@ class HistoryStore(Protocol):
         """Remove series with all their readings; returns how many readings went."""
         ...
 
+    def settle(self, before: int) -> int:
+        """Bring some readings of before an instant (ms) into the order of questions, where that is worth it.
+
+        Returns how many were moved; 0 when nothing is to be done, or the store keeps them so by itself.
+        """
+        ...
+
     def interrupt_reading(self) -> None:
         """End the questions that are worked on, with NotReady: nobody waits for them any more."""
         ...

@@ -1,7 +1,8 @@
 """HistoryStore in a DuckDB file.
 
-Readings lie in the order of their arrival, eight columns without an index; a time range is found by the
-minimum and maximum that DuckDB keeps of each row group. A reading that a later one corrects is marked at the
+Readings lie in the order of their arrival, without an index, and those of days that are over in the order of
+questions (`settling`); a time range or a series is found by the minimum and maximum that DuckDB keeps of each
+row group. A reading that a later one corrects is marked at the
 time of writing, so that no query has to look for the newest of several.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,10 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from cityloom.adapters.duckdb import columns, pools, statements
+from cityloom.adapters.duckdb import columns, pools, settling, statements
 from cityloom.adapters.duckdb.connection import DuckFile
 from cityloom.adapters.duckdb.loads import DuckLoads
+from cityloom.adapters.duckdb.newest_rows import newest_rows
 from cityloom.history.directory import SeriesDirectory
 from cityloom.history.model import (
     Floats,
@@ -180,6 +183,16 @@ class DuckHistory(DuckLoads):
         self._directory.forget(int(number) for number in series)
         return gone
 
+    def settle(self, before: int) -> int:
+        with self._writing:
+            with self._file.cursor() as cursor:
+                one = settling.find(cursor, before)
+            if one is None:
+                return 0
+            with self._file.transaction() as cursor:
+                settling.move(cursor, one)
+        return one.readings
+
     def interrupt_reading(self) -> None:
         """End the queries that run: nobody waits for them any more, and writing waits behind them."""
         self._file.interrupt_reading()
@@ -285,6 +298,14 @@ class DuckHistory(DuckLoads):
 
 
 def _raw(cursor: duckdb.DuckDBPyConnection, window: Window) -> Readings:
+    by_another_time = window.by_recorded or window.by_created
+    if window.last_n != 1 or by_another_time or window.by_time or window.limit is not None:
+        return _read(cursor, window)
+    (end,) = _one(cursor.execute("SELECT max(observed_at) FROM reading"))
+    return newest_rows(window, end, partial(_read, cursor))
+
+
+def _read(cursor: duckdb.DuckDBPyConnection, window: Window) -> Readings:
     cursor.register("wanted", {"series": window.series})
     return columns.readings(cursor.execute(statements.raw(window), statements.bounds(window)).fetchnumpy())
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cityloom.adapters.duckdb import load_statements
+from cityloom.adapters.duckdb import load_statements, settling
 from cityloom.history.model import ORIGINS, Integers, Window
 from cityloom.history.ports import FORMULA_BEGINS, TEXT_COUNT
 
@@ -66,6 +66,7 @@ SCHEMA = (
     """,
     "CREATE TABLE IF NOT EXISTS progress (schema_version INTEGER NOT NULL, last_sequence BIGINT NOT NULL)",
     load_statements.SCHEMA,
+    settling.SCHEMA,
     f"INSERT INTO progress SELECT {SCHEMA_VERSION}, 0 WHERE NOT EXISTS (FROM progress)",
 )
 
