@@ -1,4 +1,4 @@
-"""Keeps the history in good order beside everything else: what is over is moved into the order of questions."""
+"""Keeps the history in order beside everything else: what is over is moved into the order of questions."""
 
 from __future__ import annotations
 
