@@ -75,6 +75,7 @@ class RoomsInMemory:
             self.broker,
             self.clock,
             Telling(Sender(self._outbound, publisher), actors),
+            self.subscriptions,
             classes=classes,
             quota=self.quotas.snapshots,
         )
@@ -86,9 +87,9 @@ class RoomsInMemory:
     async def start(self) -> None:
         await self.broker.start()
         await self.federation.start()
+        await self.snapshots.start()
         await self.subscriptions.start()
         await self.handed_on.start()
-        await self.snapshots.start()
 
     async def stop(self) -> None:
         await self.snapshots.stop()

@@ -28,6 +28,7 @@ from cityloom.federation.handing_on import NOTIFIED_AT, HandedOn
 from cityloom.kernel.actor import ANONYMOUS, Actor, InformationClass
 from cityloom.ngsild.errors import LdContextNotAvailable
 from cityloom.ngsild.published import Published
+from cityloom.subscriptions.subscriptions import Subscriptions
 from cityloom.web.limits import BodyLimits, LimitBodies
 from cityloom.web.ngsild.context_store import ContextStore
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
@@ -101,6 +102,7 @@ class Api(httpx2.AsyncClient):
     federation: Federation
     audit: AuditLog
     handed_on: HandedOn
+    subscriptions: Subscriptions
 
     async def have(self, *entities: dict[str, Any]) -> None:
         """Entities that are there before a test begins."""
@@ -161,6 +163,7 @@ async def api(quotas: Quotas) -> AsyncIterator[Api]:
         client.federation = rooms.federation
         client.audit = rooms.audit
         client.handed_on = rooms.handed_on
+        client.subscriptions = rooms.subscriptions
         client.handed_on.address = address
         yield client
     await rooms.stop()

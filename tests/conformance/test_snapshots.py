@@ -112,7 +112,7 @@ async def test_wrong_requests_are_refused(api, problem):
     problem(await api.delete("/snapshots"), 400, "BadRequestData", "q")
     problem(await api.delete("/snapshots", params={"q": "speed>5"}), 400, "BadRequestData", "q")
     watching = {"ngsild-snapshot": made["id"]}
-    problem(await api.get("/subscriptions", headers=watching), 422, "OperationNotSupported")
+    problem(await api.get("/csourceRegistrations", headers=watching), 422, "OperationNotSupported")
     problem(await seen(api, {"id": "urn:x:absent"}), 404, "ResourceNotFound")
     other = await seen(api, made, **{"ngsild-tenant": "other"})
     problem(other, 404, "NonexistentTenant")
@@ -142,7 +142,7 @@ async def test_the_least_important_snapshot_makes_room(api, problem, quotas):
     problem(await api.get(f"/snapshots/{given_up['id']}"), 404, "ResourceNotFound")
     assert (await api.get(f"/snapshots/{kept['id']}")).status_code == 200
     reply = await api.post("/snapshots", json={**_of(kept), "snapshotPriority": 8})
-    assert "[quotas]" in problem(reply, 403, "")["hint"]
+    assert "`each` in [quotas.snapshots]" in problem(reply, 403, "")["hint"]
 
 
 async def test_a_snapshot_is_bounded_in_size_and_in_life(api, monkeypatch):
@@ -256,11 +256,13 @@ async def test_a_copy_that_finds_no_room_is_a_failure_and_empty(api, problem, qu
     clone = await api.post(f"/snapshots/{made['id']}/clone", json={"type": "Snapshot"})
     copied = await ready(api, clone.headers["location"])
     assert copied["snapshotStatus"] == "failure"
-    assert "[quotas]" in copied["snapshotQueriesDetails"][0]["problemDetails"]["hint"]
+    assert (
+        "`each-bytes` in [quotas.snapshots]" in copied["snapshotQueriesDetails"][0]["problemDetails"]["hint"]
+    )
     assert (await seen(api, copied)).json() == []
     assert len((await seen(api, made)).json()) == 1
     more = await api.post("/entities", json={**car(2), "text": "x" * 2_000}, headers=in_(made))
-    assert "[quotas]" in problem(more, 403, "")["hint"]
+    assert "`each-bytes` in [quotas.snapshots]" in problem(more, 403, "")["hint"]
     assert len((await seen(api, made)).json()) == 1
     assert (await api.delete(f"/snapshots/{made['id']}")).status_code == 204
     assert (await take(api, CARS))["snapshotStatus"] == "success"

@@ -43,7 +43,21 @@ class Receiver:
         return [one["speed"]["value"] for one in self.told if one["id"] == f"urn:x:{number}"]
 
 
-def test_nothing_is_missing_after_a_kill(tmp_path):
+def snapshot_of(city) -> dict[str, str]:
+    """The header that leads into a snapshot, which is made, and empty."""
+    query = {"type": "Query", "entities": [{"type": "Road"}]}
+    wanted = {"id": "urn:x:snapshot", "type": "Snapshot", "snapshotQueries": [query]}
+    assert city.web.post("/ngsi-ld/v1/snapshots", json=wanted).status_code == 201
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if city.web.get("/ngsi-ld/v1/snapshots/urn:x:snapshot").json()["snapshotStatus"] != "preparing":
+            break
+        time.sleep(0.05)
+    return {"ngsild-snapshot": "urn:x:snapshot"}
+
+
+@pytest.mark.parametrize("place", ["city", "snapshot"])
+def test_nothing_is_missing_after_a_kill(tmp_path, place):
     home = tmp_path / "city"
     ask("init", "--home", home, "--name", "Cutby", "--time-zone", "UTC", "--place", "0,0", "--language", "en")
     with (home / "city.toml").open("a") as file:
@@ -51,6 +65,7 @@ def test_nothing_is_missing_after_a_kill(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
     city = RunningCity(home, "up", "--open-access")
+    headers = snapshot_of(city) if place == "snapshot" else {}
     made = city.web.post(
         "/ngsi-ld/v1/subscriptions",
         json={
@@ -59,12 +74,14 @@ def test_nothing_is_missing_after_a_kill(tmp_path):
             "entities": [{"type": "Road"}],
             "notification": {"endpoint": {"uri": f"http://127.0.0.1:{port}/"}},
         },
+        headers=headers,
     )
     assert made.status_code == 201, made.text
     for speed in range(WRITES):
         number = speed % 2
         entity = {"id": f"urn:x:{number}", "type": "Road", "speed": {"type": "Property", "value": speed}}
-        assert city.web.post("/ngsi-ld/v1/entityOperations/upsert", json=[entity]).status_code in (201, 204)
+        written = city.web.post("/ngsi-ld/v1/entityOperations/upsert", json=[entity], headers=headers)
+        assert written.status_code in (201, 204)
     city.stop(signal.SIGKILL)
     receiver = Receiver(port)
     city = RunningCity(home, "up", "--open-access")

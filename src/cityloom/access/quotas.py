@@ -7,14 +7,11 @@ counts against that owner's quota and against the whole, and nobody's makes room
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated
+from typing import Annotated, ClassVar, NamedTuple
 
 import msgspec
 
 from cityloom.access.errors import OverQuota, TooLargeToKeep
-
-_ASK = "Delete what nobody needs any more, or ask whoever runs the city for more ([quotas] in city.toml)."
-
 
 #: So many, or so many bytes.
 Most = Annotated[int, msgspec.Meta(ge=0)]
@@ -23,6 +20,8 @@ Most = Annotated[int, msgspec.Meta(ge=0)]
 class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """How much of one kind is kept. What is kept already stays where a quota is lowered."""
 
+    #: Where it is set in city.toml; "" for what is not set there.
+    table: ClassVar[str] = ""
     #: Documents of one owner.
     each: Most
     #: Documents of all owners.
@@ -47,6 +46,7 @@ _KB, _MB = 1_000, 1_000_000
 class OfSubscriptions(Quota, frozen=True):
     """Subscriptions to Entities (5.8)."""
 
+    table: ClassVar[str] = "quotas.subscriptions"
     each: Most = 2_000
     all: Most = 10_000
     largest: Most = 256 * _KB
@@ -55,10 +55,11 @@ class OfSubscriptions(Quota, frozen=True):
 
 
 class OfRegistrations(Quota, frozen=True):
-    """Registered context sources (5.9)."""
+    """Registered context sources (5.9). An IoT agent registers each device that it sends commands to."""
 
-    each: Most = 2_500
-    all: Most = 5_000
+    table: ClassVar[str] = "quotas.registrations"
+    each: Most = 10_000
+    all: Most = 20_000
     largest: Most = 256 * _KB
     each_bytes: Most = 32 * _MB
     all_bytes: Most = 64 * _MB
@@ -67,6 +68,7 @@ class OfRegistrations(Quota, frozen=True):
 class OfRegistrationSubscriptions(Quota, frozen=True):
     """Subscriptions to registered sources (5.11)."""
 
+    table: ClassVar[str] = "quotas.registration-subscriptions"
     each: Most = 200
     all: Most = 1_000
     largest: Most = 256 * _KB
@@ -77,6 +79,7 @@ class OfRegistrationSubscriptions(Quota, frozen=True):
 class OfContexts(Quota, frozen=True):
     """@contexts that are stored (5.13)."""
 
+    table: ClassVar[str] = "quotas.contexts"
     each: Most = 500
     all: Most = 2_000
     largest: Most = _MB
@@ -87,6 +90,7 @@ class OfContexts(Quota, frozen=True):
 class OfSnapshots(Quota, frozen=True):
     """Snapshots (5.16), by the bytes of all that was written into them; after a restart, of their files."""
 
+    table: ClassVar[str] = "quotas.snapshots"
     each: Most = 10
     all: Most = 20
     largest: Most = 64 * _MB
@@ -97,6 +101,7 @@ class OfSnapshots(Quota, frozen=True):
 class OfEntityMaps(Quota, frozen=True):
     """Entity maps (5.14), in memory. All visitors are one owner."""
 
+    table: ClassVar[str] = "quotas.entity-maps"
     each: Most = 200
     all: Most = 1_000
     largest: Most = 32 * _MB
@@ -130,6 +135,13 @@ SNAPSHOTS: Quota = OfSnapshots()
 ENTITY_MAPS: Quota = OfEntityMaps()
 
 
+class Lack(NamedTuple):
+    """Why there is no room, and which member of the quota says so."""
+
+    reason: str
+    member: str
+
+
 class Holdings:
     """Who keeps how much of one kind. Lives on the event loop."""
 
@@ -155,26 +167,42 @@ class Holdings:
         if size > self.quota.largest:
             raise TooLargeToKeep(
                 f"A {self.kind} of {_told(size)} is not kept: {_told(self.quota.largest)} are the most",
-                hint="Make it smaller, or several of it.",
+                hint=f"Make it smaller, or several of it{self._setting('largest')}.",
             )
-        reason = self.excess(owner, size, before=before)
-        if reason:
-            raise OverQuota(reason, hint=_ASK)
+        lack = self.excess(owner, size, before=before)
+        if lack is not None:
+            raise OverQuota(
+                lack.reason, hint=f"Delete what nobody needs any more{self._setting(lack.member)}."
+            )
 
-    def excess(self, owner: str, size: int, *, before: int | None = None) -> str:
-        """Why there is no room for it; "" where there is. A document that does not grow has its room."""
+    def _setting(self, member: str) -> str:
+        """What whoever runs the city would have to change."""
+        table = self.quota.table
+        return (
+            f", or ask whoever runs the city to raise `{member}` in [{table}] of city.toml" if table else ""
+        )
+
+    def excess(self, owner: str, size: int, *, before: int | None = None) -> Lack | None:
+        """Why there is no room for it; None where there is. A document that does not grow has its room."""
         quota = self.quota
         if before is None:
             if self._counts[owner] >= quota.each:
-                return f"You have {quota.each} of the kind {self.kind} already, and no more are kept for one"
+                reason = (
+                    f"You have {quota.each} of the kind {self.kind} already, and no more are kept for one"
+                )
+                return Lack(reason, "each")
             if self._count >= quota.all:
-                return f"There are {quota.all} of the kind {self.kind} already, and no more are kept"
+                return Lack(
+                    f"There are {quota.all} of the kind {self.kind} already, and no more are kept", "all"
+                )
         growth = size - (before or 0)
         if growth > 0 and self._bytes[owner] + growth > quota.each_bytes:
-            return f"What you have of the kind {self.kind} would take more than {_told(quota.each_bytes)}"
+            reason = f"What you have of the kind {self.kind} would take more than {_told(quota.each_bytes)}"
+            return Lack(reason, "each-bytes")
         if growth > 0 and self._all_bytes + growth > quota.all_bytes:
-            return f"All of the kind {self.kind} would take more than {_told(quota.all_bytes)}"
-        return ""
+            reason = f"All of the kind {self.kind} would take more than {_told(quota.all_bytes)}"
+            return Lack(reason, "all-bytes")
+        return None
 
     def add(self, owner: str, size: int) -> None:
         """Count a document that is kept now."""

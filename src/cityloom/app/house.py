@@ -144,6 +144,7 @@ class House:
             self.broker,
             clock,
             Telling(Sender(self.outbound, publisher), self.access.now),
+            self.subscriptions,
             classes=classes,
             quota=configuration.quotas.snapshots,
         )
@@ -205,9 +206,10 @@ class House:
         )
         await self.devices.start()
         await self.federation.start()
+        # Who subscribed to what is in a snapshot is told after a restart too.
+        await self.snapshots.start()
         await self.subscriptions.start()
         await self.handed_on.start()
-        await self.snapshots.start()
 
     async def live(self) -> None:
         """Start what decides and what feeds: the city moves."""

@@ -73,7 +73,7 @@ def within(one: EntityMap, query: EntityQuery) -> EntityQuery:
 
 
 class EntityMaps:
-    """Lives on the event loop."""
+    """Lives on the event loop. A tenant is that of the city, or the place of a snapshot in one."""
 
     def __init__(self, quota: Quota = ENTITY_MAPS) -> None:
         self._kept: dict[tuple[str, str], EntityMap] = {}
@@ -142,6 +142,11 @@ class EntityMaps:
         """Forget one. Raises as `tended` does."""
         self.tended(actor, tenant, map_id)
         self._drop((tenant, map_id))
+
+    def forget(self, place: str) -> None:
+        """A snapshot is gone, and the maps in it with it."""
+        for key in [key for key in self._kept if key[0] == place]:
+            self._drop(key)
 
     def _make_room(self, owner: str, size: int) -> None:
         now = datetime.now(UTC)

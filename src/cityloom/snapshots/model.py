@@ -9,6 +9,7 @@ import msgspec
 
 from cityloom.kernel.time import format_instant
 from cityloom.ngsild.subscription import Endpoint
+from cityloom.subscriptions.places import place_of
 
 USUAL_LIFETIME = timedelta(hours=1)
 LONGEST_LIFETIME = timedelta(days=1)
@@ -51,6 +52,11 @@ class Snapshot(msgspec.Struct):
     #: One for each query that has been carried out.
     details: list[dict[str, Any]] = []
     temporal_details: list[dict[str, Any]] = []
+
+    @property
+    def place(self) -> str:
+        """Where what others leave in it is kept: subscriptions, entity maps."""
+        return place_of(self.tenant, self.name)
 
     @property
     def key(self) -> tuple[str, str]:

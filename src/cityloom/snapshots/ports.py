@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
+from cityloom.context.broker import Broker
 from cityloom.context.ports import Feed, StateTable
 from cityloom.history.ports import HistoryStore
 
@@ -18,6 +20,25 @@ class Stores(NamedTuple):
     def close(self) -> None:
         for store in (self.table, self.history, self.feed):
             store.close()
+
+
+class Subscribing(Protocol):
+    """The subscriptions in snapshots; a place is what `Snapshot.place` says."""
+
+    #: Opens a snapshot, and tells whether it is there.
+    open_snapshot: Callable[[str], Awaitable[bool]]
+
+    def enter(self, place: str, broker: Broker, tenant: str) -> None:
+        """A snapshot is open."""
+        ...
+
+    def leave(self, place: str) -> None:
+        """A snapshot is closed."""
+        ...
+
+    async def ended(self, place: str) -> None:
+        """A snapshot is gone."""
+        ...
 
 
 class SnapshotStores(Protocol):

@@ -7,7 +7,9 @@ Whoever looks at one sees what they may see now.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -20,15 +22,19 @@ from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
 from cityloom.context.ports import Entry, Feed, Register
 from cityloom.kernel.actor import Actor
-from cityloom.kernel.errors import Conflict
+from cityloom.kernel.errors import CityError, Conflict
 from cityloom.kernel.time import Clock
 from cityloom.ngsild.errors import AlreadyExists, ResourceNotFound
 from cityloom.snapshots.model import Snapshot, Wish, snapshot_of
-from cityloom.snapshots.ports import SnapshotStores
+from cityloom.snapshots.ports import SnapshotStores, Subscribing
 from cityloom.snapshots.telling import Telling
 from cityloom.snapshots.world import BoundedFeed, Grow, World, copy_feed
 
+_log = logging.getLogger(__name__)
+
 _KIND = "snapshot"
+#: Seconds after which an expired snapshot that could not be removed is tried again.
+TRY_AGAIN_S = 60.0
 #: What is told of a snapshot that was being filled when the city ended.
 CUT_OFF: dict[str, Any] = {
     "type": "https://uri.etsi.org/ngsi-ld/errors/InternalError",
@@ -49,6 +55,7 @@ class Snapshots:
         city: Broker,
         clock: Clock,
         telling: Telling,
+        subscriptions: Subscribing,
         *,
         classes: ClassPolicy | None = None,
         quota: Quota = SNAPSHOTS,
@@ -59,6 +66,11 @@ class Snapshots:
         self._clock = clock
         self._classes = classes
         self._telling = telling
+        self._subscriptions = subscriptions
+        subscriptions.open_snapshot = self._open
+        self._told_of_ends: list[Callable[[str], None]] = []
+        self._expiring: asyncio.Task[None] | None = None
+        self._something_changed = asyncio.Event()
         self._kept: dict[_Key, Snapshot] = {}
         self._worlds: dict[_Key, World] = {}
         self._sizes: dict[_Key, int] = {}
@@ -66,6 +78,10 @@ class Snapshots:
         #: What changes which snapshots there are goes one after the other.
         self._changing = asyncio.Lock()
         self._opening = asyncio.Lock()
+
+    def tell(self, ended: Callable[[str], None]) -> None:
+        """Call this after a snapshot has ended, with its place."""
+        self._told_of_ends.append(ended)
 
     async def start(self) -> None:
         """Load how they stood; what was being made ended with the city. Stores of none are removed, and a
@@ -86,11 +102,17 @@ class Snapshots:
             lost = [one for one in self._kept.values() if one.status != "failure" and one.name not in there]
             await self._drop(lost)
             await self._forget_expired()
+        self._expiring = asyncio.create_task(self._expire(), name="snapshots expire")
 
     async def stop(self) -> None:
+        if self._expiring is not None:
+            self._expiring.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._expiring
         await self._telling.stop()
-        for world in list(self._worlds.values()):
+        for key, world in list(self._worlds.items()):
             await world.stop()
+            self._subscriptions.leave(self._kept[key].place)
         self._worlds.clear()
 
     def all(self, tenant: str) -> list[Snapshot]:
@@ -112,6 +134,10 @@ class Snapshots:
         """Whether somebody may write into it now. Raises NotAllowed for somebody else's, Conflict while it
         is being made."""
         check_tends(actor, _KIND, one.owner)
+        self.check_made(one)
+
+    def check_made(self, one: Snapshot) -> None:
+        """Raises Conflict while a snapshot is being made."""
         if one.status == "preparing":
             raise Conflict(
                 "The snapshot is still being made", hint="Wait until its snapshotStatus says so.", where="id"
@@ -138,7 +164,16 @@ class Snapshots:
                 found = World(one.tenant, stores, self._city, self._clock, self._classes, self._growing(one))
                 await found.start()
                 self._worlds[one.key] = found
+                self._subscriptions.enter(one.place, found.broker, one.tenant)
             return found
+
+    async def _open(self, place: str) -> bool:
+        """Open what somebody has subscribed to; False where it is gone."""
+        found = next((one for one in self._kept.values() if one.place == place), None)
+        if found is None or found.expires_at <= datetime.now(UTC):
+            return False
+        await self.world(found)
+        return True
 
     async def make(self, actor: Actor, tenant: str, snapshot_id: str, wish: Wish) -> Snapshot:
         """A new, empty one. Raises AlreadyExists; OverQuota when none of one's own may be given up for it."""
@@ -188,6 +223,7 @@ class Snapshots:
         found = self.get(tenant, snapshot_id)
         check_tends(actor, _KIND, found.owner)
         found.wish(wish, datetime.now(UTC))
+        self._something_changed.set()
         await self.settled(found)
         return found
 
@@ -208,6 +244,7 @@ class Snapshots:
     # Keeping
 
     def _hold(self, one: Snapshot, size: int) -> None:
+        self._something_changed.set()
         self._kept[one.key] = one
         self._sizes[one.key] = size
         self._holdings.add(one.owner, size)
@@ -220,7 +257,10 @@ class Snapshots:
         for one in gone:
             await asyncio.to_thread(self._register.remove, _KIND, one.tenant, [one.id])
             del self._kept[one.key]
+            await self._subscriptions.ended(one.place)
             await self._empty(one)
+            for ended in self._told_of_ends:
+                ended(one.place)
             self._holdings.release(one.owner, self._sizes.pop(one.key))
             now = datetime.now(UTC)
             # An end before the moment of telling says that it is gone (5.3.4).
@@ -233,11 +273,29 @@ class Snapshots:
         async with self._opening:
             world = self._worlds.pop(one.key, None)
             if world is not None:
+                self._subscriptions.leave(one.place)
                 await world.stop()
             await asyncio.to_thread(self._stores.remove, one.name)
         if one.key in self._kept:
             self._holdings.grow(one.owner, -self._sizes[one.key])
             self._sizes[one.key] = 0
+
+    async def _expire(self) -> None:
+        """Forget each snapshot when its time is over."""
+        while True:
+            self._something_changed.clear()
+            first = min((one.expires_at for one in self._kept.values()), default=None)
+            left = None if first is None else max((first - datetime.now(UTC)).total_seconds(), 0.0)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._something_changed.wait()
+                continue
+            try:
+                async with self._changing:
+                    await self._forget_expired()
+            except CityError as refused:
+                _log.warning("A snapshot cannot be forgotten yet: %s", refused)
+                await asyncio.sleep(TRY_AGAIN_S)
 
     async def _forget_expired(self) -> None:
         now = datetime.now(UTC)

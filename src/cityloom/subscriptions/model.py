@@ -13,6 +13,7 @@ from cityloom.ngsild.subscription import Subscription
 class Kept(msgspec.Struct, frozen=True):
     """A subscription with whose it is."""
 
+    #: Where it stands: a tenant, or a snapshot (`places.place_of`).
     tenant: str
     #: Who made it: `Actor.id`, and what they were cleared for then. What is sent is bound by that, and by
     #: what they are cleared for when it is sent.
@@ -28,6 +29,8 @@ class Kept(msgspec.Struct, frozen=True):
     modified_at: str
     #: The pseudonyms of the Context Sources that it came through (6.3.18): none of them is handed a copy.
     via: tuple[str, ...] = ()
+    #: The id of the snapshot in which it stands; "" for the city.
+    snapshot: str = ""
 
     @property
     def key(self) -> tuple[str, str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cityloom.context.broker import Broker
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document
 from cityloom.ngsild.q_matching import Lookup
 from cityloom.subscriptions.model import Kept, bounded
+from cityloom.subscriptions.places import Places
 
 #: The permission that it takes to have subscriptions.
 EDIT = "subscriptions:edit"
@@ -21,8 +21,8 @@ Actors = Callable[[str], Actor | None]
 class Owners:
     """Lives on the event loop. `actors` tells who somebody is now."""
 
-    def __init__(self, broker: Broker, actors: Actors) -> None:
-        self._broker = broker
+    def __init__(self, places: Places, actors: Actors) -> None:
+        self._places = places
         self.today = actors
 
     def of(self, kept: Kept) -> Actor | None:
@@ -39,19 +39,19 @@ class Owners:
 
         def find(entity_id: str) -> Document | None:
             owner = self.of(kept)
-            return None if owner is None else self._broker.find(owner, entity_id, tenant=kept.tenant)
+            return None if owner is None else self._places.find(owner, entity_id, tenant=kept.tenant)
 
         return find
 
     def linked(self, owner: Actor, tenant: str, entity_id: str) -> tuple[Document, InformationClass] | None:
         """An Entity and its class, where the owner may see it."""
         secrecy = self.class_of(owner, entity_id, tenant)
-        document = self._broker.find(owner, entity_id, tenant=tenant)
+        document = self._places.find(owner, entity_id, tenant=tenant)
         return None if secrecy is None or document is None else (document, secrecy)
 
     def class_of(self, owner: Actor, entity_id: str, tenant: str) -> InformationClass | None:
         """The class of an Entity, where the owner may see it."""
         try:
-            return self._broker.class_of(owner, entity_id, tenant=tenant)
+            return self._places.class_of(owner, entity_id, tenant=tenant)
         except ResourceNotFound:
             return None

@@ -7,11 +7,11 @@ from typing import Any
 
 import orjson
 
-from cityloom.context.broker import Broker
 from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.change import Change, ChangeKind
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.subscriptions.model import Kept, Pending
+from cityloom.subscriptions.places import Places
 
 #: Entities that are gone of which it is known how secret they were; the oldest are forgotten.
 MOST_GONE = 100_000
@@ -20,8 +20,8 @@ MOST_GONE = 100_000
 class Secrecy:
     """Lives on the event loop."""
 
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
+    def __init__(self, places: Places) -> None:
+        self._places = places
         self._gone: dict[tuple[str, str], InformationClass] = {}
 
     def note(self, change: Change) -> None:
@@ -47,7 +47,7 @@ class Secrecy:
 
     def _now(self, tenant: str, entity_id: str) -> InformationClass:
         try:
-            return self._broker.class_of(CITY, entity_id, tenant=tenant)
+            return self._places.class_of(CITY, entity_id, tenant=tenant)
         except ResourceNotFound:
             return self._gone.get((tenant, entity_id), InformationClass.OPEN)
 

@@ -14,6 +14,7 @@ from cityloom.kernel.outbound import AddressNotAllowed, Outbound
 from cityloom.ngsild.context_link import link_to_context
 from cityloom.ngsild.subscription import Endpoint
 from cityloom.subscriptions.model import Kept
+from cityloom.subscriptions.places import tenant_in
 from cityloom.subscriptions.ports import Publisher
 
 #: Seconds for one notification, where the subscription gives none, and at most.
@@ -100,11 +101,16 @@ def headers_of(kept: Kept) -> dict[str, str]:
     found: dict[str, str] = {"Content-Type": media, "Accept": JSON}
     if media == JSON or (media == GEO_JSON and prefers_plain(endpoint)):
         found["Link"] = link_to_context(kept.link)
-    if kept.tenant:
-        found["NGSILD-Tenant"] = kept.tenant
+    found |= _where(kept)
     given = {pair.key.lower() for pair in endpoint.receiver_info or ()}
     found = {name: value for name, value in found.items() if name.lower() not in given}
     return found | {pair.key: pair.value for pair in endpoint.receiver_info or ()}
+
+
+def _where(kept: Kept) -> dict[str, str]:
+    """The tenant and the snapshot that a notification is about (6.3.14, 6.3.22)."""
+    named = {"NGSILD-Tenant": tenant_in(kept.tenant), "NGSILD-Snapshot": kept.snapshot}
+    return {name: value for name, value in named.items() if value}
 
 
 def prefers_plain(endpoint: Endpoint) -> bool:
@@ -118,6 +124,5 @@ def _metadata(kept: Kept) -> Mapping[str, str]:
     found: dict[str, str] = {"Content-Type": media}
     if media != JSON_LD:
         found["Link"] = link_to_context(kept.link)
-    if kept.tenant:
-        found["NGSILD-Tenant"] = kept.tenant
+    found |= _where(kept)
     return found | {pair.key: pair.value for pair in endpoint.receiver_info or ()}

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from cityloom.context.broker import Broker
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.change import Change
 from cityloom.kernel.time import now_millis
@@ -22,6 +21,7 @@ from cityloom.subscriptions.matching import Happened, Matcher, Rule, query_of
 from cityloom.subscriptions.model import Kept, Pending
 from cityloom.subscriptions.owners import Owners
 from cityloom.subscriptions.periodic import Intervals
+from cityloom.subscriptions.places import Places
 from cityloom.subscriptions.rendering import Rendered, Rendering
 from cityloom.subscriptions.secrecy import Secrecy
 
@@ -36,14 +36,14 @@ class Serving:
 
     def __init__(
         self,
-        broker: Broker,
+        places: Places,
         owners: Owners,
         delivery: Delivery,
         secrecy: Secrecy,
         now: Callable[[], str],
         bounds: Notifying,
     ) -> None:
-        self._broker = broker
+        self._places = places
         self._owners = owners
         self._delivery = delivery
         self._secrecy = secrecy
@@ -138,7 +138,7 @@ class Serving:
         rendering = self._renderings[kept.key]
         query = msgspec.structs.replace(query_of(kept.wanted), limit=PAGE)
         while True:
-            page = await self._broker.search(owner, query, tenant=kept.tenant)
+            page = await self._places.search(owner, query, tenant=kept.tenant)
             offered = []
             for document in page.documents:
                 secrecy = self._owners.class_of(owner, document["id"], kept.tenant)

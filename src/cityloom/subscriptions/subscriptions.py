@@ -16,6 +16,7 @@ from cityloom.context.broker import Broker
 from cityloom.context.ports import Register
 from cityloom.context.registered import Registered
 from cityloom.kernel.actor import Actor, InformationClass
+from cityloom.kernel.change import Change
 from cityloom.kernel.outbound import Outbound, plain_address
 from cityloom.kernel.time import Clock, format_instant
 from cityloom.ngsild.contexts import CORE, Context
@@ -26,6 +27,7 @@ from cityloom.subscriptions.backlog import Notifying
 from cityloom.subscriptions.delivery import Delivery
 from cityloom.subscriptions.model import Health, Kept, Tally
 from cityloom.subscriptions.owners import EDIT, Actors, Owners
+from cityloom.subscriptions.places import Places, is_snapshot
 from cityloom.subscriptions.ports import Outbox, Publisher
 from cityloom.subscriptions.secrecy import Secrecy
 from cityloom.subscriptions.sending import Sender
@@ -43,6 +45,10 @@ Changed = Callable[[Kept], None]
 
 async def _core(_source: Any) -> Context:
     return CORE
+
+
+async def _none_there(_place: str) -> bool:
+    return False
 
 
 class Subscriptions:
@@ -63,15 +69,21 @@ class Subscriptions:
     ) -> None:
         bounds = bounds or Notifying()
         self._broker = broker
-        self._owners = Owners(broker, actors)
+        self._places = Places(broker)
+        self._owners = Owners(self._places, actors)
         self._clock = clock
+        #: Opens a snapshot, and tells whether it is there still. Whoever has the snapshots sets it.
+        self.open_snapshot: Callable[[str], Awaitable[bool]] = _none_there
+        self._is_running = False
+        #: The snapshots whose changes are followed.
+        self._followed: set[str] = set()
         #: Resolves @contexts. Whoever runs the house sets it.
         self.contexts: Contexts = _core
         self._kept = Registered(register, "subscription", Kept, quota, lambda one: one.owner)
         self._outbox = outbox
         self._publisher = publisher
         self._sender = Sender(outbound, publisher)
-        secrecy = Secrecy(broker)
+        secrecy = Secrecy(self._places)
         self._delivery = Delivery(
             outbox,
             self._sender,
@@ -82,7 +94,7 @@ class Subscriptions:
             secrecy=secrecy,
             bounds=bounds,
         )
-        self._serving = Serving(broker, self._owners, self._delivery, secrecy, self.now, bounds)
+        self._serving = Serving(self._places, self._owners, self._delivery, secrecy, self.now, bounds)
         #: The Contexts of what is served, by their sources, so that equal ones are one.
         self._resolved: WeakValueDictionary[bytes, Context] = WeakValueDictionary()
         self._told_of_changes: list[Changed] = []
@@ -102,14 +114,59 @@ class Subscriptions:
             except Exception as error:  # noqa: BLE001 - names are then told in full, which means the same
                 _log.warning("The @context of %s cannot be had: %s", one.wanted.id, error)
             self._serving.serve(one, context)
+        for place in [one for one in self._kept.tenants() if is_snapshot(one)]:
+            if not await self.open_snapshot(place):
+                await self.ended(place)
         await self._delivery.start()
         self._broker.follow(STAGE, self._serving.follow, durable=True)
+        self._is_running = True
+        for place in self._kept.tenants():
+            self._follow_in(place)
 
     async def stop(self) -> None:
         """Give up what is on its way, once the broker has stopped. What waits is sent at the next start."""
         self._serving.intervals.stop()
         await self._delivery.stop()
         await self._publisher.close()
+
+    # Snapshots (5.5.15)
+
+    def enter(self, place: str, broker: Broker, tenant: str) -> None:
+        """A snapshot is open: those who subscribed to what changes in it are told."""
+        self._places.enter(place, broker, tenant)
+        self._follow_in(place)
+
+    def leave(self, place: str) -> None:
+        """A snapshot is closed."""
+        self._places.leave(place)
+        self._followed.discard(place)
+
+    async def ended(self, place: str) -> None:
+        """A snapshot is gone, and the subscriptions in it with it; what waits for them is not sent."""
+        self.leave(place)
+        gone = self._kept.all(place)
+        await self._kept.remove(place, [one.wanted.id for one in gone])
+        for kept in gone:
+            self._serving.cease(kept)
+            self._tell_of_change(kept)
+        if gone:
+            await self._delivery.forget([one.key for one in gone])
+
+    def _follow_in(self, place: str) -> None:
+        """Follow what changes in a snapshot, from the first subscription in it on."""
+        broker = self._places.broker(place) if is_snapshot(place) else None
+        if broker is None or not self._is_running or place in self._followed or not self._kept.all(place):
+            return
+        self._followed.add(place)
+
+        async def follow(changes: list[Change]) -> None:
+            await self._serving.follow([msgspec.structs.replace(one, tenant=place) for one in changes])
+
+        broker.follow(STAGE, follow, durable=True)
+
+    def _last_sequence(self, place: str) -> int:
+        broker = self._places.broker(place)
+        return 0 if broker is None else broker.last_sequence
 
     # What may be asked of it (5.8.1 to 5.8.5)
 
@@ -122,9 +179,11 @@ class Subscriptions:
         *,
         tenant: str,
         via: tuple[str, ...] = (),
+        snapshot: str = "",
     ) -> None:
         """Keep a new subscription (5.8.1). `source` is the @context of its notifications, `link` its address,
-        `via` the Context Sources that it came through.
+        `via` the Context Sources that it came through. In a snapshot, which is open, `tenant` is its place
+        and `snapshot` its id.
 
         Raises NotAllowed, AlreadyExists, AddressNotAllowed, LdContextNotAvailable, TooLargeToKeep, OverQuota,
         StorageFull.
@@ -140,14 +199,16 @@ class Subscriptions:
             wanted,
             source,
             link,
-            self._broker.last_sequence,
+            self._last_sequence(tenant),
             now,
             now,
             via,
+            snapshot,
         )
         self._serving.intervals.check(kept)
         await self._kept.add(tenant, wanted.id, kept)
         self._serving.serve(kept, context)
+        self._follow_in(tenant)
         self._tell_of_change(kept)
 
     async def replace(

@@ -44,6 +44,23 @@ class Nobody(Telling):
         pass
 
 
+class Subscribers:
+    """Notes which snapshots are open, and which have ended."""
+
+    def __init__(self) -> None:
+        self.open: set[str] = set()
+        self.over: list[str] = []
+
+    def enter(self, place, _broker, _tenant):
+        self.open.add(place)
+
+    def leave(self, place):
+        self.open.discard(place)
+
+    async def ended(self, place):
+        self.over.append(place)
+
+
 class Kept:
     """A register and stores that outlive the snapshots over them."""
 
@@ -51,12 +68,15 @@ class Kept:
         self.register = MemoryRegister()
         self.stores = stores or MemorySnapshotStores()
         self.telling = Nobody()
+        self.subscribers = Subscribers()
 
     @asynccontextmanager
     async def running(self, quota: Quota = SNAPSHOTS):
         city = Broker(MemoryFeed(), MemoryStateTable(), WallClock())
         await city.start()
-        found = Snapshots(self.register, self.stores, city, WallClock(), self.telling, quota=quota)
+        found = Snapshots(
+            self.register, self.stores, city, WallClock(), self.telling, self.subscribers, quota=quota
+        )
         await found.start()
         yield found
         await found.stop()

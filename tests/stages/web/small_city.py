@@ -224,6 +224,7 @@ class SmallCity:
                 Sender(HttpOutbound(Reach(None, inside=True)), MqttPublisher(Reach(None, inside=True))),
                 Access(self.accounts, open_access=open_access).now,
             ),
+            subscriptions,
         )
         self.rooms = Rooms(
             city=City(

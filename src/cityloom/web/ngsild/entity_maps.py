@@ -49,16 +49,14 @@ def location_of(one: EntityMap) -> Headers:
 
 
 async def map_in_use(exchange: Exchange, asked: Asked, query: EntityQuery) -> Mapped | None:
-    """The map that the request names or asks for; None where it does neither, and for snapshots."""
+    """The map that the request names or asks for; None where it does neither."""
     named = exchange.header(ENTITY_MAP)
     sight = exchange.sight
-    if (
-        exchange.in_snapshot
-        or not (named or asked.entity_map)
-        or not (sight is exchange.services.broker or isinstance(sight, JointView))
+    if not (named or asked.entity_map) or not (
+        sight is exchange.services.broker or isinstance(sight, JointView)
     ):
         return None
-    found = exchange.services.entity_maps.find(exchange.tenant, named.rpartition("/")[2])
+    found = exchange.services.entity_maps.find(exchange.place, named.rpartition("/")[2])
     is_new = found is None or found.is_temporal
     if found is None or found.is_temporal:
         found = await _make(exchange, asked, query)
@@ -70,10 +68,9 @@ async def map_in_use(exchange: Exchange, asked: Asked, query: EntityQuery) -> Ma
 
 
 async def temporal_map_in_use(exchange: Exchange, asked: Asked, query: TemporalQuery) -> Mapped | None:
-    """The map of Entities over time that the request names or asks for; None where it does neither, and for
-    snapshots."""
+    """The map of Entities over time that the request names or asks for; None where it does neither."""
     named = exchange.header(ENTITY_MAP)
-    if exchange.in_snapshot or not (named or asked.entity_map):
+    if not (named or asked.entity_map):
         return None
     found = named_temporal_map(exchange)
     if found is not None:
@@ -87,7 +84,7 @@ async def named_map(exchange: Exchange) -> Mapped | None:
     named = exchange.header(ENTITY_MAP)
     if not named:
         return None
-    found = exchange.services.entity_maps.get(exchange.tenant, named.rpartition("/")[2])
+    found = exchange.services.entity_maps.get(exchange.place, named.rpartition("/")[2])
     await without_misfits(exchange, found)
     return Mapped(found, is_new=False)
 
@@ -112,7 +109,7 @@ async def create_temporal_map(
 
 async def retrieve_entity_map(exchange: Exchange) -> Reply:
     """GET /entityMaps/{entityMapId} (5.14.1)."""
-    found = exchange.services.entity_maps.get(exchange.tenant, _id_of(exchange))
+    found = exchange.services.entity_maps.get(exchange.place, _id_of(exchange))
     return exchange.reply(await _shown(exchange, found))
 
 
@@ -122,16 +119,16 @@ async def update_entity_map(exchange: Exchange) -> Reply:
     payload = await exchange.payload()
     if not isinstance(payload, dict):
         raise BadRequestData("The body is no EntityMap", hint='Send {"expiresAt": "…"}.')
-    exchange.services.entity_maps.tended(exchange.actor, exchange.tenant, map_id)
+    exchange.services.entity_maps.tended(exchange.actor, exchange.place, map_id)
     if "expiresAt" in payload:
         expires = parse_instant(payload["expiresAt"], where="expiresAt")
-        exchange.services.entity_maps.keep_until(exchange.actor, exchange.tenant, map_id, expires)
+        exchange.services.entity_maps.keep_until(exchange.actor, exchange.place, map_id, expires)
     return Reply(204)
 
 
 async def delete_entity_map(exchange: Exchange) -> Reply:
     """DELETE /entityMaps/{entityMapId} (5.14.3)."""
-    exchange.services.entity_maps.remove(exchange.actor, exchange.tenant, _id_of(exchange))
+    exchange.services.entity_maps.remove(exchange.actor, exchange.place, _id_of(exchange))
     return Reply(204)
 
 
@@ -143,13 +140,15 @@ async def _make(exchange: Exchange, asked: Asked, query: EntityQuery) -> EntityM
         ids, sources = await sight.candidates(query, most=MAX_IDS)
     else:
         ids = await exchange.services.broker.search_ids(actor, query, most=MAX_IDS, tenant=tenant)
-    return exchange.services.entity_maps.add(tenant, actor, query, ids, lifetime=lifetime, sources=sources)
+    return exchange.services.entity_maps.add(
+        exchange.place, actor, query, ids, lifetime=lifetime, sources=sources
+    )
 
 
 def named_temporal_map(exchange: Exchange) -> EntityMap | None:
     """The map over time that the request names, where there is one."""
     named = exchange.header(ENTITY_MAP)
-    found = exchange.services.entity_maps.find(exchange.tenant, named.rpartition("/")[2])
+    found = exchange.services.entity_maps.find(exchange.place, named.rpartition("/")[2])
     return found if found is not None and found.is_temporal else None
 
 
@@ -174,7 +173,7 @@ async def make_temporal_map(
     sources = elsewhere or {}
     found = list(dict.fromkeys([*await matching(query.entities.ids), *sources]))
     return exchange.services.entity_maps.add(
-        tenant,
+        exchange.place,
         actor,
         query.entities,
         found[:MAX_IDS],

@@ -27,6 +27,7 @@ from cityloom.web.tenants import tenant_named
 
 if TYPE_CHECKING:
     from cityloom.context.consumption import Consumption
+    from cityloom.snapshots.model import Snapshot
     from cityloom.web.ngsild.operations import Operation
     from cityloom.web.ngsild.services import Services
 
@@ -72,6 +73,7 @@ class Exchange:
         "parameters",
         "scope",
         "services",
+        "snapshot",
         "tenant",
         "variables",
     )
@@ -95,6 +97,8 @@ class Exchange:
         self._headers = head_of(scope)
         self.actor: Actor = scope.get("state", {}).get("actor") or ANONYMOUS
         self.tenant = DEFAULT_TENANT
+        #: The snapshot that is asked, and not the city.
+        self.snapshot: Snapshot | None = None
         self.context: Context = CORE
         #: The media type of the answer.
         self.media = JSON
@@ -135,9 +139,9 @@ class Exchange:
         return self._sight or self.services.broker
 
     @property
-    def in_snapshot(self) -> bool:
-        """Whether a snapshot is asked, and not the city."""
-        return bool(self.header(b"ngsild-snapshot"))
+    def place(self) -> str:
+        """Where what is kept for later requests stands: the tenant, or the snapshot in it (5.5.15)."""
+        return self.tenant if self.snapshot is None else self.snapshot.place
 
     @property
     def is_local(self) -> bool:
@@ -284,6 +288,7 @@ class Exchange:
         if self.operation.writes:
             snapshots.check_writable(self.actor, found)
         world = await snapshots.look(self.tenant, name)
+        self.snapshot = found
         self.services = self.services.within(world)
         self._sight = world.broker
 

@@ -23,6 +23,8 @@ OPERATIONS: tuple[Operation, ...] = (*ENTITIES, *OVER_TIME, *BETWEEN_SYSTEMS, *B
 
 def api(rooms: Rooms, contexts: ContextsInUse | None = None, models: DataModels | None = None) -> NgsiLd:
     """The API of a city. `contexts` loads @contexts through an allow-list; `models` bind what is written."""
+    entity_maps = EntityMaps(rooms.quotas.entity_maps)
+    rooms.snapshots.tell(entity_maps.forget)
     services = Services(
         broker=rooms.broker,
         temporal=TemporalHistory(rooms.history),
@@ -37,7 +39,7 @@ def api(rooms: Rooms, contexts: ContextsInUse | None = None, models: DataModels 
         audit=rooms.audit,
         models=models,
         contexts=contexts or ContextsInUse(),
-        entity_maps=EntityMaps(rooms.quotas.entity_maps),
+        entity_maps=entity_maps,
         snapshots=rooms.snapshots,
     )
     return NgsiLd(OPERATIONS, services)

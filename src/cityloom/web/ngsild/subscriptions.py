@@ -30,6 +30,8 @@ from cityloom.web.ngsild.paging import list_headers
 async def create_subscription(exchange: Exchange) -> Reply:
     """POST /subscriptions (5.8.1)."""
     require(exchange.actor, EDIT)
+    if exchange.snapshot is not None:
+        exchange.services.snapshots.check_made(exchange.snapshot)
     payload = await exchange.payload()
     subscriptions = exchange.services.subscriptions
     fresh = f"urn:ngsi-ld:Subscription:{uuid4()}"
@@ -48,8 +50,9 @@ async def create_subscription(exchange: Exchange) -> Reply:
             wanted,
             context.source,
             wanted.json_ld_context or "",
-            tenant=exchange.tenant,
+            tenant=exchange.place,
             via=via,
+            snapshot="" if exchange.snapshot is None else exchange.snapshot.id,
         )
     location = ROOT + address("subscriptions", wanted.id)
     return Reply(201, headers=[(b"Location", location.encode())])
@@ -60,7 +63,7 @@ async def query_subscriptions(exchange: Exchange) -> Reply:
     require(exchange.actor, EDIT)
     _check_tenant(exchange)
     limit, offset, count = page_of(exchange.parameters)
-    found = exchange.services.subscriptions.all(exchange.actor, tenant=exchange.tenant)
+    found = exchange.services.subscriptions.all(exchange.actor, tenant=exchange.place)
     chosen = found[offset : offset + limit]
     page = [_shown(exchange, kept) for kept in chosen]
     more = len(found) > offset + limit
@@ -98,7 +101,7 @@ async def delete_subscription(exchange: Exchange) -> Reply:
     """DELETE /subscriptions/{subscriptionId} (5.8.5)."""
     kept = _kept(exchange)
     async with _recorded(exchange, "subscription.remove", kept.wanted):
-        await exchange.services.subscriptions.delete(exchange.actor, kept.wanted.id, tenant=exchange.tenant)
+        await exchange.services.subscriptions.delete(exchange.actor, kept.wanted.id, tenant=exchange.place)
     return Reply(204)
 
 
@@ -149,7 +152,7 @@ def _troubles(exchange: Exchange, shown: Iterable[Kept]) -> list[tuple[str, Regi
 def _kept(exchange: Exchange) -> Kept:
     identifier = _id(exchange)
     _check_tenant(exchange)
-    return exchange.services.subscriptions.retrieve(exchange.actor, identifier, tenant=exchange.tenant)
+    return exchange.services.subscriptions.retrieve(exchange.actor, identifier, tenant=exchange.place)
 
 
 def _id(exchange: Exchange) -> str:
@@ -160,7 +163,11 @@ def _id(exchange: Exchange) -> str:
 def _check_tenant(exchange: Exchange) -> None:
     """A tenant is there once it has an entity or a subscription (4.14)."""
     tenant, services = exchange.tenant, exchange.services
-    if tenant in ("", *services.subscriptions.tenants()) or tenant in services.broker.tenants(exchange.actor):
+    if (
+        exchange.snapshot is not None
+        or tenant in ("", *services.subscriptions.tenants())
+        or tenant in services.broker.tenants(exchange.actor)
+    ):
         return
     raise NonexistentTenant(
         f"There is no tenant {tenant}", hint="Creating an entity in it makes it.", where="NGSILD-Tenant"
