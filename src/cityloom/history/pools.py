@@ -7,6 +7,7 @@ a hundred thousand Entities have nine hundred million hours in a year.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
@@ -21,7 +22,7 @@ from cityloom.kernel.units import convert
 MOST_GAPS = 100
 
 
-class Pool(msgspec.Struct, frozen=True):
+class Pool(msgspec.Struct, frozen=True, dict=True):
     """Series in groups, with what brings their numbers to one unit: factor * number + offset.
 
     `group` (0, 1, ...), `factor` and `offset` have an element for each series of the window. The window says
@@ -34,9 +35,9 @@ class Pool(msgspec.Struct, frozen=True):
     factor: Floats
     offset: Floats
 
-    @property
+    @cached_property
     def is_single(self) -> bool:
-        """Whether each group has one series."""
+        """Whether each group has one series. Asked for each of thousands of parts of a long time."""
         return len(np.unique(self.group)) == len(self.group)
 
     def of_groups(self, first: int, last: int) -> Pool:
