@@ -56,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     _account(verbs)
     _backup(verbs)
     _restore(verbs)
+    _move(verbs)
     return parser
 
 
@@ -313,6 +314,33 @@ def _restore(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("backup", type=Path, metavar="BACKUP", help="a folder that `cityloom backup` made")
     _home(parser)
     parser.set_defaults(run=_lazily("restore", "cityloom.app.backup.command"))
+
+
+def _move(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser(
+        "move",
+        help="carry a village that has grown into PostgreSQL",
+        description="The village must not run. Its feed, state, records, notifications and history are "
+        "copied, both sides are compared, and only then city.toml names the database. Begun again, it goes "
+        "on where it stopped. The files in the folder stay as they were.",
+    )
+    parser.add_argument(
+        "--to",
+        default="",
+        metavar="URL",
+        help="such as postgresql://city@db.example/city (default: CITYLOOM_STORAGE_URL); a password in it is "
+        "not written down",
+    )
+    parser.add_argument(
+        "--schema", default="", metavar="NAME", help="the schema there (default: as city.toml says)"
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what would be carried and whether it could be; change nothing",
+    )
+    _home(parser)
+    parser.set_defaults(run=_lazily("move", "cityloom.app.move.command"))
 
 
 def _count(text: str) -> int:

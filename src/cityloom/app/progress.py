@@ -13,10 +13,16 @@ _TENTHS = 10
 
 
 class ShownProgress:
-    """Writes bytes, percent and the time that is left to a stream. Not called from two threads at once."""
+    """Writes bytes, percent and the time that is left to a stream. Not called from two threads at once.
 
-    def __init__(self, stream: TextIO, seconds: Callable[[], float] = time.monotonic) -> None:
+    With a `unit` it is so many of those, instead of bytes.
+    """
+
+    def __init__(
+        self, stream: TextIO, seconds: Callable[[], float] = time.monotonic, *, unit: str = ""
+    ) -> None:
         self._stream = stream
+        self._unit = unit
         self._seconds = seconds
         self._label = ""
         self._began = 0.0
@@ -34,7 +40,7 @@ class ShownProgress:
         if total <= 0:
             self._count(now, done)
             return
-        line = progress_line(done, total, now - self._began, done - self._began_at)
+        line = progress_line(done, total, now - self._began, done - self._began_at, self._unit)
         if self._stream.isatty():
             self._draw(line, now, done, total)
         else:
@@ -73,10 +79,11 @@ class ShownProgress:
             self._stream.flush()
 
 
-def progress_line(done: int, total: int, seconds: float, fresh: int) -> str:
+def progress_line(done: int, total: int, seconds: float, fresh: int, unit: str = "") -> str:
     """Such as "12.3 of 847.0 MB, 1 %, about 4 min left". `fresh` bytes of `done` came in `seconds`."""
     percent = 100 * done // total
-    line = f"{done / 1e6:.1f} of {total / 1e6:.1f} MB, {percent} %"
+    of = f"{done:,} of {total:,} {unit}" if unit else f"{done / 1e6:.1f} of {total / 1e6:.1f} MB"
+    line = f"{of}, {percent} %"
     if done >= total or fresh <= 0 or seconds <= 0:
         return line
     left = (total - done) * seconds / fresh

@@ -146,6 +146,13 @@ def _in_postgres(folder: CityFolder, configuration: Configuration) -> Storage:
 
     feed = PostgresFeed(database)
     history = PostgresHistory(database, folder.exports)
+    if feed.last_sequence() > 0 and history.last_sequence() == 0 and folder.history.exists():
+        database.close()
+        raise BadConfig(
+            "The readings of this city lie in its folder still, and its database has none",
+            hint="Carry them there with cityloom move, or move history.duckdb away to begin anew.",
+            where=str(folder.history),
+        )
 
     def close() -> None:
         history.close()
@@ -171,12 +178,14 @@ def _database(configuration: Configuration) -> Database:
     """The city's database, for this process alone and with all its tables."""
     address = _address(configuration)
     from cityloom.adapters.postgres.database import Database
+    from cityloom.adapters.postgres.moving import check_arrived
     from cityloom.adapters.postgres.schema import PARTS
 
     database = Database(address)
     try:
         database.claim()
         database.prepare(PARTS)
+        check_arrived(database)
     except BaseException:
         database.close()
         raise
@@ -188,6 +197,11 @@ def _url(configuration: Configuration) -> str:
 
 
 def _address(configuration: Configuration) -> Address:
+    return address_of(_url(configuration), configuration.storage.schema)
+
+
+def address_of(url: str, schema: str) -> Address:
+    """The address of a city's database. Raises BadConfig, also where the driver is missing."""
     try:
         from cityloom.adapters.postgres.address import Address
     except ImportError:
@@ -196,4 +210,4 @@ def _address(configuration: Configuration) -> Address:
             hint="Install it with CityLoom: make install WITH=postgres, or pip install 'cityloom[postgres]'.",
             where="storage.url",
         ) from None
-    return Address(_url(configuration), configuration.storage.schema)
+    return Address(url, schema)

@@ -119,17 +119,14 @@ def number_copy(columns: Columns) -> bytes:
 
 def row_values(row: Row) -> tuple[Any, ...]:
     """Any other reading, in the order of `statements.COPY_ROWS`."""
-    kind, text = row.kind, row.text
-    if text is not None and "\0" in text:
-        # No text of the server's holds a NUL; as JSON it is told in other characters.
-        kind, text = ValueKind.JSON, _as_json(text)
+    kind, text = storable(row.kind, row.text)
     return (
         row.at,
         row.sequence,
         row.recorded_at,
         row.number,
         row.series,
-        int(kind),
+        kind,
         int(row.origin),
         row.observed,
         False,
@@ -156,8 +153,11 @@ def without_nul(text: str | None) -> str | None:
     return text if text is None else text.replace("\0", "␀")
 
 
-def _as_json(text: str) -> str:
-    return msgspec.json.encode(text).decode()
+def storable(kind: int, text: str | None) -> tuple[int, str | None]:
+    """Kind and text of a value as the server can keep them: as JSON a NUL is told in other characters."""
+    if text is not None and "\0" in text:
+        return int(ValueKind.JSON), msgspec.json.encode(text).decode()
+    return int(kind), text
 
 
 # From the server

@@ -16,6 +16,7 @@ from cityloom.adapters.postgres import (
     device_records,
     feed,
     history_statements,
+    moving,
     outbox,
     parked_readings,
     register,
@@ -34,4 +35,5 @@ PARTS: Mapping[str, Sequence[LiteralString]] = {
     "parked": parked_readings.MIGRATIONS,
     "reporters": reporters.MIGRATIONS,
     "history": history_statements.MIGRATIONS,
+    "move": moving.MIGRATIONS,
 }
