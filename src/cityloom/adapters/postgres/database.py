@@ -1,7 +1,7 @@
 """A city's schema in one database: its connections, its versions, and whom it belongs to.
 
-A city has at most six connections: the feed's writer and reader, the states', the records' writer and
-reader, and that of what is to be told.
+A city has at most ten connections: the feed's writer and reader, the states', the records' writer and
+reader, that of what is to be told, the history's writer and its three readers.
 """
 
 from __future__ import annotations

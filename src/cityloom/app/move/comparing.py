@@ -26,7 +26,7 @@ _types = msgspec.json.Decoder(tuple[str, ...]).decode
 #: Of each series: how many readings, numbers, texts, corrected ones; sums of instants, of sequences, of
 #: numbers; the first and the last instant.
 _OF_SERIES = """
-    SELECT series, count(*), count(number), count(text), count(*) FILTER (superseded),
+    SELECT series, count(*), count(number), count(text), count(*) FILTER (WHERE superseded),
       sum(observed_at){whole}, sum(sequence){whole}, min(observed_at), max(observed_at), sum(number)
     FROM reading GROUP BY series ORDER BY series
 """
