@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import orjson
 
+from cityloom.context.keeping import Kept, unpack
 from cityloom.context.ports import Bounds
 from cityloom.context.provision import not_found
 from cityloom.context.querying import TURN, TURN_SECONDS, QueryPage, answer, ids_of_all
@@ -63,17 +64,17 @@ class Consumption:
         held = self._state.of_type(tenant, type_name, actor.clearance)
         return [orjson.loads(one.document) for one in held]
 
-    def raw_of_type(
-        self, actor: Actor, type_name: str, *, tenant: str = DEFAULT_TENANT
-    ) -> list[tuple[str, bytes]]:
-        """Id and JSON of all Entities of a type that the actor may see, oldest first.
+    def first_of_type(self, actor: Actor, type_name: str, *, tenant: str = DEFAULT_TENANT) -> Document | None:
+        """The oldest Entity of a type that the actor may see, or None."""
+        held = next(self._state.of_type(tenant, type_name, actor.clearance), None)
+        return None if held is None else orjson.loads(held.document)
 
-        An Entity that has not changed comes with the same bytes object as before.
+    def kept_of_type(self, actor: Actor, type_name: str, *, tenant: str = DEFAULT_TENANT) -> list[Kept]:
+        """All Entities of a type that the actor may see, oldest first, as they are kept: see `unpack`.
+
+        One that has not changed is the same object as before.
         """
-        return [
-            (held.entity_id, held.document)
-            for held in self._state.of_type(tenant, type_name, actor.clearance)
-        ]
+        return [held.kept for held in self._state.of_type(tenant, type_name, actor.clearance)]
 
     def query(self, actor: Actor, query: EntityQuery, *, tenant: str = DEFAULT_TENANT) -> QueryPage:
         """The Entities that match, oldest first unless ordered otherwise; nothing the actor may not see.
@@ -125,12 +126,12 @@ class Consumption:
             found = self._state.of_type(tenant, type_name, clearance)
         member = b"" if attribute is None else orjson.dumps(attribute) + b":"
         until = perf_counter() + TURN_SECONDS
-        for number, text in enumerate([held.document for held in found], 1):
+        for number, kept in enumerate([held.kept for held in found], 1):
             if number % TURN == 0 or perf_counter() > until:
                 await asyncio.sleep(0)
                 until = perf_counter() + TURN_SECONDS
-            if member in text:
-                yield orjson.loads(text)
+            if kept.find(member) >= 0:
+                yield orjson.loads(unpack(kept))
 
     def referrers(self, actor: Actor, target: str, *, tenant: str = DEFAULT_TENANT) -> list[str]:
         """The ids of the Entities that point at `target` (an id, or "type:Name"), oldest first."""

@@ -51,7 +51,8 @@ class Expiry:
         self._agenda: list[tuple[datetime, str, str]] = []
         for tenant in state.tenants(_EVERY_CLASS):
             for held in state.all(tenant, _EVERY_CLASS):
-                self.note(tenant, held.entity_id, held.document)
+                if held.kept.find(_MARK) >= 0:
+                    self.note(tenant, held.entity_id, held.document)
 
     def committed(self, changes: Iterable[Change]) -> None:
         """Remember when something that was written expires."""

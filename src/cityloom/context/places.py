@@ -2,14 +2,17 @@
 
 Most boxes are points. These are sorted by the cell of a fine grid, along parallels, so that those in a box
 are a run of the sorted list on each parallel of cells. What was added or moved since the sorting is looked at
-one by one, until it is so much that sorting anew is cheaper.
+one by one, until it is so much that sorting anew is cheaper. Many are sorted in a thread, since others wait
+for the event loop; until it is done, rows may lie anywhere.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from math import floor, nan
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +33,21 @@ _PARALLEL = 1 << 20
 _MOST_PARALLELS = 2_048
 #: Rows that are looked at one by one sooner than sorted.
 FEW = 2_000
+#: Rows that are sorted at once; more would keep the event loop too long.
+SORTED_AT_ONCE = 65_536
 #: A box that touches no box.
 _NOWHERE: Bounds = (nan, nan, nan, nan)
 _NONE: Rows = np.empty(0, np.intp)
+
+
+class _Order(NamedTuple):
+    """Rows by where they lay when they were sorted."""
+
+    #: The cells of those that were points, in order, and their rows.
+    cells: NDArray[np.int64]
+    points: Rows
+    #: Rows whose box was no point.
+    wide: Rows
 
 
 class Places:
@@ -40,15 +55,12 @@ class Places:
 
     def __init__(self) -> None:
         self._boxes = array("d")
-        self._cells = np.empty(0, np.int64)
-        self._sorted: Rows = _NONE
-        #: Rows whose box is no point.
-        self._wide: Rows = _NONE
-        #: Rows that were put since the sorting, unless they are so many that sorting anew is cheaper.
+        #: None while nobody has asked since too much was put.
+        self._order: _Order | None = _Order(_NONE.astype(np.int64), _NONE, _NONE)
+        #: The next order, while it is made.
+        self._coming: Future[_Order] | None = None
+        #: Rows that were put since the order, or the coming one, was begun.
         self._put: set[int] = set()
-        self._is_stale = False
-        #: How many rows lie somewhere or did so at the sorting.
-        self._placed = 0
 
     def add(self, row: int, bounds: Bounds | None) -> None:
         """The box of the next row."""
@@ -78,18 +90,19 @@ class Places:
 
     def candidates(self, bounds: Bounds) -> Rows | None:
         """Rows among which all that touch `bounds` are, each once; None where they may be any."""
-        if self._is_stale:
-            self._sort()
+        order = self._ordered()
+        if order is None:
+            return None
         west, south, east, north = bounds
         lowest, highest = _cell(south, 90), _cell(north, 90)
         if highest - lowest >= _MOST_PARALLELS:
             return None
         parallels = np.arange(lowest, highest + 1, dtype=np.int64) * _PARALLEL
-        starts = self._cells.searchsorted(parallels + _cell(west, 180)).tolist()
-        ends = self._cells.searchsorted(parallels + _cell(east, 180), side="right").tolist()
-        runs = [self._sorted[start:end] for start, end in zip(starts, ends, strict=True) if start < end]
-        if len(self._wide):
-            runs.append(self._wide[touching(self.boxes(self._wide), bounds)])
+        starts = order.cells.searchsorted(parallels + _cell(west, 180)).tolist()
+        ends = order.cells.searchsorted(parallels + _cell(east, 180), side="right").tolist()
+        runs = [order.points[start:end] for start, end in zip(starts, ends, strict=True) if start < end]
+        if len(order.wide):
+            runs.append(order.wide[touching(self.boxes(order.wide), bounds)])
         if self._put:
             runs.append(np.fromiter(self._put, np.intp, len(self._put)))
             return np.unique(np.concatenate(runs))
@@ -110,25 +123,37 @@ class Places:
         return (west, south, east, north)
 
     def _remember(self, row: int) -> None:
-        if self._is_stale:
+        if self._order is None and self._coming is None:
             return
         self._put.add(row)
-        if len(self._put) > max(FEW, self._placed // 8):
+        if len(self._put) > max(FEW, len(self._boxes) // (4 * 8)):
+            self._order = self._coming = None
             self._put = set()
-            self._is_stale = True
 
-    def _sort(self) -> None:
-        boxes = self.boxes(slice(None))
-        placed = ~np.isnan(boxes[:, 0])
-        point = being_points(boxes)
-        rows = np.flatnonzero(point)
-        cells = _cells(boxes[rows, 1], 90) * _PARALLEL + _cells(boxes[rows, 0], 180)
-        order = np.argsort(cells, kind="stable")
-        self._cells, self._sorted = cells[order], rows[order]
-        self._wide = np.flatnonzero(placed & ~point)
-        self._placed = len(rows) + len(self._wide)
-        self._put = set()
-        self._is_stale = False
+    def _ordered(self) -> _Order | None:
+        """The order, with `_put` beside it; None while it is made."""
+        if self._order is not None:
+            return self._order
+        if self._coming is None:
+            boxes = self.boxes(slice(None)).copy()
+            if len(boxes) <= SORTED_AT_ONCE:
+                self._order = _sorted(boxes)
+            else:
+                sorting = ThreadPoolExecutor(1, "places")
+                self._coming = sorting.submit(_sorted, boxes)
+                sorting.shutdown(wait=False)
+        elif self._coming.done():
+            self._order, self._coming = self._coming.result(), None
+        return self._order
+
+
+def _sorted(boxes: Boxes) -> _Order:
+    placed = ~np.isnan(boxes[:, 0])
+    point = being_points(boxes)
+    rows = np.flatnonzero(point)
+    cells = _cells(boxes[rows, 1], 90) * _PARALLEL + _cells(boxes[rows, 0], 180)
+    order = np.argsort(cells, kind="stable")
+    return _Order(cells[order], rows[order], np.flatnonzero(placed & ~point))
 
 
 def touching(boxes: Boxes, bounds: Bounds) -> Mask:

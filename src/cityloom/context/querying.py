@@ -239,18 +239,18 @@ def _look(lots: Iterator[Lot], passing: Passing, wanted: _Wanted) -> Generator[N
     for lot in (waiting := _Waiting(lots)):
         step = TURN if lot.all_sure else 1
         for place in range(0, len(lot), step):
-            if place % TURN == TURN - 1 or perf_counter() > until:
-                # Others' turn. What they change is not to be seen here.
-                lot.keep()
-                waiting.keep()
-                yield
-                until = perf_counter() + TURN_SECONDS
             if lot.all_sure or lot.is_sure(place):
                 wanted.take_sure(lot, place, min(place + step, len(lot)))
             elif (match := passing(text := lot.document(place))) is not None:
                 wanted.take(text, match)
             if wanted.is_full:
                 return
+            if place % TURN == TURN - 1 or perf_counter() > until:
+                # Others' turn. What they change is not to be seen here.
+                lot.keep()
+                waiting.keep()
+                yield
+                until = perf_counter() + TURN_SECONDS
 
 
 class _Waiting:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cityloom.context.places import Places
 from cityloom.context.ports import Bounds
-from cityloom.ngsild.q_columns import Column, Selection
+from cityloom.ngsild.q_columns import Column, Selection, reader_of
 from cityloom.ngsild.q_language import Path
 
 _by_creation = attrgetter("created")
@@ -37,7 +37,7 @@ _MANY_LATE = 4_096
 #: Turns without progress after which a query no longer waits for columns that another one makes.
 _PATIENCE = 3
 #: Rows that are read before others get their turn.
-_TURN = 500
+_TURN = 2_000
 
 
 class Rows:
@@ -198,6 +198,7 @@ class Rows:
 
     def _read_all(self, fresh: list[Column]) -> Iterator[None]:
         needles = [orjson.dumps(column.path.names[0]) + b":" for column in fresh]
+        read = reader_of(tuple(column.path for column in fresh))
         numbering = self._numbering
         for row in range(len(self.held)):
             if row % _TURN == _TURN - 1:
@@ -206,8 +207,8 @@ class Rows:
                 if self._numbering != numbering:
                     return
             held = self.held[row]
-            if held is not None and any(needle in held.document for needle in needles):
-                document = orjson.loads(held.document)
+            if held is not None and any(held.kept.find(needle) >= 0 for needle in needles):
+                document = read(held.document)
                 for column in fresh:
                     column.put(row, document)
 
@@ -215,11 +216,12 @@ class Rows:
         columns = (*self._columns.values(), *self._making.values())
         for column in columns:
             column.grow(len(self.held))
+        read = reader_of(tuple(column.path for column in columns))
         count = 0
         while self._marked:
             row = self._marked.pop()
             held = self.held[row]
-            document = None if held is None else orjson.loads(held.document)
+            document = None if held is None else read(held.document)
             for column in columns:
                 column.put(row, document)
             count += 1

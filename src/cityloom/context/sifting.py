@@ -13,6 +13,7 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import NDArray
 
+from cityloom.context.keeping import Kept, unpack
 from cityloom.context.places import Boxes, being_points, lying_within, touching
 from cityloom.context.ports import Bounds
 from cityloom.context.revision import INDEXED_GEOMETRY
@@ -28,6 +29,8 @@ from cityloom.ngsild.type_selection import compile_types
 WORTH_COLUMNS = 200
 #: Rows in the first lot, and at most in a later one; each is twice as large as the one before.
 _FIRST_LOT, _LARGEST_LOT = 1 << 11, 1 << 16
+#: Where fewer than one row in so many touches what is asked for, the others are left out at once.
+_MANY_TOUCH = 8
 #: Rows in the first lot of those that lie near.
 _FIRST_NEAR = 1 << 8
 #: So many that only the first lot of them is put in order at first.
@@ -52,7 +55,7 @@ class Lot:
         """`sure`: which rows match without being looked at; None for none of them."""
         self._held = held
         self._sure = sure
-        self._documents: list[bytes] | None = None
+        self._kept: list[Kept] | None = None
         self.all_sure = sure is not None and bool(sure.all())
         # Of a lot that is sure the page's rows alone are looked at: a count makes no number an object.
         self._rows = rows.tolist() if isinstance(rows, np.ndarray) and not self.all_sure else rows
@@ -66,21 +69,22 @@ class Lot:
         return len(self._rows)
 
     def document(self, place: int) -> bytes:
-        if self._documents is not None:
-            return self._documents[place]
-        held = self._held[self._rows[place]]
-        assert held is not None, "a lot has no empty rows"
-        return held.document
+        return unpack(self._kept_at(place) if self._kept is None else self._kept[place])
 
     def is_sure(self, place: int) -> bool:
         return self._sure is not None and bool(self._sure[place])
 
     def keep(self) -> None:
         """Hold on to the documents as they are now: rows may change from here on."""
-        if self._documents is None:
+        if self._kept is None:
             if isinstance(self._rows, np.ndarray):
                 self._rows = self._rows.tolist()
-            self._documents = [self.document(place) for place in range(len(self))]
+            self._kept = [self._kept_at(place) for place in range(len(self))]
+
+    def _kept_at(self, place: int) -> Kept:
+        held = self._held[self._rows[place]]
+        assert held is not None, "a lot has no empty rows"
+        return held.kept
 
 
 class Sifting:
@@ -176,7 +180,17 @@ class Sifting:
         if near is not None:
             yield from ((near[one], one.stop - one.start) for one in _in_order(near))
         else:
-            yield from ((one, one.stop - one.start) for one in _slices(0, len(rows), _FIRST_LOT))
+            yield from self._slices_of(rows)
+
+    def _slices_of(self, rows: Rows) -> Iterator[tuple[Selection, int]]:
+        for one in _slices(0, len(rows), _FIRST_LOT):
+            size = one.stop - one.start
+            if self._bounds is not None:
+                touch = np.flatnonzero(touching(rows.places.boxes(one), self._bounds))
+                if len(touch) < size // _MANY_TOUCH:
+                    yield touch + one.start, len(touch)
+                    continue
+            yield one, size
 
     def _types(self, rows: Rows) -> list[tuple[str, ...]]:
         """The combinations of types that a match may have."""

@@ -16,6 +16,7 @@ from operator import attrgetter
 
 import msgspec
 
+from cityloom.context.keeping import Kept, pack, unpack
 from cityloom.context.ports import Bounds, Folded
 from cityloom.context.revision import INDEXED_GEOMETRY, Revision
 from cityloom.context.rows import Rows
@@ -31,7 +32,8 @@ class Held(msgspec.Struct, gc=False):
     entity_id: str
     types: tuple[str, ...]
     information_class: InformationClass
-    document: bytes
+    #: The document.
+    kept: Kept
     #: The sequence of the change that created it; lists are in this order.
     created: int
     #: The sequence of the change that led to this state.
@@ -39,6 +41,11 @@ class Held(msgspec.Struct, gc=False):
     references: tuple[str, ...]
     #: Its row in its partition.
     place: int = -1
+
+    @property
+    def document(self) -> bytes:
+        """JSON in the internal form."""
+        return unpack(self.kept)
 
 
 class Shelf:
@@ -92,7 +99,7 @@ class Partition:
     def update(self, held: Held, revision: Revision) -> None:
         """Bring an Entity that is here up to date."""
         change = revision.change
-        held.document = change.document
+        held.kept = pack(change.document)
         held.sequence = change.sequence
         self.rows.change(held)
         if held.types != change.types:
@@ -261,7 +268,7 @@ class CurrentState:
             entity_id=state.entity_id,
             types=self._types.setdefault(state.types, state.types),
             information_class=state.information_class,
-            document=state.document,
+            kept=pack(state.document),
             created=state.created,
             sequence=state.sequence,
             references=state.references,

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 import orjson
 
 from cityloom.context.broker import Broker
+from cityloom.context.keeping import Kept, unpack
 from cityloom.kernel.actor import CITY, Actor
 from cityloom.ngsild.model import Document
 
@@ -21,18 +22,16 @@ class Summaries(Generic[_Summary]):
         self._broker = broker
         self._type_name = type_name
         self._read = read
-        self._kept: dict[str, tuple[bytes, _Summary]] = {}
+        #: By the Entity as it is kept, which is another one once it has changed.
+        self._summaries: dict[Kept, _Summary] = {}
 
     def all(self, actor: Actor) -> list[_Summary]:
         """Of the Entities that the actor may see, oldest first."""
-        found = self._broker.raw_of_type(actor, self._type_name)
-        if len(self._kept) > 2 * self._broker.types(CITY).get(self._type_name, 0) + 1000:
+        found = self._broker.kept_of_type(actor, self._type_name)
+        if len(self._summaries) > 2 * self._broker.types(CITY).get(self._type_name, 0) + 1000:
             # Many of them are gone. Those that are still there are read again when they are asked for.
-            self._kept.clear()
-        return [self._one(entity_id, document) for entity_id, document in found]
-
-    def _one(self, entity_id: str, document: bytes) -> _Summary:
-        kept = self._kept.get(entity_id)
-        if kept is None or kept[0] is not document:
-            kept = self._kept[entity_id] = (document, self._read(orjson.loads(document)))
-        return kept[1]
+            self._summaries.clear()
+        for kept in found:
+            if kept not in self._summaries:
+                self._summaries[kept] = self._read(orjson.loads(unpack(kept)))
+        return [self._summaries[kept] for kept in found]

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 
 import msgspec
-import orjson
 
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing
@@ -175,8 +174,7 @@ class Computing:
         names = measure.types()
         for name in names:
             if (measure.sees, name) not in documents:
-                written = [document for _, document in self._broker.raw_of_type(actor, name)]
-                documents[measure.sees, name] = Documents(written)
+                documents[measure.sees, name] = Documents(self._broker.kept_of_type(actor, name))
         looked_at = {name: documents[measure.sees, name] for name in names}
         if isinstance(measure, OpenTypes):
             looked_at = {name: self._one_of(name) for name in open_types}
@@ -194,7 +192,8 @@ class Computing:
 
     def _one_of(self, type_name: str) -> list[Document]:
         """The first Entity of a type: tells where they come from without reading them all."""
-        return [orjson.loads(raw) for _, raw in self._broker.raw_of_type(ANONYMOUS, type_name)[:1]]
+        first = self._broker.first_of_type(ANONYMOUS, type_name)
+        return [] if first is None else [first]
 
 
 def due_at(now: datetime, step: Step, zone: tzinfo) -> tuple[datetime, bool]:

@@ -9,6 +9,7 @@ from typing import Any, overload
 import msgspec
 import orjson
 
+from cityloom.context.keeping import Kept, unpack
 from cityloom.history.links import TYPE_TARGET
 from cityloom.history.queries import History
 from cityloom.indicators.model import Measured
@@ -28,8 +29,7 @@ class Documents(Sequence[Document]):
     """Documents that are read when they are looked at, each time, in the thread that looks:
     a type may have more Entities than memory takes parsed."""
 
-    def __init__(self, written: Sequence[bytes]) -> None:
-        """`written`: JSON in the internal form."""
+    def __init__(self, written: Sequence[Kept]) -> None:
         self._written = written
 
     def __len__(self) -> int:
@@ -43,10 +43,15 @@ class Documents(Sequence[Document]):
 
     def __getitem__(self, place: int | slice) -> Document | Documents:
         found = self._written[place]
-        return orjson.loads(found) if isinstance(found, bytes) else Documents(found)
+        return _read(found) if isinstance(found, bytes) else Documents(found)
 
     def __iter__(self) -> Iterator[Document]:
-        return map(orjson.loads, self._written)
+        return map(_read, self._written)
+
+
+def _read(kept: Kept) -> Document:
+    document: Document = orjson.loads(unpack(kept))
+    return document
 
 
 class View(msgspec.Struct, frozen=True):

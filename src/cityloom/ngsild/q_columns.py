@@ -11,9 +11,10 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import reduce
-from typing import Any
+from functools import lru_cache, reduce
+from typing import Any, TypedDict, cast
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,7 +33,7 @@ from cityloom.ngsild.q_language import (
     Term,
     Value,
 )
-from cityloom.ngsild.q_matching import comparison_test, instant_of, values_at
+from cityloom.ngsild.q_matching import ENTITY_TIMES, comparison_test, instant_of, values_at
 
 #: Texts of a column that are told apart; of further ones it is only known that they are texts.
 MAX_TEXTS = 100_000
@@ -59,6 +60,20 @@ _COMPARED = {
 }
 _BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+
+#: Makes a type of members that may be missing, by their names.
+_members: Any = cast(Any, TypedDict)
+
+
+@lru_cache(64)
+def reader_of(paths: tuple[Path, ...]) -> Callable[[bytes], Document]:
+    """Reads of a document's JSON what columns of these paths look at, in half the time of reading all."""
+    names = [path.names[0] for path in paths]
+    attributes = _members("Attributes", dict.fromkeys(names, list[Any]), total=False)
+    times = {name: str for name in names if name in ENTITY_TIMES}
+    read = msgspec.json.Decoder(_members("Entity", times | {"attrs": attributes}, total=False)).decode
+    return cast(Callable[[bytes], Document], read)
 
 
 class Column:

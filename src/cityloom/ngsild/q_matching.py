@@ -37,7 +37,7 @@ Lookup = Callable[[str], Document | None]
 _Test = Callable[[Any], bool]
 
 _POINTERS = frozenset({"Relationship", "ListRelationship"})
-_ENTITY_TIMES = frozenset({"createdAt", "modifiedAt", "expiresAt", "deletedAt"})
+ENTITY_TIMES = frozenset({"createdAt", "modifiedAt", "expiresAt", "deletedAt"})
 _OF_THE_WHOLE = frozenset({ID, NEWEST})
 _ORDERS = {">": gt, ">=": ge, "<": lt, "<=": le}
 
@@ -136,7 +136,7 @@ def _in_document(document: Document, path: Path) -> Iterator[Any]:
         if found is not None:
             yield found
         return
-    if name in _ENTITY_TIMES:
+    if name in ENTITY_TIMES:
         if len(path.names) == 1 and name in document:
             yield document[name]
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from threading import Event, current_thread, main_thread
 
 import numpy as np
 import pytest
@@ -141,9 +142,11 @@ boxes = st.one_of(
     moves=st.lists(st.tuples(st.integers(0, 29), boxes), max_size=20),
     asked=st.lists(st.tuples(boxes.filter(bool), st.integers(0, 5)), min_size=1, max_size=6),
     few=st.sampled_from([0, 3, 1000]),
+    at_once=st.sampled_from([0, 1000]),
 )
-def test_places_find_what_looking_at_every_box_finds(added, moves, asked, few):
-    before, places.FEW = places.FEW, few
+def test_places_find_what_looking_at_every_box_finds(added, moves, asked, few, at_once):
+    before = places.FEW, places.SORTED_AT_ONCE
+    places.FEW, places.SORTED_AT_ONCE = few, at_once
     try:
         found, naive = Places(), list(added)
         for row, box in enumerate(added):
@@ -161,7 +164,33 @@ def test_places_find_what_looking_at_every_box_finds(added, moves, asked, few):
                 if box and box[0] <= east and box[2] >= west and box[1] <= north and box[3] >= south
             ]
     finally:
-        places.FEW = before
+        places.FEW, places.SORTED_AT_ONCE = before
+
+
+def test_many_places_are_sorted_in_a_thread_and_found_meanwhile(monkeypatch):
+    monkeypatch.setattr(places, "FEW", 0)
+    monkeypatch.setattr(places, "SORTED_AT_ONCE", 10)
+    goes_on, sort = Event(), places._sorted
+
+    def sort_slowly(boxes):
+        assert current_thread() is not main_thread()
+        assert goes_on.wait(10)
+        return sort(boxes)
+
+    monkeypatch.setattr(places, "_sorted", sort_slowly)
+    found = Places()
+    for row in range(100):
+        found.add(row, (row / 10, 0.0, row / 10, 0.0))
+    box = (0.0, 0.0, 0.15, 0.0)
+    assert found.within(box).tolist() == [0, 1]
+    found.move(50, (0.05, 0.0, 0.05, 0.0))
+    assert found.candidates(box) is None
+    assert found.within(box).tolist() == [0, 1, 50]
+    goes_on.set()
+    found._coming.result(10)
+    found.move(60, (0.05, 0.0, 0.05, 0.0))
+    assert found.candidates(box).tolist() == [0, 1, 50, 60]
+    assert found.within(box).tolist() == [0, 1, 50, 60]
 
 
 async def test_a_column_that_another_query_makes_is_not_taken_for_made(always_columns, broker):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from cityloom.context.keeping import unpack
 from cityloom.context.summaries import Summaries
 from cityloom.kernel.actor import ANONYMOUS, CITY, InformationClass
 from cityloom.ngsild.model import entity, prop, value_of
@@ -9,17 +10,19 @@ def a_lamp(number: int, count: int = 0):
     return entity("Streetlight", f"urn:ngsi-ld:Streetlight:{number}", {"count": prop(count)})
 
 
-async def test_raw_of_type_gives_the_same_bytes_until_the_entity_changes(broker):
+async def test_what_is_kept_of_a_type_is_the_same_until_the_entity_changes(broker):
     for number in (2, 1):
         await broker.create(CITY, a_lamp(number))
     await broker.create(CITY, entity("Bench", "urn:ngsi-ld:Bench:1", {}))
-    first = broker.raw_of_type(CITY, "Streetlight")
-    assert [entity_id[-1] for entity_id, _ in first] == ["2", "1"]
-    assert all(broker.raw(CITY, entity_id) is document for entity_id, document in first)
-    await broker.append(CITY, first[0][0], a_lamp(2, 5))
-    second = broker.raw_of_type(CITY, "Streetlight")
-    assert second[0][1] is not first[0][1]
-    assert second[1][1] is first[1][1]
+    first = broker.kept_of_type(CITY, "Streetlight")
+    lamps = [f"urn:ngsi-ld:Streetlight:{number}" for number in (2, 1)]
+    assert list(map(unpack, first)) == [broker.raw(CITY, lamp) for lamp in lamps]
+    assert broker.first_of_type(CITY, "Streetlight") == broker.find(CITY, lamps[0])
+    assert broker.first_of_type(CITY, "Tree") is None
+    await broker.append(CITY, lamps[0], a_lamp(2, 5))
+    second = broker.kept_of_type(CITY, "Streetlight")
+    assert second[0] is not first[0]
+    assert second[1] is first[1]
 
 
 async def test_summaries_read_each_entity_once_and_again_when_it_has_changed(broker):
@@ -61,4 +64,4 @@ async def test_summaries_do_not_keep_what_is_gone_for_ever(broker):
     assert len(summaries.all(CITY)) == 1500
     await broker.delete_many(CITY, [lamp["id"] for lamp in lamps[1:]])
     assert summaries.all(CITY) == [lamps[0]["id"]]
-    assert len(summaries._kept) == 1
+    assert len(summaries._summaries) == 1

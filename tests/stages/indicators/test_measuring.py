@@ -32,10 +32,7 @@ def look(city):
             until=MONDAY + hours * HOUR,
             zone=ZoneInfo("Europe/Copenhagen"),
             history=city.history,
-            documents={
-                name: Documents([raw for _, raw in city.broker.raw_of_type(actor, name)])
-                for name in measure.types()
-            },
+            documents={name: Documents(city.broker.kept_of_type(actor, name)) for name in measure.types()},
             open_types=city.broker.types(ANONYMOUS),
             figures=figures or {},
             unit_code=unit,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cityloom.ngsild import q_columns
 from cityloom.ngsild.model import DEFAULT_VOCABULARY, entity, prop, rel, text
-from cityloom.ngsild.q_columns import Column, judge, paths_of
+from cityloom.ngsild.q_columns import Column, judge, paths_of, reader_of
 from cityloom.ngsild.q_language import parse_path, parse_q
 from cityloom.ngsild.q_matching import compile_q
 
@@ -79,13 +80,14 @@ def documents(draw):
 def test_columns_tell_what_documents_tell(made, q, before):
     term = parse_q(q)
     columns = {path: Column(path) for path in paths_of(term)}
+    read = reader_of(tuple(columns))
     size = max(len(made), len(before))
     for column in columns.values():
         column.grow(size)
         for row, document in enumerate(before):
-            column.put(row, document)
+            column.put(row, read(orjson.dumps(document)))
         for row in range(size):
-            column.put(row, made[row] if row < len(made) else None)
+            column.put(row, read(orjson.dumps(made[row])) if row < len(made) else None)
     low, high = judge(term, columns.get, slice(0, len(made)), len(made))
     matches = [compile_q(term)(document) for document in made]
     for sure, possible, is_match in zip(low.tolist(), high.tolist(), matches, strict=True):

@@ -1,0 +1,46 @@
+"""How a document is kept in memory: its attributes' times stand there once.
+
+Most attributes of an Entity were created with it, and were modified last then or with its newest change. So
+what they say of that repeats the Entity's own times, and is a third of what a million Entities take. It is
+cut out of the text, and put back when the document is read: byte for byte, whatever it says.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NewType
+
+#: A document as it is kept; `unpack` makes it one again.
+Kept = NewType("Kept", bytes)
+
+_CREATED = b',"createdAt":"'
+_TIMES = _CREATED + b'%b","modifiedAt":"%b"}'
+#: How a document ends.
+_END = re.compile(_TIMES.replace(b"%b", b'([^"\\\\]+)'))
+# What is cut out. Neither byte stands in JSON.
+_NEVER_MODIFIED, _MODIFIED_LAST = b"\x01", b"\x02"
+
+
+def pack(document: bytes) -> Kept:
+    """A document in the internal form, as JSON without spaces, to be kept."""
+    at = document.rfind(_CREATED)
+    found = _END.fullmatch(document, max(at, 0))
+    if found is None:
+        return Kept(document)
+    created, modified = found.groups()
+    kept = document[:at].replace(found[0], _MODIFIED_LAST)
+    if created != modified:
+        kept = kept.replace(_TIMES % (created, created), _NEVER_MODIFIED)
+    return Kept(kept + found[0])
+
+
+def unpack(kept: Kept) -> bytes:
+    """The document that was packed."""
+    at = kept.rfind(_CREATED)
+    if at < 0:
+        return kept
+    document, end = kept[:at], kept[at:]
+    if _NEVER_MODIFIED in document:
+        created = end[len(_CREATED) : end.index(b'"', len(_CREATED))]
+        document = document.replace(_NEVER_MODIFIED, _TIMES % (created, created))
+    return document.replace(_MODIFIED_LAST, end) + end
