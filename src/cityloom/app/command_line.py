@@ -57,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     _backup(verbs)
     _restore(verbs)
     _move(verbs)
+    _load(verbs)
     return parser
 
 
@@ -341,6 +342,25 @@ def _move(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     _home(parser)
     parser.set_defaults(run=_lazily("move", "cityloom.app.move.command"))
+
+
+def _load(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser(
+        "load",
+        help="bring a table of the past into the city: CSV, Parquet or Excel, with a mapping",
+        description="Readings become the past of Entities, the newest of each what the Entity says now. A "
+        "load that was stopped goes on where it was; one that is done does nothing. Works while the city "
+        "runs and while it does not.",
+    )
+    parser.add_argument("table", nargs="?", type=Path, default=None, metavar="TABLE", help="the file")
+    parser.add_argument("--mapping", type=Path, default=None, metavar="FILE", help="what its columns mean")
+    parser.add_argument("--guess", action="store_true", help="print a mapping made from the table's head")
+    parser.add_argument("--dry-run", action="store_true", help="tell what would happen and write nothing")
+    parser.add_argument("--again", action="store_true", help="load a table that was taken out")
+    parser.add_argument("--list", action="store_true", help="tell what was loaded")
+    parser.add_argument("--undo", default="", metavar="RECORD", help="take out what a load brought")
+    _home(parser)
+    parser.set_defaults(run=_lazily("load", "cityloom.app.load.command"))
 
 
 def _count(text: str) -> int:

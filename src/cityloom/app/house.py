@@ -33,6 +33,7 @@ from cityloom.federation.federation import Federation
 from cityloom.federation.handing_on import HandedOn
 from cityloom.history.follow import Lineage
 from cityloom.history.keeping import Keeping
+from cityloom.history.loading import Loading
 from cityloom.history.queries import History
 from cityloom.history.stage import STAGE as HISTORY
 from cityloom.history.stage import HistoryStage
@@ -103,6 +104,7 @@ class House:
         self.lineage = Lineage(self.broker, self.history)
         self._remembering = HistoryStage(self.store)
         self._keeping = Keeping(self.store, clock)
+        self.loading = Loading(self.store, self.broker, self.audit, self._remembering)
         self.devices = DeviceRegistry(
             self.storage.devices, self.broker, clock, self.audit, open_access=open_access
         )

@@ -292,6 +292,7 @@ def rooms_of(
         broker=house.broker,
         history=house.history,
         remembered=house.all_is_remembered,
+        loading=house.loading,
         most_instances=configuration.history.instances,
         quotas=configuration.quotas,
         federation=house.federation,

@@ -31,6 +31,7 @@ USUAL: Mapping[str, int] = {
     "/hooks/": 16 * MEGABYTE,
     "/report": 12 * MEGABYTE,
     "/indicators/": 12 * MEGABYTE,
+    "/loads/": 64 * MEGABYTE,
 }
 
 

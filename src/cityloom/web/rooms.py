@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cityloom.federation.federation import Federation
     from cityloom.federation.handing_on import HandedOn
     from cityloom.history.follow import Lineage
+    from cityloom.history.loading import Loading
     from cityloom.history.queries import History
     from cityloom.indicators.indicators import Indicators
     from cityloom.operations.alerts import Alerts
@@ -174,6 +175,8 @@ class Rooms:
     history: History
     #: Returns once history tells what the state tells now. Raises NotReady when that takes too long.
     remembered: Callable[[], Awaitable[None]]
+    #: Whole tables of the past.
+    loading: Loading
     #: Attribute instances in one answer of the temporal API.
     most_instances: int = 10_000
     #: How much is kept for whom.

@@ -44,6 +44,7 @@ from cityloom.context.classes import ClassPolicy
 from cityloom.federation.federation import Federation
 from cityloom.federation.handing_on import HandedOn
 from cityloom.history.follow import Lineage
+from cityloom.history.loading import Loading
 from cityloom.history.queries import History
 from cityloom.history.stage import STAGE, HistoryStage
 from cityloom.indicators.framework import read_framework
@@ -241,6 +242,7 @@ class SmallCity:
             broker=self.broker,
             history=history,
             remembered=self.remembered,
+            loading=Loading(self.store, self.broker, self.audit, self.history_stage),
             federation=federation,
             subscriptions=subscriptions,
             snapshots=snapshots,

@@ -1,0 +1,1 @@
+"""Workbooks (Office Open XML) as tables."""

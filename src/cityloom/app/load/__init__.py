@@ -1,0 +1,1 @@
+"""`cityloom load`: a table of the past brought into the city, and taken out again."""

@@ -1,0 +1,182 @@
+"""What `cityloom load` does."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cityloom.app.configuration import Configuration, read_configuration
+from cityloom.app.folder import CityFolder
+from cityloom.app.house import models_of
+from cityloom.app.load.bringing import Bringer, Result, Table, record_of, workplace
+from cityloom.app.load.doors import Door, door_of
+from cityloom.app.load.guessing import guess
+from cityloom.app.load.showing import LoadProgress
+from cityloom.app.plugins import find_plugins
+from cityloom.kernel.errors import BadConfig
+from cityloom.kernel.time import format_instant, from_millis
+from cityloom.sensing.table_meaning import read_meaning
+
+_REASONS = 10
+
+
+def load(options: argparse.Namespace) -> int:
+    """Bring a table, try one out, guess a mapping, list the loads or take one out."""
+    folder = CityFolder(options.home or Path("city"))
+    if options.guess:
+        print(guess(_table(options)), end="")
+        return 0
+    configuration = read_configuration(folder.configuration)
+    if options.list:
+        with door_of(folder, configuration) as door:
+            print("\n".join(_listed(door)) or "Nothing was loaded yet.")
+        return 0
+    if options.undo:
+        with door_of(folder, configuration) as door:
+            print("\n".join(_undone(door.act("undo", {"load": options.undo}))))
+        return 0
+    return _bring(folder, configuration, options)
+
+
+def _bring(folder: CityFolder, configuration: Configuration, options: argparse.Namespace) -> int:
+    table = _meant(folder, configuration, options)
+    progress = LoadProgress(sys.stderr)
+    with door_of(folder, configuration) as door, workplace(folder.exports) as work:
+        try:
+            record = record_of(table)
+            bringer = Bringer(table, door, work, folder.exports, progress)
+            if options.dry_run:
+                print("\n".join(_would(bringer.try_out(record))))
+                return 0
+            if options.again:
+                record = record_of(table, _free(door, record.id))
+            result = bringer.bring(record)
+        except KeyboardInterrupt:
+            progress.end()
+            print("Stopped. The same command goes on from here.", file=sys.stderr)
+            raise
+    print("\n".join(_did(result)))
+    return 0
+
+
+def _meant(folder: CityFolder, configuration: Configuration, options: argparse.Namespace) -> Table:
+    path = _table(options)
+    if options.mapping is None:
+        raise BadConfig(
+            "It is not said what the columns mean",
+            hint=f"Let one be written: cityloom load {path} --guess > mapping.toml, read it, correct it.",
+            where="--mapping",
+        )
+    try:
+        text = options.mapping.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadConfig(
+            f"The mapping cannot be read: {error}", hint="Give a file of TOML.", where=str(options.mapping)
+        ) from None
+    meaning = read_meaning(text, where=str(options.mapping))
+    plugins = find_plugins(configuration.plugins, beside=folder.home)
+    return Table(path, options.mapping, meaning, models_of(plugins) if configuration.models.check else None)
+
+
+def _table(options: argparse.Namespace) -> Path:
+    if options.table is None:
+        raise BadConfig(
+            "It is not said which table", hint="Write: cityloom load TABLE --mapping FILE", where="TABLE"
+        )
+    path: Path = options.table
+    if not path.is_file():
+        raise BadConfig("There is no such table", hint="Give the path of a file.", where=str(path))
+    return path
+
+
+def _free(door: Door, name: str) -> str:
+    """A name for a table that was loaded and taken out before."""
+    there = {one["id"]: one for one in door.records()}
+    chosen, number = name, 1
+    while chosen in there and there[chosen]["undoneAt"]:
+        number += 1
+        chosen = f"{name}-{number}"
+    return chosen
+
+
+def _listed(door: Door) -> Iterator[str]:
+    for one in door.records():
+        state = "on its way, the same command goes on"
+        if one["undoneAt"]:
+            state = f"taken out {_instant(one['undoneAt'])}"
+        elif one["finishedAt"]:
+            state = f"done {_instant(one['finishedAt'])}"
+        yield f"{one['id']}: {one['name']}, {one['kept']:,} readings of {one['rows']:,} rows, {state}"
+
+
+def _undone(said: dict[str, Any]) -> Iterator[str]:
+    undone = said["undone"]
+    yield f"Taken out: {undone['readings']:,} readings of {said['record']['name']}."
+    yield f"  {undone['attributes']:,} attributes say again what was known before, or nothing any more."
+    yield f"  {undone['entities']:,} Entities that the load had created are gone."
+    if undone["staying"]:
+        yield f"  {undone['staying']:,} of them stay, for others have written to them or they were not yours."
+    yield "  What the table said of Entities without a time (names, places) stays as it is."
+
+
+def _would(result: Result) -> Iterator[str]:
+    yield "Nothing was written. This is what would be:"
+    yield from _facts(result, "new", "changed", "as they are")
+    yield from _wrong(result)
+
+
+def _did(result: Result) -> Iterator[str]:
+    record = result.record
+    if result.already:
+        yield f"{record['name']} was loaded already, {_instant(record['finishedAt'])}: nothing was done."
+        yield f"  Take it out with: cityloom load --undo {record['id']}"
+        return
+    yield f"{record['name']} is loaded: {record['kept']:,} readings were kept."
+    if record["known"]:
+        yield f"  {record['known']:,} readings were there already."
+    if record["corrected"]:
+        yield f"  {record['corrected']:,} of them correct what was there; that is kept beside them."
+    yield from _facts(result, "created", "changed", "as they were")
+    yield f"  {result.settled.get('changed', 0):,} Entities say their newest readings now."
+    for entity_id, reason in result.settled.get("refused", ())[:3]:
+        yield f"  {entity_id} does not: {reason}"
+    yield from _wrong(result)
+    yield f"  Take it out with: cityloom load --undo {record['id']}"
+
+
+def _facts(result: Result, *words: str) -> Iterator[str]:
+    entities = result.entities
+    told = ", ".join(
+        f"{entities.get(name, 0):,} {word}"
+        for name, word in zip(("created", "changed", "same"), words, strict=True)
+    )
+    yield f"  Rows       {result.rows:,}"
+    yield f"  Entities   {told}"
+    if result.since is not None and result.until is not None:
+        yield f"  Readings   {result.readings:,}, {_instant(result.since)} to {_instant(result.until)}"
+    else:
+        yield f"  Readings   {result.readings:,}"
+    if result.repeated:
+        yield f"  Repeated   {result.repeated:,} times an instant came again; the last row counts"
+
+
+def _wrong(result: Result) -> Iterator[str]:
+    if not result.rejected:
+        return
+    yield f"  Rejected   {result.rejected:,} cells or rows"
+    for column, reason, count in result.reasons[:_REASONS]:
+        yield f"    {count:,} times{f' in {column}' if column else ''}: {reason}"
+    if len(result.reasons) > _REASONS:
+        yield f"    and {len(result.reasons) - _REASONS:,} other reasons"
+    for line, column, reason, cell in result.first_wrong:
+        shown = f" {cell!r}" if cell else ""
+        yield f"    line {line}{f', {column}' if column else ''}{shown}: {reason}"
+    if result.rejects is not None:
+        yield f"    All of them: {result.rejects}"
+
+
+def _instant(millis: int) -> str:
+    return format_instant(from_millis(millis))

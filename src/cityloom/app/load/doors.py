@@ -1,0 +1,119 @@
+"""The two ways into a city: through its own API while it runs, through its rooms while it does not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import msgspec
+
+from cityloom.access.authority import TERMINAL
+from cityloom.app.configuration import Configuration
+from cityloom.app.folder import CityFolder, read_json
+from cityloom.app.house import House
+from cityloom.app.machine import HomeLock
+from cityloom.kernel.errors import CityError, Conflict, NotAllowed, NotFound, NotReady
+from cityloom.kernel.time import WallClock
+from cityloom.web.loads import PATH, act, records
+
+#: Seconds until a portion is brought, at the most.
+PATIENCE_S = 600.0
+_ERRORS = {403: NotAllowed, 404: NotFound, 409: Conflict, 503: NotReady}
+
+
+class Door(Protocol):
+    """Does the acts of a load (`cityloom.web.loads`), as whoever owns the city's folder."""
+
+    def act(self, name: str, said: Any) -> dict[str, Any]:
+        """What became of it, as plain JSON. Raises CityError."""
+        ...
+
+    def records(self) -> list[dict[str, Any]]:
+        """All loads, the oldest first."""
+        ...
+
+
+@contextmanager
+def door_of(folder: CityFolder, configuration: Configuration) -> Iterator[Door]:
+    """The way into the city of a folder. A city that does not run is opened for as long as this lasts."""
+    running = read_json(folder.running)
+    if running is not None and _answers(running):
+        yield RunningDoor(running)
+        return
+    with HomeLock(folder.home), asyncio.Runner() as runner:
+        house = House(folder, configuration, WallClock())
+        runner.run(house.begin())
+        try:
+            yield StoppedDoor(house, runner)
+        finally:
+            runner.run(house.stop())
+
+
+def _answers(running: dict[str, Any]) -> bool:
+    """Whether the city that wrote this is there still: one that was killed leaves its note behind."""
+    import httpx2  # a fifth of a second that other commands do without
+
+    try:
+        return not httpx2.get(f"{running['address']}/healthz", timeout=5.0).is_error
+    except (httpx2.HTTPError, KeyError):
+        return False
+
+
+class RunningDoor:
+    """The API of a running city, with the key in its folder."""
+
+    def __init__(self, running: dict[str, Any]) -> None:
+        import httpx2
+
+        self._client = httpx2.Client(
+            base_url=str(running["address"]),
+            headers={"authorization": f"Bearer {running['key']}", "content-type": "application/json"},
+            timeout=PATIENCE_S,
+        )
+
+    def act(self, name: str, said: Any) -> dict[str, Any]:
+        return self._ask("POST", f"{PATH}/{name}", msgspec.json.encode(said))
+
+    def records(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._ask("GET", PATH, b"")["records"]
+        return found
+
+    def _ask(self, method: str, path: str, body: bytes) -> dict[str, Any]:
+        import httpx2
+
+        try:
+            answer = self._client.request(method, path, content=body)
+            said: dict[str, Any] = answer.json()
+        except (httpx2.HTTPError, ValueError) as error:
+            raise NotReady(
+                f"The city does not answer: {error}",
+                hint="Is it still running? The same command goes on where this one stopped.",
+            ) from None
+        if answer.is_error:
+            kind = _ERRORS.get(answer.status_code, CityError)
+            raise kind(
+                str(said.get("detail", answer.reason_phrase)),
+                hint=str(said.get("hint", "")),
+                where=None,
+            )
+        return said
+
+
+class StoppedDoor:
+    """The rooms of a city that nobody else has open."""
+
+    def __init__(self, house: House, runner: asyncio.Runner) -> None:
+        self._house = house
+        self._runner = runner
+
+    def act(self, name: str, said: Any) -> dict[str, Any]:
+        found = self._runner.run(act(self._house.loading, TERMINAL, name, msgspec.json.encode(said)))
+        plain: dict[str, Any] = msgspec.to_builtins(found)
+        return plain
+
+    def records(self) -> list[dict[str, Any]]:
+        found = self._runner.run(records(self._house.loading, TERMINAL))
+        plain: list[dict[str, Any]] = msgspec.to_builtins(found)["records"]
+        return plain

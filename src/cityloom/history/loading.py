@@ -1,0 +1,419 @@
+"""Whole tables brought into the past of the city: begun, brought portion by portion, and taken out again.
+
+Entities are written through the broker as anybody writes them. Their readings go into history by themselves;
+afterwards the newest of each series becomes what the Entity says now, unless it says something newer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from cityloom.access.audit import AuditLog
+from cityloom.access.authority import require
+from cityloom.access.ownership import ORIGIN, check_write
+from cityloom.context.broker import Broker
+from cityloom.history.instances import instances_of
+from cityloom.history.loads import Bringing, LoadRecord, LoadStore, Portion
+from cityloom.history.model import Integers, Series, SeriesKey, Window
+from cityloom.history.ports import HistoryStore
+from cityloom.history.stage import HistoryStage
+from cityloom.kernel.actor import CITY, Actor, InformationClass
+from cityloom.kernel.change import DEFAULT_TENANT
+from cityloom.kernel.errors import CityError, Conflict, NotFound, NotReady
+from cityloom.kernel.time import now_millis
+from cityloom.ngsild.model import Document, Instance, content
+
+PERMISSION = "history:load"
+#: Entities written in one batch, and series looked at together.
+AT_ONCE = 500
+#: Refused Entities that are told of.
+_TOLD = 20
+_SYSTEM = frozenset({"instanceId", "createdAt", "modifiedAt", "deletedAt"})
+
+
+class Written(msgspec.Struct, rename="camel"):
+    """What became of Entities."""
+
+    created: int = 0
+    changed: int = 0
+    same: int = 0
+    #: Id and reason of those that were refused, some of them.
+    refused: list[tuple[str, str]] = []
+    refused_count: int = 0
+
+
+class Undone(msgspec.Struct, frozen=True, rename="camel"):
+    """What taking a load out did."""
+
+    readings: int
+    #: Attributes that say again what was known before, or nothing any more.
+    attributes: int
+    #: Entities that the load had created and that are gone again; those that stay, having more to them.
+    entities: int
+    staying: int
+
+
+class Loading:
+    """Loads of one city. All methods are called on the event loop and need the permission `history:load`."""
+
+    def __init__(self, store: HistoryStore, broker: Broker, audit: AuditLog, stage: HistoryStage) -> None:
+        self._any_store = store
+        self._broker = broker
+        self._audit = audit
+        self._stage = stage
+        self._turn = asyncio.Lock()
+
+    @property
+    def _store(self) -> LoadStore:
+        if not isinstance(self._any_store, LoadStore):
+            raise NotReady(
+                "The history of this city takes no whole tables",
+                hint="It does where the history is a file in the city's folder.",
+            )
+        return self._any_store
+
+    async def records(self, actor: Actor) -> list[LoadRecord]:
+        """All loads, the oldest first."""
+        require(actor, PERMISSION)
+        return await asyncio.to_thread(self._store.loads)
+
+    async def begin(self, actor: Actor, record: LoadRecord) -> LoadRecord:
+        """The record of a load: a new one, or how far one has come that was begun before."""
+        require(actor, PERMISSION)
+        async with self._turn:
+            there = await self._find(record.id)
+            if there is not None and not there.undone_at:
+                return there
+            if there is not None:
+                raise Conflict(
+                    "This table was loaded and taken out again",
+                    hint="Load it anew with --again.",
+                    where=record.id,
+                )
+            await self._audit.record(actor, "history.load", record.id, {"table": record.name})
+            fresh = msgspec.structs.replace(record, by=actor.id, started_at=now_millis(), number=0)
+            return await asyncio.to_thread(self._store.keep_load, fresh)
+
+    async def look(self, actor: Actor, documents: Sequence[Document]) -> Written:
+        """What `write` would do with these Entities."""
+        require(actor, PERMISSION)
+        written = Written()
+        for document in documents:
+            there = self._broker.find(actor, document["id"])
+            if there is None:
+                written.created += 1
+            elif _fresh(document, there) is None:
+                written.same += 1
+            else:
+                written.changed += 1
+        return written
+
+    async def write(
+        self,
+        actor: Actor,
+        load: str,
+        documents: Sequence[Document],
+        information_class: InformationClass | None = None,
+    ) -> Written:
+        """Entities as the table says that they are; what they say already is not written again."""
+        require(actor, PERMISSION)
+        fresh = []
+        written = Written()
+        others: list[tuple[str, str]] = []
+        for document in documents:
+            there = self._broker.find(actor, document["id"])
+            wanted = document if there is None else _fresh(document, there)
+            if there is not None and not set(document["type"]) <= set(there["type"]):
+                others.append((document["id"], f"it is a {' and '.join(there['type'])}"))
+            elif wanted is None:
+                written.same += 1
+            else:
+                fresh.append(wanted)
+        outcome = await self._broker.upsert_many(
+            actor, fresh, update=True, information_class=information_class, trace=f"load:{load}"
+        )
+        written.created, written.changed = len(outcome.created), len(outcome.updated)
+        others += [(one, str(error)) for one, error in outcome.errors]
+        written.refused, written.refused_count = others[:_TOLD], len(others)
+        if outcome.created:
+            async with self._turn:
+                record = await self._known(load)
+                await self._keep(record, created=(*record.created, *outcome.created))
+        return written
+
+    async def bring(self, actor: Actor, portion: Portion) -> LoadRecord:
+        """Readings of a portion kept. Its series get the types and class that their Entities have now.
+
+        Raises NotFound for an Entity that is not there, NotAllowed for one that the actor may not write.
+        """
+        require(actor, PERMISSION)
+        series = list(self._as_they_stand(actor, portion.series))
+        async with self._turn:
+            # What the feed has told comes before: the table says what was known before today.
+            await self._stage.caught_up(self._broker.last_sequence)
+            standing = msgspec.structs.replace(portion, series=series)
+            await asyncio.to_thread(self._store.bring, standing)
+            return await self._known(portion.load)
+
+    async def settle(self, actor: Actor, load: str, *, rejected: int = 0) -> tuple[LoadRecord, Written]:
+        """The newest readings become what the Entities say now, where that is older; the load is done."""
+        require(actor, PERMISSION)
+        record = await self._known(load)
+        await self._stage.caught_up(self._broker.last_sequence)
+        written = Written()
+        # By the class of those that are created; None: they are there.
+        waiting: dict[InformationClass | None, list[Document]] = {}
+        async for document, information_class in self._newest(actor, record):
+            there = self._broker.find(CITY, document["id"])
+            fresh = document if there is None else _newer(document, there)
+            if fresh is None:
+                written.same += 1
+                continue
+            together = waiting.setdefault(information_class if there is None else None, [])
+            together.append(fresh)
+            if len(together) >= AT_ONCE:
+                await self._say(actor, load, waiting, written)
+        await self._say(actor, load, waiting, written)
+        async with self._turn:
+            record = await self._known(load)
+            return await self._keep(record, finished_at=now_millis(), rejected=rejected), written
+
+    async def _say(
+        self,
+        actor: Actor,
+        load: str,
+        waiting: dict[InformationClass | None, list[Document]],
+        written: Written,
+    ) -> None:
+        for chosen, documents in waiting.items():
+            outcome = await self._broker.upsert_many(
+                actor, documents, update=True, information_class=chosen, trace=f"load:{load}"
+            )
+            written.created += len(outcome.created)
+            written.changed += len(outcome.updated)
+            written.refused_count += len(outcome.errors)
+            told = [(one, str(error)) for one, error in outcome.errors]
+            written.refused += told[: _TOLD - len(written.refused)]
+        waiting.clear()
+
+    async def undo(self, actor: Actor, load: str) -> tuple[LoadRecord, Undone]:
+        """Take out what a load brought and nothing else. Raises NotFound, Conflict where it is out."""
+        require(actor, PERMISSION)
+        async with self._turn:
+            record = await self._known(load)
+            if record.undone_at:
+                raise Conflict("This load is taken out already", hint="Look at the others.", where=load)
+            await self._audit.record(actor, "history.unload", load, {"table": record.name})
+            await self._stage.caught_up(self._broker.last_sequence)
+            numbers = await asyncio.to_thread(self._store.brought, record.number)
+            before = dict(await asyncio.to_thread(self._last, self._series(numbers)))
+            taken = await asyncio.to_thread(self._store.take_out, record.number)
+            after = dict(await asyncio.to_thread(self._last, self._series(numbers)))
+            attributes = await self._put_back(actor, load, before, after)
+            gone = await self._remove(actor, record)
+            kept = await self._keep(record, undone_at=now_millis())
+        return kept, Undone(taken.gone, attributes, gone, len(record.created) - gone)
+
+    # Series and their newest readings
+
+    def _as_they_stand(self, actor: Actor, series: Iterable[Bringing]) -> Iterator[Bringing]:
+        checked: set[tuple[str, ...]] = set()
+        standing: dict[str, tuple[tuple[str, ...], InformationClass]] = {}
+        for one in series:
+            entity_id = one.key.entity_id
+            if one.key.tenant != DEFAULT_TENANT:
+                raise NotFound(
+                    "Tables are for the default tenant", hint="Load it without.", where=one.key.tenant
+                )
+            if entity_id not in standing:
+                standing[entity_id] = self._stands(actor, one)
+            types, information_class = standing[entity_id]
+            what = (*types, one.key.attribute, one.key.dataset)
+            if what not in checked:
+                checked.add(what)
+                said: Instance = {"type": one.key.attribute_type, "value": None}
+                if one.key.dataset:
+                    said["datasetId"] = one.key.dataset
+                check_write(actor, None, {"type": types, "attrs": {one.key.attribute: [said]}})
+            yield msgspec.structs.replace(one, types=types, information_class=information_class)
+
+    def _stands(self, actor: Actor, one: Bringing) -> tuple[tuple[str, ...], InformationClass]:
+        """Types and class of an Entity; of one that is gone those that it is brought with."""
+        entity_id = one.key.entity_id
+        document = self._broker.find(actor, entity_id)
+        if document is not None:
+            return tuple(document["type"]), self._broker.class_of(actor, entity_id)
+        hidden = self._broker.find(CITY, entity_id) is not None
+        if hidden or not one.retired or not actor.sees(one.information_class):
+            raise NotFound("There is no such Entity", hint="Write it before its readings.", where=entity_id)
+        return one.types, one.information_class
+
+    def _series(self, numbers: Integers) -> list[Series]:
+        wanted = set(numbers.tolist())
+        return [one for one in self._any_store.series(DEFAULT_TENANT) if one.id in wanted]
+
+    def _last(self, series: list[Series]) -> Iterator[tuple[SeriesKey, tuple[Series, Instance]]]:
+        """The newest reading of each series; blocking."""
+        for begin in range(0, len(series), AT_ONCE):
+            some = {one.id: one for one in series[begin : begin + AT_ONCE]}
+            window = Window(np.array(list(some), np.int64), last_n=1, marks="with")
+            for number, instance in instances_of(some, self._any_store.raw(window)):
+                yield some[number].key, (some[number], instance)
+
+    async def _newest(self, actor: Actor, record: LoadRecord) -> Any:
+        """Each Entity of a load with its newest readings, as a document, and its class."""
+        numbers = await asyncio.to_thread(self._store.brought, record.number)
+        series = sorted(self._series(numbers), key=lambda one: one.key.entity_id)
+        together: list[Series] = []
+        for place, one in enumerate(series):
+            if not one.retired and actor.sees(one.information_class):
+                together.append(one)
+            last = place + 1 == len(series) or series[place + 1].key.entity_id != one.key.entity_id
+            if together and (place + 1 == len(series) or (last and len(together) >= AT_ONCE)):
+                found = await asyncio.to_thread(lambda some: dict(self._last(some)), together)
+                for document in _documents(found):
+                    yield document
+                together = []
+
+    # Taking out
+
+    async def _put_back(
+        self,
+        actor: Actor,
+        load: str,
+        before: dict[SeriesKey, tuple[Series, Instance]],
+        after: dict[SeriesKey, tuple[Series, Instance]],
+    ) -> int:
+        """Have attributes that say what was taken out say what is known now; returns how many."""
+        count = 0
+        for key, (_, was) in before.items():
+            document = self._broker.find(actor, key.entity_id)
+            now = _instance(document, key) if document is not None else None
+            if document is None or now is None or not _same(now, was):
+                continue
+            known = after.get(key)
+            if known is not None and _same(known[1], was):
+                continue
+            count += 1
+            if known is not None and "deletedAt" not in known[1]:
+                back = {
+                    "id": key.entity_id,
+                    "type": document["type"],
+                    "attrs": {key.attribute: [_plain(known[1])]},
+                }
+                await self._broker.upsert_many(actor, [back], update=True, trace=f"unload:{load}")
+            else:
+                await self._broker.delete_attribute(
+                    actor, key.entity_id, key.attribute, dataset=key.dataset or None, trace=f"unload:{load}"
+                )
+        return count
+
+    async def _remove(self, actor: Actor, record: LoadRecord) -> int:
+        """Delete Entities that the load created and that nobody has added to; returns how many."""
+        count = 0
+        for entity_id in record.created:
+            document = self._broker.find(actor, entity_id)
+            if document is None or any(
+                "observedAt" in item for items in document["attrs"].values() for item in items
+            ):
+                continue
+            try:
+                await self._broker.delete(actor, entity_id, trace=f"unload:{record.id}")
+            except CityError:
+                continue
+            count += 1
+        return count
+
+    # Records
+
+    async def _find(self, load: str) -> LoadRecord | None:
+        found = await asyncio.to_thread(self._store.loads)
+        return next((one for one in found if one.id == load), None)
+
+    async def _known(self, load: str) -> LoadRecord:
+        found = await self._find(load)
+        if found is None:
+            raise NotFound("There is no such load", hint="`cityloom load --list` names them.", where=load)
+        return found
+
+    async def _keep(self, record: LoadRecord, **changes: Any) -> LoadRecord:
+        kept = msgspec.structs.replace(record, **changes)
+        return await asyncio.to_thread(self._store.keep_load, kept)
+
+
+def _fresh(document: Document, there: Document) -> Document | None:
+    """The attributes that say something else than those that are there; None where none does."""
+    attributes = {
+        name: items
+        for name, items in document["attrs"].items()
+        if name != ORIGIN and not _says(items, there["attrs"].get(name, ()))
+    }
+    return {"id": document["id"], "type": document["type"], "attrs": attributes} if attributes else None
+
+
+def _says(items: Sequence[Instance], there: Sequence[Instance]) -> bool:
+    def said(item: Instance) -> tuple[Any, ...]:
+        return item["type"], item.get("datasetId"), item.get("unitCode"), content(item)
+
+    return all(said(item) in [said(one) for one in there] for item in items)
+
+
+def _newer(document: Document, there: Document) -> Document | None:
+    """The instances that were observed after those that are there; None where none was."""
+    attributes: dict[str, list[Instance]] = {}
+    for name, items in document["attrs"].items():
+        standing = {one.get("datasetId"): one for one in there["attrs"].get(name, ())}
+        fresh = [item for item in items if _is_newer(item, standing.get(item.get("datasetId")))]
+        if fresh:
+            attributes[name] = fresh
+    return {"id": document["id"], "type": there["type"], "attrs": attributes} if attributes else None
+
+
+def _is_newer(item: Instance, there: Instance | None) -> bool:
+    if there is None:
+        return True
+    said, known = item.get("observedAt"), there.get("observedAt")
+    if said is None or known is None:
+        return False
+    # Without the Z, a shorter fraction of a second comes first.
+    return bool(said[:-1] > known[:-1]) or (said == known and content(item) != content(there))
+
+
+def _documents(
+    found: dict[SeriesKey, tuple[Series, Instance]],
+) -> Iterator[tuple[Document, InformationClass]]:
+    entities: dict[str, tuple[Document, InformationClass]] = {}
+    for key, (series, instance) in found.items():
+        if "deletedAt" in instance:
+            continue
+        document, _ = entities.setdefault(
+            key.entity_id,
+            ({"id": key.entity_id, "type": list(series.types), "attrs": {}}, series.information_class),
+        )
+        instances = document["attrs"].setdefault(key.attribute, [])
+        rival = next((one for one in instances if one.get("datasetId") == instance.get("datasetId")), None)
+        if rival is None:
+            instances.append(_plain(instance))
+        elif _is_newer(_plain(instance), rival):
+            instances[instances.index(rival)] = _plain(instance)
+    yield from (one for one in entities.values() if one[0]["attrs"])
+
+
+def _plain(instance: Instance) -> Instance:
+    return {name: said for name, said in instance.items() if name not in _SYSTEM}
+
+
+def _instance(document: Document, key: SeriesKey) -> Instance | None:
+    for item in document["attrs"].get(key.attribute, ()):
+        if item.get("datasetId", "") == key.dataset:
+            return dict(item)
+    return None
+
+
+def _same(one: Instance, other: Instance) -> bool:
+    return one.get("observedAt") == other.get("observedAt") and content(one) == content(other)
