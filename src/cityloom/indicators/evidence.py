@@ -18,6 +18,7 @@ MEDIA_TYPES: dict[str, tuple[bytes, ...]] = {
     "application/vnd.oasis.opendocument.spreadsheet": (b"PK\x03\x04",),
     "text/csv": (),
     "text/plain": (),
+    "application/json": (),
 }
 
 
@@ -33,12 +34,19 @@ def check_file(name: str, media_type: str, data: bytes) -> str:
         raise BadInput(f"{plain} has {len(data) / 1024 / 1024:.1f} MB", hint=hint, where="evidence")
     beginnings = MEDIA_TYPES.get(media_type)
     if beginnings is None:
-        hint = "Send a PDF, PNG, JPEG, spreadsheet (xlsx, ods), CSV or plain text."
+        hint = "Send a PDF, PNG, JPEG, spreadsheet (xlsx, ods), CSV, JSON or plain text."
         raise BadInput(f"Files of the type {media_type[:60]!r} are not taken", hint=hint, where="evidence")
     if not _is_what_it_says(data, beginnings):
         hint = "Save it again in that format, or send it as what it is."
         raise BadInput(f"{plain} is no {media_type}", hint=hint, where="evidence")
     return plain
+
+
+def type_of_values(data: bytes) -> str:
+    """The media type of a file of values, told by its content: browsers name tables after a program."""
+    if data.startswith(b"PK\x03\x04"):
+        return "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    return "application/json" if data.lstrip()[:1] == b"{" else "text/csv"
 
 
 def _is_what_it_says(data: bytes, beginnings: tuple[bytes, ...]) -> bool:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta, tzinfo
+from functools import partial
 
 import msgspec
 
@@ -18,8 +19,11 @@ from cityloom.history.queries import History
 from cityloom.indicators import writing
 from cityloom.indicators.checks import findings
 from cityloom.indicators.computing import Computing
+from cityloom.indicators.entries import checked_value
 from cityloom.indicators.evidence import MOST_FILES, check_file
+from cityloom.indicators.exchange.reported import Reported
 from cityloom.indicators.framework import Framework
+from cityloom.indicators.importing import Plan, plan_of
 from cityloom.indicators.model import (
     TYPE,
     VALUE,
@@ -49,8 +53,6 @@ _log = logging.getLogger(__name__)
 #: Seconds of the machine's time between two looks at the city's clock.
 LOOK_EVERY = 5.0
 LONGEST_TEXT = 2000
-#: How far value and numerator over denominator may lie apart, when both are given.
-_AGREE_WITHIN = 0.005
 
 _ENTER, _VERIFY = "indicators:enter", "indicators:verify"
 
@@ -88,6 +90,7 @@ class Indicators:
         self._clock = clock
         self._evidence = evidence
         self._audit = audit
+        self._zone = zone
         self._figures = dict(figures or {})
         self._frameworks = {framework.id: framework for framework in frameworks}
         self._points = {
@@ -158,6 +161,10 @@ class Indicators:
         """A framework with every value that the actor may see. Raises NotFound."""
         return report(self._framework(framework_id), self._standing(actor))
 
+    def framework(self, framework_id: str) -> Framework:
+        """One of the frameworks in use. Raises NotFound."""
+        return self._framework(framework_id)
+
     def reports(self, actor: Actor) -> list[FrameworkReport]:
         """Every framework with every value that the actor may see; the values are read once for all."""
         standing = self._standing(actor)
@@ -208,7 +215,7 @@ class Indicators:
         """
         require(actor, _ENTER)
         framework, _, point = self._known(point_id)
-        value = _checked_value(point, entry)
+        value = checked_value(point, entry)
         self._check_period(entry)
         self._check_against_others(actor, framework, point, value)
         checked = msgspec.structs.replace(
@@ -221,6 +228,43 @@ class Indicators:
             framework, point, checked, value, evidence=evidence, by=actor.id, now=self._clock.now()
         )
         return await self._write(actor, point_id, attributes, version, "enter")
+
+    async def import_values(
+        self, actor: Actor, framework_id: str, rows: Sequence[Reported], file: Upload, *, city: str = ""
+    ) -> Plan:
+        """Enter the values of a file, which goes with each as its evidence. Needs indicators:enter.
+
+        A second person verifies each as if it had been typed. Returns what was entered and what was left out,
+        and why. Raises BadInput when nothing of the file can be told apart.
+        """
+        require(actor, _ENTER)
+        plan = await self.plan_import(actor, framework_id, rows, source=file.name, city=city)
+        framework, evidence = self._framework(framework_id), await self._keep([file] if plan.planned else [])
+        now = self._clock.now()
+        for one in plan.planned:
+            attributes = writing.entered(
+                framework,
+                one.point,
+                one.entry,
+                one.value,
+                evidence=evidence,
+                by=actor.id,
+                now=now,
+            )
+            await self._edit(actor, one.point.id, partial(writing.edits, attributes=attributes), "enter")
+        return plan
+
+    async def plan_import(
+        self, actor: Actor, framework_id: str, rows: Sequence[Reported], *, source: str, city: str = ""
+    ) -> Plan:
+        """What importing these values would enter. Needs indicators:enter. Raises BadInput, NotFound."""
+        require(actor, _ENTER)
+        framework = self._framework(framework_id)
+        known = {(one.code, one.point): one for one in summaries(framework, self._standing(actor))}
+        latest = self._clock.now() + timedelta(days=1)
+        return await asyncio.to_thread(
+            plan_of, framework, rows, known, zone=self._zone, latest=latest, source=source, city=city
+        )
 
     async def verify(self, actor: Actor, point_id: str, *, version: str = "") -> IndicatorSummary:
         """Verify the value that stands. Needs indicators:verify, and that somebody else entered it."""
@@ -252,11 +296,20 @@ class Indicators:
             check_version(version, document, DECIDED_ON)
             return writing.edits(document, attributes)
 
+        await self._edit(actor, point_id, edits, did)
+        return self.summary(actor, point_id)
+
+    async def _edit(
+        self,
+        actor: Actor,
+        point_id: str,
+        edits: Callable[[Document], writing.Attributes],
+        did: str,
+    ) -> None:
         edits(self._broker.retrieve(actor, point_id))  # what will be refused is not written down as done
         if self._audit is not None:
             await self._audit.record(actor, f"indicator.{did}", point_id)
         await self._editing.edit(may_write(actor), point_id, edits, trace=f"indicators:{did}")
-        return self.summary(actor, point_id)
 
     async def _keep(self, files: Sequence[Upload]) -> list[Evidence]:
         if len(files) > MOST_FILES:
@@ -333,35 +386,3 @@ def _version(document: Document) -> str:
 
 def _plain(code: str) -> str:
     return code.replace(" ", "").upper()
-
-
-def _checked_value(point: DataPoint, entry: Entry) -> float | bool:
-    """The value entered, or numerator over denominator."""
-    if point.is_yes_or_no:
-        if not isinstance(entry.value, bool):
-            raise BadInput("This is answered with yes or no", hint="Choose one.", where="value")
-        return entry.value
-    if isinstance(entry.value, bool):
-        raise BadInput("This is answered with a number", hint="Write a number.", where="value")
-    from_parts = _from_parts(point, entry)
-    value = entry.value if entry.value is not None else from_parts
-    if value is None:
-        hint = "Write the value, or numerator and denominator."
-        raise BadInput("There is no value", hint=hint, where="value")
-    if value != value or abs(value) == float("inf"):
-        raise BadInput("This is no number", hint="Write a number such as 12.5.", where="value")
-    if from_parts is not None and abs(value - from_parts) > _AGREE_WITHIN * max(1.0, abs(from_parts)):
-        raise BadInput(
-            f"Numerator and denominator give {from_parts:g}, not {value:g}",
-            hint="Correct one of the three, or leave the value out.",
-            where="value",
-        )
-    return float(value)
-
-
-def _from_parts(point: DataPoint, entry: Entry) -> float | None:
-    if entry.numerator is None or entry.denominator is None:
-        return None
-    if entry.denominator <= 0:
-        raise BadInput("The denominator is not above 0", hint="Check it.", where="denominator")
-    return entry.numerator / entry.denominator * point.multiplier

@@ -141,7 +141,9 @@ def _card(
         except BadInput as error:
             left.append(LeftOut(name, error.message, row.place))
             continue
-        if value is not None:
+        if (point.code, point.key) in values:
+            left.append(LeftOut(name, "stands twice, by another of its names", row.place))
+        elif value is not None:
             values[point.code, point.key] = value
             bases[point.code, point.key] = _basis(row)
     scored = _scored(framework, values, left)

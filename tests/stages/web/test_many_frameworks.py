@@ -59,3 +59,47 @@ async def test_a_value_of_another_framework_leads_to_where_it_stands(reader):
     assert re.search(r'href="/indicators/u4ssc/EN(:|%3A)EN(:|%3A)AQ(:|%3A)1C#pm2\.5"', page)
     assert 'value="verify"' not in page
     assert 'value="verify"' in (await reader.get("/indicators/u4ssc/EN:EN:AQ:1C")).text
+
+
+# Importing values
+
+
+TABLE = b"city,indicator,period,value\nAston,EC:ICT:ICT:1C,2013,91.5\nAston,XX,2013,1\n"
+PAGE = "/indicators/u4ssc/import"
+
+
+@pytest.fixture
+async def planner(measured_city, reader_class):
+    return await reader_class(measured_city).sign_in("planner")
+
+
+async def test_a_file_is_looked_at_and_then_entered(planner, reader_class, measured_city):
+    assert 'href="/indicators/u4ssc/import"' in (await planner.get("/indicators/u4ssc")).text
+    file = {"file": ("values.csv", TABLE, "application/vnd.ms-excel")}
+    looked = await planner.send(PAGE, {"act": "look"}, files=file)
+    assert "1 value would be entered" in looked.text
+    assert "not in the framework: XX (values.csv line 3)" in looked.text
+    assert "not reported" in await planner.text("/indicators/u4ssc/EC:ICT:ICT:1C")
+    entered = await planner.send(PAGE, {"act": "enter"}, files=file)
+    assert "1 value is entered" in entered.text
+    page = (await planner.get("/indicators/u4ssc/EC:ICT:ICT:1C")).text
+    assert "91.5" in page
+    assert "not verified" in page
+    assert "values.csv" in page
+
+
+async def test_a_wrong_file_is_told_with_its_line(planner):
+    wrong = TABLE.replace(b"91.5", b"many")
+    said = await planner.refused(PAGE, {"act": "enter"}, files={"file": ("values.csv", wrong, "text/csv")})
+    assert "'many' is no number (values.csv line 2, column 4 (value))" in said
+    assert "Choose a file" in await planner.refused(PAGE, {"act": "enter"})
+    said = await planner.refused(
+        PAGE, {"act": "look", "columns": "town=X"}, files={"file": ("values.csv", TABLE, "text/csv")}
+    )
+    assert "names no column" in said
+
+
+async def test_who_may_not_enter_sees_no_import(measured_city, reader_class):
+    visitor = reader_class(measured_city)
+    assert "import" not in (await visitor.get("/indicators/u4ssc")).text.casefold()
+    assert (await visitor.get(PAGE)).status_code in (303, 401, 403)

@@ -29,6 +29,7 @@ from cityloom.web.pages import (
     services,
     signing_in,
     system,
+    value_import,
     warnings,
 )
 from cityloom.web.pages.hooks import hook_route
@@ -46,6 +47,7 @@ _PARTS = (
     notices,
     report,
     reports,
+    value_import,
     indicators,
     initiatives,
     devices,

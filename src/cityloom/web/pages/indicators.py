@@ -147,6 +147,7 @@ async def show_framework(visit: Visit) -> Response:
         "framework.html",
         data,
         by_group=by_group,
+        may_enter=visit.actor.may(ENTER),
         tallies=report.tallies,
         state=state,
         level=level,

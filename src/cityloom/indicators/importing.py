@@ -1,0 +1,148 @@
+"""What a file of values would enter into a framework, and what of it would not, and why. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, tzinfo
+
+import msgspec
+
+from cityloom.indicators.checks import findings
+from cityloom.indicators.entries import checked_value
+from cityloom.indicators.exchange.reported import Reported, bounds_of
+from cityloom.indicators.framework import Framework
+from cityloom.indicators.model import DataPoint, Entry, Indicator
+from cityloom.indicators.scorecard import LeftOut, code_map, find_point
+from cityloom.indicators.summaries import IndicatorSummary
+from cityloom.kernel.errors import BadInput
+
+#: Values that one file may enter: each is written for itself, and others wait meanwhile.
+MOST_VALUES = 2000
+_LONGEST_SOURCE = 500
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """A value that is to be entered."""
+
+    point: DataPoint
+    entry: Entry
+    value: float | bool
+    #: Where it stands in the file.
+    place: str
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a file enters: the oldest first, so that the newest stands in the end."""
+
+    planned: tuple[Planned, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def plan_of(
+    framework: Framework,
+    rows: Sequence[Reported],
+    known: Mapping[tuple[str, str], IndicatorSummary],
+    *,
+    zone: tzinfo,
+    latest: datetime,
+    source: str,
+    city: str = "",
+) -> Plan:
+    """The plan of a file. `known` is what stands, by code and point; no period may end after `latest`.
+
+    Raises BadInput when the file speaks of several cities and none was named, or has too many values.
+    """
+    mine = _of_city(rows, city)
+    if len(mine) > MOST_VALUES:
+        raise BadInput(
+            f"{len(mine)} values are too many at once", hint=f"Send up to {MOST_VALUES}.", where="file"
+        )
+    codes = code_map(framework)
+    planned: list[Planned] = []
+    left: list[LeftOut] = []
+    seen: set[tuple[str, datetime]] = set()
+    for row in mine:
+        name = f"{row.code}.{row.point}" if row.point else row.code
+        try:
+            one = _planned(codes, row, zone, source)
+            if one is None:
+                left.append(LeftOut(name, "not reported", row.place))
+                continue
+            _check_time(one, known.get((one.point.code, one.point.key)), latest)
+            if (one.point.id, one.entry.until) in seen:
+                raise BadInput("stands twice, by another of its names", hint="Keep one.", where=row.place)
+            seen.add((one.point.id, one.entry.until))
+            planned.append(one)
+        except BadInput as error:
+            left.append(LeftOut(name, error.message, row.place))
+    planned.sort(key=lambda one: one.entry.until)
+    return _without_what_cannot_be(framework, planned, known, left)
+
+
+def _of_city(rows: Sequence[Reported], city: str) -> list[Reported]:
+    cities = sorted({row.city for row in rows})
+    if city and city not in cities:
+        raise BadInput(
+            f"The file has no {city!r}", hint=f"It has: {', '.join(cities[:20]) or 'nothing'}.", where="city"
+        )
+    if not city and len(cities) > 1:
+        raise BadInput(
+            f"The file has values of {len(cities)} cities",
+            hint=f"Name the one that is meant: {', '.join(cities[:20])}.",
+            where="city",
+        )
+    return [row for row in rows if not city or row.city == city]
+
+
+def _planned(
+    codes: Mapping[str, tuple[Indicator, DataPoint | None]], row: Reported, zone: tzinfo, source: str
+) -> Planned | None:
+    _, point = find_point(codes, row)
+    if row.value is None and row.numerator is None:
+        return None
+    since, until = bounds_of(row.period, zone, row.place)
+    value = bool(row.value) if point.is_yes_or_no and row.value in (0, 1) else row.value
+    entry = Entry(
+        since=since,
+        until=until,
+        value=value,
+        numerator=row.numerator,
+        denominator=row.denominator,
+        source=(row.source or source)[:_LONGEST_SOURCE],
+        note=row.place,
+    )
+    return Planned(point, entry, checked_value(point, entry), row.place)
+
+
+def _check_time(one: Planned, known: IndicatorSummary | None, latest: datetime) -> None:
+    if one.entry.until > latest:
+        raise BadInput("the period is not over", hint="Enter it once it is.", where=one.place)
+    if known is None or known.answered_by is not None or known.method != "manual" or known.until is None:
+        return
+    if known.until > one.entry.until:
+        raise BadInput("a newer value stands", hint="Take that one back first.", where=one.place)
+
+
+def _without_what_cannot_be(
+    framework: Framework,
+    planned: Sequence[Planned],
+    known: Mapping[tuple[str, str], IndicatorSummary],
+    left: list[LeftOut],
+) -> Plan:
+    """Each value is looked at beside the newest of the others; what is an error is left out."""
+    values = {key: one.value for key, one in known.items() if one.value is not None}
+    newest = values | {(one.point.code, one.point.key): one.value for one in planned}
+    kept = []
+    for one in planned:
+        key = (one.point.code, one.point.key)
+        wrong = [
+            finding.check.message.get("en", finding.check.id)
+            for finding in findings(framework, {**newest, key: one.value})
+            if finding.check.severity == "error" and key in finding.points
+        ]
+        if wrong:
+            name = f"{one.point.code}.{one.point.key}" if one.point.key else one.point.code
+            left.append(LeftOut(name, wrong[0], one.place))
+        else:
+            kept.append(one)
+    return Plan(tuple(kept), tuple(left))
