@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from cityloom.web.server import ConnectionLimits, Server
+from cityloom.web.connection_limits import ConnectionLimits
+from cityloom.web.server import Server
 
 
 async def hello(scope, receive, send):

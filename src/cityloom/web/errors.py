@@ -36,6 +36,7 @@ from cityloom.ngsild.errors import (
 )
 from cityloom.web.languages import noted as n
 from cityloom.web.limits import TooLarge, TooSlow
+from cityloom.web.turning_away import COME_BACK_AFTER, retry_after
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -46,9 +47,6 @@ class Told(msgspec.Struct, frozen=True):
     title: str
     heading: str
 
-
-#: Seconds after which whoever was told "not now" may ask again.
-COME_BACK_AFTER = 2
 
 _WRONG = n("Something in the request is not right")
 _ABSENT = n("This is not here")
@@ -101,7 +99,7 @@ def told(error: Exception) -> Told:
     return next((how for kind, how in TABLE if isinstance(error, kind)), INTERNAL)
 
 
-def _retry_after(error: Exception) -> int | None:
+def _seconds_to_wait(error: Exception) -> int | None:
     """Seconds after which it makes sense to try again; None: another try would end the same way."""
     if isinstance(error, TooManyAttempts):
         return error.retry_after
@@ -113,8 +111,8 @@ def error_headers(error: Exception) -> list[tuple[bytes, bytes]]:
     found = []
     if isinstance(error, NotSignedIn):
         found.append((b"www-authenticate", b'Bearer realm="CityLoom"'))
-    if (after := _retry_after(error)) is not None:
-        found.append((b"retry-after", str(after).encode()))
+    if (after := _seconds_to_wait(error)) is not None:
+        found.append(retry_after(after))
     return found
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 
+import pytest
+
+from cityloom.web.connection_limits import ConnectionLimits
 from cityloom.web.crowd import Crowd
-from cityloom.web.server import ConnectionLimits, GuardedProtocol
+from cityloom.web.guarded_protocol import GuardedProtocol
 from served import WHOLE, Served
 
 
@@ -98,6 +102,18 @@ async def test_what_comes_beyond_what_can_be_done_is_told_when_to_come_back():
                 await asyncio.sleep(0.01)
         for writer in writers:
             writer.close()
+
+
+@pytest.mark.parametrize("begun", [b"", b"ab"])
+async def test_whoever_is_turned_away_and_never_ends_their_body_is_hung_up_on(begun):
+    app = Slow()
+    refused = Counter()
+    async with Served(ConnectionLimits(requests=1, head_seconds=0.1), app=app, refused=refused) as served:
+        (held,) = await hold(served, app, 1)
+        post = WHOLE.replace(b"GET / ", b"POST / ").replace(b"host: x", b"host: x\r\ncontent-length: 4")
+        assert (await served.talk(post + begun)).startswith(b"HTTP/1.1 408 ")
+        assert refused == {"slow head": 1}
+        held.close()
 
 
 async def test_a_connection_that_was_turned_away_is_served_again_by_and_by():

@@ -9,8 +9,8 @@ import socket
 import uvloop
 
 from cityloom.web import doorway
+from cityloom.web.connection_limits import ConnectionLimits
 from cityloom.web.doorway import Doorway
-from cityloom.web.server import ConnectionLimits
 from served import Served
 
 SEVERAL = 40

@@ -8,9 +8,10 @@ import socket
 
 import pytest
 
+from cityloom.web import guarded_protocol
 from cityloom.web import server as server_module
+from cityloom.web.connection_limits import ConnectionLimits
 from cityloom.web.limits import BodyLimits
-from cityloom.web.server import ConnectionLimits
 from cityloom.web.site import build
 from cityloom.web.turn import Turn
 from served import WHOLE, Served
@@ -101,7 +102,7 @@ async def test_who_does_not_take_the_answer_is_cut_off():
 
 
 async def test_connections_of_one_address_are_counted(monkeypatch):
-    monkeypatch.setattr(server_module, "_LOOPBACK", ("unix",))
+    monkeypatch.setattr(guarded_protocol, "_LOOPBACK", ("unix",))
     async with Served(ConnectionLimits(per_address=2)) as served:
         held = [await asyncio.open_connection(*served.listener.getsockname()) for _ in range(2)]
         assert (await served.talk(WHOLE)).startswith(b"HTTP/1.1 429 ")
@@ -122,7 +123,7 @@ async def test_connections_from_this_machine_are_not_counted():
 
 
 async def test_connections_of_a_proxy_are_not_counted(monkeypatch):
-    monkeypatch.setattr(server_module, "_LOOPBACK", ("unix",))
+    monkeypatch.setattr(guarded_protocol, "_LOOPBACK", ("unix",))
     async with Served(ConnectionLimits(per_address=1), proxies=["127.0.0.0/8"]) as served:
         held = [await asyncio.open_connection(*served.listener.getsockname()) for _ in range(4)]
         assert (await served.talk(WHOLE)).endswith(b"hi")
