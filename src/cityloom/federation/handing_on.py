@@ -21,11 +21,12 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from cityloom.context.ports import Register
-from cityloom.federation.copies import Copy, change, concerned, creation, ending, identifier_in, reduced
+from cityloom.federation.copies import Copy, change, creation, ending, identifier_in
 from cityloom.federation.federation import Federation
 from cityloom.federation.legs import Leg, Legs, Pair, has_moved, reach_of
 from cityloom.federation.model import Origin, Question, Reply, Wire
 from cityloom.federation.questions import wire_of
+from cityloom.federation.wanted_copies import Wanted, WantedCopies
 from cityloom.kernel.actor import ANONYMOUS
 from cityloom.kernel.backoff import pause_after
 from cityloom.kernel.errors import CityError
@@ -79,18 +80,6 @@ class _Look(msgspec.Struct, frozen=True):
     hasten: bool = True
 
 
-class _Wanted(msgspec.Struct, frozen=True):
-    """A copy as it should be."""
-
-    registration: Registration
-    copy: Copy
-    origin: Origin
-
-    @property
-    def owner(self) -> str:
-        return self.origin.actor.id
-
-
 class HandedOn:
     """Lives on the event loop."""
 
@@ -101,6 +90,7 @@ class HandedOn:
         self._legs = Legs(register)
         self.federation = federation
         self.subscriptions = subscriptions
+        self._wanted_copies = WantedCopies(federation, subscriptions, self.wire_to)
         self._clock = clock
         #: Where sources reach this city: its address without a path. Empty: it is not known, and nothing is
         #: handed on. Whoever runs the house sets it, and `contexts`, which resolves @contexts.
@@ -233,29 +223,11 @@ class HandedOn:
             await self._legs.add(leg)
             self._work(token)
 
-    async def _wanted(self, pair: Pair, token: str = "") -> _Wanted | None:
+    async def _wanted(self, pair: Pair, token: str = "") -> Wanted | None:
         """The copy of a subscription that a source should have now; None: none."""
-        tenant, subscription, identifier = pair
-        kept = self.subscriptions.find(tenant, subscription)
-        registration = self.federation.sources.find(tenant, identifier)
-        if kept is None or registration is None or not self.address or kept.wanted.local_only:
+        if not self.address:
             return None
-        owner = self.subscriptions.owner(kept)
-        infos = concerned(kept.wanted, registration)
-        if owner is None or not infos or kept.wanted.status(self.subscriptions.now()) == "expired":
-            return None
-        csf = None if kept.wanted.csf is None else kept.wanted.csf.term
-        origin = Origin(owner, tenant, kept.via, csf=csf)
-        if not self.federation.may_be_subscribed_to(origin, registration):
-            return None
-
-        def may_hear_of(entity_id: str) -> bool:
-            return self.federation.covers(origin, registration, entity_id)
-
-        wire = await self.wire_to(registration, origin)
-        endpoint = f"{self.address}{NOTIFIED_AT}/{token}"
-        copy = reduced(kept.wanted, registration, infos, wire, endpoint, may_hear_of)
-        return None if copy is None else _Wanted(registration, copy, origin)
+        return await self._wanted_copies.find(pair, f"{self.address}{NOTIFIED_AT}/{token}")
 
     async def wire_to(self, registration: Registration, origin: Origin) -> Wire:
         """How a source is spoken to."""
@@ -315,7 +287,7 @@ class HandedOn:
             return await self._make(leg, wanted)
         return await self._change(leg, leg.copy, wanted)
 
-    async def _make(self, leg: Leg, wanted: _Wanted) -> float | None:
+    async def _make(self, leg: Leg, wanted: Wanted) -> float | None:
         reply = await self._ask(wanted.registration, creation(wanted.copy, leg.remote), wanted.origin)
         if reply.status == 409:
             # It arrived before, and the answer did not come through.
@@ -332,7 +304,7 @@ class HandedOn:
         await self._noted(leg, wanted, remote)
         return None
 
-    async def _change(self, leg: Leg, before: Copy, wanted: _Wanted) -> float | None:
+    async def _change(self, leg: Leg, before: Copy, wanted: Wanted) -> float | None:
         offers = wanted.registration.operations
         if "updateSubscription" not in offers:
             if "deleteSubscription" in offers:
@@ -396,7 +368,7 @@ class HandedOn:
         self._troubles[leg.token] = Trouble(registration, self._now(), error)
         return FIRST_PAUSE if reply.status in _NOT_NOW else REFUSED_PAUSE
 
-    async def _noted(self, leg: Leg, wanted: _Wanted, remote: str) -> None:
+    async def _noted(self, leg: Leg, wanted: Wanted, remote: str) -> None:
         self._troubles.pop(leg.token, None)
         await self._legs.change(
             leg, copy=wanted.copy, remote=remote, registration=reach_of(wanted.registration)

@@ -8,7 +8,7 @@ the past of one Entity go one after the other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 from weakref import WeakValueDictionary
 
@@ -16,15 +16,15 @@ import msgspec
 import numpy as np
 
 from cityloom.context.provision import PastWrite
-from cityloom.history.extraction import LONGEST_TEXT
+from cityloom.history.evolution_parts import around, class_of, prepared, stand_in, types_of
 from cityloom.history.instances import instance_id, instances_of, instant_in
 from cityloom.history.model import SCOPE, Erasure, Integers, Readings, Series, Window
 from cityloom.history.past import Past, encode_past
 from cityloom.history.queries import History
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT, Change
-from cityloom.kernel.time import format_instant, from_millis, now_millis, parse_instant, to_millis
-from cityloom.ngsild.errors import BadRequestData, ResourceNotFound
+from cityloom.kernel.time import format_instant, from_millis, now_millis
+from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document, Instance
 
 
@@ -74,10 +74,10 @@ class PastWriting:
             series = await self._series(actor, entity_id, tenant)
             if not series and not create:
                 raise _unknown(entity_id)
-            present = _types_of(series)
+            present = types_of(series)
             types = tuple(dict.fromkeys((*present, *document.get("type", ()))))
             now = now_millis()
-            attributes = {name: _prepared(items, name, now) for name, items in document["attrs"].items()}
+            attributes = {name: prepared(items, name, now) for name, items in document["attrs"].items()}
             new = {"id": entity_id, "type": list(types), "attrs": attributes}
             past = PastWrite(
                 types=types,
@@ -85,7 +85,7 @@ class PastWriting:
                 attributes=tuple(attributes),
                 before={"id": entity_id, "type": list(present), "attrs": {}} if series else None,
                 after=new,
-                information_class=_class_of(series),
+                information_class=class_of(series),
             )
             await self._broker.write_past(actor, entity_id, past, trace=trace, tenant=tenant)
         return not series
@@ -96,7 +96,7 @@ class PastWriting:
         """The whole evolution erased (5.6.16). Raises ResourceNotFound."""
         async with self._turn(tenant, entity_id):
             series = await self._evolution(actor, entity_id, tenant)
-            before = {"id": entity_id, "type": list(_types_of(series)), "attrs": {}}
+            before = {"id": entity_id, "type": list(types_of(series)), "attrs": {}}
             await self._erase(actor, entity_id, series, Erasure(_classes(actor)), before, None, trace, tenant)
 
     async def delete_attribute(
@@ -121,7 +121,7 @@ class PastWriting:
             ]
             if not meant:
                 raise _without(entity_id, name)
-            before, after = _around(entity_id, series, name, [_stand_in(one) for one in meant], [])
+            before, after = around(entity_id, series, name, [stand_in(one) for one in meant], [])
             erasure = Erasure(_classes(actor), name, wanted)
             await self._erase(actor, entity_id, series, erasure, before, after, trace, tenant)
 
@@ -150,15 +150,15 @@ class PastWriting:
             ends = await asyncio.to_thread(self._ends, meant)
             if not ends:
                 return False
-            told = {name: _prepared(ends, name, now_millis())}
-            before, after = _around(entity_id, series, name, [], told[name])
+            told = {name: prepared(ends, name, now_millis())}
+            before, after = around(entity_id, series, name, [], told[name])
             past = PastWrite(
-                types=_types_of(series),
+                types=types_of(series),
                 told=encode_past(Past(told)),
                 attributes=(name,),
                 before=before,
                 after=after,
-                information_class=_class_of(series),
+                information_class=class_of(series),
             )
             await self._broker.write_past(actor, entity_id, past, trace=trace, tenant=tenant)
         return True
@@ -194,7 +194,7 @@ class PastWriting:
         async with self._turn(tenant, entity_id):
             series = await self._evolution(actor, entity_id, tenant)
             found = await self._instance(series, entity_id, name, identifier)
-            before, after = _around(entity_id, series, name, [found.instance], [])
+            before, after = around(entity_id, series, name, [found.instance], [])
             erasure = _erasure_of(actor, found)
             await self._erase(actor, entity_id, series, erasure, before, after, trace, tenant)
 
@@ -214,20 +214,20 @@ class PastWriting:
             series = await self._evolution(actor, entity_id, tenant)
             found = await self._instance(series, entity_id, name, identifier)
             now = now_millis()
-            (new,) = _prepared([instance], name, now)
+            (new,) = prepared([instance], name, now)
             if "observedAt" not in new:
                 new["modifiedAt"] = format_instant(from_millis(found.at))
             new = {**new, "createdAt": found.instance.get("createdAt", new.get("modifiedAt"))}
             if name != SCOPE:
                 new["instanceId"] = identifier
-            before, after = _around(entity_id, series, name, [found.instance], [new])
+            before, after = around(entity_id, series, name, [found.instance], [new])
             past = PastWrite(
-                types=_types_of(series),
+                types=types_of(series),
                 told=encode_past(Past({name: [new]}, (_erasure_of(actor, found),))),
                 attributes=(name,),
                 before=before,
                 after=after,
-                information_class=_class_of(series),
+                information_class=class_of(series),
             )
             await self._broker.write_past(actor, entity_id, past, trace=trace, tenant=tenant)
 
@@ -292,46 +292,14 @@ class PastWriting:
         tenant: str,
     ) -> None:
         past = PastWrite(
-            types=_types_of(series),
+            types=types_of(series),
             told=encode_past(Past(erase=(erasure,))),
             attributes=() if erasure.attribute is None else (erasure.attribute,),
             before=before,
             after=after,
-            information_class=_class_of(series),
+            information_class=class_of(series),
         )
         await self._broker.write_past(actor, entity_id, past, trace=trace, tenant=tenant)
-
-
-def _prepared(items: list[Instance], name: str, now: int) -> list[Instance]:
-    """Instances as history takes them: of one dataset and one instant the last alone.
-
-    An instance without an instant of its own stands at the moment of writing; of several each gets a
-    millisecond of its own, so that each can be told from the others.
-    """
-    found: dict[tuple[object, ...], Instance] = {}
-    for item in items:
-        new = {key: value for key, value in item.items() if key not in ("createdAt", "instanceId")}
-        if "deletedAt" in new and not new["deletedAt"]:
-            new["deletedAt"] = format_instant(from_millis(now))
-        if "observedAt" in new:
-            at = to_millis(parse_instant(new["observedAt"], where=f"{name}.observedAt"))
-        else:
-            at = now + len(found)
-            new["modifiedAt"] = format_instant(from_millis(at))
-            if name == SCOPE:
-                new["observedAt"] = new["modifiedAt"]
-        _check_length(new, name)
-        found[new["type"], new.get("datasetId"), new.get("unitCode"), at] = new
-    return list(found.values())
-
-
-def _check_length(item: Instance, name: str) -> None:
-    if len(msgspec.json.encode(item)) > LONGEST_TEXT:
-        raise BadRequestData(
-            f"An instance of {name[:60]} is longer than {LONGEST_TEXT} bytes",
-            hint="History keeps values, not documents: make it shorter.",
-            where=name,
-        )
 
 
 def _made_of(series: dict[int, Series], identifier: str, at: int) -> Integers:
@@ -359,33 +327,6 @@ def _erasure_of(actor: Actor, found: Found) -> Erasure:
 
 def _classes(actor: Actor) -> tuple[int, ...]:
     return tuple(sorted(int(one) for one in actor.clearance))
-
-
-def _class_of(series: list[Series]) -> InformationClass | None:
-    return max((one.information_class for one in series), default=None)
-
-
-def _types_of(series: Iterable[Series]) -> tuple[str, ...]:
-    """The types of an evolution: of those series that follow the Entity, where there are any."""
-    found = list(series)
-    live = [one for one in found if not one.retired] or found
-    return tuple(dict.fromkeys(name for one in live for name in one.types))
-
-
-def _around(
-    entity_id: str, series: list[Series], name: str, old: list[Instance], new: list[Instance]
-) -> tuple[Document, Document]:
-    """What is written as it was and as it will be, for whoever checks what belongs to whom."""
-    head = {"id": entity_id, "type": list(_types_of(series))}
-    return {**head, "attrs": {name: old}}, {**head, "attrs": {name: new}}
-
-
-def _stand_in(one: Series) -> Instance:
-    """For an instance of a series of which it does not matter what it says."""
-    item: Instance = {"type": one.key.attribute_type, "value": ""}
-    if one.key.dataset:
-        item["datasetId"] = one.key.dataset
-    return item
 
 
 def _unknown(entity_id: str) -> ResourceNotFound:

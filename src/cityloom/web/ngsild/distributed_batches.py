@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
-from urllib.parse import quote
-
-import orjson
 
 from cityloom.federation.model import Origin, Question, Wire
 from cityloom.federation.model import Reply as SourceReply
 from cityloom.federation.sharing import Directory, Shares, share_out
 from cityloom.kernel.errors import CityError
-from cityloom.kernel.media_types import JSON, JSON_LD
 from cityloom.ngsild.contexts import CORE, Context
 from cityloom.ngsild.errors import ResourceNotFound, TooComplexQuery
 from cityloom.ngsild.json_text import decode_json
 from cityloom.ngsild.names import is_uri
-from cityloom.ngsild.recompaction import recompacted_entity
 from cityloom.ngsild.registrations import Registration
 from cityloom.web.errors import told
-from cityloom.web.ngsild.batches import (
-    check_array,
-    create_entities,
-    delete_entities,
-    merge_entities,
-    update_entities,
-    upsert_entities,
+from cityloom.web.ngsild.batch_questions import (
+    CREATE,
+    DELETE,
+    MERGE,
+    UPDATE,
+    UPSERT,
+    Batch,
+    Part,
+    batch_question,
+    operation_over,
+    question_over,
+    single_question,
 )
-from cityloom.web.ngsild.distributed_provision import conforming_to, kept_of, written
+from cityloom.web.ngsild.batches import check_array
+from cityloom.web.ngsild.distributed_provision import kept_of
 from cityloom.web.ngsild.distribution import origin_of, wire_to
 from cityloom.web.ngsild.exchange import Exchange, Reply, plain_reply
-from cityloom.web.ngsild.operations import Handler
 from cityloom.web.ngsild.outcomes import BatchResult, failure_of, looped, unsupported
 
 #: Entities that are looked at before others get their turn on the event loop.
@@ -48,78 +46,39 @@ MOST_PAIRS = 100_000
 _ABSENT = told(ResourceNotFound("", hint="")).type
 
 
-@dataclass
-class _Part:
-    """What one source gets of a batch."""
-
-    registration: Registration
-    ids: list[str] = field(default_factory=list)
-    items: list[Any] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """A kind of batch: its own name, that of the operation on one Entity, and how that is asked for."""
-
-    operation: str
-    single: str
-    handler: Handler
-    path: str
-    one: Callable[[str], tuple[str, str]]
-    #: Status of a good answer where something was created.
-    status: int = 204
-
-
-def _of_entity(method: str, below: str = "") -> Callable[[str], tuple[str, str]]:
-    return lambda entity_id: (method, f"/entities/{quote(entity_id, safe=':')}{below}")
-
-
-_CREATE = _Batch(
-    "createBatch", "createEntity", create_entities, "create", lambda _: ("POST", "/entities"), 201
-)
-_UPSERT = _Batch(
-    "upsertBatch", "createEntity", upsert_entities, "upsert", lambda _: ("POST", "/entities"), 201
-)
-_UPDATE = _Batch("updateBatch", "appendAttrs", update_entities, "update", _of_entity("POST", "/attrs"))
-_MERGE = _Batch("mergeBatch", "mergeEntity", merge_entities, "merge", _of_entity("PATCH"))
-_DELETE = _Batch("deleteBatch", "deleteEntity", delete_entities, "delete", _of_entity("DELETE"))
-_UPDATE_ONE = _of_entity("PATCH", "/attrs")
-_REPLACE_ONE = _of_entity("PUT")
-
-
 async def create_batch_everywhere(exchange: Exchange) -> Reply:
     """POST /entityOperations/create (5.6.7)."""
-    return await _everywhere(exchange, _CREATE)
+    return await _everywhere(exchange, CREATE)
 
 
 async def upsert_batch_everywhere(exchange: Exchange) -> Reply:
     """POST /entityOperations/upsert (5.6.8)."""
-    return await _everywhere(exchange, _UPSERT)
+    return await _everywhere(exchange, UPSERT)
 
 
 async def update_batch_everywhere(exchange: Exchange) -> Reply:
     """POST /entityOperations/update (5.6.9)."""
-    return await _everywhere(exchange, _UPDATE)
+    return await _everywhere(exchange, UPDATE)
 
 
 async def merge_batch_everywhere(exchange: Exchange) -> Reply:
     """POST /entityOperations/merge (5.6.20)."""
-    return await _everywhere(exchange, _MERGE)
+    return await _everywhere(exchange, MERGE)
 
 
 async def delete_batch_everywhere(exchange: Exchange) -> Reply:
     """POST /entityOperations/delete (5.6.10)."""
-    return await _everywhere(exchange, _DELETE)
+    return await _everywhere(exchange, DELETE)
 
 
-async def _everywhere(exchange: Exchange, batch: _Batch) -> Reply:
+async def _everywhere(exchange: Exchange, batch: Batch) -> Reply:
     payload = await exchange.payload()
-    check_array(payload, "ids" if batch is _DELETE else "entities")
-    if exchange.is_json_ld and batch is not _DELETE:
+    check_array(payload, "ids" if batch is DELETE else "entities")
+    if exchange.is_json_ld and batch is not DELETE:
         exchange.context = await _common_context(exchange, payload)
     origin = origin_of(exchange)
     result = BatchResult()
-    parts: dict[str, _Part] = {}
+    parts: dict[str, Part] = {}
     here, shared = await _shared_out(exchange, batch, payload, origin, parts, result)
     theirs = _ask(exchange, batch, parts, origin, result)
     if here:
@@ -127,7 +86,7 @@ async def _everywhere(exchange: Exchange, batch: _Batch) -> Reply:
     else:
         await theirs
     if not result.errors:
-        if batch.status == 201 and (result.created or batch is _CREATE):
+        if batch.status == 201 and (result.created or batch is CREATE):
             return plain_reply(list(result.created), status=201)
         return Reply(204)
     return plain_reply(
@@ -153,10 +112,10 @@ async def _common_context(exchange: Exchange, payload: list[Any]) -> Context:
 
 async def _shared_out(
     exchange: Exchange,
-    batch: _Batch,
+    batch: Batch,
     payload: list[Any],
     origin: Origin,
-    parts: dict[str, _Part],
+    parts: dict[str, Part],
     result: BatchResult,
 ) -> tuple[list[Any], set[str]]:
     """Fill what each source gets; returns what is left for the city, and the ids that are held by sources
@@ -165,7 +124,9 @@ async def _shared_out(
     directory = Directory(federation.candidates(origin, looping=True))
     pairs, turn = 0, perf_counter()
     came_around = federation.came_around(origin)
-    operations = frozenset({batch.operation, batch.single, *((_over(exchange),) if batch is _UPSERT else ())})
+    operations = frozenset(
+        {batch.operation, batch.single, *((operation_over(exchange),) if batch is UPSERT else ())}
+    )
     here: list[Any] = []
     proxied: set[str] = set()
     for item in payload:
@@ -193,29 +154,29 @@ async def _shared_out(
             names,
             via=origin.via,
             came_around=came_around,
-            whole=batch is _DELETE,
+            whole=batch is DELETE,
         )
         _hand_out(shares, batch, item, entity_id, context, parts, result)
         if any(one.registration.proxied for one in (*shares.forwarded, *shares.refused, *shares.looping)):
             proxied.add(entity_id)
         if not shares.elsewhere:
-            here.append(item if batch is _DELETE else kept_of(item, context, shares.local))
+            here.append(item if batch is DELETE else kept_of(item, context, shares.local))
     return here, proxied
 
 
 def _hand_out(
     shares: Shares,
-    batch: _Batch,
+    batch: Batch,
     item: Any,
     entity_id: str,
     context: Context,
-    parts: dict[str, _Part],
+    parts: dict[str, Part],
     result: BatchResult,
 ) -> None:
     for share in shares.forwarded:
-        part = parts.setdefault(share.registration.id, _Part(share.registration))
+        part = parts.setdefault(share.registration.id, Part(share.registration))
         part.ids.append(entity_id)
-        part.items.append(item if batch is _DELETE else kept_of(item, context, share.attributes))
+        part.items.append(item if batch is DELETE else kept_of(item, context, share.attributes))
     for share in shares.refused:
         result.fail(unsupported(share.registration), [entity_id], share.registration)
     for share in shares.looping:
@@ -223,10 +184,10 @@ def _hand_out(
 
 
 async def _known(
-    exchange: Exchange, batch: _Batch, item: Any
+    exchange: Exchange, batch: Batch, item: Any
 ) -> tuple[str, tuple[str, ...], frozenset[str], Context] | None:
     """Id, types, attributes and Context of an item; None where they cannot be read."""
-    if batch is _DELETE:
+    if batch is DELETE:
         return (item, _types(exchange, item), frozenset(), exchange.context) if is_uri(item) else None
     if not isinstance(item, dict) or not is_uri(item.get("id")):
         return None
@@ -250,7 +211,7 @@ def _types(exchange: Exchange, entity_id: str) -> tuple[str, ...]:
 
 
 async def _ask(
-    exchange: Exchange, batch: _Batch, parts: dict[str, _Part], origin: Origin, result: BatchResult
+    exchange: Exchange, batch: Batch, parts: dict[str, Part], origin: Origin, result: BatchResult
 ) -> None:
     asked: list[tuple[Registration, Question, Wire]] = []
     ids: list[list[str]] = []
@@ -258,17 +219,17 @@ async def _ask(
     for part in parts.values():
         wire = await wire_to(exchange, origin, part.registration)
         if batch.operation in part.registration.operations:
-            asked.append((part.registration, await _batch_question(exchange, batch, part, wire), wire))
+            asked.append((part.registration, await batch_question(exchange, batch, part, wire), wire))
             ids.append(part.ids)
             continue
         for entity_id, item in zip(part.ids, part.items, strict=True):
-            question = await _single_question(exchange, batch, part.registration, wire, entity_id, item)
+            question = await single_question(exchange, batch, part.registration, wire, entity_id, item)
             singles[len(asked)] = item
             asked.append((part.registration, question, wire))
             ids.append([entity_id])
     replies = await exchange.services.federation.ask(asked, origin)
     for place, (reply, those) in enumerate(zip(replies, ids, strict=True)):
-        if batch is _UPSERT and place in singles and reply.status == 409:
+        if batch is UPSERT and place in singles and reply.status == 409:
             _, _, wire = asked[place]
             await _write_over(exchange, origin, (reply.registration, wire), singles[place], result)
         else:
@@ -285,29 +246,15 @@ async def _write_over(
     """Replace what a source without batches has, or update it with options=update (5.6.8.4)."""
     registration, wire = source
     entity_id = item["id"]
-    if _over(exchange) not in registration.operations:
+    if operation_over(exchange) not in registration.operations:
         result.fail(unsupported(registration), [entity_id], registration)
         return
-    question = await _question_over(exchange, registration, wire, item)
+    question = await question_over(exchange, registration, wire, item)
     (reply,) = await exchange.services.federation.ask([(registration, question, wire)], origin)
-    _take(reply, [entity_id], _UPSERT, result)
+    _take(reply, [entity_id], UPSERT, result)
 
 
-def _over(exchange: Exchange) -> str:
-    """The operation that writes over an Entity which a source has already (5.6.8.4)."""
-    return "updateEntity" if "update" in exchange.parameters.listed("options") else "replaceEntity"
-
-
-async def _question_over(
-    exchange: Exchange, registration: Registration, wire: Wire, item: dict[str, Any]
-) -> Question:
-    is_update = _over(exchange) == "updateEntity"
-    method, path = (_UPDATE_ONE if is_update else _REPLACE_ONE)(item["id"])
-    body, content_type = await _body(exchange, registration, wire, item)
-    return Question(method, path, (), body, content_type)
-
-
-def _take(reply: SourceReply, ids: list[str], batch: _Batch, result: BatchResult) -> None:
+def _take(reply: SourceReply, ids: list[str], batch: Batch, result: BatchResult) -> None:
     """What one source answered for these Entities."""
     if reply.status == 207:
         told = _decoded(reply.body)
@@ -325,55 +272,11 @@ def _take(reply: SourceReply, ids: list[str], batch: _Batch, result: BatchResult
     result.fail(failure_of(reply), ids, reply.registration)
 
 
-async def _batch_question(exchange: Exchange, batch: _Batch, part: _Part, wire: Wire) -> Question:
-    path = f"/entityOperations/{batch.path}"
-    parameters = _parameters(exchange)
-    if batch is _DELETE:
-        return Question("POST", path, parameters, orjson.dumps(part.ids), JSON)
-    bodies = [await _body(exchange, part.registration, wire, item) for item in part.items]
-    content_type = bodies[0][1]
-    body = b"[" + b",".join(text for text, _ in bodies) + b"]"
-    return Question("POST", path, parameters, body, content_type)
-
-
-async def _single_question(
-    exchange: Exchange, batch: _Batch, registration: Registration, wire: Wire, entity_id: str, item: Any
-) -> Question:
-    if batch is _UPSERT and batch.single not in registration.operations:
-        return await _question_over(exchange, registration, wire, item)
-    method, path = batch.one(entity_id)
-    if batch is _DELETE:
-        return Question(method, path)
-    body, content_type = await _body(exchange, registration, wire, item)
-    # The options of an upsert are none of a creation.
-    parameters = () if batch is _UPSERT else _parameters(exchange)
-    return Question(method, path, parameters, body, content_type)
-
-
-async def _body(
-    exchange: Exchange, registration: Registration, wire: Wire, item: dict[str, Any]
-) -> tuple[bytes, str]:
-    """One Entity as the source wants it: plain where its @context can be linked or is the source's."""
-    if not exchange.is_json_ld:
-        return written(exchange, registration, wire, item, recompacted_entity)
-    context = await exchange.own_context(item)
-    wants = registration.told("contentType")
-    linked = wire.context is context or registration.told("jsonldContext") is not None
-    if wants == JSON_LD or (wants is None and not linked):
-        return orjson.dumps(conforming_to(exchange, registration, item, recompacted_entity)), JSON_LD
-    plain = recompacted_entity(item, context, wire.context)
-    return orjson.dumps(conforming_to(exchange, registration, plain, recompacted_entity)), JSON
-
-
-def _parameters(exchange: Exchange) -> tuple[tuple[str, str], ...]:
-    return tuple((name, value) for name, value in exchange.parameters.items() if name != "local")
-
-
 # The city's own part
 
 
 async def _locally(
-    exchange: Exchange, batch: _Batch, items: list[Any], proxied: set[str], result: BatchResult
+    exchange: Exchange, batch: Batch, items: list[Any], proxied: set[str], result: BatchResult
 ) -> None:
     reply = await batch.handler(exchange.carrying(items))
     told = _decoded(reply.body) if reply.body else None
