@@ -9,6 +9,7 @@ import time
 from contextlib import closing
 
 import httpx2
+import psycopg
 import pytest
 
 from cityloom.adapters.postgres.address import Address
@@ -78,7 +79,9 @@ def test_city_finds_everything_after_it_was_killed(home):
     assert city.stop() == 0
 
 
-def test_city_keeps_what_it_acknowledged_while_its_database_is_restarted(home, postgres_server):
+def test_city_keeps_what_it_acknowledged_while_its_database_is_restarted(
+    home, postgres_server, postgres_address
+):
     city = RunningCity(home, "up")
     acknowledged: list[str] = []
     refused: list[int] = []
@@ -115,7 +118,26 @@ def test_city_keeps_what_it_acknowledged_while_its_database_is_restarted(home, p
 
     city = RunningCity(home, "up")
     assert counts(city) == found
+    remembered = dict.fromkeys(found, 1)
+    assert readings_by_thing(postgres_server, postgres_address.schema) == remembered
     assert city.stop() == 0
+    assert not list(home.glob("*.duckdb"))
+
+
+def readings_by_thing(server: PostgresServer, schema: str) -> dict[str, int]:
+    """How many readings of `count` the history has, once it has come as far as the feed."""
+    until = time.monotonic() + 60
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(f"SET search_path = {schema}")
+        behind = "SELECT (SELECT last FROM feed_head) > (SELECT last_sequence FROM history_progress)"
+        while (connection.execute(behind).fetchone() or [True])[0]:
+            assert time.monotonic() < until, "the history does not come as far as the feed"
+            time.sleep(0.05)
+        rows = connection.execute(
+            "SELECT entity_id, count(*) FROM reading JOIN series ON id = series"
+            " WHERE attribute = 'count' AND entity_id LIKE 'urn:ngsi-ld:Thing:%' GROUP BY 1"
+        ).fetchall()
+    return {entity_id.rpartition(":")[2]: count for entity_id, count in rows}
 
 
 def test_city_without_its_database_tells_what_it_knows_and_takes_nothing(home, postgres_server):

@@ -176,7 +176,8 @@ def _copy_readings(connection: Connection, found: dict[str, Any]) -> None:
 
 
 def _values(column: Any, chosen: NDArray[np.bool_]) -> list[Any]:
-    return np.ma.asarray(column)[chosen].tolist()  # type: ignore[no-any-return]
+    values: list[Any] = np.ma.asarray(column)[chosen].tolist()
+    return values
 
 
 def _reading(row: Row) -> Row:
