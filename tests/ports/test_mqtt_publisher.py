@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 import pytest
 
 from cityloom.adapters.mqtt.publisher import MqttPublisher
 from cityloom.adapters.network.reach import Reach
+from cityloom.kernel import spans
 from cityloom.kernel.outbound import AddressNotAllowed, Unreachable
 from cityloom.sensing.mqtt import packets as mqtt
 from cityloom.sensing.mqtt.encoding import encode
 from cityloom.sensing.mqtt.packets import PacketReader
+from cityloom.sensing.mqtt.properties import Property
 
 
 @asynccontextmanager
@@ -65,6 +67,31 @@ async def test_publish_tells_the_broker_and_keeps_the_connection(version, qos):
         ("city/air", b"one", qos),
         ("city/air", b"two", qos),
     ]
+
+
+class OneTrace:
+    """A tracer whose only trace is always open."""
+
+    def span(self, _name, _attributes, *, side, cause):
+        return nullcontext()
+
+    def headers(self):
+        return {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "tracestate": "x=y"}
+
+
+@pytest.mark.parametrize("version", [4, 5])
+async def test_publish_carries_the_trace_where_the_version_has_a_place_for_it(version, monkeypatch):
+    monkeypatch.setattr(spans, "_tracer", OneTrace())
+    publisher = MqttPublisher(Reach(inside=True))
+    async with brokering(version=version) as (url, got):
+        await publisher.publish(url, b"one", version=version, qos=1, deadline=5)
+        monkeypatch.setattr(spans, "_tracer", None)
+        await publisher.publish(url, b"two", version=version, qos=1, deadline=5)
+        await publisher.close()
+    first, second = (one.properties for one in got if isinstance(one, mqtt.Publish))
+    pairs = [("traceparent", f"00-{'a' * 32}-{'b' * 16}-01"), ("tracestate", "x=y")]
+    assert first == ({Property.USER_PROPERTY: pairs} if version == 5 else {})
+    assert second == {}
 
 
 @pytest.mark.parametrize(("broker", "why"), [({"reason": 0x87}, "0x87"), ({"answers": False}, "in time")])

@@ -15,11 +15,12 @@ from uuid import uuid4
 
 from cityloom.adapters.mqtt.tls import client_context
 from cityloom.adapters.network.reach import Reach, port_of
+from cityloom.kernel import spans
 from cityloom.kernel.outbound import Unreachable
 from cityloom.sensing.mqtt import packets as mqtt
 from cityloom.sensing.mqtt.encoding import encode
 from cityloom.sensing.mqtt.packets import PacketReader
-from cityloom.sensing.mqtt.properties import MalformedPacket
+from cityloom.sensing.mqtt.properties import MalformedPacket, Properties, Property
 
 SCHEMES = ("mqtt", "mqtts")
 #: Seconds for which a connection is kept that nobody uses.
@@ -63,8 +64,10 @@ class MqttPublisher:
         topic = unquote(parts.path.removeprefix("/"))
         turn = self._turns.setdefault(way, asyncio.Lock())
         try:
-            async with asyncio.timeout(deadline), turn:
-                await self._say(way, topic, payload, qos)
+            # Of the address the host alone is told: the rest may name somebody.
+            with spans.span("PUBLISH", {"server.address": way.host}, side="client"):
+                async with asyncio.timeout(deadline), turn:
+                    await self._say(way, topic, payload, qos)
         except TimeoutError:
             self._give_up(way)
             raise _unreachable(way, f"it does not answer in time ({deadline:g} s)") from None
@@ -150,7 +153,8 @@ class _Connection:
         if self._resting is not None:
             self._resting.cancel()
         self._last_id = self._last_id % 65_535 + 1
-        self._send(mqtt.Publish(topic, payload, qos=qos, packet_id=self._last_id if qos else 0))
+        packet_id = self._last_id if qos else 0
+        self._send(mqtt.Publish(topic, payload, qos=qos, packet_id=packet_id, properties=_carried()))
         await self._writer.drain()
         if qos == 1:
             await self._acknowledged(mqtt.PUBACK)
@@ -193,6 +197,13 @@ class _Connection:
 
     def _send(self, packet: mqtt.Packet) -> None:
         self._writer.write(encode(packet, self._way.version))
+
+
+def _carried() -> Properties:
+    """What lets the receiver go on with the trace: traceparent, and tracestate where there is one, as user
+    properties (W3C Trace Context for MQTT). MQTT 3.1.1 has none, and a message of it is sent without."""
+    pairs = list(spans.headers().items())
+    return {Property.USER_PROPERTY: pairs} if pairs else {}
 
 
 def _way(parts: SplitResult, version: int) -> _Way:
