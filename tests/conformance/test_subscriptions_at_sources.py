@@ -18,7 +18,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from cityloom.access.authority import OPEN_ACCESS
-from cityloom.federation import handing_on, receiving
+from cityloom.federation import handing_on, receiving, wanted_copies
 from cityloom.ngsild.contexts import Context
 from cityloom.ngsild.term_definitions import TermMap
 from loopback_servers import NO_CERTIFICATES, serving, well
@@ -294,14 +294,14 @@ async def test_nothing_is_read_of_a_notification_for_which_there_is_no_token(api
 
 
 async def test_what_cannot_be_handed_on_keeps_nothing_else_back(api, source, monkeypatch):
-    concerned = handing_on.concerned
+    concerned = wanted_copies.concerned
 
     def concerned_or_not(wanted, registration):
         if wanted.id == "urn:x:odd":
             raise ValueError
         return concerned(wanted, registration)
 
-    monkeypatch.setattr(handing_on, "concerned", concerned_or_not)
+    monkeypatch.setattr(wanted_copies, "concerned", concerned_or_not)
     await register(api, source)
     await subscribe(api, source, id="urn:x:odd")
     await subscribe(api, source)
