@@ -29,6 +29,17 @@ def test_the_commands_of_the_guide_write_a_framework_that_can_be_read(tmp_path):
     assert "frameworks/district" in listed.stdout
 
 
+def test_a_broken_index_of_a_framework_is_named(tmp_path):
+    (tmp_path / "city" / "mycity").mkdir(parents=True)
+    (tmp_path / "city" / "city.toml").write_text('plugins = ["mycity"]\n')
+    made = [*COMMAND, "new", "framework", "district", "--into", "city/mycity"]
+    subprocess.run(made, cwd=tmp_path, check=True, capture_output=True)
+    (tmp_path / "city/mycity/frameworks/district/index.toml").write_text('id = "district"\n')
+    listed = subprocess.run([*COMMAND, "plugins"], cwd=tmp_path, capture_output=True, text=True)
+    assert listed.returncode == 1
+    assert "index.toml" in listed.stdout
+
+
 def test_the_guide_names_every_measure():
     verbs = {measure.__struct_config__.tag for measure in get_args(AnyMeasure)}
     told = set(re.findall(r"^\| `([a-z_]+)` \|", GUIDE, re.M)) - {"verb"}

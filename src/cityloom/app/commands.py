@@ -29,8 +29,9 @@ from cityloom.app.plugins import Plugin, find_plugins
 from cityloom.app.running import Serving, run_city
 from cityloom.app.storage import unfit
 from cityloom.app.turned_on import faults
+from cityloom.indicators.composite.definition import INDEX_FILE, read_definition
 from cityloom.indicators.framework import read_framework
-from cityloom.kernel.errors import BadConfig, BrokenPlugin, CityError
+from cityloom.kernel.errors import BadConfig, BadInput, BrokenPlugin, CityError
 from cityloom.sensing.kit import check_connector
 from cityloom.sensing.models import DataModels
 from cityloom.services.kit import check_folder
@@ -140,7 +141,9 @@ def _complaints(plugin: Plugin, models: DataModels) -> list[str]:
             return check_connector(plugin.folder, plugin.manifest, plugin.load("connector"), models)
         if plugin.kind == "frameworks":
             read_framework(plugin.folder)
-    except BrokenPlugin as error:
+            if (plugin.folder / INDEX_FILE).exists():
+                read_definition(plugin.folder / INDEX_FILE)
+    except (BrokenPlugin, BadInput) as error:
         return [str(error)]
     return []
 

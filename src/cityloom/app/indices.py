@@ -16,7 +16,7 @@ from cityloom.app.configuration import Configuration, read_configuration
 from cityloom.app.folder import CityFolder
 from cityloom.app.plugins import Plugin, find_plugins
 from cityloom.indicators.composite.computing import Note, Observations, Result, compute
-from cityloom.indicators.composite.definition import Definition, read_definition
+from cityloom.indicators.composite.definition import INDEX_FILE, Definition, read_definition
 from cityloom.indicators.composite.sensitivity import Spread, leave_one_out, spread
 from cityloom.indicators.composite.tables import as_csv, city_groups, observations, table
 from cityloom.indicators.exchange.files import values_in
@@ -24,8 +24,6 @@ from cityloom.indicators.framework import Framework, read_framework
 from cityloom.indicators.scorecard import LeftOut, Scorecard, scorecards
 from cityloom.kernel.errors import BadInput
 
-#: A definition that a framework brings along.
-INDEX_FILE = "index.toml"
 #: Lines of what was left out for one reason that are printed; the rest is counted.
 _SHOWN = 5
 _MOST_RUNS = 10_000

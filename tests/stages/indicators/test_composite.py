@@ -288,6 +288,23 @@ def test_weights_given_count_as_they_say():
     assert result.index[1] == pytest.approx(0.25 * 200 / 3 + 0.75 * 50)
 
 
+@pytest.mark.parametrize(("back", "notes"), [("0.2", 0), ("5.0", 1)])
+def test_judgements_that_contradict_each_other_are_told(back, notes):
+    text = DEFINITION.replace("[steps]", "[steps]\nminimum_availability = 0.0\n").replace(
+        "minimum_availability = 0.5", ""
+    )
+    judged = f"[[1.0, 5.0, 1.0], [0.2, 1.0, {back}], [1.0, {1 / float(back)}, 1.0]]"
+    text = text.replace('code = "index"', f'code = "index"\nweights = "ahp"\njudgements = {judged}', 1)
+    text += '[[indicators]]\ncode = "noise"\nin = "index"\nhigher = false\n'
+    result = compute(
+        parse_definition(text.encode()), replace(SEEN, columns={**SEEN.columns, "noise": SEEN.columns["no2"]})
+    )
+    assert sum("contradict" in one.said for one in result.notes) == notes
+    assert sum(result.weights["index"].values()) == pytest.approx(1)
+    if not notes:
+        assert result.weights["index"]["air"] == pytest.approx(5 / 11)
+
+
 def test_a_reference_city_scores_a_hundred():
     text = DEFINITION.replace('"min_max"', '"distance_to_reference"\nreference = "B"')
     result = compute(parse_definition(text.encode()), SEEN)
@@ -302,6 +319,18 @@ def test_a_reference_city_scores_a_hundred():
         ('code = "pm10"', 'code = "no2"', "stands twice", "line 18, column 8"),
         ('"min_max"', '"goalposts"', "needs a target", "line 14, column 8"),
         ('"min_max"', '"minmax"', "Invalid enum", "line 6, column 9"),
+        (
+            'code = "index"',
+            'code = "index"\nweights = "ahp"\njudgements = [[1, 3], [3, 1]]',
+            "not 1 over its opposite",
+            "line 11",
+        ),
+        (
+            'code = "index"',
+            'code = "index"\nweights = "ahp"\njudgements = [[1, 3]]',
+            "2 rows",
+            "line 11",
+        ),
         ("0.5", "1.5", "between 0 and 1", "line 7, column 24"),
         ('in = "index"\n[[ind', "[[ind", "2 groups are in no other", "line 10, column 1"),
         ('code = "index"', 'code = "index"\nweihgt = 2', "unknown field", "line 8, column 1"),

@@ -93,6 +93,7 @@ def compute(definition: Definition, seen: Observations, factors: Mapping[str, fl
                 for one in members
             ]
         )
+        notes += _contradictions(definition, group, seen.period)
         used = _weights(definition, group, members, scores, factors or {})
         groups[group.code] = _together(definition, group, scores, used, seen, notes)
         weights[group.code] = {one.code: float(share) for one, share in zip(members, used, strict=True)}
@@ -177,6 +178,16 @@ def _weights(
         case Weights.PCA:
             weights = weighting.by_first_component(scores)
     return weighting.shares(weights * np.array([factors.get(one.code, 1.0) for one in members]))
+
+
+def _contradictions(definition: Definition, group: Branch, period: str) -> list[Note]:
+    if (group.weights or definition.steps.weights) is not Weights.AHP:
+        return []
+    found = weighting.by_pairs(np.array(group.judgements)).inconsistency
+    if found <= weighting.MOST_INCONSISTENT:
+        return []
+    said = f"doubtful: its judgements contradict each other ({found:.2f}, up to 0.10 is usual)"
+    return [Note(period, group.code, "", said)]
 
 
 def _together(

@@ -26,6 +26,8 @@ from cityloom.indicators.composite.treatment import Imputation
 from cityloom.indicators.composite.weighting import Weights
 from cityloom.kernel.errors import BadInput
 
+#: The definition that a framework brings along, in its folder.
+INDEX_FILE = "index.toml"
 #: What a definition may have at most: it may come from anybody.
 LARGEST = 2 * 1024 * 1024
 MOST_INDICATORS = 2000
