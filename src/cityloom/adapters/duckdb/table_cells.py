@@ -11,7 +11,7 @@ from cityloom.history.model import ValueKind
 from cityloom.sensing.table_meaning import ISO, UNIX, UNIX_MS, ReadingColumn, TableForm, TimeColumn
 from cityloom.sensing.table_rules import Rule
 
-#: Whole numbers beyond this are not exact as floating point numbers.
+#: From here on whole numbers are not exact as floating point numbers.
 _EXACT = 2**53
 _TRUE, _FALSE = (
     "('true', '1', 'yes', 'on', 't', 'y', 'ja')",
@@ -83,7 +83,7 @@ def _number(value: str, text: str, column: ReadingColumn, rule: Rule) -> Cell:
     checks = [
         (f"{value} IS NULL", "it is no number"),
         (
-            f"abs({value}) > {_EXACT} AND {value} = trunc({value}) AND NOT contains(lower({text}), 'e')",
+            f"abs({value}) >= {_EXACT} AND {value} = trunc({value}) AND NOT contains(lower({text}), 'e')",
             "it is a whole number too large to be kept exactly; read it as text",
         ),
     ]

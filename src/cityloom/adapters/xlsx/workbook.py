@@ -67,13 +67,13 @@ class _Parts:
         """The part of a sheet."""
         links = {
             one["Id"]: one["Target"]
-            for name, one, _ in self._elements("xl/_rels/workbook.xml.rels")
-            if name == "Relationship"
+            for name, one, text in self._elements("xl/_rels/workbook.xml.rels")
+            if name == "Relationship" and text is None
         }
         sheets = {
             one.get("name", ""): one.get("r:id", "")
-            for name, one, _ in self._elements("xl/workbook.xml")
-            if name == "sheet"
+            for name, one, text in self._elements("xl/workbook.xml")
+            if name == "sheet" and text is None
         }
         chosen = sheet or next(iter(sheets), "")
         if chosen not in sheets:
