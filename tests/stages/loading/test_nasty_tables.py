@@ -158,7 +158,7 @@ def test_parquet_keeps_its_types(city):
 
 def _workbook(rows, *, extra=None):
     parts = {
-        "xl/workbook.xml": '<workbook xmlns:r="r"><sheets><sheet name="Data" r:id="rId1"/></sheets></workbook>',
+        "xl/workbook.xml": '<workbook><sheets><sheet name="Data" r:id="rId1"/></sheets></workbook>',
         "xl/_rels/workbook.xml.rels": '<Relationships><Relationship Id="rId1" Target="worksheets/s.xml"/>'
         "</Relationships>",
         "xl/styles.xml": '<styleSheet><cellXfs count="2"><xf numFmtId="0"/><xf numFmtId="22"/></cellXfs>'
