@@ -58,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     _restore(verbs)
     _move(verbs)
     _load(verbs)
+    _retention(verbs)
     return parser
 
 
@@ -361,6 +362,17 @@ def _load(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--undo", default="", metavar="RECORD", help="take out what a load brought")
     _home(parser)
     parser.set_defaults(run=_lazily("load", "cityloom.app.load.command"))
+
+
+def _retention(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser(
+        "retention",
+        help="what would become of old readings by the rules of city.toml; changes nothing",
+        description="Tells by month, type and class how many readings the city, when it runs next, would "
+        "archive and turn into hourly roll-ups by its [[history.retention]]. The city must not be running.",
+    )
+    _home(parser)
+    parser.set_defaults(run=_lazily("retention", "cityloom.app.retaining"))
 
 
 def _count(text: str) -> int:

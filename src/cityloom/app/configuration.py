@@ -123,11 +123,27 @@ class Models(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     check: bool = True
 
 
+class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long the readings of some Entities are kept one by one."""
+
+    #: Of Entities of these types; empty: of all.
+    types: tuple[str, ...] = ()
+    #: Of these classes: open, internal, security; empty: of all.
+    classes: tuple[Literal["open", "internal", "security"], ...] = ()
+    #: So many days, and on to the end of the month; then there are hourly roll-ups. Unsaid: for ever.
+    days: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    #: Whether they are written to the folder `archive` before they go.
+    archive: bool = True
+
+
 class Remembering(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the temporal API gives."""
+    """What the temporal API gives, and what is kept."""
 
     #: Attribute instances in one answer; a longer one is cut in time and says so (206).
     instances: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 10_000
+    #: What becomes of old readings: tables [[history.retention]], of which the first that fits counts. Each
+    #: has types, classes (empty: all), days (unsaid: for ever) and archive (true). None: all are kept.
+    retention: tuple[Retention, ...] = ()
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -46,6 +46,11 @@ class CityFolder(NamedTuple):
         return self.home / "history.duckdb"
 
     @property
+    def archive(self) -> Path:
+        """Readings that have become roll-ups, as Parquet; the history writes it beside its own file."""
+        return self.home / "archive"
+
+    @property
     def exports(self) -> Path:
         return self.home / "exports"
 

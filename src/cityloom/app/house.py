@@ -25,6 +25,7 @@ from cityloom.app import turned_on
 from cityloom.app.configuration import Configuration, class_of
 from cityloom.app.folder import CityFolder
 from cityloom.app.plugins import Plugin, find_plugins
+from cityloom.app.retaining import rules_of
 from cityloom.app.storage import open_storage
 from cityloom.app.watch.commits import CommitTimes, TimedFeed
 from cityloom.context.broker import Broker
@@ -103,7 +104,7 @@ class House:
         self.temporal = TemporalHistory(self.history)
         self.lineage = Lineage(self.broker, self.history)
         self._remembering = HistoryStage(self.store)
-        self._keeping = Keeping(self.store, clock)
+        self._keeping = Keeping(self.store, clock, rules_of(configuration))
         self.loading = Loading(self.store, self.broker, self.audit, self._remembering)
         self.devices = DeviceRegistry(
             self.storage.devices, self.broker, clock, self.audit, open_access=open_access

@@ -92,12 +92,22 @@ def unfit(configuration: Configuration) -> list[BadConfig]:
         return []
     try:
         address = _address(configuration)
+        _check_retention(configuration)
     except BadConfig as error:
         return [error]
     from cityloom.adapters.postgres.database import look_at
     from cityloom.adapters.postgres.schema import PARTS
 
     return look_at(address, PARTS)
+
+
+def _check_retention(configuration: Configuration) -> None:
+    if configuration.history.retention:
+        raise BadConfig(
+            "In PostgreSQL all readings are kept, one by one",
+            hint="Leave [[history.retention]] out.",
+            where="history.retention",
+        )
 
 
 def _in_files(folder: CityFolder) -> Storage:
@@ -131,6 +141,7 @@ def _in_files(folder: CityFolder) -> Storage:
 
 
 def _in_postgres(folder: CityFolder, configuration: Configuration) -> Storage:
+    _check_retention(configuration)
     database = _database(configuration)
     # With the driver alone, which a city in its folder does not need.
     from cityloom.adapters.postgres.accounts import PostgresAccountStore

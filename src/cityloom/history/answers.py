@@ -19,6 +19,9 @@ class Aggregated(msgspec.Struct, frozen=True):
     #: Milliseconds since 1970.
     edges: Integers
     values: dict[str, Floats]
+    #: Between these instants (milliseconds) some is known by hourly roll-ups alone, each counted where its
+    #: hour begins; None where everything was read one by one.
+    rolled: tuple[int, int] | None = None
 
     @property
     def starts(self) -> list[datetime]:

@@ -265,6 +265,11 @@ class SeriesDirectory:
         return self._shapes[code]
 
     @property
+    def tenants(self) -> list[str]:
+        """Of whom there are series."""
+        return [tenant for tenant, entities in self._heads.items() if entities]
+
+    @property
     def next_id(self) -> int:
         """An id that is free."""
         return self._next_id

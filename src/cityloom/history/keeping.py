@@ -1,13 +1,19 @@
-"""Keeps the history in order beside everything else: what is over is moved into the order of questions."""
+"""Keeps the history in order beside everything else.
+
+What is over is moved into the order of questions; what is older than the rules of retention say becomes
+hourly roll-ups.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 
 from cityloom.history.ports import HistoryStore
+from cityloom.history.retention import Due, Outgoing, RetainingStore, Rule, due_of
 from cityloom.kernel.errors import CityError
 from cityloom.kernel.time import Clock, to_millis
 
@@ -24,15 +30,17 @@ REST = 3.0
 class Keeping:
     """Works in threads, a piece at a time; may be cancelled between two."""
 
-    def __init__(self, store: HistoryStore, clock: Clock) -> None:
+    def __init__(self, store: HistoryStore, clock: Clock, rules: Sequence[Rule] = ()) -> None:
         self._store = store
         self._clock = clock
+        self._rules = rules
 
     async def run(self) -> None:
         """Look after the history until cancelled."""
         while True:
             try:
                 await self.tidy()
+                await self.retire()
             except CityError as error:
                 _log.warning("The history is put in order later: %s", error)
             await asyncio.sleep(PAUSE_S)
@@ -48,3 +56,24 @@ class Keeping:
                 return moved
             moved += count
             await asyncio.sleep(REST * (time.monotonic() - begun))
+
+    async def retire(self) -> list[Outgoing]:
+        """Let all go that is older than the rules say; returns what went, by type, class and month."""
+        gone: list[Outgoing] = []
+        while isinstance(self._store, RetainingStore) and self._rules:
+            begun = time.monotonic()
+            due = await asyncio.to_thread(due_by, self._store, self._rules, self._clock)
+            one = await asyncio.to_thread(self._store.retire, due)
+            if one is None:
+                break
+            gone.append(one)
+            _log.info("%d readings of %s of %s became roll-ups", one.readings, one.type, one.month)
+            await asyncio.sleep(REST * (time.monotonic() - begun))
+        return gone
+
+
+def due_by(store: HistoryStore, rules: Sequence[Rule], clock: Clock) -> list[Due]:
+    """What is to go by the rules now, of all tenants."""
+    now = clock.now()
+    tenants = store.tenants() if isinstance(store, RetainingStore) else []
+    return [one for tenant in tenants for one in due_of(store.series(tenant), rules, now)]

@@ -16,6 +16,7 @@ from cityloom.history.model import SCOPE, Floats, Integers, Reading, Readings, S
 from cityloom.history.periods import Step, edges_of
 from cityloom.history.pools import CellSummary, Held, Holding, Pool, PooledSeries, by_entity
 from cityloom.history.ports import AGGREGATE_METHODS, CurrentClasses, HistoryStore
+from cityloom.history.retention import RetainingStore
 from cityloom.history.windows import ids_of, readings_of, window_of
 from cityloom.kernel.actor import CITY, Actor
 from cityloom.kernel.change import DEFAULT_TENANT
@@ -180,7 +181,7 @@ class History:
                 ids_of(series), edges, since=back, hold=milliseconds, pooled=pooled
             )
             values |= {TIME_WEIGHTED: means, COVERED: covered}
-        return Aggregated(tuple(series), edges, values)
+        return Aggregated(tuple(series), edges, values, self._rolled(window))
 
     def matrix(
         self,
@@ -336,6 +337,9 @@ class History:
     def aggregate_series(self, window: Window, edges: Integers, methods: Sequence[str]) -> dict[str, Floats]:
         """Aggregates of series that `series` has shown to the actor."""
         return self._store.aggregate(window, edges, methods)
+
+    def _rolled(self, window: Window) -> tuple[int, int] | None:
+        return self._store.rolled(window) if isinstance(self._store, RetainingStore) else None
 
     def _visible(self, actor: Actor, found: list[Series]) -> list[Series]:
         """What the actor may see: by the class the Entity has now, and by the class it was remembered with.

@@ -17,7 +17,7 @@ from cityloom.kernel.errors import BadConfig, NotReady, StorageFull
 class DuckFile:
     """A DuckDB file with cursors for any thread.
 
-    DuckDB may read and write nothing but its file and the folder, and cannot be told otherwise while it runs.
+    DuckDB may read and write nothing but its file and the folders; it cannot be told otherwise while it runs.
     When a commit meets a full disk, DuckDB may give the whole database up until it is opened again; that is
     done here, and `opened` told, so that what is held in memory is read again.
 
@@ -25,9 +25,9 @@ class DuckFile:
     log. This one must never open the file beside DuckDB: closing it would end DuckDB's lock.
     """
 
-    def __init__(self, file: Path, folder: Path, *, memory_limit: str, threads: int) -> None:
+    def __init__(self, file: Path, folder: Path, *more: Path, memory_limit: str, threads: int) -> None:
         self._file = file
-        self._folder = folder
+        self._folders = (folder, *more)
         self._config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": memory_limit,
             "threads": threads,
@@ -120,9 +120,9 @@ class DuckFile:
                 connection = duckdb.connect(str(self._file), config=self._config)
         except (duckdb.Error, OSError) as error:
             raise self._cannot_be_opened(error) from error
-        folder = str(self._folder).replace("'", "''")
+        folders = ", ".join("'{}'".format(str(one).replace("'", "''")) for one in self._folders)
         for setting in (
-            f"allowed_directories = ['{folder}']",
+            f"allowed_directories = [{folders}]",
             "autoinstall_known_extensions = false",
             "autoload_known_extensions = false",
             "python_enable_replacements = false",

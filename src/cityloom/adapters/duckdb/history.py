@@ -23,6 +23,7 @@ from cityloom.adapters.duckdb import columns, pools, settling, statements
 from cityloom.adapters.duckdb.connection import DuckFile
 from cityloom.adapters.duckdb.loads import DuckLoads
 from cityloom.adapters.duckdb.newest_rows import newest_rows
+from cityloom.adapters.duckdb.retention import DuckRetention
 from cityloom.history.directory import SeriesDirectory
 from cityloom.history.model import (
     Floats,
@@ -45,7 +46,7 @@ from cityloom.kernel.errors import BadConfig, BadInput
 _SERIES_AT_ONCE = 122_880
 
 
-class DuckHistory(DuckLoads):
+class DuckHistory(DuckLoads, DuckRetention):
     """One file, one writer at a time, readers beside it with cursors of their own.
 
     DuckDB may read and write nothing but its file and the exports folder, and cannot be told otherwise
@@ -58,7 +59,8 @@ class DuckHistory(DuckLoads):
         exports.mkdir(parents=True, exist_ok=True)
         self._exports = exports.resolve()
         self._remove_leftovers()
-        self._file = DuckFile(file, self._exports, memory_limit=memory_limit, threads=threads)
+        self._archive = file.resolve().with_name("archive")
+        self._file = DuckFile(file, self._exports, self._archive, memory_limit=memory_limit, threads=threads)
         self._file.when_opened_again(self._read_series)
         self._writing = threading.Lock()
         self._prepare(file)
@@ -114,11 +116,13 @@ class DuckHistory(DuckLoads):
         rows = np.zeros(len(window.series), np.int64) if pooled else np.arange(len(window.series))
         shape = (1 if pooled else len(rows), len(edges) - 1)
         result = {name: np.full(shape, 0.0 if name in COUNTS else np.nan) for name in methods}
+        by_another_time = window.by_recorded or window.by_created
+        rolled = self._has_rollups and window.last_n is None and not by_another_time
         with self._file.reading() as cursor:
             cursor.register("wanted", {"series": window.series, "row": rows})
             cursor.register("edges", {"edge": edges[:-1], "bucket": np.arange(len(edges) - 1)})
             found = cursor.execute(
-                statements.aggregate(window, edges, methods), statements.bounds(window)
+                statements.aggregate(window, edges, methods, rolled=rolled), statements.bounds(window)
             ).fetchnumpy()
         row, bucket = columns.cells(found)
         for name in methods:
@@ -135,7 +139,7 @@ class DuckHistory(DuckLoads):
         medians: bool = False,
     ) -> CellSummary:
         with self._file.reading() as cursor:
-            return pools.cells(cursor, pool, edges, chosen, above, medians=medians)
+            return pools.cells(cursor, pool, edges, chosen, above, medians=medians, rolled=self._has_rollups)
 
     def held(self, pool: Pool, holding: Holding) -> Held:
         with self._file.reading() as cursor:
@@ -143,7 +147,7 @@ class DuckHistory(DuckLoads):
 
     def presence(self, pool: Pool, edges: Integers) -> Presence:
         with self._file.reading() as cursor:
-            return pools.presence(cursor, pool, edges)
+            return pools.presence(cursor, pool, edges, rolled=self._has_rollups)
 
     def time_weighted(
         self, series: Integers, edges: Integers, *, since: int, hold: int | None, pooled: bool = False
@@ -178,8 +182,11 @@ class DuckHistory(DuckLoads):
         return path
 
     def forget(self, series: Integers) -> int:
-        with self._writing, self._file.transaction() as cursor:
-            gone = _forget(cursor, series)
+        with self._writing:
+            with self._file.transaction() as cursor:
+                gone = _forget(cursor, series)
+                self._forget_old(cursor, series)
+            self._list_checksums()
         self._directory.forget(int(number) for number in series)
         return gone
 
@@ -230,7 +237,9 @@ class DuckHistory(DuckLoads):
             cursor.register("erased", columns.erased_columns(plan.erased))
             cursor.execute(statements.ERASE)
         if plan.forgotten:
-            _forget(cursor, np.array(sorted(plan.forgotten), np.int64))
+            forgotten = np.array(sorted(plan.forgotten), np.int64)
+            _forget(cursor, forgotten)
+            self._forget_old(cursor, forgotten)
 
     def _create_series(self, cursor: duckdb.DuckDBPyConnection, series: list[Series]) -> None:
         columns.lay_out(cursor, "fresh", *columns.series_columns(series))
@@ -257,6 +266,7 @@ class DuckHistory(DuckLoads):
     def _read_series(self) -> None:
         """Hold in memory what the file says of its series."""
         with self._file.cursor() as cursor:
+            self._has_rollups = bool(_one(cursor.execute("SELECT count(*) FROM hourly"))[0])
             directory = SeriesDirectory(self._newest_of)
             for statement in statements.COMMON_TABLES:
                 cursor.execute(statement)

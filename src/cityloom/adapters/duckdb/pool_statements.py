@@ -3,13 +3,21 @@
 
 from __future__ import annotations
 
-from cityloom.adapters.duckdb.statements import steps_of, within
+from cityloom.adapters.duckdb.retention_statements import sources
+from cityloom.adapters.duckdb.statements import common, steps_of, within
 from cityloom.history.model import Integers, Window
 from cityloom.history.pools import MOST_GAPS, Holding
 
 
 def cells(
-    window: Window, edges: Integers, base: int, *, single: bool, chosen: bool, above: float | None
+    window: Window,
+    edges: Integers,
+    base: int,
+    *,
+    single: bool,
+    chosen: bool,
+    above: float | None,
+    rolled: bool = False,
 ) -> str:
     """A table of cells, for `by_group_and_period` or `medians`.
 
@@ -17,10 +25,17 @@ def cells(
     `chosen`, `chosen(bucket)`. `base` is the number of the period that begins at the first edge.
     """
     only = " SEMI JOIN chosen USING (bucket)" if chosen else ""
+    mean, count, names = "avg(number)", "count(*)", "series, number"
+    if rolled:
+        mean, count, names = (
+            "sum(added) / nullif(sum(numbers), 0)",
+            "sum(total)",
+            "series, added, numbers, total",
+        )
     by_series = f"""
         SELECT grp, turn, bucket, mean * factor + shift AS v, n FROM (
-          SELECT series, bucket, avg(number) AS mean, count(*) AS n
-          FROM ({_placed(window, edges, base, "series, number")}){only} GROUP BY series, bucket
+          SELECT series, bucket, {mean} AS mean, {count} AS n
+          FROM ({_placed(window, edges, base, names, rolled=rolled)}){only} GROUP BY series, bucket
         ) JOIN wanted USING (series)
     """
     found = by_series
@@ -69,14 +84,16 @@ def held(window: Window, holding: Holding, since: int, until: int) -> str:
     """
 
 
-def slots(window: Window, edges: Integers, base: int) -> str:
+def slots(window: Window, edges: Integers, base: int, *, rolled: bool = False) -> str:
     """Lay out the periods in which groups have readings. Needs `wanted(series, grp)` and `edges`."""
+    count, names = ("sum(total)", "series, total") if rolled else ("count(*)", "series")
     return f"""
         CREATE OR REPLACE TEMP TABLE slots AS
         SELECT grp, bucket, n, bucket - lag(bucket) OVER (PARTITION BY grp ORDER BY bucket) - 1 AS gap
         FROM (
           SELECT grp, bucket, sum(n) AS n FROM (
-            SELECT series, bucket, count(*) AS n FROM ({_placed(window, edges, base, "series")})
+            SELECT series, bucket, {count} AS n
+            FROM ({_placed(window, edges, base, names, rolled=rolled)})
             GROUP BY series, bucket
           ) JOIN wanted USING (series) GROUP BY grp, bucket
         )
@@ -130,10 +147,12 @@ def time_weighted(since: int, edges: Integers, hold: int | None) -> str:
     """
 
 
-def _placed(window: Window, edges: Integers, base: int, names: str) -> str:
-    """Readings with the period that they fall into."""
+def _placed(window: Window, edges: Integers, base: int, names: str, *, rolled: bool) -> str:
+    """Readings, and with `rolled` roll-ups, with the period that they fall into."""
     conditions = f"{within(window)} AND observed_at >= {int(edges[0])} AND observed_at < {int(edges[-1])}"
     found = f"FROM reading SEMI JOIN wanted USING (series) {conditions}"
+    if rolled:
+        found = f"FROM ({sources(found, *common(window, edges), 'observed_at')})"
     step = steps_of(edges)
     if step is not None:
         return f"SELECT {names}, (observed_at - {int(edges[0])}) // {step} + {int(base)} AS bucket {found}"

@@ -56,25 +56,32 @@ def cells(
     above: float | None,
     *,
     medians: bool,
+    rolled: bool = False,
 ) -> CellSummary:
     """As `HistoryStore.cells`."""
     sums = _Sums(pool.groups, len(edges) - 1)
     for first, last in _parts(len(edges) - 1, pool.groups):
         if chosen is None or chosen[first:last].any():
-            found = _cells(cursor, pool, edges, (first, last), chosen, above)
+            found = _cells(cursor, pool, edges, (first, last), chosen, above, rolled=rolled)
             sums.add(_fetch(cursor, pool, pool_statements.by_group_and_period(found)))
     return CellSummary(
         readings=sums.readings,
         cells=sums.cells,
         mean=mean_of(sums.total, sums.cells),
-        median=_medians(cursor, pool, edges, chosen, above) if medians else np.empty(0),
+        median=_medians(cursor, pool, edges, chosen, above, rolled=rolled) if medians else np.empty(0),
         period_cells=sums.period_cells,
         period_mean=mean_of(sums.period_total, sums.period_cells),
     )
 
 
 def _medians(
-    cursor: _Cursor, pool: Pool, edges: Integers, chosen: NDArray[np.bool_] | None, above: float | None
+    cursor: _Cursor,
+    pool: Pool,
+    edges: Integers,
+    chosen: NDArray[np.bool_] | None,
+    above: float | None,
+    *,
+    rolled: bool,
 ) -> Floats:
     """A median needs all of a group's cells: part by part of the groups."""
     result = np.full(pool.groups, np.nan)
@@ -82,7 +89,7 @@ def _medians(
     looked_at = periods if chosen is None else int(chosen.sum())
     for first, last in _parts(pool.groups, max(1, looked_at)):
         part = pool.of_groups(first, last)
-        found = _cells(cursor, part, edges, (0, periods), chosen, above)
+        found = _cells(cursor, part, edges, (0, periods), chosen, above, rolled=rolled)
         medians = _fetch(cursor, part, pool_statements.medians(found))
         result[first + columns.whole(medians["grp"])] = columns.numbers(medians["v"])
     return result
@@ -95,6 +102,8 @@ def _cells(
     periods: tuple[int, int],
     chosen: NDArray[np.bool_] | None,
     above: float | None,
+    *,
+    rolled: bool,
 ) -> str:
     first, last = periods
     part = edges[first : last + 1]
@@ -103,7 +112,7 @@ def _cells(
     if chosen is not None:
         cursor.register("chosen", {"bucket": first + np.flatnonzero(chosen[first:last])})
     return pool_statements.cells(
-        pool.window, part, first, single=pool.is_single, chosen=chosen is not None, above=above
+        pool.window, part, first, single=pool.is_single, chosen=chosen is not None, above=above, rolled=rolled
     )
 
 
@@ -128,7 +137,7 @@ def held(cursor: _Cursor, pool: Pool, holding: Holding) -> Held:
     return result
 
 
-def presence(cursor: _Cursor, pool: Pool, edges: Integers) -> Presence:
+def presence(cursor: _Cursor, pool: Pool, edges: Integers, *, rolled: bool = False) -> Presence:
     """As `HistoryStore.presence`: a gap over several parts is found by where each group was seen last."""
     periods = len(edges) - 1
     readings, present = np.zeros(pool.groups, np.int64), np.zeros(pool.groups, np.int64)
@@ -138,7 +147,9 @@ def presence(cursor: _Cursor, pool: Pool, edges: Integers) -> Presence:
     for first, last in _parts(periods, pool.groups):
         part = edges[first : last + 1]
         cursor.register("edges", {"edge": part[:-1], "bucket": np.arange(first, last)})
-        cursor.execute(pool_statements.slots(pool.window, part, first), statements.bounds(pool.window))
+        cursor.execute(
+            pool_statements.slots(pool.window, part, first, rolled=rolled), statements.bounds(pool.window)
+        )
         inside = [Run(*map(int, row)) for row in cursor.execute(pool_statements.LONGEST_GAPS).fetchall()]
         found = cursor.execute(pool_statements.SLOTS_BY_GROUP).fetchnumpy()
         groups = columns.whole(found["grp"])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cityloom.adapters.duckdb import load_statements, settling
+from cityloom.adapters.duckdb import load_statements, retention_statements, settling
 from cityloom.history.model import ORIGINS, Integers, Window
 from cityloom.history.ports import FORMULA_BEGINS, TEXT_COUNT
 
@@ -67,6 +67,7 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS progress (schema_version INTEGER NOT NULL, last_sequence BIGINT NOT NULL)",
     load_statements.SCHEMA,
     settling.SCHEMA,
+    *retention_statements.SCHEMA,
     f"INSERT INTO progress SELECT {SCHEMA_VERSION}, 0 WHERE NOT EXISTS (FROM progress)",
 )
 
@@ -202,21 +203,42 @@ def extent(window: Window) -> str:
     return f"SELECT min(t), max(t) FROM ({found})"
 
 
-def aggregate(window: Window, edges: Integers, methods: Sequence[str]) -> str:
-    """Aggregates by row and bucket. Needs the tables `wanted(series, row)` and `edges(edge, bucket)`."""
+def aggregate(window: Window, edges: Integers, methods: Sequence[str], *, rolled: bool = False) -> str:
+    """Aggregates by row and bucket. Needs the tables `wanted(series, row)` and `edges(edge, bucket)`.
+
+    `rolled` takes the hourly roll-ups of readings that are gone as well, each where its hour begins.
+    """
     time = _time(window)
-    columns = ", ".join(f'{_METHODS[name]} AS "{name}"' for name in methods)
     step = steps_of(edges)
     inside = f"{time} >= {int(edges[0])} AND {time} < {int(edges[-1])}"
-    where = f"{within(window)} AND {inside} {_newest(window)}"
-    rows = f"SELECT row, {time} AS instant, number, text FROM reading JOIN wanted USING (series) {where}"
+    conditions = f"{within(window)} AND {inside} {_newest(window)}"
+    known = _METHODS
+    rows = f"SELECT row, {time} AS instant, number, text FROM reading JOIN wanted USING (series) {conditions}"
+    if rolled:
+        known = retention_statements.METHODS
+        raw = f"FROM reading SEMI JOIN wanted USING (series) {conditions}"
+        since, until = common(window, edges)
+        rows = f"""
+            SELECT *, observed_at AS instant FROM ({retention_statements.sources(raw, since, until, time)})
+            JOIN wanted USING (series)
+        """
+    columns = ", ".join(f'{known[name]} AS "{name}"' for name in methods)
     if step is not None:
         bucket = f"(instant - {int(edges[0])}) // {step}"
-        return f"SELECT row, {bucket} AS bucket, {columns} FROM ({rows}) GROUP BY ALL"
+        return f"SELECT row, {bucket} AS bucket, {columns} FROM ({rows}) GROUP BY row, bucket"
     return f"""
         SELECT row, bucket, {columns} FROM ({rows}) ASOF JOIN edges ON instant >= edges.edge
         GROUP BY row, bucket
     """
+
+
+def common(window: Window, edges: Integers) -> tuple[int, int]:
+    """The interval that is in a window and between the edges."""
+    since, until = int(edges[0]), int(edges[-1])
+    return (
+        since if window.since is None else max(since, window.since),
+        until if window.until is None else min(until, window.until),
+    )
 
 
 _FORMULA_BEGINS = ", ".join(f"chr({ord(sign)})" for sign in FORMULA_BEGINS)

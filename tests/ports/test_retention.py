@@ -1,0 +1,243 @@
+"""Old readings become hourly roll-ups, after they were written to the archive."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+import numpy as np
+import pytest
+
+from cityloom.adapters.duckdb import retention_statements
+from cityloom.adapters.duckdb.history import DuckHistory
+from cityloom.adapters.duckdb.retention import CHECKSUMS
+from cityloom.app.command_line import main
+from cityloom.app.configuration import parse_configuration
+from cityloom.app.storage import unfit
+from cityloom.history import keeping
+from cityloom.history.keeping import Keeping
+from cityloom.history.model import EntityNews, NewReading, ValueKind, Window
+from cityloom.history.pools import by_entity
+from cityloom.history.retention import Outgoing, Rule, due_of
+from cityloom.kernel.actor import InformationClass
+from cityloom.kernel.change import ChangeKind
+from cityloom.kernel.time import to_millis
+
+MARCH = datetime(2024, 3, 1, tzinfo=UTC)
+NOW = datetime(2024, 8, 20, tzinfo=UTC)
+OPEN, INTERNAL = InformationClass.OPEN, InformationClass.INTERNAL
+DAY = 86_400_000
+WEATHER = Rule(("Weather",), (), days=100)
+METHODS = ("totalCount", "sum", "avg", "min", "max", "stddev", "sumsq")
+DAYS = to_millis(MARCH) + DAY * np.arange(160, dtype=np.int64)
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = DuckHistory(tmp_path / "history.duckdb", tmp_path / "exports")
+    sequence = 0
+    for days in range(0, 150, 3):
+        for entity, types, secrecy in (
+            ("urn:a", ("Weather",), OPEN),
+            ("urn:b", ("Weather",), OPEN),
+            ("urn:secret", ("Weather",), INTERNAL),
+            ("urn:car", ("Traffic",), OPEN),
+        ):
+            sequence += 1
+            readings = tuple(
+                _reading(MARCH + timedelta(days=days, minutes=minute), sequence % 7 + minute)
+                for minute in (0, 20, 21, 70)
+            )
+            made.record([_news(sequence, entity, types, secrecy, readings)], sequence)
+    sequence += 1
+    # A correction.
+    made.record([_news(sequence, "urn:a", ("Weather",), OPEN, (_reading(MARCH, 99.0),))], sequence)
+    yield made
+    made.close()
+
+
+def _reading(at, value):
+    return NewReading("x", "", "Property", "CEL", to_millis(at), ValueKind.NUMBER, float(value), None)
+
+
+def _news(sequence, entity, types, secrecy, readings):
+    return EntityNews(sequence, "", entity, types, ChangeKind.UPDATED, secrecy, 5 * sequence, readings)
+
+
+def _due(store, *rules):
+    return due_of(store.series(""), rules or [WEATHER], NOW)
+
+
+def _all(store, *rules):
+    found = []
+    while (one := store.retire(_due(store, *rules))) is not None:
+        found.append(one)
+    return found
+
+
+def _raw(store):
+    return store.raw(Window(np.array([one.id for one in store.series("")], np.int64), corrected=True))
+
+
+def _answers(store):
+    """What is asked of all series by days."""
+    series = store.series("")
+    window = Window(np.array([one.id for one in series], np.int64), int(DAYS[0]), int(DAYS[-1]))
+    found = store.aggregate(window, DAYS, METHODS)
+    cells = store.cells(by_entity(series, window).pool, DAYS, medians=True)
+    presence = store.presence(by_entity(series, window).pool, DAYS)
+    return [*found.values(), *cells, presence.readings, presence.present, np.array(presence.gaps)]
+
+
+def test_what_would_go_is_told_and_nothing_changes(store, tmp_path):
+    before = len(_raw(store).at)
+    assert store.outgoing(_due(store)) == [
+        Outgoing("Weather", OPEN, "2024-03", 89),
+        Outgoing("Weather", OPEN, "2024-04", 80),
+        Outgoing("Weather", INTERNAL, "2024-03", 44),
+        Outgoing("Weather", INTERNAL, "2024-04", 40),
+    ]
+    assert len(_raw(store).at) == before
+    assert not (tmp_path / "archive").exists()
+    assert store.outgoing(_due(store, Rule((), (), days=None))) == []
+    assert store.outgoing([]) == []
+
+
+def test_the_first_rule_that_fits_counts(store):
+    rules = [Rule((), (INTERNAL,), None), Rule(("Traffic",), (), 100), Rule((), (), 5)]
+    found = store.outgoing(_due(store, *rules))
+    assert {(one.type, one.information_class) for one in found} == {("Weather", OPEN), ("Traffic", OPEN)}
+    assert {one.month for one in found if one.type == "Weather"} >= {"2024-07"}
+    assert max(one.month for one in found if one.type == "Traffic") == "2024-04"
+
+
+def test_answers_by_the_hour_stay_what_they_were(store, tmp_path):
+    before = _answers(store)
+    gone = _all(store)
+    assert [one.readings for one in gone] == [89, 80, 44, 40]
+    store.close()
+    store = DuckHistory(tmp_path / "history.duckdb", tmp_path / "exports")
+    assert _raw(store).at.min() < to_millis(datetime(2024, 5, 1, tzinfo=UTC))  # those of Traffic
+    assert len(_raw(store).at) == 801 - 253
+    for one, other in zip(before, _answers(store), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-9, equal_nan=True)
+    assert store.outgoing(_due(store)) == []
+    store.close()
+
+
+def test_the_archive_has_every_reading_and_its_checksums(store, tmp_path):
+    _all(store)
+    archive = tmp_path / "archive"
+    files = sorted(str(path.relative_to(archive)) for path in archive.rglob("*.parquet"))
+    assert files == [
+        f"class={secrecy}/type=Weather/month=2024-{month}/part-1.parquet"
+        for secrecy in ("internal", "open")
+        for month in ("03", "04")
+    ]
+    listed = dict(reversed(line.split("  ")) for line in (archive / CHECKSUMS).read_text().splitlines())
+    assert sorted(listed) == files
+    for file, checksum in listed.items():
+        assert hashlib.sha256((archive / file).read_bytes()).hexdigest() == checksum
+    assert {one.file: one.sha256 for one in store.archived()} == listed
+    rows = duckdb.sql(
+        f"SELECT number, superseded, unit_code, month, class FROM read_parquet('{archive}/**/*.parquet', "
+        "hive_partitioning = true) WHERE entity_id = 'urn:a' ORDER BY observed_at, sequence LIMIT 2"
+    ).fetchall()
+    assert rows == [(1.0, True, "CEL", "2024-03", "open"), (99.0, False, "CEL", "2024-03", "open")]
+
+
+def test_without_an_archive_only_the_rollups_stay(store, tmp_path):
+    before = _answers(store)
+    assert {one.file for one in _all(store, Rule(("Weather",), (), 100, archive=False))} == {""}
+    assert not (tmp_path / "archive").exists()
+    np.testing.assert_allclose(_answers(store)[0], before[0])
+
+
+def test_what_comes_late_is_rolled_up_with_what_is_there(store):
+    _all(store)
+    at = MARCH + timedelta(minutes=30)
+    store.record([_news(1000, "urn:b", ("Weather",), OPEN, (_reading(at, 500),))], 1000)
+    before = _answers(store)
+    assert [(one.readings, one.file.rpartition("/")[2]) for one in _all(store)] == [(1, "part-2.parquet")]
+    for one, other in zip(before, _answers(store), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-9, equal_nan=True)
+    with store._file.cursor() as cursor:
+        last = cursor.execute(
+            f"SELECT count, max, last, covered FROM hourly WHERE hour = {to_millis(MARCH)} AND max = 500"
+        ).fetchall()
+    assert last == [(4, 500.0, 500.0, 4)]
+
+
+def test_who_is_forgotten_is_in_no_rollup_and_in_no_file(store, tmp_path):
+    _all(store)
+    secret = [one.id for one in store.series("") if one.key.entity_id == "urn:secret"]
+    store.forget(np.array(secret, np.int64))
+    for path in (tmp_path / "archive").rglob("*.parquet"):
+        found = duckdb.sql(f"SELECT count(*) FROM read_parquet('{path}') WHERE entity_id = 'urn:secret'")
+        assert found.fetchall() == [(0,)]
+        assert b"urn:secret" not in path.read_bytes()
+    with store._file.cursor() as cursor:
+        assert cursor.execute(f"SELECT count(*) FROM hourly WHERE series = {secret[0]}").fetchone() == (0,)
+    listed = dict(
+        reversed(line.split("  ")) for line in (tmp_path / "archive" / CHECKSUMS).read_text().splitlines()
+    )
+    for file, checksum in listed.items():
+        assert hashlib.sha256((tmp_path / "archive" / file).read_bytes()).hexdigest() == checksum
+
+
+def test_what_fails_leaves_all_readings_and_is_begun_again(store, tmp_path, monkeypatch):
+    before = len(_raw(store).at)
+    with monkeypatch.context() as patch:
+        patch.setattr(retention_statements, "GO", "THIS IS NO STATEMENT")
+        with pytest.raises(Exception, match="THIS"):
+            store.retire(_due(store))
+    assert len(_raw(store).at) == before
+    assert store.archived() == []
+    assert [one.readings for one in _all(store)] == [89, 80, 44, 40]
+    assert len(list((tmp_path / "archive").rglob("*.parquet"))) == 4
+
+
+def test_an_answer_tells_how_far_it_rests_on_rollups(store):
+    series = np.array([one.id for one in store.series("", types=["Weather"])], np.int64)
+    assert store.rolled(Window(series)) is None
+    _all(store)
+    until = to_millis(datetime(2024, 4, 30, 2, tzinfo=UTC))
+    assert store.rolled(Window(series)) == (to_millis(MARCH), until)
+    assert store.rolled(Window(series, since=until)) is None
+    assert store.rolled(Window(np.array([one.id for one in store.series("", types=["Traffic"])]))) is None
+
+
+async def test_the_city_keeps_to_its_rules_and_tells_what_went(store, monkeypatch):
+    class Clock:
+        def now(self):
+            return NOW
+
+    monkeypatch.setattr(keeping, "REST", 0.0)
+    assert await Keeping(store, Clock()).retire() == []
+    gone = await Keeping(store, Clock(), [WEATHER]).retire()
+    assert [one.readings for one in gone] == [89, 80, 44, 40]
+
+
+def test_the_command_tells_and_changes_nothing(tmp_path, capsys, store):
+    store.close()
+    (tmp_path / "city.toml").write_text(
+        '[[history.retention]]\ntypes = ["Weather"]\nclasses = ["open"]\ndays = 30\n', encoding="utf-8"
+    )
+    assert main(["retention", "--home", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "2024-03            89  Weather (open)" in told
+    assert "internal" not in told
+    assert "readings would become hourly roll-ups" in told
+    again = DuckHistory(tmp_path / "history.duckdb", tmp_path / "exports")
+    assert len(_raw(again).at) == 801
+    again.close()
+    (tmp_path / "city.toml").write_text("", encoding="utf-8")
+    assert main(["retention", "--home", str(tmp_path)]) == 0
+    assert "all readings are kept" in capsys.readouterr().out
+
+
+def test_postgresql_refuses_rules_that_it_does_not_keep_to():
+    said = '[storage]\nurl = "postgresql://somebody@localhost/city"\n[[history.retention]]\ndays = 30\n'
+    (found,) = unfit(parse_configuration(said))
+    assert found.where == "history.retention"
