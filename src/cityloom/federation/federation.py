@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import msgspec
@@ -73,6 +74,7 @@ class Federation:
         self._aliases = Registered(register, "alias", _Alias, counted(1), lambda _: CITY.id)
         self._alias = alias
         self._open_to = tuple(map(_with_path, open_to))
+        self._class_at = lru_cache(1_024)(self._class_of_address)
         self._classes = classes or ClassPolicy()
         self.sources.tell(self._changed)
 
@@ -124,16 +126,44 @@ class Federation:
         """The registrations that may be used for a request and offer one of the operations; `timed` are
         those of sources that tell of the past, the others those that tell of now (5.9.1)."""
         wanted = frozenset(operations)
-        return [one for one in self.candidates(origin, timed=timed) if wanted & one.operations]
+        return self._usable(origin, lambda one: not wanted.isdisjoint(one.operations), timed=timed)
 
-    def candidates(self, origin: Origin, *, timed: bool = False, looping: bool = False) -> list[Registration]:
+    def proxied(self, origin: Origin) -> list[Registration]:
+        """Those that may be used for a request whose sources alone hold what they register (4.3.6.3)."""
+        return self._usable(origin, lambda one: one.proxied)
+
+    def about(self, origin: Origin, entity_id: str) -> list[Registration]:
+        """Those that may be used for a request and do not speak of other Entities alone, whatever they offer;
+        those too through which the request has come already."""
+
+        def may_speak_of_it(one: Registration) -> bool:
+            return any(
+                not info.entities or any(entity.id in (None, entity_id) for entity in info.entities)
+                for info in one.information
+            )
+
+        return self._usable(origin, may_speak_of_it, looping=True)
+
+    def candidates(self, origin: Origin, *, looping: bool = False) -> list[Registration]:
         """The registrations that may be used for a request, whatever they offer, oldest first; with
         `looping` those too through which the request has come already."""
+        return self._usable(origin, None, looping=looping)
+
+    def _usable(
+        self,
+        origin: Origin,
+        first: Callable[[Registration], bool] | None,
+        *,
+        timed: bool = False,
+        looping: bool = False,
+    ) -> list[Registration]:
+        """Each device of an IoT agent may have one, so what leaves most of them out is asked `first`."""
         fits = None if origin.csf is None else compile_q(origin.csf)
         return [
             one
             for one in self.sources.living(origin.tenant)
-            if (_tells_of_the_past(one) if timed else not one.is_timed)
+            if (first is None or first(one))
+            and (_tells_of_the_past(one) if timed else not one.is_timed)
             and self._may_be_asked(origin, one, looping=looping)
             and (fits is None or fits(as_document(one)))
         ]
@@ -152,8 +182,10 @@ class Federation:
 
     def class_of(self, registration: Registration) -> InformationClass:
         """The least secret class of what a source tells."""
-        address = f"{registration.document['endpoint']}/"
-        is_open = any(address.startswith(prefix) for prefix in self._open_to)
+        return self._class_at(registration.document["endpoint"])
+
+    def _class_of_address(self, endpoint: str) -> InformationClass:
+        is_open = any(f"{endpoint}/".startswith(prefix) for prefix in self._open_to)
         return InformationClass.OPEN if is_open else InformationClass.INTERNAL
 
     def may_be_told(

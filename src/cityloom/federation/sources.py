@@ -195,7 +195,11 @@ class Sources:
     def living(self, tenant: str) -> list[Registration]:
         """The registrations of a tenant that have not expired, oldest first."""
         now = self._clock.now()
-        return [one for one in self._compiled.get(tenant, {}).values() if not _is_over(one, now)]
+        return [
+            one
+            for one in self._compiled.get(tenant, {}).values()
+            if one.expires_at is None or not _is_over(one, now)
+        ]
 
     # Inside
 

@@ -317,8 +317,7 @@ class JointView(Consumption):
         if local is None:
             return None
         if self._proxied is None:
-            proxied = (one for one in self._federation.candidates(self._origin) if one.proxied)
-            self._proxied = _by_type(proxied)
+            self._proxied = _by_type(self._federation.proxied(self._origin))
         hidden: set[str] = set()
         types = tuple(local["type"])
         for registration, info in (one for name in (*types, None) for one in self._proxied.get(name, ())):

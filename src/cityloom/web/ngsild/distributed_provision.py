@@ -167,9 +167,8 @@ def shares_of(
 ) -> Shares:
     """Who gets which part of what is written of one Entity."""
     federation = exchange.services.federation
-    candidates = federation.candidates(origin, looping=True)
     return share_out(
-        federation.may_be_told(origin, candidates, entity_id, types, remembered),
+        federation.may_be_told(origin, federation.about(origin, entity_id), entity_id, types, remembered),
         frozenset({operation}),
         entity_id,
         types,
