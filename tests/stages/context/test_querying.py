@@ -365,3 +365,16 @@ async def test_query_gives_what_looking_at_every_document_gives(broker, made, as
 @pytest.mark.parametrize("q", QS)
 def test_every_q_of_the_property_above_can_be_read(q):
     assert parse_q(q) is not None
+
+
+async def test_a_turn_is_not_used_up_by_waiting_for_the_processor(broker, monkeypatch):
+    await fill(broker, 5)
+    monkeypatch.setattr(querying, "perf_counter", itertools.count().__next__)
+
+    def turns() -> int:
+        return sum(1 for _ in broker._answer(CITY, EntityQuery(q=parse_q("speed>=0"), limit=5), ""))
+
+    monkeypatch.setattr(querying, "thread_time", lambda: 0.0)
+    assert turns() == 0
+    monkeypatch.setattr(querying, "thread_time", itertools.count().__next__)
+    assert turns() == 4
