@@ -191,6 +191,7 @@ def test_what_cannot_be_scored_says_why(files, capsys):
         "Aston,EC:I:UP:2A,2024,7,compact,\n"
         "Aston,EC:ICT:ICT:1C,2024,yes,,\n"
         "Aston,EC:I:WS:1C,2024,99,,\n"
+        "Aston,EC:ICT:ICT:5A,2024,12,,\n"
         "Aston,EC: I:WS:1C,2024,98,,\n"
     )
     assert score_u4ssc(files, text) == 0
@@ -199,6 +200,7 @@ def test_what_cannot_be_scored_says_why(files, capsys):
         "not in the framework: XX:1 (values.csv line 2)",
         "needs a data point: percent, number: EC:ICT:PS:1A",
         "is in ppm, and µg/m³ is asked for",
+        "Left out, no benchmark: EC:ICT:ICT:5A",
         "is answered with yes or no",
         "stands twice, by another of its names: EC: I:WS:1C",
         "is answered with a number",

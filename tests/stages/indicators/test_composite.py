@@ -170,6 +170,10 @@ def test_gaps_are_filled_from_the_own_group_alone():
     assert imputed(values, Imputation.GROUP_MEAN, groups).tolist()[:4] == [1, 1, 10, 10]
     assert np.isnan(imputed(values, Imputation.GROUP_MEAN, groups)[4])
     assert imputed(values, Imputation.MEAN).tolist()[1] == 5.5
+    skewed, groups = np.array([1.0, 2.0, 9.0, np.nan, 50.0]), ["a", "a", "a", "a", "b"]
+    filled = {how: imputed(skewed, how, groups)[3] for how in Imputation}
+    assert np.isnan(filled.pop(Imputation.NONE))
+    assert filled == {"mean": 15.5, "median": 5.5, "group_mean": 4.0, "group_median": 2.0}
     assert imputed(values, Imputation.NONE) is values
 
 
@@ -349,6 +353,16 @@ def test_a_wrong_definition_is_told_with_its_line(before, after, said, where):
         parse_definition(DEFINITION.replace(before, after, 1).encode())
     assert said in error.value.message
     assert where in (error.value.where or "")
+
+
+def test_a_direction_may_be_left_to_target_and_worst_value():
+    """So that another scale looks the same way as the goalposts."""
+    posts = DEFINITION.replace("higher = false", "target = 0.0\nworst = 50.0")
+    definition = parse_definition(posts.encode())
+    assert [one.more_is_better for one in definition.indicators] == [False, False, True]
+    assert compute(definition, SEEN).ranks.tolist() == [1, 2, 4, 3]
+    with pytest.raises(BadInput, match="contradicts"):
+        parse_definition(posts.replace("worst = 50.0", "worst = 50.0\nhigher = true", 1).encode())
 
 
 def test_groups_inside_each_other_are_refused():

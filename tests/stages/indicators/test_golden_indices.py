@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 import cityloom_catalogue
-from cityloom.indicators.composite.computing import Result, compute
+from cityloom.indicators.composite.computing import Observations, Result, compute
 from cityloom.indicators.composite.definition import read_definition
+from cityloom.indicators.composite.normalisation import Scale
 from cityloom.indicators.composite.tables import city_groups, observations
 from cityloom.indicators.exchange.files import values_in
 from cityloom.indicators.framework import read_framework
@@ -89,6 +91,15 @@ def test_every_cell_of_the_index_of_105_cities(cities_of_2019):
 def test_all_105_ranks(cities_of_2019):
     published = rows(KPI / "golden_sdsn_us_cities_2019_values.csv")
     assert cities_of_2019.ranks.tolist() == numbers(published, "rank_sdgIndex").tolist()
+
+
+def test_the_order_of_the_105_cities_does_not_hang_on_the_scale(cities_of_2019):
+    """Seen from the other scales, directions are the same: the first stay ahead of the last."""
+    definition = cities_of_2019.definition
+    other = replace(definition, steps=replace(definition.steps, scale=Scale.MIN_MAX))
+    columns = {code: course.treated for code, course in cities_of_2019.indicators.items()}
+    found = compute(other, Observations("2019", cities_of_2019.cities, columns)).ranks
+    assert np.corrcoef(found, cities_of_2019.ranks)[0, 1] > 0.9
 
 
 def test_what_a_city_does_not_report_is_told_and_not_zero(cities_of_2019):

@@ -140,12 +140,12 @@ def _scaled(definition: Definition, leaf: Leaf, values: Values, cities: Sequence
         return scaling.goalposts(values, leaf.target, leaf.worst)
     if scale is Scale.DISTANCE_TO_TARGET:
         assert leaf.target is not None, "the definition was checked"
-        return scaling.distance_to_target(values, leaf.target, leaf.higher)
+        return scaling.distance_to_target(values, leaf.target, leaf.more_is_better)
     if scale is Scale.DISTANCE_TO_REFERENCE:
         there = definition.steps.reference in cities
         reference = float(values[cities.index(definition.steps.reference)]) if there else float("nan")
-        return scaling.distance_to_reference(values, reference, leaf.higher)
-    return _OF_SAMPLE[scale](values, leaf.higher)
+        return scaling.distance_to_reference(values, reference, leaf.more_is_better)
+    return _OF_SAMPLE[scale](values, leaf.more_is_better)
 
 
 _OF_SAMPLE = {

@@ -80,8 +80,8 @@ class Leaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"ins
     inside: str = msgspec.field(name="in")
     name: dict[str, str] = {}
     unit: str = ""
-    #: Whether more is better.
-    higher: bool = True
+    #: Whether more is better; left out, it is as target and worst value say, and yes without them.
+    higher: bool | None = None
     weight: float = 1.0
     scale: Scale | None = None
     target: float | None = None
@@ -90,6 +90,13 @@ class Leaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"ins
     denominator: str = ""
     out_of: float = 100.0
     provenance: str = ""
+
+    @property
+    def more_is_better(self) -> bool:
+        """The direction, on whatever scale."""
+        if self.higher is not None:
+            return self.higher
+        return self.target is None or self.worst is None or self.target > self.worst
 
 
 class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -220,10 +227,18 @@ def _leaf_faults(definition: Definition, leaf: Leaf) -> Iterator[tuple[str, str]
             yield f"{leaf.code!r} needs a target and a worst value for goalposts", "code"
         elif leaf.target == leaf.worst:
             yield f"Target and worst value of {leaf.code!r} are the same", "target"
+    yield from _direction_faults(leaf)
     if scale is Scale.DISTANCE_TO_TARGET and leaf.target is None:
         yield f"{leaf.code!r} needs a target", "code"
     if scale is Scale.DISTANCE_TO_REFERENCE and not definition.steps.reference:
         yield "The steps name no city as the reference", "code"
+
+
+def _direction_faults(leaf: Leaf) -> Iterator[tuple[str, str]]:
+    if leaf.target is None or leaf.worst is None or leaf.higher is None or leaf.target == leaf.worst:
+        return
+    if leaf.higher != (leaf.target > leaf.worst):
+        yield f"`higher` of {leaf.code!r} contradicts its target and worst value", "higher"
 
 
 def _group_faults(definition: Definition, group: Branch) -> Iterator[tuple[str, str]]:
