@@ -264,6 +264,19 @@ def test_raw_takes_only_what_was_observed_where_asked(store):
     assert values(everything(store, observed=True)) == [1]
 
 
+def test_entities_are_those_of_the_tenant_that_are_remembered(store):
+    store.record(
+        [
+            news(place, number(1), number(2, attribute="wind"), entity=entity, tenant=tenant)
+            for place, (entity, tenant) in enumerate([("urn:a", ""), ("urn:b", ""), ("urn:c", "north")], 1)
+        ],
+        through=3,
+    )
+    assert sorted(store.entities("")) == ["urn:a", "urn:b"]
+    assert store.entities("north") == ["urn:c"]
+    assert store.entities("south") == []
+
+
 def test_raw_takes_the_last_of_each_series(store):
     store.record(
         [

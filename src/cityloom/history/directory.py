@@ -161,6 +161,11 @@ class SeriesDirectory:
                 and (datasets is None or one.key.dataset in datasets)
             ]
 
+    def entities(self, tenant: str) -> list[str]:
+        """The ids of the Entities of a tenant that have any series."""
+        with self._lock:
+            return list(self._heads.get(tenant, ()))
+
     def forget(self, series: Iterable[int]) -> None:
         """Drop series from the directory."""
         with self._lock:

@@ -71,6 +71,10 @@ class HistoryStore(Protocol):
         """The series that fit every condition that is given, in the order of their id."""
         ...
 
+    def entities(self, tenant: str) -> list[str]:
+        """The ids of the Entities of a tenant of which there is any series."""
+        ...
+
     def extent(self, window: Window) -> tuple[int, int] | None:
         """The first and the last instant of the window's time over all its series; None when it is empty."""
         ...

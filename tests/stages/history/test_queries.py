@@ -287,3 +287,17 @@ async def test_statistics_count_each_series(city, hour):
         await city.measure(STATION, hour(number), temperature=number)
     ((series, statistics),) = city.history.statistics(CITY, STATION)
     assert (series.key.attribute, statistics.count) == ("temperature", 3)
+
+
+async def test_a_tenant_is_known_to_whom_sees_what_is_remembered_of_it(city, hour):
+    assert not city.history.knows_tenant(CITY, "")
+    await city.measure(STATION, hour(0), temperature=1, information_class=InformationClass.INTERNAL)
+    assert city.history.knows_tenant(CITY, "")
+    assert not city.history.knows_tenant(ANONYMOUS, "")
+    assert not city.history.knows_tenant(CITY, "north")
+    await city.broker.delete(CITY, STATION)
+    await city.settled()
+    assert city.history.knows_tenant(CITY, "")
+    assert not city.history.knows_tenant(ANONYMOUS, "")
+    await city.measure("urn:b", hour(0), temperature=1)
+    assert city.history.knows_tenant(ANONYMOUS, "")

@@ -106,6 +106,9 @@ class DuckHistory(DuckLoads, DuckRetention):
             tenant, entity_ids=entity_ids, types=types, attributes=attributes, datasets=datasets
         )
 
+    def entities(self, tenant: str) -> list[str]:
+        return self._directory.entities(tenant)
+
     def raw(self, window: Window) -> Readings:
         with self._file.reading() as cursor:
             return _raw(cursor, window)

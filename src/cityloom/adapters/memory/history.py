@@ -86,6 +86,9 @@ class MemoryHistory(AskedInPortions):
             tenant, entity_ids=entity_ids, types=types, attributes=attributes, datasets=datasets
         )
 
+    def entities(self, tenant: str) -> list[str]:
+        return self._directory.entities(tenant)
+
     def raw(self, window: Window) -> Readings:
         with self._lock:
             numbers = sorted({int(number) for number in window.series})

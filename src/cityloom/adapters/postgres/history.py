@@ -127,6 +127,9 @@ class PostgresHistory(AskedInPortions):
             tenant, entity_ids=entity_ids, types=types, attributes=attributes, datasets=datasets
         )
 
+    def entities(self, tenant: str) -> list[str]:
+        return self._directory.entities(tenant)
+
     def raw(self, window: Window) -> Readings:
         with self._question() as connection:
             return _raw(connection, window)
