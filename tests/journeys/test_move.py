@@ -145,7 +145,7 @@ def cut_off_after(portions, home, address, monkeypatch) -> None:
 
     left = iter(range(portions))
 
-    def copied(*told, copy=carrying._copy):
+    def copied(*told, copy=carrying.copy_rows):
         if next(left, None) is None:
             raise CutOff
         copy(*told)
@@ -154,7 +154,7 @@ def cut_off_after(portions, home, address, monkeypatch) -> None:
     try:
         database.prepare(PARTS)
         with village.open_village(CityFolder(home)) as opened, monkeypatch.context() as patched:
-            patched.setattr(carrying, "_copy", copied)
+            patched.setattr(carrying, "copy_rows", copied)
             moving.begin(database, opened.fingerprint())
             with pytest.raises(CutOff):
                 carrying.Carrier(opened, database, lambda *_: None).carry()

@@ -13,8 +13,9 @@ import numpy as np
 
 from cityloom.adapters.duckdb import columns, load_statements
 from cityloom.adapters.duckdb.connection import DuckFile
+from cityloom.history import load_planning
 from cityloom.history.directory import SeriesDirectory
-from cityloom.history.loads import Bringing, Brought, LoadRecord, Portion, TakenOut
+from cityloom.history.loads import Brought, LoadRecord, Portion, TakenOut
 from cityloom.history.model import Integers, Series
 from cityloom.history.newest import Newest
 from cityloom.kernel.errors import NotFound
@@ -57,9 +58,9 @@ class DuckLoads:
                     raise NotFound("There is no such load", hint="Begin it first.", where=portion.load)
                 if record.rows != portion.first:
                     return _NOTHING
-                created, numbers = self._resolve(portion.series)
+                created, numbers = load_planning.resolve(self._directory, portion.series)
                 brought, newest = self._insert(cursor, record, portion, created, numbers)
-                _keep(cursor, _advanced(record, portion, brought))
+                _keep(cursor, load_planning.advanced(record, portion, brought))
             self._directory.apply_brought(created, newest)
         return brought
 
@@ -83,29 +84,6 @@ class DuckLoads:
             self._directory.forget(empty)
             self._directory.unmeet(int(one) for one in series)
         return TakenOut(int((gone or (0,))[0]), series)
-
-    def _resolve(self, wanted: Sequence[Bringing]) -> tuple[list[Series], list[int]]:
-        """The series to create, and the number of each that is wanted."""
-        created: list[Series] = []
-        numbers: list[int] = []
-        number = self._directory.next_id
-        for one in wanted:
-            known = self._directory.live(one.key)
-            if known is None and one.retired:
-                known = self._retired(one)
-            if known is None:
-                created.append(Series(number, one.key, one.types, one.information_class, one.retired))
-                known, number = number, number + 1
-            numbers.append(known)
-        return created, numbers
-
-    def _retired(self, one: Bringing) -> int | None:
-        """A retired series of the same key and class."""
-        for number in self._directory.of_instance(one.key):
-            there = self._directory.get(number)
-            if there.key == one.key and there.information_class == one.information_class:
-                return number
-        return None
 
     def _insert(
         self,
@@ -132,7 +110,7 @@ class DuckLoads:
         if found:
             known, corrected = cursor.execute(load_statements.TALLY).fetchone() or (0, 0)
             cursor.execute(load_statements.GIVE_WAY)
-        siblings = self._siblings(created, numbers)
+        siblings = load_planning.siblings(self._directory, created, numbers)
         if siblings:
             cursor.register("siblings", {"series": siblings[0], "sibling": siblings[1]})
             cursor.execute(load_statements.SUPERSEDE_SIBLINGS)
@@ -143,31 +121,12 @@ class DuckLoads:
         self, cursor: duckdb.DuckDBPyConnection, firsts: dict[int, int], created: Iterable[Series]
     ) -> bool:
         """Lay what is there already beside the portion; False where all of it is newer than what is there."""
-        fresh = {one.id for one in created}
-        late = [
-            number
-            for number, first in firsts.items()
-            if number not in fresh and not self._directory.all_before(number, first)
-        ]
+        late = load_planning.late(self._directory, firsts, created)
         if not late:
             return False
         cursor.register("late_series", {"series": np.array(late, np.int32)})
         cursor.execute(load_statements.COMPARE, [min(firsts[number] for number in late)])
         return True
-
-    def _siblings(self, created: list[Series], numbers: list[int]) -> tuple[Integers, Integers] | None:
-        """Pairs of a series of the portion and one of the same attribute instance in another unit."""
-        pairs: list[tuple[int, int]] = []
-        keys = {one.id: one.key for one in created}
-        for number in set(numbers):
-            key = keys.get(number) or self._directory.get(number).key
-            if number not in keys and number not in self._directory.siblings:
-                continue
-            pairs += [(number, other) for other in self._directory.of_instance(key) if other != number]
-        if not pairs:
-            return None
-        table = np.array(pairs, np.int64)
-        return table[:, 0], table[:, 1]
 
 
 def _newest(numbers: Sequence[int], span: Iterable[tuple[Any, ...]]) -> Iterable[tuple[int, Newest | None]]:
@@ -175,16 +134,6 @@ def _newest(numbers: Sequence[int], span: Iterable[tuple[Any, ...]]) -> Iterable
     for place, _, last, kind, number, odd in span:
         plain = None if odd else (int(last), int(kind), float(number))
         yield numbers[place], plain
-
-
-def _advanced(record: LoadRecord, portion: Portion, brought: Brought) -> LoadRecord:
-    return msgspec.structs.replace(
-        record,
-        rows=portion.end,
-        kept=record.kept + brought.kept,
-        known=record.known + brought.known,
-        corrected=record.corrected + brought.corrected,
-    )
 
 
 def _find(cursor: duckdb.DuckDBPyConnection, identifier: str) -> LoadRecord | None:

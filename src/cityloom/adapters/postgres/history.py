@@ -26,6 +26,7 @@ from cityloom.adapters.postgres import history_statements as statements
 from cityloom.adapters.postgres.connection import Connection, InDoubt, Line
 from cityloom.adapters.postgres.database import Database
 from cityloom.adapters.postgres.history_export import write_export
+from cityloom.adapters.postgres.history_loads import PostgresLoads
 from cityloom.adapters.postgres.history_months import Months
 from cityloom.history.directory import SeriesDirectory
 from cityloom.history.model import (
@@ -54,7 +55,7 @@ _QUESTION_PATIENCE_MS = 300_000
 _SERIES_AT_ONCE = 50_000
 
 
-class PostgresHistory(AskedInPortions):
+class PostgresHistory(PostgresLoads, AskedInPortions):
     """One writer at a time, readers beside it."""
 
     formats = frozenset({"csv", "parquet"})

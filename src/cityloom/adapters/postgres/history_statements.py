@@ -51,6 +51,7 @@ MIGRATIONS: tuple[LiteralString, ...] = (
     CREATE TABLE history_progress (one smallint PRIMARY KEY CHECK (one = 1), last_sequence bigint NOT NULL);
     INSERT INTO history_progress VALUES (1, 0);
     """,
+    "CREATE INDEX reading_of_load ON reading (load) WHERE load IS NOT NULL",
 )
 
 SERIES_COLUMNS: LiteralString = (

@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from psycopg import sql
 
 from cityloom.adapters.postgres import history_columns, history_statements, moving
 from cityloom.adapters.postgres.connection import Connection, Line
 from cityloom.adapters.postgres.database import Database
+from cityloom.adapters.postgres.history_copy import READING, copy_readings, copy_rows
 from cityloom.adapters.postgres.history_months import Months
 from cityloom.app.move.tables import Row, Table
 from cityloom.app.move.village import Village
@@ -31,11 +30,6 @@ HISTORY_TABLES = (
     Table("series", "series", "history", _SERIES, key="id"),
     Table("load", "loaded tables", "history", {"id": "text", "number": "int4", "said": "text"}),
 )
-_READING = (
-    "observed_at, sequence, recorded_at, number, series, kind, origin, observed, superseded, text, details,"
-    " instance, created_at, load"
-)
-_READING_TYPES = (*history_statements.ROW_TYPES, "int4")
 
 
 class Carrier:
@@ -92,7 +86,7 @@ class Carrier:
         self._progress(table.title, done, total)
         for rows in portions:
             with self.line.transaction() as connection:
-                _copy(connection, table.name, list(table.columns), list(table.columns.values()), rows)
+                copy_rows(connection, table.name, list(table.columns), list(table.columns.values()), rows)
                 place = rows[-1][list(table.columns).index(table.key)] if table.key and rows else 0
                 moving.carried(connection, table.name, place, len(rows))
             done += len(rows)
@@ -110,12 +104,12 @@ class Carrier:
             until = after + _READINGS_AT_ONCE
             assert self._village.history is not None
             found = self._village.history.execute(
-                f"SELECT {_READING} FROM reading WHERE rowid > ? AND rowid <= ?", [after, until]
+                f"SELECT {READING} FROM reading WHERE rowid > ? AND rowid <= ?", [after, until]
             ).fetchnumpy()
             rows = len(found["series"])
             months.make([np.asarray(found["observed_at"], np.int64)])
             with self.line.transaction() as connection:
-                _copy_readings(connection, found)
+                copy_readings(connection, found)
                 moving.carried(connection, "reading", until, rows)
             after, done = until, done + rows
             self._progress("readings", done, total)
@@ -146,45 +140,6 @@ class Carrier:
 def _patiently(connection: Connection) -> None:
     """A table may take longer to be carried and compared than a city's write may take."""
     connection.execute("SELECT set_config('statement_timeout', '0', false)")
-
-
-def _copy(
-    connection: Connection, table: str, columns: Sequence[str], kinds: Sequence[str], rows: Sequence[Row]
-) -> None:
-    names = sql.SQL(", ").join(map(sql.Identifier, columns))
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(sql.Identifier(table), names)
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.set_types(kinds)
-        for row in rows:
-            copy.write_row(row)
-
-
-def _copy_readings(connection: Connection, found: dict[str, Any]) -> None:
-    """Numbers as columns; what is more than a number row by row."""
-    masks = {name: np.ma.getmaskarray(np.ma.asarray(column)) for name, column in found.items()}
-    plain = masks["text"] & masks["details"] & masks["instance"] & masks["created_at"] & masks["load"]
-    plain &= ~masks["number"] & ~masks["origin"]
-    if plain.any():
-        numbers = {name: np.asarray(found[name])[plain] for name in history_columns.NUMBERS}
-        with connection.cursor() as cursor, cursor.copy(history_statements.COPY_NUMBERS) as copy:
-            copy.write(history_columns.number_copy(numbers))
-    if plain.all():
-        return
-    columns = [_values(found[name], ~plain) for name in _READING.split(", ")]
-    rows = [_reading(row) for row in zip(*columns, strict=True)]
-    _copy(connection, "reading", _READING.split(", "), _READING_TYPES, rows)
-
-
-def _values(column: Any, chosen: NDArray[np.bool_]) -> list[Any]:
-    values: list[Any] = np.ma.asarray(column)[chosen].tolist()
-    return values
-
-
-def _reading(row: Row) -> Row:
-    *numbers, text, details, instance, created_at, load = row
-    kind, text = history_columns.storable(numbers[5], text)
-    numbers[5] = kind
-    return (*numbers, text, details, history_columns.without_nul(instance), created_at, load)
 
 
 def _storable(value: Any) -> Any:

@@ -1,0 +1,238 @@
+"""Whole tables of the past, brought into the history in PostgreSQL and taken out again.
+
+A portion is copied into a table of its transaction, and compared with what is there at its instants.
+Rows are told apart by where they lie (`tableoid`, `ctid`), which holds for the transaction.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, LiteralString
+
+import duckdb
+import msgspec
+import numpy as np
+
+from cityloom.adapters.postgres import history_statements
+from cityloom.adapters.postgres.connection import Connection, Line
+from cityloom.adapters.postgres.history_copy import READING, copy_readings
+from cityloom.adapters.postgres.history_months import Months
+from cityloom.history import load_planning
+from cityloom.history.directory import SeriesDirectory
+from cityloom.history.loads import Brought, LoadRecord, Portion, TakenOut
+from cityloom.history.model import Integers, Series
+from cityloom.history.newest import Newest
+from cityloom.kernel.errors import NotFound
+
+#: What a load record has that `bring` writes.
+_TALLIES = ("rows", "kept", "known", "corrected")
+_NOTHING = Brought(0, 0, 0)
+
+_PORTION: LiteralString = "CREATE TEMP TABLE portion (LIKE reading) ON COMMIT DROP"
+#: Of each series: the first instant, the last one with kind and number; whether not all are plain numbers.
+_SPAN: LiteralString = """
+    SELECT series, min(observed_at), max(observed_at), (array_agg(kind ORDER BY observed_at DESC))[1],
+      (array_agg(number ORDER BY observed_at DESC))[1],
+      bool_or(kind > 2 OR details IS NOT NULL OR superseded)
+    FROM portion GROUP BY series
+"""
+#: Bound: series, and the first instant.
+_COMPARE: LiteralString = """
+    CREATE TEMP TABLE standing ON COMMIT DROP AS
+    SELECT p.series, p.observed_at, p.recorded_at, p.kind = 5 AS mark, r.tableoid AS part, r.ctid AS place,
+      r.kind = p.kind AND r.number IS NOT DISTINCT FROM p.number AND r.text IS NOT DISTINCT FROM p.text
+        AND r.details IS NOT DISTINCT FROM p.details
+        AND (NOT r.superseded OR (p.superseded AND r.recorded_at = p.recorded_at)) AS same,
+      r.kind < 5 AND p.kind < 5 AND NOT r.superseded AND NOT p.superseded AS rival,
+      r.recorded_at > p.recorded_at AS newer
+    FROM reading r JOIN portion p USING (series, observed_at)
+    WHERE r.series = ANY(%s) AND r.observed_at >= %s
+"""
+_NO_STANDING: LiteralString = """
+    CREATE TEMP TABLE standing ON COMMIT DROP AS
+    SELECT series, observed_at, recorded_at, false AS mark, tableoid AS part, ctid AS place,
+      false AS same, false AS rival, false AS newer
+    FROM portion WHERE false
+"""
+_AT: LiteralString = """
+    s.series = p.series AND s.observed_at = p.observed_at AND s.recorded_at = p.recorded_at
+    AND s.mark = (p.kind = 5)
+"""
+#: Counts as later than every change that history has seen. A mark of a deletion comes after the value that it
+#: ends, at the same instant. Bound: the number of the load.
+_INSERT: LiteralString = f"""
+    INSERT INTO reading (observed_at, sequence, recorded_at, number, series, kind, origin, observed,
+      superseded, text, details, instance, created_at, load)
+    SELECT p.observed_at, (SELECT last_sequence FROM history_progress) - (p.kind < 5)::int, p.recorded_at,
+      p.number, p.series, p.kind, p.origin, p.observed,
+      p.superseded OR EXISTS (SELECT FROM standing s WHERE {_AT} AND s.rival AND s.newer),
+      p.text, p.details, p.instance, p.created_at, %s
+    FROM portion p WHERE NOT EXISTS (SELECT FROM standing s WHERE {_AT} AND s.same)
+"""
+_TALLY: LiteralString = """
+    SELECT count(*) FILTER (WHERE same), count(*) FILTER (WHERE rival AND NOT same AND NOT newer)
+    FROM standing
+"""
+#: What was recorded before counts no longer, where the portion says something else.
+_GIVE_WAY: LiteralString = """
+    UPDATE reading SET superseded = true FROM standing s
+    WHERE s.rival AND NOT s.same AND NOT s.newer AND reading.series = s.series
+      AND reading.observed_at = s.observed_at AND reading.tableoid = s.part AND reading.ctid = s.place
+"""
+#: A reading in another unit at the same instant. Bound: series, and their siblings.
+_SUPERSEDE_SIBLINGS: LiteralString = """
+    UPDATE reading SET superseded = true
+    FROM portion p JOIN unnest(%s::int4[], %s::int4[]) AS b (series, sibling) ON b.series = p.series
+    WHERE reading.series = b.sibling AND reading.observed_at = p.observed_at AND NOT reading.superseded
+      AND reading.recorded_at <= p.recorded_at AND reading.kind < 5 AND p.kind < 5 AND NOT p.superseded
+"""
+_SERIES_OF: LiteralString = "SELECT DISTINCT series FROM reading WHERE load = %s ORDER BY series"
+_TAKEN: LiteralString = """
+    CREATE TEMP TABLE taken ON COMMIT DROP AS
+    SELECT DISTINCT series, observed_at FROM reading WHERE load = %s AND kind < 5 AND NOT superseded
+"""
+_TAKE_OUT: LiteralString = "DELETE FROM reading WHERE load = %s"
+#: Of what the removed readings had corrected, the newest is the value again.
+_COUNT_AGAIN: LiteralString = """
+    UPDATE reading SET superseded = false FROM (
+      SELECT DISTINCT ON (series, observed_at) series, observed_at, r.tableoid AS part, r.ctid AS place
+      FROM reading r JOIN taken USING (series, observed_at) WHERE r.kind < 5
+      ORDER BY series, observed_at, r.recorded_at DESC, r.sequence DESC
+    ) AS again
+    WHERE reading.series = again.series AND reading.observed_at = again.observed_at AND reading.superseded
+      AND reading.tableoid = again.part AND reading.ctid = again.place
+"""
+_EMPTY: LiteralString = """
+    SELECT DISTINCT series FROM taken
+    WHERE NOT EXISTS (SELECT FROM reading WHERE reading.series = taken.series)
+"""
+_FIND: LiteralString = "SELECT said FROM load WHERE id = %s"
+
+
+class PostgresLoads:
+    """The part of the history that takes whole tables (`LoadStore`)."""
+
+    _writer: Line
+    _directory: SeriesDirectory
+    _writing: threading.RLock
+    _exports: Path
+    _months: Months
+    _believe_the_database: Callable[[], None]
+    _stored: Callable[[], AbstractContextManager[Connection]]
+    _create_series: Callable[[Connection, list[Series]], None]
+
+    def loads(self) -> list[LoadRecord]:
+        return [_record(said) for (said,) in self._writer.rows("SELECT said FROM load ORDER BY number")]
+
+    def keep_load(self, record: LoadRecord) -> LoadRecord:
+        with self._writing, self._stored() as connection:
+            connection.execute(history_statements.HOLD)
+            there = _find(connection, record.id)
+            if there is None:
+                last = connection.execute("SELECT coalesce(max(number), 0) FROM load").fetchone()
+                kept = msgspec.structs.replace(record, number=int((last or (0,))[0]) + 1)
+            else:
+                tallies = {name: getattr(there, name) for name in _TALLIES}
+                kept = msgspec.structs.replace(record, number=there.number, **tallies)
+            _keep(connection, kept)
+        return kept
+
+    def bring(self, portion: Portion) -> Brought:
+        with self._writing:
+            self._believe_the_database()
+            created, numbers = load_planning.resolve(self._directory, portion.series)
+            found = _read(self._exports / Path(portion.file).name, numbers)
+            self._months.make([found["observed_at"]])
+            with self._stored() as connection:
+                connection.execute(history_statements.HOLD)
+                record = _find(connection, portion.load)
+                if record is None:
+                    raise NotFound("There is no such load", hint="Begin it first.", where=portion.load)
+                if record.rows != portion.first:
+                    return _NOTHING
+                self._create_series(connection, created)
+                brought, newest = self._insert(connection, record, found, created, numbers)
+                _keep(connection, load_planning.advanced(record, portion, brought))
+            self._directory.apply_brought(created, newest)
+        return brought
+
+    def brought(self, number: int) -> Integers:
+        return np.array([one for (one,) in self._writer.rows(_SERIES_OF, (number,))], np.int64)
+
+    def take_out(self, number: int) -> TakenOut:
+        with self._writing:
+            self._believe_the_database()
+            with self._stored() as connection:
+                connection.execute(history_statements.HOLD)
+                rows = connection.execute(_SERIES_OF, (number,)).fetchall()
+                connection.execute(_TAKEN, (number,))
+                gone = connection.execute(_TAKE_OUT, (number,)).rowcount
+                connection.execute(_COUNT_AGAIN)
+                empty = [int(one) for (one,) in connection.execute(_EMPTY).fetchall()]
+                connection.execute(history_statements.FORGET_SERIES, (empty,))
+            series = np.array([one for (one,) in rows], np.int64)
+            self._directory.forget(empty)
+            self._directory.unmeet(int(one) for one in series)
+        return TakenOut(gone, series)
+
+    def _insert(
+        self,
+        connection: Connection,
+        record: LoadRecord,
+        found: dict[str, Any],
+        created: list[Series],
+        numbers: list[int],
+    ) -> tuple[Brought, dict[int, Newest | None]]:
+        connection.execute(_PORTION)
+        copy_readings(connection, found, "portion")
+        connection.execute("ANALYZE portion")
+        span = connection.execute(_SPAN).fetchall()
+        firsts = {int(series): int(first) for series, first, *_ in span}
+        late = load_planning.late(self._directory, firsts, created)
+        if late:
+            connection.execute(_COMPARE, (late, min(firsts[number] for number in late)))
+        else:
+            connection.execute(_NO_STANDING)
+        kept = connection.execute(_INSERT, (record.number,)).rowcount
+        known, corrected = connection.execute(_TALLY).fetchone() or (0, 0)
+        connection.execute(_GIVE_WAY)
+        siblings = load_planning.siblings(self._directory, created, numbers)
+        if siblings is not None:
+            connection.execute(_SUPERSEDE_SIBLINGS, tuple(one.tolist() for one in siblings))
+        return Brought(kept, int(known), int(corrected)), dict(_newest(span))
+
+
+def _read(file: Path, numbers: Sequence[int]) -> dict[str, Any]:
+    """The columns of a portion, as those of `READING`."""
+    with duckdb.connect(":memory:", config={"threads": 1}) as reader:
+        found = reader.execute(
+            "SELECT *, 0::BIGINT AS sequence, NULL::INTEGER AS load FROM read_parquet(?)", [str(file)]
+        ).fetchnumpy()
+    found["series"] = np.array(numbers, np.int32)[np.asarray(found["place"])]
+    return {name: found[name] for name in READING.split(", ")}
+
+
+def _newest(span: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, Newest | None]]:
+    """The last reading of each series; None where it is to be looked up."""
+    for series, _, last, kind, number, odd in span:
+        yield int(series), None if odd else (int(last), int(kind), float(number))
+
+
+def _record(said: str) -> LoadRecord:
+    return msgspec.json.decode(said, type=LoadRecord)
+
+
+def _find(connection: Connection, identifier: str) -> LoadRecord | None:
+    found = connection.execute(_FIND, (identifier,)).fetchone()
+    return None if found is None else _record(found[0])
+
+
+def _keep(connection: Connection, record: LoadRecord) -> None:
+    connection.execute(
+        "INSERT INTO load VALUES (%s, %s, %s) ON CONFLICT (id) DO UPDATE"
+        " SET number = excluded.number, said = excluded.said",
+        (record.id, record.number, msgspec.json.encode(record).decode()),
+    )
