@@ -26,8 +26,10 @@ from test_notifications_after_a_kill import Receiver
 from cityloom import __version__
 from cityloom.adapters.duckdb.connection import hold_of
 from cityloom.adapters.files.hold import held
+from cityloom.app.backup import making
 from cityloom.app.backup.checking import checked
 from cityloom.app.backup.restoring import restore
+from cityloom.app.folder import CityFolder
 from cityloom.kernel.errors import BadConfig
 from loopback_servers import NO_CERTIFICATES
 from plain_browser import Browser
@@ -226,6 +228,64 @@ def test_a_stopped_city_is_backed_up_and_one_that_was_killed_too(tmp_path):
         assert now_of(city, 0) == 7
     finally:
         assert city.stop() == 0
+
+
+SNAPSHOT = "urn:ngsi-ld:Snapshot:1"
+
+
+def test_a_snapshot_goes_along_as_it_was(tmp_path):
+    city = begun(tmp_path / "city")
+    in_it = {"ngsild-snapshot": SNAPSHOT}
+    path = "/ngsi-ld/v1/entities/urn:x:0/attrs"
+    try:
+        write(city.web, 0, 7)
+        roads = [{"type": "Query", "entities": [{"type": "Road"}]}]
+        wanted = {"id": SNAPSHOT, "type": "Snapshot", "snapshotQueries": roads}
+        assert city.web.post("/ngsi-ld/v1/snapshots", json=wanted).status_code == 201
+
+        def ready():
+            return city.web.get(f"/ngsi-ld/v1/snapshots/{SNAPSHOT}").json()["snapshotStatus"] == "success"
+
+        until(ready, "the snapshot")
+        assert city.web.patch(path, json={"speed": 8}, headers=in_it).status_code == 204
+        ask("backup", "--home", tmp_path / "city", tmp_path / "backups")
+        assert city.web.patch(path, json={"speed": 9}, headers=in_it).status_code == 204
+    finally:
+        city.stop()
+    backup = only(tmp_path / "backups")
+    (feed,) = (backup / "city/snapshots").iterdir()
+    assert feed.suffix == ".db"
+    ask("restore", backup, "--home", tmp_path / "other")
+    city = RunningCity(tmp_path / "other", "up", "--open-access")
+    try:
+        path = "/ngsi-ld/v1/entities/urn:x:0?options=keyValues"
+        assert city.web.get(path, headers=in_it).json()["speed"] == 8
+        assert now_of(city, 0) == 7
+    finally:
+        assert city.stop() == 0
+
+
+def test_a_snapshot_that_ends_while_a_backup_begins_stops_no_backup(tmp_path, monkeypatch):
+    city = begun(tmp_path / "city")
+    write(city.web, 0, 7)
+    city.stop()
+    folder = CityFolder(tmp_path / "city")
+    folder.snapshots.mkdir()
+    ending = folder.snapshots / "ends.db"
+    shutil.copy(folder.feed, ending)
+    listed = making.databases_of
+
+    def listed_before(asked):
+        found = listed(asked)
+        ending.unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(making, "databases_of", listed_before)
+    path, manifest = making.make_backup(
+        folder, "Cutby", tmp_path / "backups", postgresql=False, progress=lambda *_: None
+    )
+    assert manifest.sequence
+    assert not (path / "city/snapshots").exists()
 
 
 def test_a_flipped_byte_in_any_file_is_found(kept, copy, tmp_path):

@@ -26,7 +26,7 @@ from cityloom.kernel.errors import BadInput
 from cityloom.kernel.findings import KINDS
 from cityloom.sensing.model import Message
 from cityloom.sensing.parked import ParkedReadings
-from running_city import COMMAND, RunningCity
+from running_city import COMMAND, RunningCity, ask
 
 CITY = 'name = "Illtown"\nframeworks = []\n'
 FREE_PORTS = ("--port", "0", "--mqtt-port", "0")
@@ -86,6 +86,48 @@ def test_nothing_is_wrong_with_a_city_that_is_well(home):
     )
     assert "Nothing is wrong." in done.stdout
     assert done.returncode == 0
+
+
+DAY = 86_400
+
+
+def first_started(home, days_ago):
+    at = time.time() - days_ago * DAY
+    os.utime(home / "lock", (at, at))
+
+
+def test_a_city_that_nobody_backs_up(home, tmp_path):
+    first_started(home, 6.5)
+    assert examine(home)[1] == {}
+    first_started(home, 8.5)
+    assert examine(home)[1]["backup-old"]["what"] == "No backup was made in 8 days"
+    ask("backup", "--home", home, tmp_path / "backups")
+    assert examine(home)[1] == {}
+    noted = json.loads((home / "backup.json").read_text())
+    assert Path(noted["path"]).parent == tmp_path / "backups"
+    noted["made"] = (datetime.now(UTC) - timedelta(days=9)).isoformat()
+    (home / "backup.json").write_text(json.dumps(noted))
+    found = examine(home)[1]["backup-old"]
+    assert (found["what"], found["where"]) == ("The last backup is 9 days old", noted["path"])
+    configure(home, "[backup]\nremind-after-days = 10\n")
+    assert examine(home)[1] == {}
+    configure(home, "[backup]\nremind-after-days = 0\n")
+    (home / "backup.json").write_text("no JSON")
+    first_started(home, 4000)
+    assert examine(home)[1] == {}
+
+
+def test_a_running_city_that_nobody_backs_up(home, tmp_path):
+    first_started(home, 8.5)
+    city = RunningCity(home, "up")
+    try:
+        assert set(examine(home)[1]) == {"backup-old"}
+        page = city.web.get("/system", headers=city.as_terminal).text
+        assert "No backup was made in 8 days" in page
+        ask("backup", "--home", home, tmp_path / "backups")
+        assert examine(home)[1] == {}
+    finally:
+        city.stop()
 
 
 def test_it_changes_nothing(home):

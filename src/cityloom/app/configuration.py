@@ -157,6 +157,14 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     requests: bool = False
 
 
+class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """What `cityloom backup` does is told by the command; here is who is reminded of it."""
+
+    #: Days without a backup after which `cityloom doctor` and the page System say so; 0: never, such as
+    #: where the disk itself is backed up.
+    remind_after_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 7
+
+
 class Traces(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who collects spans of what the city does. Needs `pip install cityloom[traces]`."""
 
@@ -220,6 +228,8 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     log: Log = Log()
     #: Spans for a collector.
     traces: Traces = Traces()
+    #: Who is reminded of backups.
+    backup: Backup = Backup()
     #: Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. One on
     #: this machine (127.0.0.1) always is.
     proxies: tuple[str, ...] = ()

@@ -77,6 +77,11 @@ class CityFolder(NamedTuple):
         return self.home / "running.json"
 
     @property
+    def backed_up(self) -> Path:
+        """When the last backup was made, and where it lies."""
+        return self.home / "backup.json"
+
+    @property
     def growth(self) -> Path:
         """How the disk filled up in the last weeks."""
         return self.home / "growth.json"

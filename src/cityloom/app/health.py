@@ -10,6 +10,7 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
+from cityloom.app.backup.last import backup_findings
 from cityloom.app.doctor.folder import disk_findings
 from cityloom.app.house import House
 from cityloom.app.watch import judging
@@ -58,6 +59,7 @@ class ProcessHealth:
         all_of_them: Iterable[Finding] = chain(
             (found("starting", trouble) for trouble in self.troubles()),
             disk_findings(house.folder.home, inside.growth),
+            backup_findings(house.folder, house.configuration.backup.remind_after_days),
             judging.of_stages(house.broker.stages(), inside),
             judging.of_writing(inside),
             judging.of_hearing(house.connectors.statuses(), inside),

@@ -71,6 +71,11 @@ KINDS: dict[str, Kind] = {
         noted("Then nothing more can be stored."),
         noted("Make room, or plan for a larger disk. The page /system tells which files grow."),
     ),
+    "backup-old": Kind(
+        "warning",
+        noted("What has come since then is lost with the disk."),
+        noted("Make a backup every night: docs/guides/back_up_and_restore.md."),
+    ),
     "clock-wrong": Kind(
         "bad",
         noted(

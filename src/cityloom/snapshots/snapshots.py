@@ -85,7 +85,7 @@ class Snapshots:
 
     async def start(self) -> None:
         """Load how they stood; what was being made ended with the city. Stores of none are removed, and a
-        snapshot whose stores are not there, as after a backup was restored, is forgotten."""
+        snapshot whose stores are not there, as of one begun while a backup was made, is forgotten."""
         there = set(await asyncio.to_thread(self._stores.names))
         for entry in await asyncio.to_thread(self._register.load, _KIND):
             one = msgspec.json.decode(entry.document, type=Snapshot)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from cityloom.app.backup.checking import checked
+from cityloom.app.backup.last import note_backup
 from cityloom.app.backup.making import delete_old, make_backup, origin_of
 from cityloom.app.backup.manifest import Manifest
 from cityloom.app.backup.restoring import restore as restored
@@ -47,6 +48,11 @@ def _make(folder: CityFolder, target: Path, keep: int) -> int:
         folder, configuration.name, target, postgresql=postgresql, progress=ShownProgress(sys.stderr)
     )
     print(f"{path}: {_told(manifest)}")
+    try:
+        note_backup(folder, manifest.made, path)
+    except OSError as error:
+        # The backup is whole all the same.
+        print(f"{folder.home}: the city does not know of it: {error.strerror}", file=sys.stderr)
     if postgresql:
         print(_DATABASE)
     if keep:

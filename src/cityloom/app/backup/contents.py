@@ -8,15 +8,18 @@ from pathlib import Path
 
 from cityloom.app.folder import CityFolder
 
-#: What is made anew, means something only while the city runs, or ends within a day: snapshots.
-_NOT_AT_THE_TOP = frozenset({"lock", "running.json", "exports", "history.hold", "snapshots"})
+#: What is made anew, means something only while the city runs or only where it runs, or is copied as the
+#: databases are: snapshots.
+_NOT_AT_THE_TOP = frozenset({"lock", "running.json", "backup.json", "exports", "history.hold", "snapshots"})
 #: Beginnings of a file that its writer has not finished; a database's log, of which the copy has no need.
 _UNFINISHED = (".new", ".part", ".tmp", "-wal", "-shm", "-journal", ".wal")
 
 
 def databases_of(folder: CityFolder) -> list[Path]:
-    """The SQLite files that are there. The feed is the last: what the others have seen stands in it."""
-    every = (folder.records, folder.notifications, folder.state, folder.feed)
+    """The SQLite files that are there, those of snapshots among them. The feed is the last: what the others
+    have seen stands in it."""
+    snapshots = sorted(folder.snapshots.glob("*.db"))
+    every = (*snapshots, folder.records, folder.notifications, folder.state, folder.feed)
     return [path for path in every if path.exists()]
 
 

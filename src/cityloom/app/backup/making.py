@@ -19,6 +19,8 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import apsw
+
 from cityloom import __version__
 from cityloom.adapters.duckdb.connection import hold_of
 from cityloom.adapters.files.hold import held
@@ -155,23 +157,37 @@ def _slug(city: str) -> str:
 
 def _copy(folder: CityFolder, copy: CityFolder, target: Path, progress: Progress) -> datetime:
     """Copy everything; returns the instant that the databases are of."""
-    databases = databases_of(folder)
     with ExitStack() as standing:
         with ExitStack() as still:
             _hold(folder, still)
-            frozen = standing.enter_context(at_one_instant(databases))
+            frozen = _stand_still(folder, standing)
             made = datetime.now(UTC)
-            plain = list(plain_files(folder, [*databases, folder.history], target.resolve()))
+            apart = [one.path for one in frozen]
+            plain = list(plain_files(folder, [*apart, folder.history], target.resolve()))
             told = _Told(progress, _size(folder, frozen, plain))
             _check_room(target, told.total)
             _copy_history(folder.history, copy.history, told)
         for one in frozen:
             told.from_here()
-            one.copy(copy.home / one.path.name, told.share(one.bytes))
+            fresh = copy.home / one.path.relative_to(folder.home)
+            fresh.parent.mkdir(exist_ok=True, mode=0o700)
+            one.copy(fresh, told.share(one.bytes))
     for path in plain:
         _copy_plain(path, copy.home / path.relative_to(folder.home), told)
     told.end()
     return made
+
+
+def _stand_still(folder: CityFolder, standing: ExitStack) -> list[Frozen]:
+    """All databases at one instant, until `standing` ends."""
+    while True:
+        databases = databases_of(folder)
+        try:
+            return standing.enter_context(at_one_instant(databases))
+        except apsw.CantOpenError:
+            # A snapshot may have ended since it was listed.
+            if all(path.exists() for path in databases):
+                raise
 
 
 def _hold(folder: CityFolder, still: ExitStack) -> None:

@@ -120,7 +120,7 @@ def _check_databases(unfinished: Path) -> None:
             hint=f"{finding.remedy} Nothing was changed.",
             where=finding.where,
         )
-    for path in unfinished.glob("*.db-*"):
+    for path in unfinished.rglob("*.db-*"):
         path.unlink()
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from cityloom import __version__
 from cityloom.app.asking import ask_running_city
+from cityloom.app.backup.last import backup_findings
 from cityloom.app.doctor.folder import (
     certificate_findings,
     clock_findings,
@@ -52,6 +53,7 @@ def _findings(folder: CityFolder, options: argparse.Namespace, *, runs: bool) ->
     if runs:
         yield from _told_by_the_city(folder)
         return
+    yield from backup_findings(folder, configuration.backup.remind_after_days)
     yield from disk_findings(folder.home, grown(read_samples(folder.growth)))
     yield from stopped_findings(
         folder,

@@ -22,7 +22,8 @@ def database_findings(folder: CityFolder) -> Iterator[Finding]:
         folder.check_whole(folder.records, folder.history)
     except CityError as error:
         yield found("file-missing", error.message, error.where or "")
-    for path in (folder.feed, folder.state, folder.records, folder.notifications):
+    snapshots = sorted(folder.snapshots.glob("*.db"))
+    for path in (folder.feed, folder.state, folder.records, folder.notifications, *snapshots):
         if path.exists():
             yield from _sqlite(path, _newest_schema(folder, path))
     if folder.history.exists() and folder.history.stat().st_size:
@@ -42,7 +43,9 @@ def _newest_schema(folder: CityFolder, path: Path) -> int | None:
     """The version up to which this CityLoom reads a file; None where its parts have versions of their own."""
     from cityloom.adapters.sqlite import feed, state_table
 
-    return {folder.feed: len(feed.MIGRATIONS), folder.state: len(state_table.MIGRATIONS)}.get(path)
+    if path == folder.feed or path.parent == folder.snapshots:
+        return len(feed.MIGRATIONS)
+    return len(state_table.MIGRATIONS) if path == folder.state else None
 
 
 def _sqlite(path: Path, newest: int | None) -> Iterator[Finding]:
