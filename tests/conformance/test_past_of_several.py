@@ -241,3 +241,12 @@ async def test_a_snapshot_says_which_sources_were_silent(api, source):
     (details,) = (await taken(api))["snapshotTemporalQueriesDetails"]
     assert details["resultStatus"] == "success"
     assert "urn:x:source" in details["problemDetails"]["detail"]
+
+
+async def test_that_an_attribute_ended_is_no_value_of_it(api, source):
+    await remember(api, {"type": "Property", "value": 5})
+    assert (await api.delete(f"/entities/{ROAD}/attrs/speed?local=true")).status_code == 204
+    source.remembers = road({**on(2, 300), "modifiedAt": "2026-05-20T00:00:00Z"})
+    window = {"timeproperty": "modifiedAt", "endTimeAt": "2100-01-01T00:00:00Z"}
+    told = first((await aggregated(api, "totalCount,distinctCount", **window)).json())
+    assert told == {"totalCount": 2, "distinctCount": 2}

@@ -311,3 +311,21 @@ async def test_only_who_may_still_have_something_sent_is_told(owner):
     telling.tell(snapshot_of("urn:s:1", "", "ann", "name", wish))
     await asyncio.gather(*telling._sending)
     assert sent == ([("ann", "urn:s:1")] if owner and owner.may("subscriptions:edit") else [])
+
+
+async def test_a_snapshot_ends_when_its_time_is_over_and_what_was_subscribed_to_with_it():
+    lasting = Kept()
+    async with lasting.running() as kept:
+        stays = await kept.make(ANN, "", "urn:s:1", Wish())
+        gone = await kept.make(ANN, "", "urn:s:2", Wish(lifetime=timedelta(milliseconds=20)))
+        async with asyncio.timeout(20):
+            while not lasting.subscribers.over:
+                await asyncio.sleep(0.01)
+        assert lasting.subscribers.over == [gone.place]
+        assert ids(kept) == [stays.id]
+        # Who wishes for another end is heard.
+        await kept.change(ANN, "", stays.id, Wish(lifetime=timedelta(milliseconds=20)))
+        async with asyncio.timeout(20):
+            while len(lasting.subscribers.over) < 2:
+                await asyncio.sleep(0.01)
+    assert not lasting.subscribers.open

@@ -157,3 +157,20 @@ async def test_nothing_is_found_in_a_snapshot_that_is_not_open(town):
     with pytest.raises(ResourceNotFound):
         places.class_of(OWNER, road(1)["id"], tenant=PLACE)
     assert (await places.search(OWNER, EntityQuery(), tenant=PLACE)).texts == []
+
+
+async def test_what_is_in_a_snapshot_is_as_secret_as_it_is_there_or_in_the_city(town, world):
+    places = Places(town.broker)
+    places.enter(PLACE, world, "")
+    cleared = msgspec.structs.replace(OWNER, clearance=frozenset({OPEN}))
+    for number, place in ((1, town.broker), (2, world)):
+        await town.broker.create(OWNER, road(number))
+        await world.create(OWNER, road(number))
+        await place.classify(CITY, road(number)["id"], SECURITY)
+        assert places.class_of(OWNER, road(number)["id"], tenant=PLACE) is SECURITY
+        assert places.find(OWNER, road(number)["id"], tenant=PLACE) is not None
+        assert places.find(cleared, road(number)["id"], tenant=PLACE) is None
+        with pytest.raises(ResourceNotFound):
+            places.class_of(cleared, road(number)["id"], tenant=PLACE)
+    await world.create(OWNER, road(3))
+    assert places.class_of(cleared, road(3)["id"], tenant=PLACE) is OPEN
