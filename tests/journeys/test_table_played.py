@@ -15,8 +15,9 @@ from cityloom.context.broker import Broker
 from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.time import WallClock
 from cityloom.ngsild.model import value_of
+from cityloom.sensing.connector_making import ConnectorPlugin
 from cityloom.sensing.devices import DeviceRegistry
-from cityloom.sensing.host import ConnectorHost, ConnectorPlugin
+from cityloom.sensing.host import ConnectorHost
 from cityloom.sensing.models import read_models
 from cityloom.sensing.parked import ParkedReadings
 

@@ -20,9 +20,9 @@ from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import format_instant, parse_instant
 from cityloom.ngsild.model import value_of
 from cityloom.sensing import replay as replay_connector
+from cityloom.sensing.connector_making import ConnectorPlugin
 from cityloom.sensing.contract import Inlet, Settings
 from cityloom.sensing.demo_city import DemoCity, Progress
-from cityloom.sensing.host import ConnectorPlugin
 from cityloom.sensing.replay import Replay, ReplayClock
 
 #: The transport that plays a demo city.

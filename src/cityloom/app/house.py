@@ -49,9 +49,10 @@ from cityloom.people.notices import Notices
 from cityloom.people.reports import Reports
 from cityloom.planning.initiatives import Initiatives
 from cityloom.sensing.commands import CommandDesk
+from cityloom.sensing.connector_making import ConnectorPlugin
 from cityloom.sensing.contract import Transport
 from cityloom.sensing.devices import DeviceRegistry
-from cityloom.sensing.host import ConnectorHost, ConnectorPlugin
+from cityloom.sensing.host import ConnectorHost
 from cityloom.sensing.models import DataModels, read_models
 from cityloom.sensing.parked import ParkedReadings
 from cityloom.sensing.presence import Presence

@@ -41,7 +41,7 @@ from cityloom.app.machine import (
 from cityloom.kernel import spans
 from cityloom.kernel.errors import BadConfig
 from cityloom.kernel.time import Clock, WallClock
-from cityloom.sensing.host import ConnectorPlugin
+from cityloom.sensing.connector_making import ConnectorPlugin
 from cityloom.web.ngsild.context_store import ContextStore
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
 from cityloom.web.request_tally import RequestTally

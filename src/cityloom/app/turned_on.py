@@ -14,7 +14,7 @@ from cityloom.app.folder import CityFolder
 from cityloom.app.plugins import Plugin
 from cityloom.indicators.framework import Framework, read_framework
 from cityloom.kernel.errors import BadConfig, BrokenPlugin, CityError
-from cityloom.sensing.host import ConnectorPlugin, make_connector
+from cityloom.sensing.connector_making import ConnectorPlugin, make_connector
 from cityloom.services.plugin import CityService, load_service
 
 

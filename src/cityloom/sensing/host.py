@@ -7,7 +7,6 @@ import logging
 import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -28,10 +27,10 @@ from cityloom.kernel.errors import (
 from cityloom.kernel.media_types import JSON
 from cityloom.kernel.time import Clock
 from cityloom.sensing.commands import CommandDesk
+from cityloom.sensing.connector_making import ConnectorPlugin, connector_name, make_connector
 from cityloom.sensing.contract import Connector, ConnectorManifest, Listening, Settings, Transport
 from cityloom.sensing.devices import REFUSAL, DeviceRegistry
 from cityloom.sensing.inlet import CityInlet, State, settle
-from cityloom.sensing.manifest import read_manifest, read_settings
 from cityloom.sensing.model import Message, Outcome
 from cityloom.sensing.models import DataModels
 from cityloom.sensing.newest import Newest
@@ -50,18 +49,6 @@ _LAST_PAUSE = 60.0
 _LAPSE_EVERY = 5.0
 
 _log = logging.getLogger(__name__)
-
-
-class ConnectorPlugin(msgspec.Struct, frozen=True):
-    """A connector to run: its manifest as parsed TOML, its module `connector`, its settings in city.toml."""
-
-    manifest: Mapping[str, Any]
-    module: ModuleType | None
-    settings: Mapping[str, Any] = {}
-    #: What its settings are called; another than its id when it runs twice.
-    name: str = ""
-    #: Why it could not be loaded; then `module` is None.
-    failure: str = ""
 
 
 class ConnectorStatus(msgspec.Struct, frozen=True):
@@ -115,7 +102,7 @@ class ConnectorHost:
         self._parked = parked
         self._models = models
         self._clock = clock
-        self._plugins = {_name(plugin): plugin for plugin in plugins}
+        self._plugins = {connector_name(plugin): plugin for plugin in plugins}
         self._transports = transports if transports is not None else {}
         self._newest = Newest(lambda entity_id: broker.find(CITY, entity_id))
         self._running: dict[str, _Running] = {}
@@ -353,41 +340,6 @@ class _Nothing:
         raise BrokenPlugin(
             f"The connector {message.connector} does not run", hint="See why in the list of connectors."
         )
-
-
-def make_connector(plugin: ConnectorPlugin) -> tuple[ConnectorManifest, Settings, Connector]:
-    """A connector with its settings, read and not yet started. Raises BadConfig, BrokenPlugin."""
-    name = _name(plugin)
-    manifest = read_manifest(plugin.manifest, where=name)
-    settings = read_settings(manifest, plugin.settings, where=f"connectors.{name}")
-    return manifest, settings, _make(plugin, settings)
-
-
-def _make(plugin: ConnectorPlugin, settings: Settings) -> Connector:
-    if plugin.module is None:
-        raise BrokenPlugin(plugin.failure or "It could not be loaded", hint="Tell its owner.")
-    factory = getattr(plugin.module, "Connector", None)
-    if factory is None:
-        raise BrokenPlugin(
-            "connector.py has no class Connector",
-            hint="Tell its owner.",
-            where=plugin.module.__name__,
-        )
-    try:
-        made: Connector = factory(settings)
-    except CityError:
-        raise
-    except Exception as error:
-        raise BrokenPlugin(
-            f"The connector cannot be made: {type(error).__name__}: {error}",
-            hint="Look at its settings, or tell its owner.",
-            where=plugin.module.__name__,
-        ) from error
-    return made
-
-
-def _name(plugin: ConnectorPlugin) -> str:
-    return plugin.name or str(plugin.manifest.get("id", ""))
 
 
 def _status(name: str, running: _Running) -> ConnectorStatus:

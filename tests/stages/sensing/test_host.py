@@ -15,7 +15,8 @@ from cityloom.context.classes import ClassPolicy
 from cityloom.kernel.actor import CITY, InformationClass
 from cityloom.kernel.errors import BadConfig, BadInput, NotAllowed, NotFound, NotReady, StorageFull
 from cityloom.ngsild.model import entity, prop, value_of
-from cityloom.sensing.host import ConnectorHost, ConnectorPlugin
+from cityloom.sensing.connector_making import ConnectorPlugin
+from cityloom.sensing.host import ConnectorHost
 from cityloom.sensing.model import STORED, Device, Measure, Message, Profile
 from cityloom.sensing.models import DataModels
 from cityloom.sensing.parked import ParkedReadings

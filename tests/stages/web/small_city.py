@@ -59,8 +59,9 @@ from cityloom.people.deliveries import Deliveries
 from cityloom.people.notices import Notices
 from cityloom.people.reports import Reports
 from cityloom.planning.initiatives import Initiatives
+from cityloom.sensing.connector_making import ConnectorPlugin
 from cityloom.sensing.devices import DeviceRegistry
-from cityloom.sensing.host import ConnectorHost, ConnectorPlugin
+from cityloom.sensing.host import ConnectorHost
 from cityloom.sensing.models import read_models
 from cityloom.sensing.parked import ParkedReadings
 from cityloom.services.host import ServiceHost
