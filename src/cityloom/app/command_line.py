@@ -59,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     _move(verbs)
     _load(verbs)
     _retention(verbs)
+    _export(verbs)
     return parser
 
 
@@ -343,6 +344,33 @@ def _move(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     _home(parser)
     parser.set_defaults(run=_lazily("move", "cityloom.app.move.command"))
+
+
+def _export(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser(
+        "export",
+        help="write all that is remembered to files, by type and month, with their checksums",
+        description="`cityloom load FOLDER` brings it back, into the same city or another.",
+    )
+    parser.add_argument("what", choices=("history",), help="what to export")
+    parser.add_argument(
+        "--to", type=Path, required=True, metavar="PATH", help="a new folder, or a file .parquet, .csv, .json"
+    )
+    parser.add_argument(
+        "--format",
+        choices=("parquet", "csv", "ngsild"),
+        default="parquet",
+        help="of a folder's files (default: parquet); ngsild: lines of EntityTemporal",
+    )
+    parser.add_argument(
+        "--class",
+        dest="classes",
+        action="append",
+        choices=("open", "internal", "security"),
+        help="only this class of information; may be given several times (default: all)",
+    )
+    _home(parser)
+    parser.set_defaults(run=_lazily("export", "cityloom.app.load.exporting"))
 
 
 def _load(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

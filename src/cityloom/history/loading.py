@@ -14,17 +14,19 @@ import msgspec
 import numpy as np
 
 from cityloom.access.audit import AuditLog
-from cityloom.access.authority import require
+from cityloom.access.authority import TERMINAL, may_write, require
 from cityloom.access.ownership import ORIGIN, check_write
 from cityloom.context.broker import Broker
 from cityloom.history.instances import instances_of
 from cityloom.history.loads import Bringing, LoadRecord, LoadStore, Portion
 from cityloom.history.model import Integers, Series, SeriesKey, Window
 from cityloom.history.ports import HistoryStore
+from cityloom.history.queries import History
 from cityloom.history.stage import HistoryStage
+from cityloom.history.temporal_lines import temporal_lines
 from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT
-from cityloom.kernel.errors import CityError, Conflict, NotFound, NotReady
+from cityloom.kernel.errors import BadInput, CityError, Conflict, NotFound, NotReady
 from cityloom.kernel.time import now_millis
 from cityloom.ngsild.model import Document, Instance, content
 
@@ -45,6 +47,8 @@ class Written(msgspec.Struct, rename="camel"):
     #: Id and reason of those that were refused, some of them.
     refused: list[tuple[str, str]] = []
     refused_count: int = 0
+    #: Ids of those that a whole history brought.
+    new: list[str] = []
 
 
 class Undone(msgspec.Struct, frozen=True, rename="camel"):
@@ -58,11 +62,23 @@ class Undone(msgspec.Struct, frozen=True, rename="camel"):
     staying: int
 
 
+class Part(msgspec.Struct, frozen=True):
+    """What an export has of one type: its first and last instant, in milliseconds."""
+
+    type: str
+    since: int
+    until: int
+
+
 class Loading:
-    """Loads of one city. All methods are called on the event loop and need the permission `history:load`."""
+    """Loads of one city, and whole histories that go out.
+
+    All methods are called on the event loop and need the permission `history:load`.
+    """
 
     def __init__(self, store: HistoryStore, broker: Broker, audit: AuditLog, stage: HistoryStage) -> None:
         self._any_store = store
+        self._history = History(store, broker)
         self._broker = broker
         self._audit = audit
         self._stage = stage
@@ -135,7 +151,7 @@ class Loading:
             else:
                 fresh.append(wanted)
         outcome = await self._broker.upsert_many(
-            actor, fresh, update=True, information_class=information_class, trace=f"load:{load}"
+            _writer(actor), fresh, update=True, information_class=information_class, trace=f"load:{load}"
         )
         written.created, written.changed = len(outcome.created), len(outcome.updated)
         others += [(one, str(error)) for one, error in outcome.errors]
@@ -152,7 +168,7 @@ class Loading:
         Raises NotFound for an Entity that is not there, NotAllowed for one that the actor may not write.
         """
         require(actor, PERMISSION)
-        series = list(self._as_they_stand(actor, portion.series))
+        series = list(self._as_they_stand(actor, portion.series, whole=portion.whole))
         async with self._turn:
             # What the feed has told comes before: the table says what was known before today.
             await self._stage.caught_up(self._broker.last_sequence)
@@ -175,13 +191,15 @@ class Loading:
                 written.same += 1
                 continue
             together = waiting.setdefault(information_class if there is None else None, [])
-            together.append(fresh)
+            together.append(_timed(fresh) if there is None else _without_times(fresh))
             if len(together) >= AT_ONCE:
                 await self._say(actor, load, waiting, written)
         await self._say(actor, load, waiting, written)
         async with self._turn:
             record = await self._known(load)
-            return await self._keep(record, finished_at=now_millis(), rejected=rejected), written
+            created = (*record.created, *written.new)
+            kept = await self._keep(record, finished_at=now_millis(), rejected=rejected, created=created)
+        return kept, written
 
     async def _say(
         self,
@@ -191,9 +209,16 @@ class Loading:
         written: Written,
     ) -> None:
         for chosen, documents in waiting.items():
-            outcome = await self._broker.upsert_many(
-                actor, documents, update=True, information_class=chosen, trace=f"load:{load}"
-            )
+            if chosen is None:
+                outcome = await self._broker.upsert_many(
+                    _writer(actor), documents, update=True, trace=f"load:{load}"
+                )
+            else:
+                # As it was elsewhere, with its times: that it comes here is nothing that happened to it.
+                outcome = await self._broker.take_over(
+                    _writer(actor), [(one, chosen) for one in documents], trace=f"load:{load}"
+                )
+                written.new += outcome.created
             written.created += len(outcome.created)
             written.changed += len(outcome.updated)
             written.refused_count += len(outcome.errors)
@@ -219,9 +244,71 @@ class Loading:
             kept = await self._keep(record, undone_at=now_millis())
         return kept, Undone(taken.gone, attributes, gone, len(record.created) - gone)
 
+    # Whole histories going out
+
+    async def parts(self, actor: Actor, classes: Sequence[InformationClass]) -> list[Part]:
+        """What there is to export of these classes, as far as the actor sees them."""
+        require(actor, PERMISSION)
+        await self._stage.caught_up(self._broker.last_sequence)
+        found = []
+        for name, series in sorted(self._by_type(actor, classes).items()):
+            window = Window(_numbers(series), corrected=True, marks="with")
+            span = await asyncio.to_thread(self._any_store.extent, window)
+            if span is not None:
+                found.append(Part(name, *span))
+        return found
+
+    async def export(
+        self, actor: Actor, part: Part, classes: Sequence[InformationClass], format_name: str
+    ) -> tuple[str, int]:
+        """A file in the folder of exports with what a part says, since <= observedAt < until; how many.
+
+        Type "" means all. "ngsild" tells what is known now, in lines of EntityTemporal; the others tell what
+        was corrected, too.
+        """
+        require(actor, PERMISSION)
+        if format_name not in ("csv", "parquet", "ngsild"):
+            raise BadInput(
+                f"{format_name!r} is not a format of export",
+                hint="Ask for parquet, csv or ngsild.",
+                where="format",
+            )
+        found = self._by_type(actor, classes)
+        series = found.get(part.type, []) if part.type else [one for some in found.values() for one in some]
+        await self._audit.record(actor, "history.export", part.type, {"format": format_name})
+        if format_name == "ngsild":
+            return await asyncio.to_thread(self._export_temporal, series, part)
+        store, numbers = self._store, _numbers(series)
+        path, count = await asyncio.to_thread(
+            store.export_whole, numbers, part.since, part.until, format_name
+        )
+        return path.name, count
+
+    def _by_type(self, actor: Actor, classes: Sequence[InformationClass]) -> dict[str, list[Series]]:
+        """The series that somebody sees, by the first type of their Entities."""
+        found: dict[str, list[Series]] = {}
+        for one in self._history.series(actor, None, whole=True):
+            if one.information_class in classes:
+                found.setdefault(one.types[0] if one.types else "Thing", []).append(one)
+        return found
+
+    def _export_temporal(self, series: list[Series], part: Part) -> tuple[str, int]:
+        """Lines of a JSON array, a few thousand instances each; blocking."""
+        path, count = self._store.new_export("json"), 0
+        with path.open("w", encoding="utf-8") as file:
+            file.write("[")
+            for number, (line, instances) in enumerate(
+                temporal_lines(self._any_store, series, part.since, part.until)
+            ):
+                file.write(",\n" if number else "\n")
+                file.write(line)
+                count += instances
+            file.write("\n]\n")
+        return path.name, count
+
     # Series and their newest readings
 
-    def _as_they_stand(self, actor: Actor, series: Iterable[Bringing]) -> Iterator[Bringing]:
+    def _as_they_stand(self, actor: Actor, series: Iterable[Bringing], *, whole: bool) -> Iterator[Bringing]:
         checked: set[tuple[str, ...]] = set()
         standing: dict[str, tuple[tuple[str, ...], InformationClass]] = {}
         for one in series:
@@ -231,7 +318,7 @@ class Loading:
                     "Tables are for the default tenant", hint="Load it without.", where=one.key.tenant
                 )
             if entity_id not in standing:
-                standing[entity_id] = self._stands(actor, one)
+                standing[entity_id] = self._stands(actor, one, whole=whole)
             types, information_class = standing[entity_id]
             what = (*types, one.key.attribute, one.key.dataset)
             if what not in checked:
@@ -239,17 +326,19 @@ class Loading:
                 said: Instance = {"type": one.key.attribute_type, "value": None}
                 if one.key.dataset:
                     said["datasetId"] = one.key.dataset
-                check_write(actor, None, {"type": types, "attrs": {one.key.attribute: [said]}})
+                check_write(_writer(actor), None, {"type": types, "attrs": {one.key.attribute: [said]}})
             yield msgspec.structs.replace(one, types=types, information_class=information_class)
 
-    def _stands(self, actor: Actor, one: Bringing) -> tuple[tuple[str, ...], InformationClass]:
-        """Types and class of an Entity; of one that is gone those that it is brought with."""
+    def _stands(
+        self, actor: Actor, one: Bringing, *, whole: bool
+    ) -> tuple[tuple[str, ...], InformationClass]:
+        """Types and class of an Entity; of one that is not there those that a whole history tells."""
         entity_id = one.key.entity_id
         document = self._broker.find(actor, entity_id)
         if document is not None:
             return tuple(document["type"]), self._broker.class_of(actor, entity_id)
         hidden = self._broker.find(CITY, entity_id) is not None
-        if hidden or not one.retired or not actor.sees(one.information_class):
+        if hidden or not whole or not actor.sees(one.information_class):
             raise NotFound("There is no such Entity", hint="Write it before its readings.", where=entity_id)
         return one.types, one.information_class
 
@@ -346,6 +435,11 @@ class Loading:
         return await asyncio.to_thread(self._store.keep_load, kept)
 
 
+def _writer(actor: Actor) -> Actor:
+    """Who writes: whoever owns the city's folder could put there what a room says, and brings it back so."""
+    return may_write(actor, classify=True) if actor.id == TERMINAL.id else actor
+
+
 def _fresh(document: Document, there: Document) -> Document | None:
     """The attributes that say something else than those that are there; None where none does."""
     attributes = {
@@ -398,10 +492,33 @@ def _documents(
         instances = document["attrs"].setdefault(key.attribute, [])
         rival = next((one for one in instances if one.get("datasetId") == instance.get("datasetId")), None)
         if rival is None:
-            instances.append(_plain(instance))
-        elif _is_newer(_plain(instance), rival):
-            instances[instances.index(rival)] = _plain(instance)
+            instances.append(instance)
+        elif _is_newer(instance, rival):
+            instances[instances.index(rival)] = instance
     yield from (one for one in entities.values() if one[0]["attrs"])
+
+
+def _timed(document: Document) -> Document:
+    """An Entity as it was elsewhere, with the system's times."""
+    attributes = {
+        name: [{key: said for key, said in item.items() if key != "instanceId"} for item in items]
+        for name, items in document["attrs"].items()
+    }
+    every = [item for items in attributes.values() for item in items]
+    times = {
+        "createdAt": min(item["createdAt"] for item in every),
+        "modifiedAt": max(item["modifiedAt"] for item in every),
+    }
+    return {**document, "attrs": attributes, **times}
+
+
+def _without_times(document: Document) -> Document:
+    attributes = {name: [_plain(item) for item in items] for name, items in document["attrs"].items()}
+    return {**document, "attrs": attributes}
+
+
+def _numbers(series: Sequence[Series]) -> Integers:
+    return np.array([one.id for one in series], np.int64)
 
 
 def _plain(instance: Instance) -> Instance:

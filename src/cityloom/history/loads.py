@@ -8,6 +8,7 @@ so that a load that was cut off goes on where it stopped, exactly once.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -67,6 +68,8 @@ class Portion(msgspec.Struct, frozen=True):
     end: int
     series: Sequence[Bringing]
     file: str
+    #: Whether it is of a whole history, which tells types and class of Entities that are not there.
+    whole: bool = False
 
 
 class Brought(msgspec.Struct, frozen=True):
@@ -110,6 +113,17 @@ class LoadStore(Protocol):
 
     def brought(self, number: int) -> Integers:
         """The series that have readings of a load, by its number."""
+        ...
+
+    def new_export(self, suffix: str) -> Path:
+        """The path of a new file in the folder of exports."""
+        ...
+
+    def export_whole(self, series: Integers, since: int, until: int, format_name: str) -> tuple[Path, int]:
+        """Write all that there is of readings since <= observedAt < until to a file; how many there were.
+
+        `format_name` is "csv" or "parquet". The caller removes the file.
+        """
         ...
 
     def take_out(self, number: int) -> TakenOut:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from cityloom.history.loading import Loading
+from cityloom.history.loading import Loading, Part
 from cityloom.history.loads import LoadRecord, Portion
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.errors import BadInput, CityError, NotFound, fault_of
@@ -53,6 +53,20 @@ class Settle(msgspec.Struct):
 
     load: str
     rejected: int = 0
+
+
+class Parts(msgspec.Struct):
+    """What there is to export of these classes."""
+
+    classes: list[InformationClass]
+
+
+class Export(msgspec.Struct):
+    """A part to be written to a file in the folder of exports."""
+
+    part: Part
+    classes: list[InformationClass]
+    format: str
 
 
 class Undo(msgspec.Struct):
@@ -100,6 +114,15 @@ async def _undo(loading: Loading, actor: Actor, said: Undo) -> dict[str, Any]:
     return {"record": record, "undone": undone}
 
 
+async def _parts(loading: Loading, actor: Actor, said: Parts) -> dict[str, Any]:
+    return {"parts": await loading.parts(actor, said.classes)}
+
+
+async def _export(loading: Loading, actor: Actor, said: Export) -> dict[str, Any]:
+    file, readings = await loading.export(actor, said.part, said.classes, said.format)
+    return {"file": file, "readings": readings}
+
+
 async def records(loading: Loading, actor: Actor) -> dict[str, Any]:
     """All loads."""
     return {"records": await loading.records(actor)}
@@ -111,6 +134,8 @@ _ACTS: dict[str, tuple[Any, Callable[[Loading, Actor, Any], Awaitable[dict[str, 
     "bring": (Bring, _bring),
     "settle": (Settle, _settle),
     "undo": (Undo, _undo),
+    "parts": (Parts, _parts),
+    "export": (Export, _export),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import duckdb
 import msgspec
 import numpy as np
 
-from cityloom.adapters.duckdb import columns, load_statements
+from cityloom.adapters.duckdb import columns, load_statements, whole_histories
 from cityloom.adapters.duckdb.connection import DuckFile
 from cityloom.history import load_planning
 from cityloom.history.directory import SeriesDirectory
@@ -68,6 +69,20 @@ class DuckLoads:
         with self._file.cursor() as cursor:
             found = cursor.execute(load_statements.SERIES_OF_LOAD, [number]).fetchnumpy()
         return np.asarray(found["series"]).astype(np.int64)
+
+    def new_export(self, suffix: str) -> Path:
+        return self._exports / f"portion-{uuid.uuid4().hex}.{suffix}"
+
+    def export_whole(self, series: Integers, since: int, until: int, format_name: str) -> tuple[Path, int]:
+        path = self.new_export(format_name)
+        try:
+            with self._file.reading() as cursor:
+                cursor.register("wanted", {"series": series})
+                found = cursor.execute(whole_histories.export(path, format_name), [since, until]).fetchone()
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return path, int((found or (0,))[0])
 
     def take_out(self, number: int) -> TakenOut:
         with self._writing:

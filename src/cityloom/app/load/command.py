@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from cityloom.app.configuration import Configuration, read_configuration
 from cityloom.app.folder import CityFolder
 from cityloom.app.house import models_of
 from cityloom.app.load.bringing import Bringer, Result, Table, record_of, workplace
 from cityloom.app.load.doors import Door, door_of
 from cityloom.app.load.guessing import guess
+from cityloom.app.load.importing import Importer, is_whole_history, record_of_history
 from cityloom.app.load.showing import LoadProgress
 from cityloom.app.plugins import find_plugins
 from cityloom.kernel.errors import BadConfig
@@ -38,7 +41,22 @@ def load(options: argparse.Namespace) -> int:
         with door_of(folder, configuration) as door:
             print("\n".join(_undone(door.act("undo", {"load": options.undo}))))
         return 0
+    if options.table is not None and is_whole_history(options.table):
+        return _import(folder, configuration, options)
     return _bring(folder, configuration, options)
+
+
+def _import(folder: CityFolder, configuration: Configuration, options: argparse.Namespace) -> int:
+    progress = LoadProgress(sys.stderr)
+    with door_of(folder, configuration) as door, workplace(folder.exports) as work:
+        importer = Importer(options.table, door, work, folder.exports, progress)
+        record = record_of_history(options.table)
+        if options.again:
+            record = msgspec.structs.replace(record, id=_free(door, record.id))
+        found = importer.bring(record)
+    print(f"{found['name']} is loaded: {found['kept']:,} readings were kept, {found['known']:,} were there.")
+    print(f"  Take it out with: cityloom load --undo {found['id']}")
+    return 0
 
 
 def _bring(folder: CityFolder, configuration: Configuration, options: argparse.Namespace) -> int:
