@@ -164,7 +164,14 @@ class Bringer:
     def _write_entities(self, load: str, *, dry: bool) -> dict[str, Any]:
         said = self._table.meaning.information_class
         chosen = InformationClass[said.upper()] if said else None
-        tally: dict[str, Any] = {"created": 0, "changed": 0, "same": 0, "refused": [], "refusedCount": 0}
+        tally: dict[str, Any] = {
+            "created": 0,
+            "changed": 0,
+            "same": 0,
+            "refused": [],
+            "refusedCount": 0,
+            "new": [],
+        }
         documents = self._documents()
         while some := list(islice(documents, _ENTITIES)):
             sent = {"load": load, "documents": some, "informationClass": chosen, "dry": dry}
