@@ -14,6 +14,7 @@ from cityloom.adapters.duckdb.history import DuckHistory
 from cityloom.adapters.duckdb.retention import CHECKSUMS
 from cityloom.app.command_line import main
 from cityloom.app.configuration import parse_configuration
+from cityloom.app.move import village
 from cityloom.app.storage import unfit
 from cityloom.history import keeping
 from cityloom.history.keeping import Keeping
@@ -22,6 +23,7 @@ from cityloom.history.pools import by_entity
 from cityloom.history.retention import Outgoing, Rule, due_of
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import ChangeKind
+from cityloom.kernel.errors import BadConfig
 from cityloom.kernel.time import to_millis
 
 MARCH = datetime(2024, 3, 1, tzinfo=UTC)
@@ -241,3 +243,13 @@ def test_postgresql_refuses_rules_that_it_does_not_keep_to():
     said = '[storage]\nurl = "postgresql://somebody@localhost/city"\n[[history.retention]]\ndays = 30\n'
     (found,) = unfit(parse_configuration(said))
     assert found.where == "history.retention"
+
+
+def test_a_village_with_rollups_is_not_moved_without_them(store, tmp_path):
+    store.close()
+    village._duckdb(tmp_path / "history.duckdb").close()
+    again = DuckHistory(tmp_path / "history.duckdb", tmp_path / "exports")
+    _all(again)
+    again.close()
+    with pytest.raises(BadConfig, match="roll-ups"):
+        village._duckdb(tmp_path / "history.duckdb")
