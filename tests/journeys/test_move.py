@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import tomllib
 
@@ -50,9 +51,15 @@ def write(city: RunningCity, method: str, path: str, body: object) -> None:
 
 
 @pytest.fixture
-def lived(tmp_path):
+def lived(a_village, tmp_path):
     """A village that has lived, and what it answers."""
-    home = tmp_path / "village"
+    home, before = a_village
+    return shutil.copytree(home, tmp_path / "village"), before
+
+
+@pytest.fixture(scope="module")
+def a_village(tmp_path_factory):
+    home = tmp_path_factory.mktemp("first") / "village"
     ask("init", "--home", home, "--name", "Grown", "--place", "10.2,56.1", "--language", "en")
     with (home / "city.toml").open("a") as file:
         file.write("\n[outbound]\ninside = true\n")

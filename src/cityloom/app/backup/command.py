@@ -20,7 +20,7 @@ from cityloom.app.storage import in_postgres
 from cityloom.kernel.errors import BadConfig
 
 _DATABASE = (
-    "This city keeps its feed, state and records in PostgreSQL: they are NOT in this backup. "
+    "This city keeps its feed, state, records and readings in PostgreSQL: they are NOT in this backup. "
     "Dump its schema (pg_dump) before the city starts again, and keep both together."
 )
 
