@@ -4,7 +4,9 @@ import asyncio
 import gzip
 import socket
 import ssl
+import threading
 from contextlib import asynccontextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 #: For clients that stay on the loopback, without TLS (`verify=NO_CERTIFICATES`): reading all the certificates
 #: that the machine trusts, as each client does otherwise, costs more than most tests.
@@ -130,3 +132,52 @@ def bomb(megabytes: int = 200):
 
 def redirect(to: str):
     return well("302 Found", b"", f"location: {to}")
+
+
+class InThread:
+    """A server with a thread of its own, for tests that wait for cities and commands in other processes.
+
+    `answer(asked)` gives the status, the headers and the body of each answer; `address` says where it is.
+    """
+
+    def __init__(self, answer, port: int = 0) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def _serve(self):
+                size = int(self.headers.get("content-length", 0))
+                told = {name.lower(): value for name, value in self.headers.items()}
+                status, headers, body = answer(Asked(self.command, self.path, told, self.rfile.read(size)))
+                self.send_response(status)
+                for name, value in {"content-length": str(len(body)), **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def do_GET(self):
+                self._serve()
+
+            def do_POST(self):
+                self._serve()
+
+            def log_message(self, *_):
+                """Not to the terminal."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_port
+        self.address = f"http://127.0.0.1:{self.port}"
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Nobody answers there any more."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()

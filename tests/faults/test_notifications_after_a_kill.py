@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import signal
 import socket
-import threading
 import time
+from typing import Any
 
 import pytest
 
+from loopback_servers import Asked, InThread
 from running_city import RunningCity, ask
 
 pytestmark = pytest.mark.faults
@@ -19,25 +19,16 @@ WRITES = 40
 PATIENCE = 60
 
 
-class Receiver:
+class Receiver(InThread):
     """Somebody who subscribes, on a port that stays while they are away."""
 
     def __init__(self, port: int = 0) -> None:
-        told = self.told = []
+        self.told: list[dict[str, Any]] = []
+        super().__init__(self._take, port)
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["content-length"]))
-                told.extend(json.loads(body)["data"])
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_):
-                """Not to the terminal."""
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+    def _take(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
+        self.told.extend(json.loads(asked.body)["data"])
+        return 200, {}, b""
 
     def speeds(self, number: int) -> list[int]:
         return [one["speed"]["value"] for one in self.told if one["id"] == f"urn:x:{number}"]
@@ -94,4 +85,4 @@ def test_nothing_is_missing_after_a_kill(tmp_path, place):
             assert told == list(range(number, WRITES, 2)), "each, in order"
     finally:
         assert city.stop() == 0
-        receiver.server.shutdown()
+        receiver.close()

@@ -167,7 +167,7 @@ def test_a_city_backed_up_while_it_is_written_to_goes_on_elsewhere(tmp_path):
         receiver.told.clear()
         assert "Cutby as at" in ask("restore", backup, "--home", other)
         goes_on(other, acknowledged, receiver)
-    receiver.server.shutdown()
+    receiver.close()
 
 
 def goes_on(home, acknowledged, receiver):

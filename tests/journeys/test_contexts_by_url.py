@@ -4,55 +4,39 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from cityloom.app.first_configuration import write_first
+from loopback_servers import Asked, InThread
 from running_city import RunningCity
 
 TERMS = {"@context": {"Lantern": "https://lights.example/Lantern", "glow": "https://lights.example/glow"}}
 
 
-class Served(ThreadingHTTPServer):
+class Documents(InThread):
     """Two folders of @contexts on the loopback."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Answer)
         self.asked: list[str] = []
-        self.address = f"http://127.0.0.1:{self.server_port}"
+        super().__init__(self._answer)
 
-
-class _Answer(BaseHTTPRequestHandler):
-    server: Served
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path)
-        body = json.dumps(TERMS).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/ld+json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
+    def _answer(self, asked: Asked) -> tuple[int, dict[str, str], bytes]:
+        self.asked.append(asked.path)
+        return 200, {"content-type": "application/ld+json"}, json.dumps(TERMS).encode()
 
 
 @pytest.fixture(scope="module")
-def documents() -> Iterator[Served]:
-    with Served() as served:
-        threading.Thread(target=served.serve_forever, daemon=True).start()
+def documents() -> Iterator[Documents]:
+    with Documents() as served:
         yield served
-        served.shutdown()
 
 
 @pytest.fixture(scope="module")
-def city(documents: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCity]:
+def city(documents: Documents, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCity]:
     home = tmp_path_factory.mktemp("contexts") / "city"
     toml = home / "city.toml"
     write_first(toml, name="Lightby", time_zone="UTC", longitude=10.0, latitude=56.0, language="en")
@@ -67,7 +51,7 @@ def lantern(number: int, context: str) -> dict[str, object]:
     return {"id": f"urn:ngsi-ld:Lantern:{number}", "type": "Lantern", "glow": 7, "@context": context}
 
 
-def test_terms_of_an_allowed_context_are_expanded(city: RunningCity, documents: Served):
+def test_terms_of_an_allowed_context_are_expanded(city: RunningCity, documents: Documents):
     allowed = f"{documents.address}/allowed/lights.jsonld"
     ld = {"content-type": "application/ld+json"}
     reply = city.web.post("/ngsi-ld/v1/entities", content=json.dumps(lantern(1, allowed)), headers=ld)
@@ -83,7 +67,7 @@ def test_terms_of_an_allowed_context_are_expanded(city: RunningCity, documents: 
     assert documents.asked == ["/allowed/lights.jsonld"]
 
 
-def test_another_context_is_refused_and_the_cure_named(city: RunningCity, documents: Served):
+def test_another_context_is_refused_and_the_cure_named(city: RunningCity, documents: Documents):
     before = list(documents.asked)
     other = f"{documents.address}/secret/lights.jsonld"
     ld = {"content-type": "application/ld+json"}

@@ -4,20 +4,18 @@ import gzip
 import json
 import queue
 import secrets
-import threading
 import time
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from loopback_servers import InThread
 from running_city import RunningCity
 
 ONLY_HERE = "anna-jensen"
 
 
-class Collector:
+class Collector(InThread):
     """Takes what exporters send, and what a city sends to endpoints and sources."""
 
     def __init__(self):
@@ -26,39 +24,20 @@ class Collector:
         self.headers = []
         self.asked = queue.Queue()
         self.bodies = b""
-        collector = self
+        super().__init__(self._answer)
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                collector.asked.put((self.path, dict(self.headers)))
-                self.answer(b"[]")
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["content-length"]))
-                if self.path == "/v1/traces":
-                    collector.take(self.headers, body)
-                else:
-                    collector.asked.put((self.path, dict(self.headers)))
-                self.answer(b"")
-
-            def answer(self, body):
-                self.send_response(200)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_address[1]}"
+    def _answer(self, asked):
+        if asked.method == "POST" and asked.path == "/v1/traces":
+            self.take(asked.headers, asked.body)
+        else:
+            self.asked.put((asked.path, asked.headers))
+        return 200, {"content-type": "application/json"}, b"[]" if asked.method == "GET" else b""
 
     def take(self, headers, body):
         if headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
         self.bodies += body
-        self.headers.append(dict(headers))
+        self.headers.append(headers)
         request = ExportTraceServiceRequest.FromString(body)
         for resource in request.resource_spans:
             told = {one.key: one.value.string_value for one in resource.resource.attributes}
@@ -81,24 +60,12 @@ class Collector:
         return self.called(name, trace)[0]
 
 
-@contextmanager
-def collecting():
-    collector = Collector()
-    thread = threading.Thread(target=collector.server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield collector
-    finally:
-        collector.server.shutdown()
-        collector.server.server_close()
-
-
 @pytest.fixture(scope="module")
 def traced(tmp_path_factory):
     """A collector, and a city that tells it what it does."""
     home = tmp_path_factory.mktemp("traced") / "city"
     home.mkdir()
-    with collecting() as collector:
+    with Collector() as collector:
         (home / "city.toml").write_text(
             'name = "Tracetown"\nframeworks = []\n[outbound]\ninside = true\n[log]\nformat = "json"\n'
             f'requests = true\n[traces]\nendpoint = "{collector.address}/v1/traces"\n'
@@ -140,7 +107,7 @@ def test_a_write_is_followed_from_its_sender_to_who_is_notified(traced):
     assert create(city, ONLY_HERE, carried).status_code == 201
     path, headers = collector.asked.get(timeout=40)
     assert path == "/told"
-    carried_on = {name.lower(): value for name, value in headers.items()}["traceparent"]
+    carried_on = headers["traceparent"]
     assert carried_on.split("-")[1] == trace
     request = collector.wait_for("POST /entities", trace)
     assert request.parent_span_id.hex() == sender
@@ -181,7 +148,7 @@ def test_a_source_is_asked_in_the_same_trace(traced):
         path, headers = collector.asked.get(timeout=40)
         if path.startswith("/ngsi-ld"):
             break
-    found = {name.lower(): value for name, value in headers.items()}["traceparent"]
+    found = headers["traceparent"]
     assert found.split("-")[1] == trace
     assert (
         collector.wait_for("GET", trace).parent_span_id == collector.wait_for("GET /entities", trace).span_id
@@ -213,7 +180,7 @@ def test_a_nonsense_traceparent_begins_a_trace_of_its_own(traced):
 
 
 def test_a_collector_that_is_not_there_keeps_nobody_waiting(tmp_path):
-    with collecting() as collector:
+    with Collector() as collector:
         gone = collector.address
     home = tmp_path / "city"
     home.mkdir()

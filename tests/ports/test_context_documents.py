@@ -3,57 +3,31 @@
 import asyncio
 import gzip
 import socket
-from contextlib import asynccontextmanager
 
 import pytest
 
 from cityloom.adapters.http import context_documents
 from cityloom.adapters.http.context_documents import ContextDocuments
 from cityloom.ngsild.errors import BadRequestData, LdContextNotAvailable
+from loopback_servers import drip, serving, well
 
 DOCUMENT = b'{"@context": {"speed": "https://traffic.example/speed"}}'
 
 
-@asynccontextmanager
-async def answering(answer):
-    """A server that leaves the answer to `answer(path, writer)`; yields its address and what was asked."""
-    asked = []
-
-    async def serve(reader, writer):
-        try:
-            path = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
-            asked.append(path)
-            await answer(path, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = await asyncio.start_server(serve, sock=listening)
-        async with server:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}", asked
-
-
-def plain(status: str, body: bytes, *headers: str):
-    async def answer(_path, writer):
-        head = [f"HTTP/1.1 {status}", f"content-length: {len(body)}", "connection: close", *headers, "", ""]
-        writer.write("\r\n".join(head).encode() + body)
-        await writer.drain()
-
-    return answer
+def paths(asked):
+    return [one.path for one in asked]
 
 
 async def test_context_documents_loads_what_is_allowed():
-    async with answering(plain("200 OK", DOCUMENT)) as (address, asked):
+    async with serving(well("200 OK", DOCUMENT)) as (address, asked):
         loaded = await ContextDocuments([f"{address}/ld/"])(f"{address}/ld/traffic.jsonld")
     assert loaded.document == {"@context": {"speed": "https://traffic.example/speed"}}
     assert loaded.fresh_s is None
-    assert asked == ["/ld/traffic.jsonld"]
+    assert paths(asked) == ["/ld/traffic.jsonld"]
 
 
 async def test_context_documents_asks_nobody_else():
-    async with answering(plain("200 OK", DOCUMENT)) as (address, asked):
+    async with serving(well("200 OK", DOCUMENT)) as (address, asked):
         load = ContextDocuments([f"{address}/ld/"])
         for uri in (
             f"{address}/secret",
@@ -85,15 +59,15 @@ def test_context_documents_takes_a_host_for_that_host():
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (plain("404 Not Found", b""), "404"),
-        (plain("302 Found", b"", "location: http://127.0.0.1:1/"), "302"),
-        (plain("500 Oh", b""), "500"),
-        (plain("200 OK", b"x" * 1_000_001), "larger"),
-        (plain("200 OK", gzip.compress(b" " * 50_000_000), "content-encoding: gzip"), "larger"),
+        (well("404 Not Found", b""), "404"),
+        (well("302 Found", b"", "location: http://127.0.0.1:1/"), "302"),
+        (well("500 Oh", b""), "500"),
+        (well("200 OK", b"x" * 1_000_001), "larger"),
+        (well("200 OK", gzip.compress(b" " * 50_000_000), "content-encoding: gzip"), "larger"),
     ],
 )
 async def test_context_documents_takes_good_answers_alone(answer, why):
-    async with answering(answer) as (address, asked):
+    async with serving(answer) as (address, asked):
         load = ContextDocuments([address + "/"])
         with pytest.raises(LdContextNotAvailable, match=why):
             await load(f"{address}/x")
@@ -104,7 +78,7 @@ async def test_context_documents_takes_good_answers_alone(answer, why):
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"speed": "https://x.example"}'])
 async def test_context_documents_says_that_what_is_no_context_is_bad_data(body):
-    async with answering(plain("200 OK", body)) as (address, asked):
+    async with serving(well("200 OK", body)) as (address, asked):
         load = ContextDocuments([address + "/"])
         with pytest.raises(BadRequestData) as caught:
             await load(f"{address}/x")
@@ -115,49 +89,34 @@ async def test_context_documents_says_that_what_is_no_context_is_bad_data(body):
 
 
 async def test_context_documents_follows_names_inside_when_it_may_alone():
-    async with answering(plain("200 OK", DOCUMENT)) as (address, asked):
+    async with serving(well("200 OK", DOCUMENT)) as (address, asked):
         named = address.replace("127.0.0.1", "localhost")
         with pytest.raises(LdContextNotAvailable, match="inside"):
             await ContextDocuments([named])(f"{named}/x")
         assert asked == []
         assert await ContextDocuments([named], inside=True)(f"{named}/x")
-    assert asked == ["/x"]
+    assert paths(asked) == ["/x"]
 
 
 async def test_context_documents_tells_the_server_the_name_it_was_asked_by():
-    heads = []
-
-    async def serve(reader, writer):
-        heads.append(await reader.readuntil(b"\r\n\r\n"))
-        await plain("200 OK", DOCUMENT)("", writer)
-        writer.close()
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        async with await asyncio.start_server(serve, sock=listening):
-            named = f"localhost:{listening.getsockname()[1]}"
-            await ContextDocuments([f"http://{named}"], inside=True)(f"http://{named}/x")
-    assert f"host: {named}".encode() in heads[0].lower()
+    async with serving(well("200 OK", DOCUMENT)) as (address, asked):
+        named = address.removeprefix("http://").replace("127.0.0.1", "localhost")
+        await ContextDocuments([f"http://{named}"], inside=True)(f"http://{named}/x")
+    assert asked[0].headers["host"] == named
 
 
 async def test_context_documents_asks_once_for_all_who_wait():
-    async with answering(plain("200 OK", DOCUMENT)) as (address, asked):
+    async with serving(well("200 OK", DOCUMENT)) as (address, asked):
         load = ContextDocuments([address])
         found = await asyncio.gather(*(load(f"{address}/x") for _ in range(20)))
     assert len(found) == 20
-    assert asked == ["/x"]
+    assert paths(asked) == ["/x"]
 
 
 async def test_context_documents_waits_for_no_server_that_drips(monkeypatch):
     monkeypatch.setattr(context_documents, "DEADLINE", 0.3)
 
-    async def drip(_path, writer):
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
-        while True:
-            writer.write(b" ")
-            await writer.drain()
-            await asyncio.sleep(0.01)
-
-    async with answering(drip) as (address, _):
+    async with serving(drip) as (address, _):
         with pytest.raises(LdContextNotAvailable, match="in time"):
             await ContextDocuments([address + "/"])(f"{address}/x")
 
