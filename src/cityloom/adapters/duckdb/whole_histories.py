@@ -8,6 +8,7 @@ instance, origin, superseded).
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from cityloom.adapters.duckdb.table_source import quoted
@@ -21,6 +22,7 @@ _ORIGINS = ", ".join(quoted(name) for name in ORIGINS)
 _SIGNS = "".join(f"\\x{ord(sign):02x}" for sign in FORMULA_BEGINS)
 #: A text that a spreadsheet would run gets an apostrophe before it, and so does one that begins like that.
 _RISKY = f"'*[{_SIGNS}]"
+RISKY = re.compile(_RISKY)
 
 #: The columns of a file, all as texts: how CSV is read.
 COLUMNS = (
