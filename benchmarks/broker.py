@@ -4,8 +4,9 @@
 
 A city is started for the measurement, in a temporary folder, on one core of the machine; the load runs on
 another. Single requests are sent by wrk with a script in Lua, batches by a client in Python with bodies made
-before. `cpu us` is what the city's process spent (all its threads, in user and kernel) for each operation:
-it hardly moves when others use the machine too, as rates do. Entities are written as 615 bytes of JSON.
+before. `cpu us` is what the city's process spent (all its threads, in user and kernel) for each operation,
+until history had caught up: it hardly moves when others use the machine too, as rates do. Entities have
+615 bytes of JSON.
 
 Open access takes anything that is NGSI-LD; `--guarded` has the city ask for a token and bind what is written
 to its data models, as one that serves others does.
@@ -42,6 +43,10 @@ WRITTEN = 615
 WARM_UP = 2
 #: Seconds a city may take to answer, also with a million Entities.
 PATIENCE = 300
+#: Seconds of processor time in a second that a city may use that has nothing to do.
+QUIET = 0.05
+#: Seconds after which it is not waited for any longer.
+MOST_QUIETING = 60
 #: West, south, and how far it is to the other side, in degrees.
 PLACE = (10.0, 56.0, 0.6, 0.4)
 
@@ -184,6 +189,16 @@ class City:
         parts = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(parts[11]) + int(parts[12])) / _TICKS
 
+    def spent_until_quiet(self) -> float:
+        """Wait until history has caught up, with all who follow; seconds of processor time that it took."""
+        begin = last = self.cpu()
+        for _ in range(MOST_QUIETING):
+            time.sleep(1)
+            before, last = last, self.cpu()
+            if last - before < QUIET:
+                break
+        return last - begin
+
     def memory(self) -> float:
         """What it holds of the machine's memory, in MB."""
         assert self.process is not None
@@ -320,6 +335,7 @@ def batches_row(city: City, label: str, entities: int, seed: int, core: int) -> 
         begin, before = time.perf_counter(), city.cpu()
         took += load_batches(city, part, core)
         elapsed, used = elapsed + time.perf_counter() - begin, used + city.cpu() - before
+    used += city.spent_until_quiet()
     cuts = statistics.quantiles(took, n=100, method="inclusive")
     row(label, entities / elapsed, cuts[49] * 1000, cuts[98] * 1000, used / entities * 1e6, city.memory())
 
@@ -340,7 +356,8 @@ def measured(city: City, label: str, request: str, arguments: argparse.Namespace
     before = city.cpu()
     load = (city, request, arguments.entities, arguments.seconds, arguments.load_core)
     requests, rate, p50, p99 = singles(*load)
-    row(label, rate, p50, p99, (city.cpu() - before) / max(requests, 1) * 1e6, city.memory())
+    used = city.cpu() - before + city.spent_until_quiet()
+    row(label, rate, p50, p99, used / max(requests, 1) * 1e6, city.memory())
 
 
 def measure(city: City, arguments: argparse.Namespace, pause: Callable[[str], None]) -> None:
