@@ -200,6 +200,8 @@ HEADERS: dict[str, list[str | bytes]] = {
         "x" * 300,
         "t\u00e9nant".encode("latin-1"),
     ],
+    "ngsild-snapshot": ["", "no uri", "../../etc", "urn:x:absent", "x" * 9_000],
+    "ngsild-entitymap": ["", "/", "urn:x:absent", "x" * 9_000],
     "accept": ["", ";;;", "application/json;q=2", ",".join(["a/b"] * 1_000), "*/*;q=0"],
     "content-type": [
         "",
