@@ -7,6 +7,8 @@ import pytest
 
 from cityloom.adapters.memory.feed import MemoryFeed
 from cityloom.app import health as healths
+from cityloom.app.configuration import Configuration
+from cityloom.app.folder import CityFolder
 from cityloom.app.health import ProcessHealth
 from cityloom.app.watch import judging
 from cityloom.app.watch.commits import CommitTimes, TimedFeed
@@ -136,7 +138,8 @@ def test_memory_files_and_a_loop_that_comes_late():
 def house(tmp_path, **more):
     empty = SimpleNamespace(health=list)
     known = {
-        "folder": SimpleNamespace(home=tmp_path, growth=tmp_path / "growth.json"),
+        "folder": CityFolder(tmp_path),
+        "configuration": Configuration(),
         "broker": SimpleNamespace(last_sequence=0, stages=list),
         "connectors": SimpleNamespace(statuses=list),
         "subscriptions": empty,
