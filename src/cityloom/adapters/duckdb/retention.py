@@ -22,6 +22,7 @@ from cityloom.history.retention import Archived, Due, Outgoing
 
 #: Lists the files as `sha256sum -c` reads it.
 CHECKSUMS = "SHA256SUMS"
+_DAY = 86_400_000
 
 
 class DuckRetention:
@@ -62,7 +63,10 @@ class DuckRetention:
                 cursor.execute(statements.ROLL_UP, [*bounds, *bounds])
                 for statement in statements.REPLACE_ROLLED:
                     cursor.execute(statement)
-                cursor.execute(statements.GO, bounds)
+                since, until = bounds
+                for day in range(since, until, _DAY):
+                    # In small pieces: what is removed at once is held in memory.
+                    cursor.execute(statements.GO, [day, min(until, day + _DAY)])
             self._has_rollups = True
             self._list_checksums()
         return Outgoing(one.type, one.information_class, one.month, one.readings, file)

@@ -33,7 +33,10 @@ OUTGOING = f"""
 
 #: What goes; needs `wanted(series)`; bound: since and until.
 _GOING = "FROM reading SEMI JOIN wanted USING (series) WHERE observed_at >= ? AND observed_at < ?"
-GO = f"DELETE FROM reading WHERE rowid IN (SELECT rowid {_GOING})"
+GO = """
+    DELETE FROM reading
+    WHERE observed_at >= ? AND observed_at < ? AND series IN (SELECT series FROM wanted)
+"""
 
 #: Hours that have a roll-up already, because readings came late, become one with it.
 ROLL_UP = f"""
