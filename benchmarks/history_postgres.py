@@ -1,4 +1,4 @@
-"""PostgreSQL with the rows of `history.py`: a server of its own in a temporary folder."""
+"""PostgreSQL with as many rows as `history.py` has: a server of its own in a temporary folder."""
 
 from __future__ import annotations
 
