@@ -96,7 +96,9 @@ class Loading:
     async def records(self, actor: Actor) -> list[LoadRecord]:
         """All loads, the oldest first."""
         require(actor, PERMISSION)
-        return await asyncio.to_thread(self._store.loads)
+        if not isinstance(self._any_store, LoadStore):
+            return []
+        return await asyncio.to_thread(self._any_store.loads)
 
     async def begin(self, actor: Actor, record: LoadRecord) -> LoadRecord:
         """The record of a load: a new one, or how far one has come that was begun before."""

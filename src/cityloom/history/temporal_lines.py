@@ -19,9 +19,10 @@ from cityloom.kernel.change import DEFAULT_TENANT, Change, ChangeKind
 from cityloom.ngsild.model import Document
 from cityloom.ngsild.temporal_parse import parse_temporal_entity
 
-#: Instances in one line, and series read at once.
+#: Instances in one line; series and time (milliseconds) read at once.
 IN_A_LINE = 5_000
-_SERIES = 200
+_SERIES = 20
+_SPAN = 86_400_000
 
 
 def temporal_lines(
@@ -31,10 +32,14 @@ def temporal_lines(
     ordered = sorted(series, key=lambda one: one.key.entity_id)
     for begin in range(0, len(ordered), _SERIES):
         some = {one.id: one for one in ordered[begin : begin + _SERIES]}
-        for entity_id, instances in _by_entity(store, some, since, until):
-            for first in range(0, len(instances), IN_A_LINE):
-                part = instances[first : first + IN_A_LINE]
-                yield _line(entity_id, part), len(part)
+        extent = store.extent(Window(np.array(list(some), np.int64), since=since, until=until, marks="with"))
+        if extent is None:
+            continue
+        for day in range(extent[0], extent[1] + 1, _SPAN):
+            for entity_id, instances in _by_entity(store, some, day, min(day + _SPAN, extent[1] + 1)):
+                for first in range(0, len(instances), IN_A_LINE):
+                    part = instances[first : first + IN_A_LINE]
+                    yield _line(entity_id, part), len(part)
 
 
 def _by_entity(

@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from cityloom.history.loading import Loading, Part
+from cityloom.access.authority import require
+from cityloom.history.loading import PERMISSION, Loading, Part
 from cityloom.history.loads import LoadRecord, Portion
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.errors import BadInput, CityError, NotFound, fault_of
@@ -77,6 +78,7 @@ class Undo(msgspec.Struct):
 
 async def act(loading: Loading, actor: Actor, name: str, body: bytes) -> dict[str, Any]:
     """Do one act of a load and say what became of it. Raises CityError."""
+    require(actor, PERMISSION)
     if name not in _ACTS:
         raise NotFound("There is no such act", hint=f"There are: {', '.join(_ACTS)}.", where=name)
     shape, do = _ACTS[name]

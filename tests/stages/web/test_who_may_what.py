@@ -56,6 +56,8 @@ PAGES: dict[str, str] = {
     "GET /static/{name:path}": ALL,
     "GET /openapi.json": ALL,
     "POST /hooks/{connector}": "d",
+    "GET /loads": "em",
+    "POST /loads/begin": "em",
     "GET /language": PEOPLE,
     "POST /language": PEOPLE,
     "POST /theme": PEOPLE,

@@ -62,7 +62,11 @@ def export(path: Path, format_name: str) -> str:
         risky = f"regexp_matches({column}, {quoted(f'^{_RISKY}')})"
         return f"CASE WHEN {risky} THEN chr(39) || {column} ELSE {column} END AS text"
 
-    options = "FORMAT csv, HEADER, FORCE_QUOTE (text, details)" if csv else "FORMAT parquet, COMPRESSION zstd"
+    options = (
+        "FORMAT csv, HEADER, FORCE_QUOTE (text, details)"
+        if csv
+        else "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 30720"
+    )
     return f"""
         COPY (
           SELECT s.entity_id, s.types, s.attribute, s.dataset, s.attribute_type, s.unit_code,
@@ -73,7 +77,6 @@ def export(path: Path, format_name: str) -> str:
             list_extract([{_ORIGINS}], r.origin + 1) AS origin, r.superseded
           FROM reading r SEMI JOIN wanted USING (series) JOIN series s ON s.id = r.series
           WHERE r.observed_at >= ? AND r.observed_at < ?
-          ORDER BY r.series, r.observed_at, r.sequence
         ) TO {quoted(str(path))} ({options})
     """
 
