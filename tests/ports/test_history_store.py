@@ -360,6 +360,31 @@ def test_aggregate_and_extent_of_the_last_n_leave_out_the_rest(store):
     assert store.extent(window) == (START + 2 * MINUTE, START + 3 * MINUTE)
 
 
+@pytest.mark.parametrize("pooled", [False, True], ids=["each", "pooled"])
+@pytest.mark.parametrize("edges", [[0, 1, 2, 3], [0, 1, 3]], ids=["even", "uneven"])
+def test_aggregate_takes_the_last_n_of_the_window_and_then_those_between_the_edges(store, edges, pooled):
+    store.record(
+        [news(place + 1, number(value, START + place * MINUTE)) for place, value in enumerate([2, 4, 4, 6])],
+        through=4,
+    )
+    periods = START + MINUTE * np.array(edges, np.int64)
+    found = store.aggregate(Window(np.array([1]), last_n=2), periods, ["sum", "totalCount"], pooled=pooled)
+    assert np.nansum(found["sum"]) == 4 and found["totalCount"].sum() == 1
+    until = Window(np.array([1]), until=START + 3 * MINUTE, last_n=2)
+    assert store.aggregate(until, periods, ["totalCount"], pooled=pooled)["totalCount"].sum() == 2
+
+
+def test_aggregate_by_creation_sorts_by_that_time(store):
+    store.record([news(1, number(2, START - 5 * MINUTE))], through=1)
+    periods = START + MINUTE * np.array([-9, -1, 9], np.int64)
+    for by in ({}, {"by_recorded": True}, {"by_created": True}):
+        at = store.raw(Window(np.array([1]), **by))
+        when = (at.created_at if by.get("by_created") else at.recorded_at if by else at.at)[0]
+        expected = [float(low <= when < high) for low, high in itertools.pairwise(periods.tolist())]
+        found = store.aggregate(Window(np.array([1]), **by), periods, ["totalCount"])
+        assert found["totalCount"].tolist() == [expected], by
+
+
 @pytest.mark.parametrize("widths", [[1, 1, 1], [1, 2, 1]], ids=["even", "uneven"])
 def test_aggregate_sorts_by_series_and_period(store, widths):
     store.record(

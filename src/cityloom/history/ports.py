@@ -91,6 +91,9 @@ class HistoryStore(Protocol):
         `edges` are strictly increasing milliseconds; period i is edges[i] <= time < edges[i + 1]. Counts are
         0 and the other methods NaN in a period without numbers; the counts count texts too. stddev is that
         of the whole population. `pooled` takes all series together: shape (1, periods).
+
+        With `last_n` the newest n of each series in the window's interval are taken first (5.7.4.4), and of
+        these only those between the edges count: edges that end earlier bring no older readings back.
         """
         ...
 

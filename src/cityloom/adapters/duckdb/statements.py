@@ -211,9 +211,16 @@ def aggregate(window: Window, edges: Integers, methods: Sequence[str], *, rolled
     time = _time(window)
     step = steps_of(edges)
     inside = f"{time} >= {int(edges[0])} AND {time} < {int(edges[-1])}"
-    conditions = f"{within(window)} AND {inside} {_newest(window)}"
+    conditions = f"{within(window)} AND {inside}"
     known = _METHODS
     rows = f"SELECT row, {time} AS instant, number, text FROM reading JOIN wanted USING (series) {conditions}"
+    if window.last_n is not None:
+        # The newest of the window, whatever the edges are: these are looked at afterwards.
+        newest = f"SELECT *, {time} AS instant FROM reading SEMI JOIN wanted USING (series) {within(window)}"
+        rows = f"""
+            SELECT row, instant, number, text FROM ({newest} {_newest(window)}) JOIN wanted USING (series)
+            WHERE instant >= {int(edges[0])} AND instant < {int(edges[-1])}
+        """
     if rolled:
         known = retention_statements.METHODS
         raw = f"FROM reading SEMI JOIN wanted USING (series) {conditions}"

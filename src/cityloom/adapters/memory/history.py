@@ -105,6 +105,8 @@ class MemoryHistory(AskedInPortions):
         found = self.raw(window)
         rows = np.array([row_of[number] for number in found.series.tolist()], np.int64)
         times = found.recorded_at if window.by_recorded else found.at
+        if window.by_created:
+            times = found.created_at
         return aggregate_readings(found, rows, times, edges, methods, 1 if pooled else len(row_of))
 
     def extent(self, window: Window) -> tuple[int, int] | None:
