@@ -74,7 +74,7 @@ def test_a_later_table_corrects_and_undoing_it_brings_the_old_value_back(city):
     city.load(TABLE, MAPPING)
     corrected = city.load(TABLE.replace("3.5", "30.5"), MAPPING, "corrected.csv")
     assert corrected.record["corrected"] == 1
-    assert city.readings(A, "temperature")[-1] == ("temperature", at(12), 30.5)
+    assert city.readings(A, "temperature") == [("temperature", at(10), 1.5), ("temperature", at(12), 30.5)]
     assert value_of(city.broker.retrieve(TERMINAL, A), "temperature") == 30.5
     undone = city.act("undo", {"load": corrected.record["id"]})["undone"]
     assert undone["readings"] == 1
@@ -154,6 +154,23 @@ def test_a_load_that_was_cut_off_goes_on_exactly_once(city, monkeypatch, kept):
     # What was wrong is told as if it had not been cut off.
     assert done.rejected == 1
     assert city.load(table, MAPPING).already
+
+
+class _Twice:
+    """A door through which every portion comes twice, as when an answer was lost on the way."""
+
+    def __init__(self, city):
+        self.city = city
+
+    def act(self, name, said):
+        if name == "bring":
+            self.city.act(name, said)
+        return self.city.act(name, said)
+
+
+def test_a_portion_that_comes_twice_is_kept_once(city):
+    record = city.load(TABLE, MAPPING, door=_Twice(city)).record
+    assert (record["rows"], record["kept"], record["known"]) == (4, 3, 0)
 
 
 def test_rejected_rows_stand_in_a_file_beside_that_no_spreadsheet_runs(city):
