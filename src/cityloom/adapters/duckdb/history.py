@@ -314,8 +314,18 @@ def _raw(cursor: duckdb.DuckDBPyConnection, window: Window) -> Readings:
     by_another_time = window.by_recorded or window.by_created
     if window.last_n != 1 or by_another_time or window.by_time or window.limit is not None:
         return _read(cursor, window)
-    (end,) = _one(cursor.execute("SELECT max(observed_at) FROM reading"))
-    return newest_rows(window, end, partial(_read, cursor))
+    return newest_rows(window, _last_instant(cursor), partial(_read, cursor))
+
+
+def _last_instant(cursor: duckdb.DuckDBPyConnection) -> int | None:
+    """Looked for after what is in order first: DuckDB reads all that it takes a maximum of."""
+    (since,) = _one(cursor.execute("SELECT max(until) FROM settled"))
+    for bound in (since, None):
+        where = "" if bound is None else f" WHERE observed_at >= {int(bound)}"
+        (found,) = _one(cursor.execute(f"SELECT max(observed_at) FROM reading{where}"))  # noqa: S608 - a number
+        if found is not None:
+            return int(found)
+    return None
 
 
 def _read(cursor: duckdb.DuckDBPyConnection, window: Window) -> Readings:
