@@ -128,6 +128,15 @@ def test_answers_by_the_hour_stay_what_they_were(store, tmp_path):
     store.close()
 
 
+def test_a_type_with_a_name_longer_than_a_file_s_is_archived(store, tmp_path):
+    name = "https://example.org/" + "ø/" * 300
+    news = _news(10_000, "urn:long", (name,), OPEN, (_reading(MARCH, 1.0),))
+    store.record([news], 10_000)
+    assert _all(store, Rule((name,), (), days=100))[0].type == name
+    (file,) = (tmp_path / "archive").rglob("*.parquet")
+    assert file.parent.parent.name.startswith("type=https%3A%2F%2Fexample.org%2F")
+
+
 def test_the_archive_has_every_reading_and_its_checksums(store, tmp_path):
     _all(store)
     archive = tmp_path / "archive"

@@ -41,7 +41,7 @@ class Keeping:
             try:
                 await self.tidy()
                 await self.retire()
-            except CityError as error:
+            except (CityError, OSError) as error:
                 _log.warning("The history is put in order later: %s", error)
             await asyncio.sleep(PAUSE_S)
 

@@ -179,7 +179,7 @@ def test_what_is_no_period_is_refused(period):
 # Workbooks
 
 
-def workbook(rows, *, shared=True, extra=b"", sheet=None):
+def workbook(rows, *, shared=True, extra=b"", sheet=None, packed=zipfile.ZIP_DEFLATED):
     """A workbook as spreadsheet programs write it."""
     texts: list[str] = []
 
@@ -205,13 +205,19 @@ def workbook(rows, *, shared=True, extra=b"", sheet=None):
     )
     space = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as book:
+    with zipfile.ZipFile(file, "w", packed) as book:
         text = f"<worksheet {space}><sheetData>{lines}</sheetData></worksheet>"
         book.writestr("xl/worksheets/sheet1.xml", extra + (text.encode() if sheet is None else sheet))
         if shared:
             said = "".join(f"<si><t>{one}</t><rPh><t>zzz</t></rPh></si>" for one in texts)
             book.writestr("xl/sharedStrings.xml", f"<sst {space}>{said}</sst>")
     return file.getvalue()
+
+
+def damaged(book):
+    """With bytes in the packed sheet that nothing is packed to."""
+    begin = book.index(b"sheet1.xml") + len("sheet1.xml")
+    return book[:begin] + b"\xff" * 20 + book[begin + 20 :]
 
 
 ROWS = [
@@ -252,6 +258,10 @@ ENTITIES = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;
         workbook(ROWS, sheet=b"<worksheet><sheetData><row>"),
         workbook(ROWS, sheet=b'<worksheet><c r="ZZZ99"><v>1</v></c></worksheet>'),
         workbook(ROWS, sheet=b'<worksheet><c r="A1" t="s"><v>99</v></c></worksheet>'),
+        workbook(ROWS, sheet=b'<worksheet><c r="A1" t="s"><v>' + b"9" * 5000 + b"</v></c></worksheet>"),
+        workbook(ROWS, sheet=b'<worksheet><c r="A' + b"9" * 5000 + b'"><v>1</v></c></worksheet>'),
+        damaged(workbook(ROWS)),
+        workbook(ROWS, packed=zipfile.ZIP_BZIP2),
         workbook(ROWS, sheet=b'<worksheet><c r="A1" t="e"><v>#REF!</v></c></worksheet>'),
         workbook(ROWS, sheet=b"<worksheet/>"),
         workbook([["city", "value"], ["Aston", 1]]),
@@ -281,11 +291,28 @@ JSON_STAT = {
         {"id": ["x", "y"]},
         {"dimension": {}},
         {"value": "many"},
+        {"dimension": {"indicator": {"category": {"index": 5}}}},
+        {"dimension": {"indicator": {"category": {"index": None}}}},
     ],
 )
 def test_broken_json_stat_is_told_in_words(change):
     with pytest.raises(BadInput):
         read_values(json.dumps(JSON_STAT | change).encode(), "x.json")
+
+
+def test_the_product_of_endless_dimensions_is_not_worked_out(monkeypatch):
+    # Of numbers without an end it takes minutes, in which nothing else of the process goes on.
+    monkeypatch.setattr("math.prod", lambda _: pytest.fail("it is"))
+    for size in (2**64 - 1, 1):
+        wide = {"id": ["x"] * 10_000, "size": [size] * 10_000}
+        with pytest.raises(BadInput):
+            read_values(json.dumps(JSON_STAT | wide).encode(), "x.json")
+
+
+def test_deep_json_is_told_in_words():
+    deep = json.dumps(JSON_STAT).replace('["a"]', "[" * 100_000 + "]" * 100_000)
+    with pytest.raises(BadInput):
+        read_values(deep.encode(), "x.json")
 
 
 def test_json_stat_without_a_place_is_of_the_city_that_asks():

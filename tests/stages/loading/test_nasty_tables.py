@@ -204,6 +204,14 @@ def test_a_workbook_that_means_harm_is_refused(tmp_path, extra):
         write_sheet(path, "", tmp_path / "out.csv")
 
 
+def test_a_workbook_with_damaged_packing_is_refused(tmp_path):
+    book, path = _workbook(ROWS), tmp_path / "bad.xlsx"
+    begin = book.index(b"xl/worksheets/s.xml") + len("xl/worksheets/s.xml")
+    path.write_bytes(book[:begin] + b"\xff" * 20 + book[begin + 20 :])
+    with pytest.raises(BadInput, match="no workbook"):
+        write_sheet(path, "", tmp_path / "out.csv")
+
+
 def test_a_sheet_that_is_not_there_is_named(tmp_path):
     path = tmp_path / "book.xlsx"
     path.write_bytes(_workbook(ROWS))

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from urllib.parse import quote
 
 import duckdb
 import numpy as np
@@ -17,6 +16,7 @@ from cityloom.adapters.duckdb import retention_statements as statements
 from cityloom.adapters.duckdb.connection import DuckFile
 from cityloom.adapters.files.whole_files import sync_folder, write_whole
 from cityloom.history.directory import SeriesDirectory
+from cityloom.history.file_names import file_name
 from cityloom.history.model import Integers, Window
 from cityloom.history.retention import Archived, Due, Outgoing
 
@@ -79,7 +79,7 @@ class DuckRetention:
         """A file that is there whole; what a power cut leaves of it is overwritten the next time."""
         folder = (
             Path(f"class={one.information_class.name.lower()}")
-            / f"type={quote(one.type, safe='')}"
+            / f"type={file_name(one.type)}"
             / f"month={one.month}"
         )
         (self._archive / folder).mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,8 @@ _SMALL = 10_000_000
 #: Shared texts are kept in memory.
 _MOST_TEXTS = 2_000_000
 MOST_COLUMNS = 16_384
+#: How programs that write workbooks pack them.
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - a workbook's times are local and have no zone
 _DATE_FORMATS = frozenset({*range(14, 23), *range(45, 48)})
 _CELL = re.compile(r"([A-Z]{1,3})(\d{1,7})")
@@ -40,7 +43,8 @@ def write_sheet(path: Path, sheet: str, target: Path) -> None:
             parts = _Parts(book, path)
             writer = csv.writer(out)
             writer.writerows(parts.rows(parts.find(sheet)))
-    except (zipfile.BadZipFile, OSError, EOFError, KeyError, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, ValueError, RuntimeError) as error:
+        # A RuntimeError: it is packed with a password, or in a way that nobody unpacks here.
         raise _no_workbook(path, error) from None
     except expat.ExpatError as error:
         raise _no_workbook(path, error) from None
@@ -162,6 +166,8 @@ class _Parts:
     def _elements(self, name: str) -> Iterator[tuple[str, dict[str, str], str | None]]:
         """Each element at its beginning (text None) and at its end (its own text)."""
         found = self._book.getinfo(name)
+        if found.compress_type not in _PACKED:
+            raise ValueError(f"{name} is packed in an unusual way")
         if found.file_size > min(LARGEST, max(_SMALL, found.compress_size * MOST_TIMES)):
             raise ValueError(f"{name} unpacks to {found.file_size:,} bytes")
         with self._book.open(found) as file:

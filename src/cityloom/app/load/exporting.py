@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from cityloom.app.configuration import read_configuration
 from cityloom.app.folder import CityFolder
 from cityloom.app.load.bringing import workplace
 from cityloom.app.load.doors import Door, door_of
+from cityloom.history.file_names import file_name
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadConfig
 from cityloom.kernel.time import WallClock, format_instant, from_millis, to_millis
@@ -56,9 +56,7 @@ def export_folder(
     for part, some, before in _parts(door, classes, format_name):
         for month, since, until in months(part["since"], part["until"]):
             wanted = {"type": part["type"], "since": since, "until": until}
-            place = (
-                f"{before}type={quote(part['type'], safe='')}/month={month}/readings{SUFFIXES[format_name]}"
-            )
+            place = f"{before}type={file_name(part['type'])}/month={month}/readings{SUFFIXES[format_name]}"
             readings = _fetch(door, folder, wanted, some, format_name, target / place)
             if readings:
                 sums[place] = sum_of(target / place)

@@ -13,6 +13,8 @@ from cityloom.indicators.exchange.reported import MOST_BYTES, MOST_ROWS, Reporte
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.numbers import is_number
 
+#: Dimensions of a dataset: more of them have no meaning to anybody, and their sizes a product without an end.
+MOST_DIMENSIONS = 50
 #: What a dimension is by its role, and what it is often called.
 _ROLES = {"city": "geo", "period": "time", "indicator": "metric"}
 _CALLED = {
@@ -44,12 +46,13 @@ def read_json_stat(raw: bytes, name: str, columns: Mapping[str, str] | None = No
         raise BadInput("The file is too large", hint=f"{MOST_BYTES // 2**20} MB are the most.", where=name)
     try:
         dataset = msgspec.json.decode(raw, type=_Dataset)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         hint = "One dataset of JSON-stat 2.0 is read."
         raise BadInput(f"This is no JSON-stat: {error}", hint=hint, where=name) from None
     if (
         len(dataset.id) != len(dataset.size)
-        or any(one < 1 for one in dataset.size)
+        or len(dataset.id) > MOST_DIMENSIONS
+        or any(not 1 <= one <= MOST_ROWS for one in dataset.size)
         or math.prod(dataset.size) > MOST_ROWS
     ):
         raise BadInput("`id` and `size` do not fit", hint=f"Up to {MOST_ROWS} values.", where=name)
@@ -94,6 +97,10 @@ def _categories(dataset: _Dataset, dimension: str, size: int, name: str) -> list
     """The codes of a dimension in their order."""
     said = dataset.dimension.get(dimension)
     index = {} if said is None else said.category.get("index", said.category.get("label", {}))
+    if not isinstance(index, dict | list):
+        raise BadInput(
+            f"The categories of {dimension[:60]!r} are no list", hint="Correct the dataset.", where=name
+        )
     if isinstance(index, dict) and all(is_number(at) for at in index.values()):
         codes = sorted(index, key=lambda code: index[code])
     else:

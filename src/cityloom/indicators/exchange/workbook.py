@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from xml.parsers import expat
 
@@ -16,7 +17,11 @@ from cityloom.indicators.exchange.reported import MOST_BYTES
 from cityloom.kernel.errors import BadInput
 
 _MOST_COLUMNS = 200
-_REFERENCE = re.compile(r"([A-Z]{1,3})(\d+)")
+#: How programs that write workbooks pack them.
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+#: Digits of the number of a text that cells share.
+_MOST_DIGITS = 9
+_REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 _Rows = dict[int, dict[int, str]]
 
 
@@ -26,7 +31,7 @@ def rows_of(raw: bytes, name: str) -> Iterator[tuple[int, Sequence[str]]]:
         with zipfile.ZipFile(io.BytesIO(raw)) as book:
             texts = _texts(book, name)
             rows = _sheet(_part(book, _first_sheet(book), name), texts, name)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise BadInput(f"This is no workbook: {error}", hint="Save it as .xlsx.", where=name) from None
     if not rows:
         return
@@ -44,6 +49,8 @@ def _first_sheet(book: zipfile.ZipFile) -> str:
 def _part(book: zipfile.ZipFile, part: str, name: str) -> bytes:
     if part not in book.namelist():
         raise BadInput("The workbook has no sheet", hint="Put the table on its first sheet.", where=name)
+    if book.getinfo(part).compress_type not in _PACKED:
+        raise BadInput("The workbook is packed in an unusual way", hint="Save it as .xlsx again.", where=name)
     with book.open(part) as file:
         unpacked = file.read(MOST_BYTES + 1)
     if len(unpacked) > MOST_BYTES:
@@ -110,7 +117,7 @@ def _sheet(raw: bytes, texts: Sequence[str], name: str) -> _Rows:
 
 def _cell(kind: str, said: str, texts: Sequence[str], name: str) -> str:
     if kind == "s":
-        if not said.isdecimal() or int(said) >= len(texts):
+        if not said.isdecimal() or len(said) > _MOST_DIGITS or int(said) >= len(texts):
             raise BadInput("A text of the workbook is missing", hint="Save the workbook again.", where=name)
         return texts[int(said)]
     if kind == "b":
