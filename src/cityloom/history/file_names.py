@@ -11,7 +11,7 @@ _BEGINNING, _DIGEST = 150, 32
 
 
 def file_name(type_name: str) -> str:
-    """A type as a part of a path: in percent signs, and of one that is too long its beginning and a digest."""
+    """A type as a part of a path, in percent signs; of one that is too long its beginning and a digest."""
     plain = quote(type_name, safe="")
     if len(plain) <= _LONGEST:
         return plain
