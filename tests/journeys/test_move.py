@@ -201,4 +201,56 @@ def test_move_refuses_a_village_that_runs_and_a_schema_where_somebody_lives(
     city = RunningCity(other, "up")
     write(city, "POST", "/entities", thing(1, 1))
     assert city.stop() == 0
-    assert "Something else" in ask("move", *to[:-1], other, status=1)
+    told = ask("move", *to[:-1], other, status=1)
+    # The city that lives there has come further than this one.
+    assert "has lived on" in told and "DROP" not in told
+
+
+def test_readings_that_lie_in_the_folder_still_follow_the_city_into_its_database(
+    lived, postgres_server, postgres_address
+):
+    """A city that is on PostgreSQL, as those were whose readings stayed in the folder."""
+    home, before = lived
+    schema = postgres_address.schema
+    to = ("--to", postgres_server.url(), "--schema", schema, "--home", home)
+    assert "DIFFERENT" not in ask("move", *to)
+    with psycopg.connect(postgres_server.url()) as connection:
+        connection.execute(f"SET search_path = {schema}")
+        connection.execute("TRUNCATE reading, series, load, moved_from, moved_part")
+        connection.execute("UPDATE history_progress SET last_sequence = 0")
+    for path in home.glob("*.db"):
+        path.unlink()
+    assert "lie in its folder still" in ask("up", "--home", home, "--port", "0", status=1)
+
+    told = ask("move", "--dry-run", *to)
+    assert "readings" in told and "accounts" not in told
+    told = ask("move", *to)
+    assert "alike" in told and "DIFFERENT" not in told
+    city = RunningCity(home, "up")
+    assert answers(city) == before
+    write(city, "POST", "/entities", thing(1000, 1))
+    assert city.stop() == 0
+    # What is old in the folder turns nothing back.
+    assert "has lived on" in ask("move", *to, status=1)
+    city = RunningCity(home, "up")
+    assert city.web.get(f"{NGSI}/entities/{thing(1000, 1)['id']}", headers=city.as_terminal).is_success
+    assert city.stop() == 0
+
+
+def test_a_village_that_was_moved_by_an_address_of_the_environment_is_not_turned_back(
+    lived, postgres_server, postgres_address
+):
+    home, _ = lived
+    settings = (home / "city.toml").read_text()
+    to = ("--to", postgres_server.url(), "--schema", postgres_address.schema, "--home", home)
+    assert "DIFFERENT" not in ask("move", *to)
+    city = RunningCity(home, "up")
+    write(city, "POST", "/entities", thing(1000, 1))
+    assert city.stop() == 0
+    named = (home / "city.toml").read_text()
+    (home / "city.toml").write_text(settings)
+    assert "has lived on" in ask("move", *to, status=1)
+    (home / "city.toml").write_text(named)
+    city = RunningCity(home, "up")
+    assert city.web.get(f"{NGSI}/entities/{thing(1000, 1)['id']}", headers=city.as_terminal).is_success
+    assert city.stop() == 0

@@ -140,6 +140,30 @@ def readings_by_thing(server: PostgresServer, schema: str) -> dict[str, int]:
     return {entity_id.rpartition(":")[2]: count for entity_id, count in rows}
 
 
+def test_what_lies_in_the_folder_is_backed_up_while_the_city_runs(home, tmp_path):
+    city = RunningCity(home, "up")
+    try:
+        snapshot = {"id": "urn:ngsi-ld:Snapshot:1", "type": "Snapshot"}
+        snapshot["snapshotQueries"] = [{"type": "Query", "entities": [{"type": "Thing"}]}]
+        answer = city.web.post("/ngsi-ld/v1/entities", json=thing(1), headers=city.as_terminal)
+        assert answer.status_code == 201, answer.text
+        answer = city.web.post("/ngsi-ld/v1/snapshots", json=snapshot, headers=city.as_terminal)
+        assert answer.status_code == 201, answer.text
+        (home / "photos").mkdir(exist_ok=True)
+        (home / "photos" / "one").write_bytes(b"a street lamp")
+        said = ask("backup", "--home", home, tmp_path / "backups")
+        assert "NOT in this backup" in said and "pg_dump" in said
+    finally:
+        assert city.stop() == 0
+    (made,) = [one for one in (tmp_path / "backups").iterdir() if one.name != ".lock"]
+    ask("restore", made, "--home", tmp_path / "again")
+    again = tmp_path / "again"
+    assert (again / "photos" / "one").read_bytes() == b"a street lamp"
+    assert [one.name for one in (again / "snapshots").iterdir()] == [
+        one.name for one in (home / "snapshots").iterdir() if one.suffix == ".db"
+    ]
+
+
 def test_city_without_its_database_tells_what_it_knows_and_takes_nothing(home, postgres_server):
     city = RunningCity(home, "up")
     first, second = thing("first"), thing("second")

@@ -34,11 +34,17 @@ def check_arrived(database: Database) -> None:
 def begin(database: Database, source: str) -> None:
     """Say what is carried. Raises BadConfig when something else was."""
     database.execute("INSERT INTO moved_from VALUES (1, %s, false) ON CONFLICT (one) DO NOTHING", source)
-    found = database.row("SELECT source FROM moved_from")
-    if found != (source,):
+    found = database.row("SELECT source, finished FROM moved_from")
+    if found is None or found[0] != source:
+        hint = "Name another schema with --schema."
+        if found is None or not found[1]:
+            # One that has arrived may be all that there is of a city.
+            hint = (
+                f"Begin anew: DROP SCHEMA {database.address.schema} CASCADE, or name another with --schema."
+            )
         raise BadConfig(
             "Something else was being carried into this schema, or the village has lived on since",
-            hint=f"Begin anew: DROP SCHEMA {database.address.schema} CASCADE, or name another schema.",
+            hint=hint,
             where=database.address.shown,
         )
 

@@ -13,15 +13,16 @@ from cityloom.app.backup.manifest import Manifest
 from cityloom.app.backup.restoring import restore as restored
 from cityloom.app.configuration import Configuration
 from cityloom.app.doctor.folder import read_findings
-from cityloom.app.doctor.process import is_running
 from cityloom.app.folder import CityFolder
 from cityloom.app.progress import ShownProgress
 from cityloom.app.storage import in_postgres
 from cityloom.kernel.errors import BadConfig
 
 _DATABASE = (
-    "This city keeps its feed, state, records and readings in PostgreSQL: they are NOT in this backup. "
-    "Dump its schema (pg_dump) before the city starts again, and keep both together."
+    "This city keeps its feed, state, records and readings in PostgreSQL: they are NOT in this backup, which "
+    "has photos, evidence, snapshots and what services have learned. Dump its schema with pg_dump, and keep "
+    "both together: of a stopped city before it starts again, of a running one before this command, for what "
+    "the dump names is in the folder by then."
 )
 
 
@@ -38,12 +39,6 @@ def backup(options: argparse.Namespace) -> int:
 def _make(folder: CityFolder, target: Path, keep: int) -> int:
     configuration = _configuration(folder)
     postgresql = in_postgres(configuration)
-    if postgresql and is_running(folder):
-        raise BadConfig(
-            "A city on PostgreSQL cannot be backed up while it runs: its two parts would not fit together",
-            hint="Stop it, back up the folder with this command and the schema with pg_dump, and start it.",
-            where=str(folder.home),
-        )
     path, manifest = make_backup(
         folder, configuration.name, target, postgresql=postgresql, progress=ShownProgress(sys.stderr)
     )

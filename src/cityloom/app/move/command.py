@@ -31,8 +31,9 @@ def move(options: argparse.Namespace) -> int:
     url = options.to or os.environ.get(URL_VARIABLE, "")
     schema = options.schema or configuration.storage.schema
     named = settings.without_password(url)
-    history_alone = _has_moved(configuration, named, schema)
-    with HomeLock(folder.home), open_village(folder) as village:
+    # What stands in the environment alone names where the village goes, or where the city is already.
+    history_alone = _has_moved(configuration, named, schema) or not folder.feed.exists()
+    with HomeLock(folder.home), open_village(folder, history_alone=history_alone) as village:
         if options.dry_run:
             return _told(village, url, schema, history_alone=history_alone)
         alike = _carried(village, url, schema, history_alone=history_alone)
@@ -92,6 +93,7 @@ def _carried(village: Village, url: str, schema: str, *, history_alone: bool) ->
         database.prepare(PARTS)
         if not history_alone:
             _check_empty(database)
+        _check_not_ahead(database, village, history_alone=history_alone)
         moving.begin(database, village.fingerprint())
         carrier = Carrier(village, database, progress)
         carrier.carry(history_alone=history_alone)
@@ -122,6 +124,25 @@ def _check_empty(database: Database) -> None:
         raise BadConfig(
             "There is a city in this schema already",
             hint="Name another one with --schema.",
+            where=database.address.shown,
+        )
+
+
+def _check_not_ahead(database: Database, village: Village, *, history_alone: bool) -> None:
+    """Raise BadConfig where the city has lived on in its database, which must not be turned back."""
+    feed = int((database.row("SELECT last FROM feed_head") or (0,))[0])
+    remembered = int((database.row("SELECT last_sequence FROM history_progress") or (0,))[0])
+    if remembered > village.remembered() or (not history_alone and feed > max(0, *village.head("feed")[:2])):
+        raise BadConfig(
+            "The city in this schema has lived on since it was carried there",
+            hint="Its folder's files are old: delete them once the database is backed up. For another city "
+            "name another schema with --schema.",
+            where=database.address.shown,
+        )
+    if history_alone and village.remembered() > feed:
+        raise BadConfig(
+            f"The history ends at change {village.remembered()}, and the feed in the database at {feed}",
+            hint="They are not of one city: name the schema in which the city of this folder lives.",
             where=database.address.shown,
         )
 

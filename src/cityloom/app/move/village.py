@@ -73,7 +73,9 @@ class Village:
         told = repr(
             (str(self.folder.home.resolve()), [self.head(file) for file in _HEADS], self.remembered())
         )
-        audit = next(self._run("records", "SELECT ifnull(max(sequence), 0) FROM audit"))[0]
+        audit = 0
+        if "records" in self._files:
+            audit = next(self._run("records", "SELECT ifnull(max(sequence), 0) FROM audit"))[0]
         return hashlib.sha256(f"{told} {audit}".encode()).hexdigest()
 
     def remembers(self, table: str) -> int:
@@ -88,13 +90,18 @@ class Village:
 
 
 @contextmanager
-def open_village(folder: CityFolder) -> Iterator[Village]:
-    """A village that does not run. Raises BadConfig when it cannot be read."""
-    if not folder.feed.exists():
+def open_village(folder: CityFolder, *, history_alone: bool = False) -> Iterator[Village]:
+    """A village that does not run. Raises BadConfig when it cannot be read.
+
+    `history_alone`: the rest of it lies in its database already, and may never have been in the folder.
+    """
+    needed = folder.history if history_alone else folder.feed
+    if not needed.exists():
         raise BadConfig(
-            "There is no village here", hint="Name its folder with --home.", where=str(folder.home)
+            "There is nothing to carry here", hint="Name the village's folder with --home.", where=str(needed)
         )
-    folder.check_whole(folder.records, folder.history)
+    if not history_alone:
+        folder.check_whole(folder.records, folder.history)
     with ExitStack() as opened:
         files: dict[str, apsw.Connection] = {}
         for name in _HEADS:
