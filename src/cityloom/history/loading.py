@@ -7,6 +7,7 @@ afterwards the newest of each series becomes what the Entity says now, unless it
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -26,7 +27,7 @@ from cityloom.history.stage import HistoryStage
 from cityloom.history.temporal_lines import temporal_lines
 from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT
-from cityloom.kernel.errors import BadInput, CityError, Conflict, NotFound, NotReady
+from cityloom.kernel.errors import BadInput, CityError, Conflict, NotAllowed, NotFound, NotReady
 from cityloom.kernel.time import now_millis
 from cityloom.ngsild.model import Document, Instance, content
 
@@ -35,6 +36,10 @@ PERMISSION = "history:load"
 AT_ONCE = 500
 #: Refused Entities that are told of.
 _TOLD = 20
+#: Letters of the id and the name of a load.
+_LONGEST = 300
+#: What a file of readings is called: nobody is to name one that is not theirs, nor several.
+_PORTION = re.compile(r"portion-[0-9a-f]{32}\.parquet")
 _SYSTEM = frozenset({"instanceId", "createdAt", "modifiedAt", "deletedAt"})
 
 
@@ -103,6 +108,8 @@ class Loading:
     async def begin(self, actor: Actor, record: LoadRecord) -> LoadRecord:
         """The record of a load: a new one, or how far one has come that was begun before."""
         require(actor, PERMISSION)
+        if max(len(record.id), len(record.name)) > _LONGEST:
+            raise BadInput("The load's name is too long", hint=f"Up to {_LONGEST} letters.", where="record")
         async with self._turn:
             there = await self._find(record.id)
             if there is not None and not there.undone_at:
@@ -114,7 +121,8 @@ class Loading:
                     where=record.id,
                 )
             await self._audit.record(actor, "history.load", record.id, {"table": record.name})
-            fresh = msgspec.structs.replace(record, by=actor.id, started_at=now_millis(), number=0)
+            # How far it has come, and what it has created, is not for whoever asks to say.
+            fresh = LoadRecord(record.id, 0, record.name, actor.id, now_millis(), of_rows=record.of_rows)
             return await asyncio.to_thread(self._store.keep_load, fresh)
 
     async def look(self, actor: Actor, documents: Sequence[Document]) -> Written:
@@ -170,6 +178,8 @@ class Loading:
         Raises NotFound for an Entity that is not there, NotAllowed for one that the actor may not write.
         """
         require(actor, PERMISSION)
+        if _PORTION.fullmatch(portion.file) is None or not 0 <= portion.first < portion.end:
+            raise BadInput("This is no portion", hint="Send what `cityloom load` sends.", where="portion")
         series = list(self._as_they_stand(actor, portion.series, whole=portion.whole))
         async with self._turn:
             # What the feed has told comes before: the table says what was known before today.
@@ -229,15 +239,19 @@ class Loading:
         waiting.clear()
 
     async def undo(self, actor: Actor, load: str) -> tuple[LoadRecord, Undone]:
-        """Take out what a load brought and nothing else. Raises NotFound, Conflict where it is out."""
+        """Take out what a load brought and nothing else.
+
+        Raises NotFound, Conflict where it is out, NotAllowed where the actor may not see all of it.
+        """
         require(actor, PERMISSION)
         async with self._turn:
             record = await self._known(load)
             if record.undone_at:
                 raise Conflict("This load is taken out already", hint="Look at the others.", where=load)
+            numbers = await asyncio.to_thread(self._store.brought, record.number)
+            self._check_sees_all(actor, self._series(numbers))
             await self._audit.record(actor, "history.unload", load, {"table": record.name})
             await self._stage.caught_up(self._broker.last_sequence)
-            numbers = await asyncio.to_thread(self._store.brought, record.number)
             before = dict(await asyncio.to_thread(self._last, self._series(numbers)))
             taken = await asyncio.to_thread(self._store.take_out, record.number)
             after = dict(await asyncio.to_thread(self._last, self._series(numbers)))
@@ -245,6 +259,21 @@ class Loading:
             gone = await self._remove(actor, record)
             kept = await self._keep(record, undone_at=now_millis())
         return kept, Undone(taken.gone, attributes, gone, len(record.created) - gone)
+
+    def _check_sees_all(self, actor: Actor, series: Sequence[Series]) -> None:
+        secrecy = {one.information_class for one in series}
+        secrecy |= {self._class_now(one.key.entity_id) for one in series}
+        if not all(map(actor.sees, secrecy)):
+            raise NotAllowed(
+                "This load brought readings that you may not see",
+                hint="Ask somebody who is cleared for them to take it out.",
+            )
+
+    def _class_now(self, entity_id: str) -> InformationClass:
+        try:
+            return self._broker.class_of(CITY, entity_id)
+        except NotFound:
+            return InformationClass.OPEN
 
     # Whole histories going out
 

@@ -5,7 +5,7 @@ What comes here are words about files that lie in the city's own folder; the rea
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -20,11 +20,17 @@ from cityloom.history.loads import LoadRecord, Portion
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.errors import BadInput, CityError, NotFound, fault_of
 from cityloom.kernel.media_types import PROBLEM
+from cityloom.ngsild.model import Document
+from cityloom.ngsild.parse import parse_entity
 from cityloom.web.desk import Desk
 from cityloom.web.errors import problem, told
 from cityloom.web.identity import refusal_of
 
 PATH = "/loads"
+
+
+#: Members of an Entity that no attribute is called.
+_RESERVED = frozenset({"id", "type", "scope", "@context", "@id", "@type"})
 
 
 class Begin(msgspec.Struct):
@@ -87,33 +93,34 @@ async def act(loading: Loading, actor: Actor, name: str, body: bytes) -> dict[st
     except msgspec.ValidationError as error:
         fault, place = fault_of(error)
         raise BadInput(fault, hint="Send what `cityloom load` sends.", where=place) from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise BadInput(f"This is no JSON: {error}", hint="Send JSON.", where="body") from None
     return await do(loading, actor, said)
 
 
 async def _begin(loading: Loading, actor: Actor, said: Begin) -> dict[str, Any]:
-    return {"record": await loading.begin(actor, said.record)}
+    return {"record": _shown(await loading.begin(actor, said.record))}
 
 
 async def _entities(loading: Loading, actor: Actor, said: Entities) -> dict[str, Any]:
+    documents = [_checked(one, f"documents[{place}]") for place, one in enumerate(said.documents)]
     if said.dry:
-        return {"written": await loading.look(actor, said.documents)}
-    return {"written": await loading.write(actor, said.load, said.documents, said.information_class)}
+        return {"written": await loading.look(actor, documents)}
+    return {"written": await loading.write(actor, said.load, documents, said.information_class)}
 
 
 async def _bring(loading: Loading, actor: Actor, said: Bring) -> dict[str, Any]:
-    return {"record": await loading.bring(actor, said.portion)}
+    return {"record": _shown(await loading.bring(actor, said.portion))}
 
 
 async def _settle(loading: Loading, actor: Actor, said: Settle) -> dict[str, Any]:
     record, written = await loading.settle(actor, said.load, rejected=said.rejected)
-    return {"record": record, "written": written}
+    return {"record": _shown(record), "written": written}
 
 
 async def _undo(loading: Loading, actor: Actor, said: Undo) -> dict[str, Any]:
     record, undone = await loading.undo(actor, said.load)
-    return {"record": record, "undone": undone}
+    return {"record": _shown(record), "undone": undone}
 
 
 async def _parts(loading: Loading, actor: Actor, said: Parts) -> dict[str, Any]:
@@ -127,7 +134,24 @@ async def _export(loading: Loading, actor: Actor, said: Export) -> dict[str, Any
 
 async def records(loading: Loading, actor: Actor) -> dict[str, Any]:
     """All loads."""
-    return {"records": await loading.records(actor)}
+    return {"records": [_shown(one) for one in await loading.records(actor)]}
+
+
+def _shown(record: LoadRecord) -> LoadRecord:
+    """Without what it created: not all may see all of that, and it may be long."""
+    return msgspec.structs.replace(record, created=())
+
+
+def _checked(document: Mapping[str, Any], where: str) -> Document:
+    """An Entity in the internal form that anybody could have written. Raises BadInput naming the place.
+
+    What is none would stand in the city for good, and break whatever reads it.
+    """
+    attributes = document.get("attrs")
+    if not isinstance(attributes, dict) or not _RESERVED.isdisjoint(attributes):
+        raise BadInput("This is no Entity", hint="Send what `cityloom load` sends.", where=where)
+    head = {name: said for name, said in document.items() if name != "attrs"}
+    return parse_entity({**head, **attributes}, where=where)
 
 
 _ACTS: dict[str, tuple[Any, Callable[[Loading, Actor, Any], Awaitable[dict[str, Any]]]]] = {

@@ -336,3 +336,74 @@ def test_readings_take_the_class_of_their_entity(city):
     }
     assert by_entity == {A: InformationClass.SECURITY, B: InformationClass.OPEN}
     assert city.history.series(ANONYMOUS, None, ["temperature"])[0].key.entity_id == B
+
+
+# What somebody says who knows the door and means harm
+
+
+def _begun(city, name="x", **more):
+    return city.act(
+        "begin", {"record": {"id": name, "number": 9, "name": name, "by": "me", "startedAt": 1, **more}}
+    )
+
+
+def test_how_far_a_load_is_and_what_it_created_nobody_says_but_the_city(city):
+    city.run(city.broker.create(TERMINAL, entity("Bench", A, {"name": prop("stays")})))
+    city.actor = _actor("engineer")
+    _begun(city, rows=500, kept=500, finishedAt=5, created=[A])
+    (kept,) = city.store.loads()
+    assert (kept.number, kept.by, kept.rows, kept.kept, kept.finished_at) == (1, "engineer", 0, 0, 0)
+    city.actor = TERMINAL
+    city.act("undo", {"load": "x"})
+    assert city.broker.find(TERMINAL, A) is not None
+    with pytest.raises(BadInput, match="too long"):
+        _begun(city, "x" * 1000)
+
+
+@pytest.mark.parametrize(
+    "name", ["*", "portion-*.parquet", "portion-????????????????????????????????.parquet"]
+)
+def test_nobody_brings_readings_of_a_file_that_they_cannot_name(city, name):
+    """Such as those of another class that somebody else is bringing now."""
+    city.load(TABLE, MAPPING)
+    _begun(city)
+    said = {"key": ["", A, "copied", "", "Property", ""], "types": ["Bench"], "information_class": 0}
+    with pytest.raises(BadInput, match="no portion"):
+        city.act("bring", {"portion": {"load": "x", "first": 0, "end": 9, "series": [said], "file": name}})
+
+
+def test_who_may_not_see_all_of_a_load_does_not_take_it_out(city):
+    secret = entity("Bench", A, {"name": prop("hidden")})
+    city.run(city.broker.create(TERMINAL, secret, information_class=InformationClass.SECURITY))
+    result = city.load(TABLE, MAPPING)
+    before = city.readings(A)
+    city.actor = _actor("engineer")
+    with pytest.raises(NotAllowed, match="may not see"):
+        city.act("undo", {"load": result.record["id"]})
+    assert city.readings(A) == before != []
+    assert not any(one["created"] for one in city.records())
+    city.actor = TERMINAL
+    city.act("undo", {"load": result.record["id"]})
+    assert city.readings(A) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": 5},
+        {"id": "no uri"},
+        {"type": []},
+        {"attrs": 5},
+        {"attrs": {"type": [{"type": "Property", "value": 1}]}},
+        {"attrs": {"x": [{"type": "GeoProperty", "value": {"type": "Point"}}]}},
+        {"scope": 5},
+    ],
+)
+def test_what_is_no_entity_never_stands_in_the_city(city, change):
+    city.actor = _actor("engineer")
+    _begun(city)
+    good = {"id": B, "type": ["Bench"], "attrs": {"x": [{"type": "Property", "value": 1}]}}
+    with pytest.raises(BadInput):
+        city.act("entities", {"load": "x", "documents": [good | change]})
+    assert city.broker.last_sequence == 0
+    assert city.act("entities", {"load": "x", "documents": [good]})["written"]["created"] == 1
