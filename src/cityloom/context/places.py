@@ -55,6 +55,8 @@ class Places:
 
     def __init__(self) -> None:
         self._boxes = array("d")
+        #: How many boxes are wider than a point.
+        self._wide = 0
         #: None while nobody has asked since too much was put.
         self._order: _Order | None = _Order(_NONE.astype(np.int64), _NONE, _NONE)
         #: The next order, while it is made.
@@ -66,14 +68,23 @@ class Places:
         """The box of the next row."""
         self._boxes.extend(bounds or _NOWHERE)
         if bounds is not None:
+            self._wide += not _is_point(bounds)
             self._remember(row)
+
+    @property
+    def are_points(self) -> bool:
+        """Whether no box is wider than a point."""
+        return not self._wide
 
     def move(self, row: int, bounds: Bounds | None) -> None:
         """Another box for a row."""
         start = 4 * row
         boxes = self._boxes
+        if (before := self.box(row)) is not None:
+            self._wide -= not _is_point(before)
         boxes[start], boxes[start + 1], boxes[start + 2], boxes[start + 3] = bounds or _NOWHERE
         if bounds is not None:
+            self._wide += not _is_point(bounds)
             self._remember(row)
 
     def box(self, row: int) -> Bounds | None:
@@ -181,6 +192,11 @@ def being_points(boxes: Boxes) -> Mask:
     points: Mask = boxes[:, 0] == boxes[:, 2]
     points &= boxes[:, 1] == boxes[:, 3]
     return points
+
+
+def _is_point(bounds: Bounds) -> bool:
+    west, south, east, north = bounds
+    return west == east and south == north
 
 
 def _cell(degrees: float, most: int) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cityloom.context.keeping import Kept, unpack
-from cityloom.context.places import Boxes, being_points, lying_within, touching
+from cityloom.context.places import Places, being_points, lying_within, touching
 from cityloom.context.ports import Bounds
 from cityloom.context.revision import INDEXED_GEOMETRY
 from cityloom.context.rows import LEAST_COLUMNS, Rows
@@ -156,21 +156,21 @@ class Sifting:
             if self._term is not None:
                 known = both(known, judge(self._term, rows.column, selection, size))
             if self._bounds is not None:
-                known = both(known, self._placed(rows.places.boxes(selection), self._bounds))
+                known = both(known, self._placed(rows.places, selection, self._bounds))
             low, high = known
             hits = np.flatnonzero(high)
             if len(hits):
                 numbers = hits + selection.start if isinstance(selection, slice) else selection[hits]
                 yield rows, numbers, low[hits] if self._is_exact else None
 
-    def _placed(self, boxes: Boxes, bounds: Bounds) -> tuple[Mask, Mask]:
+    def _placed(self, places: Places, selection: Selection, bounds: Bounds) -> tuple[Mask, Mask]:
         """What surely and what maybe matches by where it lies."""
+        boxes = places.boxes(selection)
         if self._nearness is None:
             touch = touching(boxes, bounds)
             return (lying_within(boxes, bounds) if self._is_box else touch), touch
-        points = being_points(boxes)
         surely, maybe = self._nearness(boxes[:, 0], boxes[:, 1])
-        if points.all():
+        if places.are_points or (points := being_points(boxes)).all():
             return surely, maybe
         return points & surely, np.where(points, maybe, touching(boxes, bounds))
 

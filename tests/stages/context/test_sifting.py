@@ -163,6 +163,7 @@ def test_places_find_what_looking_at_every_box_finds(added, moves, asked, few, a
                 for row, box in enumerate(naive)
                 if box and box[0] <= east and box[2] >= west and box[1] <= north and box[3] >= south
             ]
+            assert found.are_points == all(box[:2] == box[2:] for box in naive if box)
     finally:
         places.FEW, places.SORTED_AT_ONCE = before
 
