@@ -170,7 +170,13 @@ def test_a_period_has_its_bounds(period, since, until):
     assert bounds_of(period, UTC, "") == (datetime(*since, tzinfo=UTC), datetime(*until, tzinfo=UTC))
 
 
-@pytest.mark.parametrize("period", ["", "13", "2013-13", "2013-02-30/2013-03-01", "2013/2014", "0999"])
+@pytest.mark.parametrize(
+    "period",
+    [
+        *("", "13", "2013-13", "2013-02-30/2013-03-01", "2013/2014", "0999"),
+        *("2014-01-01/2013-12-31", "0001-01-01/0001-01-02", "9999-01-01/9999-12-31"),
+    ],
+)
 def test_what_is_no_period_is_refused(period):
     with pytest.raises(BadInput):
         bounds_of(period, UTC, "line 1")

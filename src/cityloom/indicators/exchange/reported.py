@@ -19,11 +19,11 @@ LONGEST_CELL = 2000
 ABSENT = frozenset({"", "na", "n/a", "nan", "nr", "not reported", ":", "..", "-"})
 _WORDS = {"yes": True, "true": True, "no": False, "false": False}
 
-_YEAR = r"(?P<year>[12]\d{3})"
+_YEAR = r"(?P<year>[12][0-9]{3})"
 _PERIOD = re.compile(
     rf"{_YEAR}(?:-?(?:Q(?P<quarter>[1-4])|S(?P<half>[12])|(?P<month>0[1-9]|1[0-2])))?", re.IGNORECASE
 )
-_DAYS = re.compile(r"(\d{4}-\d{2}-\d{2})/(\d{4}-\d{2}-\d{2})")
+_DAYS = re.compile(r"([12][0-9]{3}-[0-9]{2}-[0-9]{2})/([12][0-9]{3}-[0-9]{2}-[0-9]{2})")
 
 
 class Reported(msgspec.Struct, frozen=True):
@@ -126,6 +126,8 @@ def bounds_of(period: str, zone: tzinfo, place: str) -> tuple[datetime, datetime
             first, last = (datetime.fromisoformat(one).replace(tzinfo=zone) for one in days.groups())
         except ValueError:
             raise _no_period(period, place) from None
+        if last < first:
+            raise _no_period(period, place)
         return first, last + timedelta(days=1)
     found = _PERIOD.fullmatch(period)
     if found is None:
