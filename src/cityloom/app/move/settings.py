@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from cityloom.kernel.errors import BadConfig
 
 _TABLE = "[storage]"
+#: Parameters of libpq that are nobody else's to know.
+_SECRET = frozenset({"password", "sslpassword", "oauth_client_secret"})
 
 
 def without_password(url: str) -> str:
@@ -18,7 +20,7 @@ def without_password(url: str) -> str:
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
     netloc = user.partition(":")[0] + at + host
-    told = [(key, value) for key, value in parse_qsl(parts.query) if key != "password"]
+    told = [(key, value) for key, value in parse_qsl(parts.query) if key not in _SECRET]
     return urlunsplit(parts._replace(netloc=netloc, query=urlencode(told, quote_via=quote, safe="/")))
 
 
