@@ -38,7 +38,8 @@ def test_the_example_gives_what_the_guide_says(city):
     assert value_of(north, "operator") == "Port of Newtown"
     assert value_of(north, "refCity") == "urn:ngsi-ld:City:newtown"
     rejected = (city.home / "stations.csv.rejects.csv").read_text().splitlines()
-    assert rejected[1].startswith("5,day,it never was in Europe/Copenhagen")
+    assert rejected[1].startswith('5,day,"it never was in Europe/Copenhagen')
+    assert rejected[1].endswith(",29.03.2026 02:30")
 
 
 def test_the_long_form_of_the_guide_is_a_mapping(city):
@@ -55,6 +56,8 @@ def test_a_mapping_is_guessed_from_the_example(city):
     assert said["table"]["separator"] == ";" and said["table"]["decimal"] == ","
     assert "{station}" in said["id"]
     assert said["location"] == {"longitude": "lon", "latitude": "lat"}
+    assert said["time"]["columns"] == ["day", "hour"] and said["time"]["format"] == "%d.%m.%Y %H:%M"
+    assert {one["unit"] for one in said["readings"].values()} == {"CEL", "P1"}
 
 
 def test_the_commands_of_the_guide_are_commands():

@@ -109,12 +109,23 @@ def test_a_table_that_was_taken_out_is_not_loaded_by_mistake(city):
         city.load(TABLE, MAPPING)
 
 
+def test_what_is_corrected_after_a_load_counts(city):
+    city.load(TABLE, MAPPING)
+    corrected = prop(9.0, at=datetime(2026, 1, 1, 12, tzinfo=UTC), unit="CEL")
+    city.run(city.broker.upsert(TERMINAL, entity("Bench", A, {"temperature": corrected})))
+    assert city.readings(A, "temperature")[-1] == ("temperature", at(12), 9.0)
+
+
+def test_a_wrong_separator_is_told_as_one(city):
+    with pytest.raises(BadInput) as caught:
+        city.load(TABLE.replace(",", ";"), MAPPING, dry=True)
+    assert 'separator = ";"' in caught.value.hint
+
+
 def test_a_trial_writes_nothing(city):
     result = city.load(TABLE + "a,yesterday,1,\n", MAPPING, dry=True)
     assert (result.rows, result.readings, result.rejected) == (5, 3, 1)
-    assert result.first_wrong == [
-        (6, "time", "it is no time of the format that the mapping says", "yesterday")
-    ]
+    assert result.first_wrong == [(6, "time", "it is no time of the format iso", "yesterday")]
     assert result.entities["created"] == 2
     assert (result.since, result.until) == (at(10), at(12))
     assert city.records() == []

@@ -3,6 +3,7 @@
 import csv
 import io
 import itertools
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 
 from cityloom.access.authority import TERMINAL
+from cityloom.app.command_line import build_parser
 from cityloom.app.folder import CityFolder
+from cityloom.app.load import command
 from cityloom.app.load.bringing import workplace
 from cityloom.app.load.exporting import export_folder, months
 from cityloom.app.load.importing import Importer, record_of_history
@@ -105,7 +108,7 @@ def _export(city, target, format_name="parquet", classes=EVERY):
 def _import(city, folder, door=None):
     with workplace(city.home / "exports") as work:
         importer = Importer(folder, door or city, work, city.home / "exports", LoadProgress(io.StringIO()))
-        return importer.bring(record_of_history(folder))
+        return importer.bring(record_of_history(folder))[0]
 
 
 @pytest.fixture
@@ -114,6 +117,22 @@ def other(tmp_path):
     opened = LoadedCity(tmp_path / "other")
     yield opened
     opened.close()
+
+
+def test_a_trial_counts_and_writes_nothing(city, other, tmp_path, monkeypatch, capsys):
+    _live(city)
+    folder = _export(city, tmp_path / "out")
+    monkeypatch.setattr(command, "door_of", lambda *_: nullcontext(other))
+    (other.home / "city.toml").write_text('name = "Other"\n')
+    words = ["load", str(folder), "--home", str(other.home)]
+    assert command.load(build_parser().parse_args([*words, "--dry-run"])) == 0
+    assert "Nothing was written" in capsys.readouterr().out
+    assert other.records() == [] and other.store.series("") == []
+    for said in ("is loaded:", "was loaded already"):
+        assert command.load(build_parser().parse_args(words)) == 0
+        assert said in capsys.readouterr().out
+    command.load(build_parser().parse_args([*words, "--dry-run"]))
+    assert "nothing would be done" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("format_name", ["parquet", "csv"])

@@ -8,6 +8,7 @@ why there is none).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ import msgspec
 
 from cityloom.adapters.duckdb import table_cells
 from cityloom.adapters.duckdb.table_cells import Cell
-from cityloom.adapters.duckdb.table_source import Source, malformed, quoted
+from cityloom.adapters.duckdb.table_source import SEPARATORS, Source, malformed, quoted
 from cityloom.history.model import ORIGINS, SeriesKey, ValueKind
 from cityloom.kernel.change import DEFAULT_TENANT
 from cityloom.kernel.errors import BadInput
@@ -31,6 +32,16 @@ from cityloom.sensing.table_rules import Rule
 AT_ONCE = 200_000
 #: Letters of a cell that is told of.
 _SHOWN = 200
+
+
+def _other_separator(source: Source) -> str:
+    """A question to whoever reads a table with the wrong separator: all is one column then."""
+    if len(source.header) != 1 or source.lines_before is None:
+        return ""
+    found = max(SEPARATORS, key=source.header[0].count)
+    if not source.header[0].count(found):
+        return ""
+    return f" If they should be several: say separator = {json.dumps(found)} under [table] of the mapping."
 
 
 class Column(NamedTuple):
@@ -92,7 +103,7 @@ class TableConversion:
             if column not in self._places:
                 raise BadInput(
                     f"The table has no column {column!r}, which {place} names",
-                    hint=f"Its columns are: {', '.join(source.header[:40])[:600]}.",
+                    hint=f"Its columns are: {', '.join(source.header[:40])[:600]}.{_other_separator(source)}",
                     where=str(where),
                 )
         readings = zip(meaning.all_readings(), rules, strict=True)
@@ -139,13 +150,13 @@ class TableConversion:
         several = len(self.columns) + (1 if self._moves else 0)
         return max(1, AT_ONCE // several)
 
-    def portion(self, first: int, file: Path, *, now: int) -> PortionOfTable:
+    def portion(self, first: int, file: Path, *, recorded: int, latest: int) -> PortionOfTable:
         """The rows from `first` (counted from 0) on, written to a file as `history.loads.Portion` has them.
 
-        `now` is the instant at which they are recorded, and beyond which nothing was observed.
+        `recorded` is the instant at which they are recorded; beyond `latest` nothing was observed.
         """
         end = min(first + self.rows_at_once, self.rows)
-        self._turn(first, end, now)
+        self._turn(first, end, latest)
         keys = [
             self._key(entity, column)
             for entity, column in self._db.execute("SELECT entity, col FROM series ORDER BY place").fetchall()
@@ -156,7 +167,7 @@ class TableConversion:
         (distinct,) = self._one(
             f"""
             COPY (
-              SELECT place, instant AS observed_at, {int(now)}::BIGINT AS recorded_at,
+              SELECT place, instant AS observed_at, {int(recorded)}::BIGINT AS recorded_at,
                 NULL::BIGINT AS created_at, kind, number, text, true AS observed, false AS superseded,
                 {origin}::UTINYINT AS origin, NULL::VARCHAR AS details, NULL::VARCHAR AS instance
               FROM (
@@ -168,11 +179,11 @@ class TableConversion:
         )
         return PortionOfTable(first, end, keys, int(distinct), int(total - distinct), since, until)
 
-    def reject(self, first: int, now: int) -> None:
+    def reject(self, first: int, latest: int) -> None:
         """Remember what was wrong in the portion that begins at a row, which was turned last."""
         end = min(first + self.rows_at_once, self.rows)
         if self._laid_out != (first, end):
-            self._lay_out(first, end, now)
+            self._lay_out(first, end, latest)
         parts = [
             f"SELECT line, {self._places.get(name, -1)} AS col, {reason} AS reason FROM portion "
             f"WHERE {reason} IS NOT NULL"
@@ -183,7 +194,11 @@ class TableConversion:
 
     def rejects(self) -> Iterator[list[tuple[int, str, str, str]]]:
         """What was wrong, in the order of rows (from 1): row, column, reason, cell."""
-        cells = " ".join(f"WHEN {place} THEN c{place}" for place in sorted(set(self._places.values())))
+        said = {place: f"c{place}" for place in self._places.values()}
+        # A time that stands in several columns is told whole.
+        times = [f"c{self._places[name]}" for name in self._meaning.time.all_columns]
+        said[self._places[self._meaning.time.all_columns[0]]] = f"concat_ws(' ', {', '.join(times)})"
+        cells = " ".join(f"WHEN {place} THEN {words}" for place, words in sorted(said.items()))
         found = self._db.execute(
             f"""
             SELECT line, col, reason, left(CASE col {cells} END, {_SHOWN})
@@ -342,7 +357,7 @@ class TableConversion:
     def _rows(self) -> str:
         return f"read_parquet({quoted(str(self._staged))})"
 
-    def _lay_out(self, first: int, end: int, now: int) -> None:
+    def _lay_out(self, first: int, end: int, latest: int) -> None:
         """The staged rows of a portion with their instants, and why one has none."""
         self._laid_out = (first, end)
         rows = f"(FROM {self._rows()} WHERE line > {int(first)} AND line <= {int(end)})"
@@ -351,7 +366,7 @@ class TableConversion:
             f"WHERE local BETWEEN {EARLIEST_LOCAL} AND {LATEST_LOCAL}"
         )
         instant = self._instant(low, high)
-        entity = self._entity
+        entity, form = self._entity, self._meaning.time.format
         self._db.execute(
             f"""
             CREATE OR REPLACE TEMP TABLE portion AS
@@ -359,9 +374,9 @@ class TableConversion:
               SELECT * EXCLUDE (instant), moment.instant AS instant, CASE
                 WHEN time_empty THEN 'it is empty'
                 WHEN moment.wrong IS NOT NULL THEN moment.wrong
-                WHEN moment.instant IS NULL THEN 'it is no time of the format that the mapping says'
+                WHEN moment.instant IS NULL THEN {quoted(f"it is no time of the format {form}")}
                 WHEN moment.instant < {to_millis(EARLIEST)} THEN 'it is before any measurement'
-                WHEN moment.instant > {int(now)} THEN 'it lies in the future' END AS time_wrong
+                WHEN moment.instant > {int(latest)} THEN 'it lies in the future' END AS time_wrong
               FROM (SELECT *, {instant} AS moment, {entity.value} AS entity, {entity.reason} AS entity_wrong
                 FROM {rows})
             )
@@ -398,15 +413,17 @@ class TableConversion:
     def _wrong(self, piece: Piece) -> str:
         time = self._meaning.time
         if piece.kind == "gap" and time.gap == "reject":
-            return quoted(f"it never was in {time.zone}: clocks were set forward over it")
+            return quoted(
+                f'it never was in {time.zone}: clocks were set forward over it; say gap = "later" to take it'
+            )
         if piece.kind == "fold" and time.fold == "reject":
             return quoted(
                 f'it was twice in {time.zone}: clocks were set back; say fold = "first" or "second"'
             )
         return "NULL"
 
-    def _turn(self, first: int, end: int, now: int) -> None:
-        self._lay_out(first, end, now)
+    def _turn(self, first: int, end: int, latest: int) -> None:
+        self._lay_out(first, end, latest)
         good = "instant IS NOT NULL AND entity_wrong IS NULL"
         parts = []
         for place, column in enumerate(self.columns):

@@ -29,6 +29,10 @@ _CHUNK = 1 << 20
 _UTF_8 = frozenset({"utf-8", "utf_8", "utf8", "ascii", "us-ascii", "utf-8-sig", "utf_8_sig"})
 
 
+#: What stands between the cells of tables, as a rule.
+SEPARATORS = (";", "\t", "|", ",")
+
+
 class Source(NamedTuple):
     """An open table."""
 

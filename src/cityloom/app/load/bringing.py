@@ -146,7 +146,7 @@ class Bringer:
                 continue
             file = self._exports / f"portion-{uuid.uuid4().hex}.parquet"
             try:
-                portion = self._conversion.portion(first, file, now=latest)
+                portion = self._conversion.portion(first, file, recorded=self._now, latest=latest)
                 self._conversion.reject(first, latest)
                 if not dry:
                     series = [_bringing(key, self._table.meaning.type) for key in portion.keys]

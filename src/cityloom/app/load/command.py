@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from cityloom.app.folder import CityFolder
 from cityloom.app.house import models_of
 from cityloom.app.load.bringing import Bringer, Result, Table, record_of, workplace
 from cityloom.app.load.doors import Door, door_of
+from cityloom.app.load.exporting import SUMS
 from cityloom.app.load.guessing import guess
 from cityloom.app.load.importing import Importer, is_whole_history, record_of_history
 from cityloom.app.load.showing import LoadProgress
@@ -51,31 +53,57 @@ def _import(folder: CityFolder, configuration: Configuration, options: argparse.
     with door_of(folder, configuration) as door, workplace(folder.exports) as work:
         importer = Importer(options.table, door, work, folder.exports, progress)
         record = record_of_history(options.table)
+        if options.dry_run:
+            print("\n".join(_would_come(importer, door, record.id)))
+            return 0
         if options.again:
             record = msgspec.structs.replace(record, id=_free(door, record.id))
-        found = importer.bring(record)
-    print(f"{found['name']} is loaded: {found['kept']:,} readings were kept, {found['known']:,} were there.")
+        with _stoppable(progress):
+            found, already = importer.bring(record)
+    if already:
+        print(f"{found['name']} was loaded already, {_instant(found['finishedAt'])}: nothing was done.")
+    else:
+        there = f"{found['kept']:,} readings were kept, {found['known']:,} were there"
+        print(f"{found['name']} is loaded: {there}.")
     print(f"  Take it out with: cityloom load --undo {found['id']}")
     return 0
+
+
+@contextmanager
+def _stoppable(progress: LoadProgress) -> Iterator[None]:
+    """What is said to somebody who stops a load."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        progress.end()
+        print("Stopped. The same command goes on from here.", file=sys.stderr)
+        raise
+
+
+def _would_come(importer: Importer, door: Door, name: str) -> Iterator[str]:
+    """What is known of an export before it is brought: that its files are whole, and how much is in them."""
+    state = next((one for one in door.records() if one["id"] == name), None)
+    yield "Nothing was written. All files of the export are as they were written:"
+    yield f"  Readings   {importer.count():,}, of which those that are there already are not kept again"
+    if state is not None and state["undoneAt"]:
+        yield f"  It was loaded, and taken out {_instant(state['undoneAt'])}: --again loads it anew"
+    elif state is not None and state["finishedAt"]:
+        yield f"  It was loaded already, {_instant(state['finishedAt'])}: nothing would be done"
 
 
 def _bring(folder: CityFolder, configuration: Configuration, options: argparse.Namespace) -> int:
     table = _meant(folder, configuration, options)
     progress = LoadProgress(sys.stderr)
     with door_of(folder, configuration) as door, workplace(folder.exports) as work:
-        try:
-            record = record_of(table)
-            bringer = Bringer(table, door, work, folder.exports, progress)
-            if options.dry_run:
-                print("\n".join(_would(bringer.try_out(record))))
-                return 0
-            if options.again:
-                record = record_of(table, _free(door, record.id))
+        record = record_of(table)
+        bringer = Bringer(table, door, work, folder.exports, progress)
+        if options.dry_run:
+            print("\n".join(_would(bringer.try_out(record))))
+            return 0
+        if options.again:
+            record = record_of(table, _free(door, record.id))
+        with _stoppable(progress):
             result = bringer.bring(record)
-        except KeyboardInterrupt:
-            progress.end()
-            print("Stopped. The same command goes on from here.", file=sys.stderr)
-            raise
     print("\n".join(_did(result)))
     return 0
 
@@ -92,7 +120,9 @@ def _meant(folder: CityFolder, configuration: Configuration, options: argparse.N
         text = options.mapping.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadConfig(
-            f"The mapping cannot be read: {error}", hint="Give a file of TOML.", where=str(options.mapping)
+            f"The mapping cannot be read: {getattr(error, 'strerror', '') or error}",
+            hint="Give a file of TOML; --guess writes one.",
+            where=str(options.mapping),
         ) from None
     meaning = read_meaning(text, where=str(options.mapping))
     plugins = find_plugins(configuration.plugins, beside=folder.home)
@@ -105,6 +135,12 @@ def _table(options: argparse.Namespace) -> Path:
             "It is not said which table", hint="Write: cityloom load TABLE --mapping FILE", where="TABLE"
         )
     path: Path = options.table
+    if path.is_dir():
+        raise BadConfig(
+            f"This is a folder, and has no {SUMS} as one that `cityloom export history` wrote",
+            hint="Give the path of a file, or of such a folder.",
+            where=str(path),
+        )
     if not path.is_file():
         raise BadConfig("There is no such table", hint="Give the path of a file.", where=str(path))
     return path

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from cityloom.adapters.duckdb.table_source import (
+    SEPARATORS,
     Source,
     connect,
     format_of,
@@ -27,7 +28,6 @@ from cityloom.sensing.table_meaning import ISO, UNIX, UNIX_MS, TableForm
 
 _HEAD_BYTES = 200_000
 _ROWS = 500
-_SEPARATORS = (";", "\t", "|", ",")
 _PATTERNS = (
     "%d.%m.%Y %H:%M:%S",
     "%d.%m.%Y %H:%M",
@@ -38,6 +38,9 @@ _PATTERNS = (
     "%Y/%m/%d %H:%M",
     "%Y%m%d%H%M",
 )
+#: Of a day and a time of day in two columns.
+_DAYS = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%Y/%m/%d")
+_HOURS = ("%H:%M:%S", "%H:%M")
 _TIME_NAMES = re.compile(r"(?i)time|date|when|tid|dato|zeit|datum|heure|fecha|observed")
 _ID_NAMES = re.compile(r"(?i)\bid\b|_id$|^id_|station|sensor|device|code|name|report|garage|meter|unit")
 _LONGITUDE, _LATITUDE = re.compile(r"(?i)^(lon|lng|long|longitude|x)$"), re.compile(r"(?i)^(lat|latitude|y)$")
@@ -60,7 +63,7 @@ def guess(path: Path) -> str:
     head = _head(path)
     time = next(_times(head), None)
     places = _places(head)
-    taken = {*(one for one in places if one is not None), *(() if time is None else (time[0],))}
+    taken = {*(one for one in places if one is not None), *(() if time is None else time[0])}
     identifier = _identifier(head, taken)
     if identifier is not None:
         taken.add(identifier)
@@ -76,7 +79,7 @@ def _head(path: Path) -> _Head:
     encoding = _encoding(taken)
     text = taken.decode(encoding, errors="replace")
     first = text.splitlines()[0] if text.strip() else ""
-    separator = max(_SEPARATORS, key=first.count)
+    separator = max(SEPARATORS, key=first.count)
     form = TableForm(encoding=encoding, separator=separator)
     reader = csv.reader(text.splitlines(keepends=True), delimiter=separator)
     try:
@@ -125,7 +128,34 @@ def _decimal(head: _Head) -> str:
     return "," if commas > points and head.form.separator != "," else "."
 
 
-def _times(head: _Head) -> Iterator[tuple[int, str]]:
+def _times(head: _Head) -> Iterator[tuple[tuple[int, ...], str]]:
+    """Places and format of columns that may be the time: one with both day and hour before two."""
+    for place, pattern in _single_times(head):
+        if pattern != ISO or any(len(cell) > 10 for cell in head.column(place)):
+            yield (place,), pattern
+    yield from _split_times(head)
+    for place, pattern in (*_single_times(head), *_fitting(head, _DAYS)):
+        yield (place,), pattern
+
+
+def _split_times(head: _Head) -> Iterator[tuple[tuple[int, ...], str]]:
+    """A column of days and one of times of day."""
+    for day, first in _fitting(head, _DAYS):
+        for hour, second in _fitting(head, _HOURS):
+            if hour != day:
+                yield (day, hour), f"{first} {second}"
+
+
+def _fitting(head: _Head, patterns: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    """Places of columns whose cells are all of one of these patterns."""
+    for place in range(len(head.header)):
+        cells = head.column(place)
+        for pattern in patterns:
+            if cells and all(_fits(cell, pattern) for cell in cells):
+                yield place, pattern
+
+
+def _single_times(head: _Head) -> Iterator[tuple[int, str]]:
     """Place and format of columns that may be the time, those that are named so first."""
     order = sorted(range(len(head.header)), key=lambda one: not _TIME_NAMES.search(head.header[one]))
     for place in order:
@@ -220,16 +250,21 @@ def _missing(head: _Head) -> list[str]:
     return ["", *(word for word in words if word in there)]
 
 
-def _time(head: _Head, time: tuple[int, str] | None) -> Iterator[str]:
+def _time(head: _Head, time: tuple[tuple[int, ...], str] | None) -> Iterator[str]:
     yield "[time]"
     if time is None:
-        yield "# No column was found that is a time. Name it, and its format."
+        yield '# No column was found that is a time. Name it (several: columns = ["day", "hour"]), its format'
+        yield '# ("iso", "unix", "unix-ms", or a pattern such as "%d.%m.%Y %H:%M") and its time zone.'
         yield 'column = ""'
+        yield 'format = "iso"'
+        yield 'zone = "UTC"'
+        yield ""
         return
-    place, pattern = time
-    yield f"column = {_text(head.header[place])}"
+    places, pattern = time
+    names = [_text(head.header[place]) for place in places]
+    yield f"column = {names[0]}" if len(names) == 1 else f"columns = [{', '.join(names)}]"
     yield f"format = {_text(pattern)}"
-    cells = head.column(place)
+    cells = head.column(places[0])
     if pattern not in (UNIX, UNIX_MS) and not (pattern == ISO and _has_zone(cells[0])):
         yield "# The table does not say in which time zone these are. Local times that never were or came"
         yield "# twice, when clocks were set, are told as wrong unless gap and fold say else."
@@ -277,11 +312,17 @@ def _column(head: _Head, place: int, name: str) -> Iterator[str]:
 
 def _unit(column: str) -> Iterator[str]:
     said = _UNIT.search(column)
-    code = code_of(said[1]) if said else None
+    # In brackets, or the last word where it can be nothing else: "temp °C", "hum %".
+    code = code_of(said[1]) if said else _sign(column.split()[-1:])
     if code:
         yield f'unit = "{code}"  # {symbol(code)}'
     else:
         yield '# unit = "CEL"  # the UN/CEFACT code, where it has a unit'
+
+
+def _sign(words: list[str]) -> str | None:
+    """The code of a unit that is written with more than letters, which could be a word."""
+    return next((code_of(word) for word in words if not word.isalnum()), None)
 
 
 def _attribute(column: str, names: set[str]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 
 from cityloom.adapters.duckdb import whole_histories
 from cityloom.adapters.duckdb.table_conversion import AT_ONCE
@@ -57,6 +58,15 @@ def record_of_history(folder: Path) -> LoadRecord:
     return LoadRecord(f"{folder.name[:40]}-{digest[:16]}", 0, folder.name, "", now_millis())
 
 
+def _told_of(folder: Path) -> int:
+    """How many readings an export says it has; 0 where it does not."""
+    try:
+        said = msgspec.json.decode((folder / ABOUT).read_bytes())["readings"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+    return said if isinstance(said, int) else 0
+
+
 class Importer:
     """One export on its way into a city. Blocking."""
 
@@ -67,14 +77,20 @@ class Importer:
         self._exports = exports
         self._progress = progress
         self._db = connect(work)
+        #: Readings of all files, as the export itself says; it may say nothing.
+        self._every = _told_of(folder)
         #: Readings of the files that were looked at so far.
         self.rows = 0
 
-    def bring(self, record: LoadRecord) -> dict[str, Any]:
-        """All of it, from where it was left; the record at its end."""
+    def count(self) -> int:
+        """Readings in all files."""
+        return sum(self._open(path) for path in self._files)
+
+    def bring(self, record: LoadRecord) -> tuple[dict[str, Any], bool]:
+        """All of it, from where it was left; the record at its end, and whether that was reached before."""
         found: dict[str, Any] = self._door.act("begin", {"record": record})["record"]
         if found["finishedAt"]:
-            return found
+            return found, True
         done = int(found["rows"])
         for path in self._files:
             count = self._open(path)
@@ -83,7 +99,7 @@ class Importer:
             self.rows += count
         self._progress.end()
         settled: dict[str, Any] = self._door.act("settle", {"load": found["id"]})["record"]
-        return settled
+        return settled, False
 
     def _open(self, path: Path) -> int:
         """Lay a file out in rows; how many it has."""
@@ -123,7 +139,8 @@ class Importer:
             finally:
                 file.unlink(missing_ok=True)
             first = end
-            self._progress(self.rows + end, self.rows + count, self.rows + end - done)
+            every = max(self._every, self.rows + count)
+            self._progress(self.rows + end, every, self.rows + end - done)
 
     def _plain(self, path: Path) -> Path:
         """Lines of EntityTemporal as rows of CSV."""
