@@ -183,7 +183,9 @@ def test_what_comes_late_is_rolled_up_with_what_is_there(store):
 def test_who_is_forgotten_is_in_no_rollup_and_in_no_file(store, tmp_path):
     _all(store)
     secret = [one.id for one in store.series("") if one.key.entity_id == "urn:secret"]
+    columns = {_columns(path) for path in (tmp_path / "archive").rglob("*.parquet")}
     store.forget(np.array(secret, np.int64))
+    assert {_columns(path) for path in (tmp_path / "archive").rglob("*.parquet")} == columns
     for path in (tmp_path / "archive").rglob("*.parquet"):
         found = duckdb.sql(f"SELECT count(*) FROM read_parquet('{path}') WHERE entity_id = 'urn:secret'")
         assert found.fetchall() == [(0,)]
@@ -195,6 +197,19 @@ def test_who_is_forgotten_is_in_no_rollup_and_in_no_file(store, tmp_path):
     )
     for file, checksum in listed.items():
         assert hashlib.sha256((tmp_path / "archive" / file).read_bytes()).hexdigest() == checksum
+
+
+def _columns(path):
+    found = duckdb.sql(f"DESCRIBE FROM read_parquet('{path}', hive_partitioning = false)").fetchall()
+    return tuple(row[:2] for row in found)
+
+
+def test_what_was_left_of_an_export_is_gone_at_the_next_start(store, tmp_path):
+    for suffix in ("csv", "parquet", "json"):
+        (tmp_path / "exports" / f"portion-1.{suffix}").write_text("secret")
+    store.close()
+    DuckHistory(tmp_path / "history.duckdb", tmp_path / "exports").close()
+    assert list((tmp_path / "exports").iterdir()) == []
 
 
 def test_what_fails_leaves_all_readings_and_is_begun_again(store, tmp_path, monkeypatch):

@@ -74,14 +74,14 @@ def archive(path: Path) -> str:
 
 
 #: Bound: a file; needs `wanted(series)`.
-HAS_ANY = "SELECT count(*) FROM read_parquet(?) SEMI JOIN wanted USING (series)"
+HAS_ANY = "SELECT count(*) FROM read_parquet(?, hive_partitioning = false) SEMI JOIN wanted USING (series)"
 
 
 def without(source: Path, path: Path) -> str:
     """Copy a file of the archive without some series. Needs `wanted(series)`."""
     old, new = (str(one).replace("'", "''") for one in (source, path))
     return f"""
-        COPY (FROM read_parquet('{old}') ANTI JOIN wanted USING (series))
+        COPY (FROM read_parquet('{old}', hive_partitioning = false) ANTI JOIN wanted USING (series))
         TO '{new}' (FORMAT parquet, COMPRESSION zstd)
     """
 

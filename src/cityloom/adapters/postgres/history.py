@@ -306,7 +306,7 @@ class PostgresHistory(PostgresLoads, AskedInPortions):
     def _remove_leftovers(self) -> None:
         """Exports that nobody came for."""
         for path in self._exports.iterdir():
-            if path.is_file() and path.suffix in (".csv", ".parquet"):
+            if path.is_file() and path.suffix in (".csv", ".parquet", ".json"):
                 path.unlink()
 
 
