@@ -163,9 +163,20 @@ def test_places_find_what_looking_at_every_box_finds(added, moves, asked, few, a
                 for row, box in enumerate(naive)
                 if box and box[0] <= east and box[2] >= west and box[1] <= north and box[3] >= south
             ]
-            assert found.are_points == all(box[:2] == box[2:] for box in naive if box)
     finally:
         places.FEW, places.SORTED_AT_ONCE = before
+
+
+def test_places_know_whether_all_of_them_are_points():
+    found, point, wide = Places(), (9.0, 56.0, 9.0, 56.0), (9.0, 56.0, 9.1, 56.0)
+    for row, box in enumerate((None, point)):
+        found.add(row, box)
+    assert found.are_points
+    found.add(2, wide)
+    assert not found.are_points
+    for box, are_points in ((point, True), (wide, False), (wide, False), (None, True), (wide, False)):
+        found.move(2, box)
+        assert found.are_points is are_points
 
 
 def test_many_places_are_sorted_in_a_thread_and_found_meanwhile(monkeypatch):
