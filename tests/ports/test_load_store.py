@@ -85,10 +85,15 @@ def test_a_table_is_brought_once_and_goes_again(store, tmp_path):
     (record,) = store.loads()
     assert (record.number, record.rows, record.kept) == (kept.number, 20, 5)
     assert store.brought(kept.number).tolist() == [1, 3]
+    assert [(one.id, one.key.entity_id) for one in store.known(np.array([3, 1, 99]))] == [
+        (3, "urn:b"),
+        (1, "urn:a"),
+    ]
     store.record([news(2, number(9, START + 5 * MINUTE))], 2)
     assert values(everything(store)) == [1, 1, 2, 9, "on", "ø, '"]
     gone = store.take_out(kept.number)
     assert (gone.gone, gone.series.tolist()) == (5, [1, 3])
+    assert [one.id for one in store.known(np.array([1, 3]))] == [1]
     assert values(everything(store)) == [1, 9, "on"]
     assert [one.key.entity_id for one in store.series("")] == ["urn:a", "urn:a"]
 

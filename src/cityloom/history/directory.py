@@ -193,6 +193,12 @@ class SeriesDirectory:
         types, information_class = self._standings[state >> 1]
         return Series(number, key, types, information_class, bool(state & 1))
 
+    def known(self, numbers: Integers) -> list[Series]:
+        """The series of these ids that are there."""
+        with self._lock:
+            there = (number for number in numbers.tolist() if 0 < number < len(self._run))
+            return [self.get(number) for number in there if self._run[number] != _NONE]
+
     def places(self, tenant: str, entity_id: str) -> tuple[dict[What, int], int]:
         """The series of an Entity that take readings now, as numbers that count from the second value."""
         head = self._head(tenant, entity_id)

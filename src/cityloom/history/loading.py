@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -16,22 +16,30 @@ import numpy as np
 
 from cityloom.access.audit import AuditLog
 from cityloom.access.authority import TERMINAL, may_write, require
-from cityloom.access.ownership import ORIGIN, check_write
+from cityloom.access.ownership import check_write
 from cityloom.context.broker import Broker
 from cityloom.history.instances import instances_of
-from cityloom.history.loads import Bringing, LoadRecord, LoadStore, Portion
-from cityloom.history.model import Integers, Series, SeriesKey, Window
+from cityloom.history.load_documents import (
+    as_it_was,
+    documents_of,
+    instance_of,
+    said_anew,
+    said_later,
+    same_reading,
+    without_system,
+    without_times,
+)
+from cityloom.history.loads import PERMISSION, Bringing, LoadRecord, LoadStore, Portion, load_store_of
+from cityloom.history.model import Series, SeriesKey, Window
 from cityloom.history.ports import HistoryStore
-from cityloom.history.queries import History
 from cityloom.history.stage import HistoryStage
-from cityloom.history.temporal_lines import temporal_lines
+from cityloom.history.whole_exports import WholeExports
 from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT
-from cityloom.kernel.errors import BadInput, CityError, Conflict, NotAllowed, NotFound, NotReady
+from cityloom.kernel.errors import BadInput, CityError, Conflict, NotAllowed, NotFound
 from cityloom.kernel.time import now_millis
-from cityloom.ngsild.model import Document, Instance, content
+from cityloom.ngsild.model import Document, Instance
 
-PERMISSION = "history:load"
 #: Entities written in one batch, and series looked at together.
 AT_ONCE = 500
 #: Refused Entities that are told of.
@@ -40,7 +48,6 @@ _TOLD = 20
 _LONGEST = 300
 #: What a file of readings is called: nobody is to name one that is not theirs, nor several.
 _PORTION = re.compile(r"portion-[0-9a-f]{32}\.parquet")
-_SYSTEM = frozenset({"instanceId", "createdAt", "modifiedAt", "deletedAt"})
 
 
 class Written(msgspec.Struct, rename="camel"):
@@ -67,23 +74,13 @@ class Undone(msgspec.Struct, frozen=True, rename="camel"):
     staying: int
 
 
-class Part(msgspec.Struct, frozen=True):
-    """What an export has of one type: its first and last instant, in milliseconds."""
-
-    type: str
-    since: int
-    until: int
-
-
 class Loading:
-    """Loads of one city, and whole histories that go out.
-
-    All methods are called on the event loop and need the permission `history:load`.
-    """
+    """Loads of one city. All methods are called on the event loop and need the permission `history:load`."""
 
     def __init__(self, store: HistoryStore, broker: Broker, audit: AuditLog, stage: HistoryStage) -> None:
         self._any_store = store
-        self._history = History(store, broker)
+        #: Whole histories that go out, as a load brings them in.
+        self.exports = WholeExports(store, broker, audit, stage)
         self._broker = broker
         self._audit = audit
         self._stage = stage
@@ -91,12 +88,7 @@ class Loading:
 
     @property
     def _store(self) -> LoadStore:
-        if not isinstance(self._any_store, LoadStore):
-            raise NotReady(
-                "The history of this city takes no whole tables",
-                hint="It does where the history is a file in the city's folder.",
-            )
-        return self._any_store
+        return load_store_of(self._any_store)
 
     async def records(self, actor: Actor) -> list[LoadRecord]:
         """All loads, the oldest first."""
@@ -133,7 +125,7 @@ class Loading:
             there = self._broker.find(actor, document["id"])
             if there is None:
                 written.created += 1
-            elif _fresh(document, there) is None:
+            elif said_anew(document, there) is None:
                 written.same += 1
             else:
                 written.changed += 1
@@ -153,7 +145,7 @@ class Loading:
         others: list[tuple[str, str]] = []
         for document in documents:
             there = self._broker.find(actor, document["id"])
-            wanted = document if there is None else _fresh(document, there)
+            wanted = document if there is None else said_anew(document, there)
             if there is not None and not set(document["type"]) <= set(there["type"]):
                 others.append((document["id"], f"it is a {' and '.join(there['type'])}"))
             elif wanted is None:
@@ -198,12 +190,12 @@ class Loading:
         waiting: dict[InformationClass | None, list[Document]] = {}
         async for document, information_class in self._newest(actor, record):
             there = self._broker.find(CITY, document["id"])
-            fresh = document if there is None else _newer(document, there)
+            fresh = document if there is None else said_later(document, there)
             if fresh is None:
                 written.same += 1
                 continue
             together = waiting.setdefault(information_class if there is None else None, [])
-            together.append(_timed(fresh) if there is None else _without_times(fresh))
+            together.append(as_it_was(fresh) if there is None else without_times(fresh))
             if len(together) >= AT_ONCE:
                 await self._say(actor, load, waiting, written)
         await self._say(actor, load, waiting, written)
@@ -249,12 +241,12 @@ class Loading:
             if record.undone_at:
                 raise Conflict("This load is taken out already", hint="Look at the others.", where=load)
             numbers = await asyncio.to_thread(self._store.brought, record.number)
-            self._check_sees_all(actor, self._series(numbers))
+            self._check_sees_all(actor, self._store.known(numbers))
             await self._audit.record(actor, "history.unload", load, {"table": record.name})
             await self._stage.caught_up(self._broker.last_sequence)
-            before = dict(await asyncio.to_thread(self._last, self._series(numbers)))
+            before = dict(await asyncio.to_thread(self._last, self._store.known(numbers)))
             taken = await asyncio.to_thread(self._store.take_out, record.number)
-            after = dict(await asyncio.to_thread(self._last, self._series(numbers)))
+            after = dict(await asyncio.to_thread(self._last, self._store.known(numbers)))
             attributes = await self._put_back(actor, load, before, after)
             gone = await self._remove(actor, record)
             kept = await self._keep(record, undone_at=now_millis())
@@ -274,68 +266,6 @@ class Loading:
             return self._broker.class_of(CITY, entity_id)
         except NotFound:
             return InformationClass.OPEN
-
-    # Whole histories going out
-
-    async def parts(self, actor: Actor, classes: Sequence[InformationClass]) -> list[Part]:
-        """What there is to export of these classes, as far as the actor sees them."""
-        require(actor, PERMISSION)
-        await self._stage.caught_up(self._broker.last_sequence)
-        found = []
-        for name, series in sorted(self._by_type(actor, classes).items()):
-            window = Window(_numbers(series), corrected=True, marks="with")
-            span = await asyncio.to_thread(self._any_store.extent, window)
-            if span is not None:
-                found.append(Part(name, *span))
-        return found
-
-    async def export(
-        self, actor: Actor, part: Part, classes: Sequence[InformationClass], format_name: str
-    ) -> tuple[str, int]:
-        """A file in the folder of exports with what a part says, since <= observedAt < until; how many.
-
-        Type "" means all. "ngsild" tells what is known now, in lines of EntityTemporal; the others tell what
-        was corrected, too.
-        """
-        require(actor, PERMISSION)
-        if format_name not in ("csv", "parquet", "ngsild"):
-            raise BadInput(
-                f"{format_name!r} is not a format of export",
-                hint="Ask for parquet, csv or ngsild.",
-                where="format",
-            )
-        found = self._by_type(actor, classes)
-        series = found.get(part.type, []) if part.type else [one for some in found.values() for one in some]
-        await self._audit.record(actor, "history.export", part.type, {"format": format_name})
-        if format_name == "ngsild":
-            return await asyncio.to_thread(self._export_temporal, series, part)
-        store, numbers = self._store, _numbers(series)
-        path, count = await asyncio.to_thread(
-            store.export_whole, numbers, part.since, part.until, format_name
-        )
-        return path.name, count
-
-    def _by_type(self, actor: Actor, classes: Sequence[InformationClass]) -> dict[str, list[Series]]:
-        """The series that somebody sees, by the first type of their Entities."""
-        found: dict[str, list[Series]] = {}
-        for one in self._history.series(actor, None, whole=True):
-            if one.information_class in classes:
-                found.setdefault(one.types[0] if one.types else "Thing", []).append(one)
-        return found
-
-    def _export_temporal(self, series: list[Series], part: Part) -> tuple[str, int]:
-        """Lines of a JSON array, a few thousand instances each; blocking."""
-        path, count = self._store.new_export("json"), 0
-        with path.open("w", encoding="utf-8") as file:
-            file.write("[")
-            for number, (line, instances) in enumerate(
-                temporal_lines(self._any_store, series, part.since, part.until)
-            ):
-                file.write(",\n" if number else "\n")
-                file.write(line)
-                count += instances
-            file.write("\n]\n")
-        return path.name, count
 
     # Series and their newest readings
 
@@ -373,10 +303,6 @@ class Loading:
             raise NotFound("There is no such Entity", hint="Write it before its readings.", where=entity_id)
         return one.types, one.information_class
 
-    def _series(self, numbers: Integers) -> list[Series]:
-        wanted = set(numbers.tolist())
-        return [one for one in self._any_store.series(DEFAULT_TENANT) if one.id in wanted]
-
     def _last(self, series: list[Series]) -> Iterator[tuple[SeriesKey, tuple[Series, Instance]]]:
         """The newest reading of each series; blocking."""
         for begin in range(0, len(series), AT_ONCE):
@@ -385,10 +311,13 @@ class Loading:
             for number, instance in instances_of(some, self._any_store.raw(window)):
                 yield some[number].key, (some[number], instance)
 
-    async def _newest(self, actor: Actor, record: LoadRecord) -> Any:
+    async def _newest(
+        self, actor: Actor, record: LoadRecord
+    ) -> AsyncIterator[tuple[Document, InformationClass]]:
         """Each Entity of a load with its newest readings, as a document, and its class."""
         numbers = await asyncio.to_thread(self._store.brought, record.number)
-        series = sorted(self._series(numbers), key=lambda one: one.key.entity_id)
+        known = await asyncio.to_thread(self._store.known, numbers)
+        series = sorted(known, key=lambda one: one.key.entity_id)
         together: list[Series] = []
         for place, one in enumerate(series):
             if not one.retired and actor.sees(one.information_class):
@@ -396,7 +325,7 @@ class Loading:
             last = place + 1 == len(series) or series[place + 1].key.entity_id != one.key.entity_id
             if together and (place + 1 == len(series) or (last and len(together) >= AT_ONCE)):
                 found = await asyncio.to_thread(lambda some: dict(self._last(some)), together)
-                for document in _documents(found):
+                for document in documents_of(found):
                     yield document
                 together = []
 
@@ -413,18 +342,18 @@ class Loading:
         count = 0
         for key, (_, was) in before.items():
             document = self._broker.find(actor, key.entity_id)
-            now = _instance(document, key) if document is not None else None
-            if document is None or now is None or not _same(now, was):
+            now = instance_of(document, key) if document is not None else None
+            if document is None or now is None or not same_reading(now, was):
                 continue
             known = after.get(key)
-            if known is not None and _same(known[1], was):
+            if known is not None and same_reading(known[1], was):
                 continue
             count += 1
             if known is not None and "deletedAt" not in known[1]:
                 back = {
                     "id": key.entity_id,
                     "type": document["type"],
-                    "attrs": {key.attribute: [_plain(known[1])]},
+                    "attrs": {key.attribute: [without_system(known[1])]},
                 }
                 await self._broker.upsert_many(actor, [back], update=True, trace=f"unload:{load}")
             else:
@@ -469,99 +398,3 @@ class Loading:
 def _writer(actor: Actor) -> Actor:
     """Who writes: whoever owns the city's folder could put there what a room says, and brings it back so."""
     return may_write(actor, classify=True) if actor.id == TERMINAL.id else actor
-
-
-def _fresh(document: Document, there: Document) -> Document | None:
-    """The attributes that say something else than those that are there; None where none does."""
-    attributes = {
-        name: items
-        for name, items in document["attrs"].items()
-        if name != ORIGIN and not _says(items, there["attrs"].get(name, ()))
-    }
-    return {"id": document["id"], "type": document["type"], "attrs": attributes} if attributes else None
-
-
-def _says(items: Sequence[Instance], there: Sequence[Instance]) -> bool:
-    def said(item: Instance) -> tuple[Any, ...]:
-        return item["type"], item.get("datasetId"), item.get("unitCode"), content(item)
-
-    return all(said(item) in [said(one) for one in there] for item in items)
-
-
-def _newer(document: Document, there: Document) -> Document | None:
-    """The instances that were observed after those that are there; None where none was."""
-    attributes: dict[str, list[Instance]] = {}
-    for name, items in document["attrs"].items():
-        standing = {one.get("datasetId"): one for one in there["attrs"].get(name, ())}
-        fresh = [item for item in items if _is_newer(item, standing.get(item.get("datasetId")))]
-        if fresh:
-            attributes[name] = fresh
-    return {"id": document["id"], "type": there["type"], "attrs": attributes} if attributes else None
-
-
-def _is_newer(item: Instance, there: Instance | None) -> bool:
-    if there is None:
-        return True
-    said, known = item.get("observedAt"), there.get("observedAt")
-    if said is None or known is None:
-        return False
-    # Without the Z, a shorter fraction of a second comes first.
-    return bool(said[:-1] > known[:-1]) or (said == known and content(item) != content(there))
-
-
-def _documents(
-    found: dict[SeriesKey, tuple[Series, Instance]],
-) -> Iterator[tuple[Document, InformationClass]]:
-    entities: dict[str, tuple[Document, InformationClass]] = {}
-    for key, (series, instance) in found.items():
-        if "deletedAt" in instance:
-            continue
-        document, _ = entities.setdefault(
-            key.entity_id,
-            ({"id": key.entity_id, "type": list(series.types), "attrs": {}}, series.information_class),
-        )
-        instances = document["attrs"].setdefault(key.attribute, [])
-        rival = next((one for one in instances if one.get("datasetId") == instance.get("datasetId")), None)
-        if rival is None:
-            instances.append(instance)
-        elif _is_newer(instance, rival):
-            instances[instances.index(rival)] = instance
-    yield from (one for one in entities.values() if one[0]["attrs"])
-
-
-def _timed(document: Document) -> Document:
-    """An Entity as it was elsewhere, with the system's times."""
-    attributes = {
-        name: [{key: said for key, said in item.items() if key != "instanceId"} for item in items]
-        for name, items in document["attrs"].items()
-    }
-    every = [item for items in attributes.values() for item in items]
-    times = {
-        "createdAt": min(item["createdAt"] for item in every),
-        "modifiedAt": max(item["modifiedAt"] for item in every),
-    }
-    return {**document, "attrs": attributes, **times}
-
-
-def _without_times(document: Document) -> Document:
-    attributes = {name: [_plain(item) for item in items] for name, items in document["attrs"].items()}
-    return {**document, "attrs": attributes}
-
-
-def _numbers(series: Sequence[Series]) -> Integers:
-    return np.array([one.id for one in series], np.int64)
-
-
-def _plain(instance: Instance) -> Instance:
-    return {name: said for name, said in instance.items() if name not in _SYSTEM}
-
-
-def _instance(document: Document, key: SeriesKey) -> Instance | None:
-    for item in document["attrs"].get(key.attribute, ()):
-        if item.get("datasetId", "") == key.dataset:
-            return dict(item)
-    return None
-
-
-def _same(one: Instance, other: Instance) -> bool:
-    return one.get("observedAt") == other.get("observedAt") and content(one) == content(other)

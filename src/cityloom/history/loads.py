@@ -13,8 +13,13 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from cityloom.history.model import Integers, SeriesKey
+from cityloom.history.model import Integers, Series, SeriesKey
+from cityloom.history.ports import HistoryStore
 from cityloom.kernel.actor import InformationClass
+from cityloom.kernel.errors import NotReady
+
+#: The right to load tables and to take whole histories out.
+PERMISSION = "history:load"
 
 
 class LoadRecord(msgspec.Struct, frozen=True, rename="camel"):
@@ -115,6 +120,10 @@ class LoadStore(Protocol):
         """The series that have readings of a load, by its number."""
         ...
 
+    def known(self, numbers: Integers) -> list[Series]:
+        """The series of these numbers that are there still."""
+        ...
+
     def new_export(self, suffix: str) -> Path:
         """The path of a new file in the folder of exports."""
         ...
@@ -129,3 +138,13 @@ class LoadStore(Protocol):
     def take_out(self, number: int) -> TakenOut:
         """Remove the readings of a load; what they had corrected counts again. Empty series go."""
         ...
+
+
+def load_store_of(store: HistoryStore) -> LoadStore:
+    """A store as one that takes whole tables. Raises NotReady for one that does not."""
+    if not isinstance(store, LoadStore):
+        raise NotReady(
+            "A history that is kept in memory alone takes no whole tables",
+            hint="Load them into a city that keeps its history in its folder or in PostgreSQL.",
+        )
+    return store

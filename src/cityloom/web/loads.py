@@ -15,8 +15,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from cityloom.access.authority import require
-from cityloom.history.loading import PERMISSION, Loading, Part
-from cityloom.history.loads import LoadRecord, Portion
+from cityloom.history.loading import Loading
+from cityloom.history.loads import PERMISSION, LoadRecord, Portion
+from cityloom.history.whole_exports import Part
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.errors import BadInput, CityError, NotFound, fault_of
 from cityloom.kernel.media_types import PROBLEM
@@ -124,11 +125,11 @@ async def _undo(loading: Loading, actor: Actor, said: Undo) -> dict[str, Any]:
 
 
 async def _parts(loading: Loading, actor: Actor, said: Parts) -> dict[str, Any]:
-    return {"parts": await loading.parts(actor, said.classes)}
+    return {"parts": await loading.exports.parts(actor, said.classes)}
 
 
 async def _export(loading: Loading, actor: Actor, said: Export) -> dict[str, Any]:
-    file, readings = await loading.export(actor, said.part, said.classes, said.format)
+    file, readings = await loading.exports.export(actor, said.part, said.classes, said.format)
     return {"file": file, "readings": readings}
 
 

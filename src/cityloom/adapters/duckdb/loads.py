@@ -70,6 +70,9 @@ class DuckLoads:
             found = cursor.execute(load_statements.SERIES_OF_LOAD, [number]).fetchnumpy()
         return np.asarray(found["series"]).astype(np.int64)
 
+    def known(self, numbers: Integers) -> list[Series]:
+        return self._directory.known(numbers)
+
     def new_export(self, suffix: str) -> Path:
         return self._exports / f"portion-{uuid.uuid4().hex}.{suffix}"
 

@@ -162,6 +162,9 @@ class PostgresLoads:
     def brought(self, number: int) -> Integers:
         return np.array([one for (one,) in self._writer.rows(_SERIES_OF, (number,))], np.int64)
 
+    def known(self, numbers: Integers) -> list[Series]:
+        return self._directory.known(numbers)
+
     def take_out(self, number: int) -> TakenOut:
         with self._writing:
             self._believe_the_database()
