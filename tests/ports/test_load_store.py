@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cityloom.adapters.duckdb import whole_histories
 from cityloom.adapters.postgres.address import Address
 from cityloom.adapters.postgres.database import Database
 from cityloom.adapters.postgres.history import PostgresHistory
@@ -20,6 +21,7 @@ from cityloom.adapters.postgres.schema import PARTS
 from cityloom.history.loads import Bringing, LoadRecord, LoadStore, Portion
 from cityloom.history.model import SeriesKey, ValueKind
 from cityloom.kernel.actor import InformationClass
+from cityloom.kernel.change import ChangeKind
 from cityloom.kernel.errors import NotFound
 from remembered import MINUTE, START, everything, make, news, number, values, words
 
@@ -174,3 +176,29 @@ def _remembered(store) -> list[object]:
             zip(*(column.tolist() for column in columns), map(str, found.number), strict=True), key=str
         )
     return [rows, store.series("")]
+
+
+@pytest.mark.parametrize("format_name", ["csv", "parquet"])
+def test_a_whole_history_goes_out_alike(postgres, tmp_path, format_name):
+    told = []
+    for kind in ("duckdb", "postgres"):
+        folder = tmp_path / kind
+        (folder / "exports").mkdir(parents=True)
+        store = make(kind, folder) if kind == "duckdb" else PostgresHistory(postgres, folder / "exports")
+        nasty = ("", "=1+1", "'=1", 'a "quoted", line\nand another\r\n', "ø \N{CITYSCAPE}", "\\.", "NULL")
+        words_of = [words(one, START + place * MINUTE) for place, one in enumerate(nasty)]
+        store.record([news(1, number(0.1 + 0.2, START), *words_of)], 1)
+        store.record([news(2, number(1e300, START)), news(3, kind=ChangeKind.DELETED)], 3)
+        store.keep_load(RECORD)
+        store.bring(portion(folder, series("CEL", entity="urn:b"), [row(0, START + MINUTE, -0.5)]))
+        path, count = store.export_whole(np.array([1, 2, 3]), START, START + 4 * MINUTE, format_name)
+        assert path.parent == (folder / "exports").resolve() and count >= 6
+        with duckdb.connect(":memory:") as reader:
+            found = reader.execute(
+                f"SELECT * EXCLUDE (line) FROM {whole_histories.rows_of(path)} ORDER BY ALL"
+            ).fetchall()
+        assert len(found) == count
+        assert not [one for one in path.parent.iterdir() if one.is_dir()]
+        told.append(found)
+        store.close()
+    assert told[0] == told[1]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import orjson
 
+from cityloom.adapters.duckdb import whole_histories
+from cityloom.adapters.duckdb.table_source import quoted
 from cityloom.adapters.postgres import history_statements as statements
 from cityloom.adapters.postgres.connection import Connection
-from cityloom.history.model import Window
+from cityloom.history.model import Integers, Window
 from cityloom.history.ports import EXPORT_COLUMNS
 
 #: Rows that come from the server at a time.
@@ -20,6 +23,75 @@ _PARQUET_TYPES = dict.fromkeys(EXPORT_COLUMNS, "VARCHAR") | {
     "recorded_at": "BIGINT",
     "value": "DOUBLE",
 }
+
+#: What a whole history is written from, as DuckDB has it.
+_READING = {
+    "series": "INTEGER",
+    "observed_at": "BIGINT",
+    "observed": "BOOLEAN",
+    "recorded_at": "BIGINT",
+    "created_at": "BIGINT",
+    "kind": "UTINYINT",
+    "number": "DOUBLE",
+    "text": "VARCHAR",
+    "details": "VARCHAR",
+    "instance": "VARCHAR",
+    "origin": "UTINYINT",
+    "superseded": "BOOLEAN",
+}
+_SERIES = {
+    "id": "INTEGER",
+    "entity_id": "VARCHAR",
+    "types": "VARCHAR",
+    "attribute": "VARCHAR",
+    "dataset": "VARCHAR",
+    "attribute_type": "VARCHAR",
+    "unit_code": "VARCHAR",
+    "information_class": "UTINYINT",
+    "retired": "BOOLEAN",
+}
+
+
+def write_whole(
+    connection: Connection, series: Integers, since: int, until: int, path: Path, format_name: str
+) -> int:
+    """Write all that there is of readings since <= observedAt < until (ms) to a file; how many there were.
+
+    The rows come from the server as CSV beside the file; what is written is what the history in a folder
+    writes (`whole_histories.export`), by the same statement.
+    """
+    with tempfile.TemporaryDirectory(prefix="portion-", dir=path.parent) as folder:
+        readings, named = Path(folder) / "reading.csv", Path(folder) / "series.csv"
+        with connection.transaction():
+            # All of a city takes longer than a question may.
+            connection.execute("SELECT set_config('statement_timeout', '0', true)")
+            _copy_out(connection, statements.whole(series, since, until, _READING), readings)
+            _copy_out(connection, statements.series_of(series, _SERIES), named)
+        # The reader of CSV takes 61 MiB for lines of this length before it reads the first one, twice.
+        settings: dict[str, Any] = {"memory_limit": "256MB", "threads": 1, "temp_directory": folder}
+        with duckdb.connect(":memory:", config=settings) as writer:
+            writer.execute(f"CREATE VIEW reading AS FROM {_read(readings, _READING)}")
+            writer.execute(f"CREATE VIEW series AS FROM {_read(named, _SERIES)}")
+            writer.execute("CREATE VIEW wanted AS SELECT id AS series FROM series")
+            found = writer.execute(whole_histories.export(path, format_name), [since, until]).fetchone()
+    return int((found or (0,))[0])
+
+
+def _copy_out(connection: Connection, statement: str, path: Path) -> None:
+    copying = f"COPY ({statement}) TO STDOUT (FORMAT csv)".encode()
+    with path.open("wb") as file, connection.cursor() as cursor, cursor.copy(copying) as copy:
+        for message in copy:
+            file.write(message)
+
+
+def _read(path: Path, columns: dict[str, str]) -> str:
+    """What stands after FROM: an empty text is one, and nothing is NULL."""
+    kinds = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
+    return (
+        f"read_csv({quoted(str(path))}, auto_detect = false, columns = {{{kinds}}}, header = false, "
+        "delim = ',', quote = '\"', escape = '\"', allow_quoted_nulls = false, "
+        "parallel = false, max_line_size = 4000000)"
+    )
 
 
 def write_export(connection: Connection, window: Window, path: Path, format_name: str) -> None:

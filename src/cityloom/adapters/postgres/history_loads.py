@@ -7,6 +7,7 @@ Rows are told apart by where they lie (`tableoid`, `ctid`), which holds for the 
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 from cityloom.adapters.postgres import history_statements
 from cityloom.adapters.postgres.connection import Connection, Line
 from cityloom.adapters.postgres.history_copy import READING, copy_readings
+from cityloom.adapters.postgres.history_export import write_whole
 from cityloom.adapters.postgres.history_months import Months
 from cityloom.history import load_planning
 from cityloom.history.directory import SeriesDirectory
@@ -122,6 +124,7 @@ class PostgresLoads:
     _months: Months
     _believe_the_database: Callable[[], None]
     _stored: Callable[[], AbstractContextManager[Connection]]
+    _question: Callable[[], AbstractContextManager[Connection]]
     _create_series: Callable[[Connection, list[Series]], None]
 
     def loads(self) -> list[LoadRecord]:
@@ -164,6 +167,18 @@ class PostgresLoads:
 
     def known(self, numbers: Integers) -> list[Series]:
         return self._directory.known(numbers)
+
+    def new_export(self, suffix: str) -> Path:
+        return self._exports / f"portion-{uuid.uuid4().hex}.{suffix}"
+
+    def export_whole(self, series: Integers, since: int, until: int, format_name: str) -> tuple[Path, int]:
+        path = self.new_export(format_name)
+        try:
+            with self._question() as connection:
+                return path, write_whole(connection, series, since, until, path, format_name)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
 
     def take_out(self, number: int) -> TakenOut:
         with self._writing:

@@ -201,6 +201,19 @@ def export(window: Window, *, spreadsheet: bool) -> str:
     """
 
 
+def whole(series: Integers, since: int, until: int, columns: Iterable[str]) -> str:
+    """All that there is of readings, since <= observed_at < until."""
+    return (
+        f"SELECT {', '.join(columns)} FROM reading WHERE series = ANY({_array(np.unique(series))})"
+        f" AND observed_at >= {int(since)} AND observed_at < {int(until)}"
+    )
+
+
+def series_of(series: Integers, columns: Iterable[str]) -> str:
+    """What is known of some series."""
+    return f"SELECT {', '.join(columns)} FROM series WHERE id = ANY({_array(np.unique(series))})"
+
+
 def bound(window: Window, times: int = 1) -> tuple[str, ...]:
     """What to bind to a statement of a window."""
     return (window.instance,) * times if window.instance is not None else ()
