@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +18,8 @@ from cityloom.access.audit import AuditLog
 from cityloom.access.authority import TERMINAL, may_write, require
 from cityloom.access.ownership import check_write
 from cityloom.context.broker import Broker
+from cityloom.context.consumption import in_turns
+from cityloom.context.querying import TURN_SECONDS
 from cityloom.history.instances import instances_of
 from cityloom.history.load_documents import (
     as_it_was,
@@ -172,7 +174,9 @@ class Loading:
         require(actor, PERMISSION)
         if _PORTION.fullmatch(portion.file) is None or not 0 <= portion.first < portion.end:
             raise BadInput("This is no portion", hint="Send what `cityloom load` sends.", where="portion")
-        series = list(self._as_they_stand(actor, portion.series, whole=portion.whole))
+        steps = self._as_they_stand(actor, portion.series, whole=portion.whole)
+        # A portion may be of as many Entities as it has readings, and others wait meanwhile.
+        series = await in_turns(steps, TURN_SECONDS)
         async with self._turn:
             # What the feed has told comes before: the table says what was known before today.
             await self._stage.caught_up(self._broker.last_sequence)
@@ -241,12 +245,12 @@ class Loading:
             if record.undone_at:
                 raise Conflict("This load is taken out already", hint="Look at the others.", where=load)
             numbers = await asyncio.to_thread(self._store.brought, record.number)
-            self._check_sees_all(actor, self._store.known(numbers))
+            await asyncio.to_thread(lambda: self._check_sees_all(actor, self._store.known(numbers)))
             await self._audit.record(actor, "history.unload", load, {"table": record.name})
             await self._stage.caught_up(self._broker.last_sequence)
-            before = dict(await asyncio.to_thread(self._last, self._store.known(numbers)))
+            before = await asyncio.to_thread(lambda: dict(self._last(self._store.known(numbers))))
             taken = await asyncio.to_thread(self._store.take_out, record.number)
-            after = dict(await asyncio.to_thread(self._last, self._store.known(numbers)))
+            after = await asyncio.to_thread(lambda: dict(self._last(self._store.known(numbers))))
             attributes = await self._put_back(actor, load, before, after)
             gone = await self._remove(actor, record)
             kept = await self._keep(record, undone_at=now_millis())
@@ -269,7 +273,10 @@ class Loading:
 
     # Series and their newest readings
 
-    def _as_they_stand(self, actor: Actor, series: Iterable[Bringing], *, whole: bool) -> Iterator[Bringing]:
+    def _as_they_stand(
+        self, actor: Actor, series: Iterable[Bringing], *, whole: bool
+    ) -> Generator[None, None, list[Bringing]]:
+        found: list[Bringing] = []
         checked: set[tuple[str, ...]] = set()
         standing: dict[str, tuple[tuple[str, ...], InformationClass]] = {}
         for one in series:
@@ -288,7 +295,9 @@ class Loading:
                 if one.key.dataset:
                     said["datasetId"] = one.key.dataset
                 check_write(_writer(actor), None, {"type": types, "attrs": {one.key.attribute: [said]}})
-            yield msgspec.structs.replace(one, types=types, information_class=information_class)
+            found.append(msgspec.structs.replace(one, types=types, information_class=information_class))
+            yield
+        return found
 
     def _stands(
         self, actor: Actor, one: Bringing, *, whole: bool

@@ -47,7 +47,8 @@ class WholeExports:
         require(actor, PERMISSION)
         await self._stage.caught_up(self._broker.last_sequence)
         found = []
-        for name, series in sorted(self._by_type(actor, classes).items()):
+        by_type = await asyncio.to_thread(self._by_type, actor, classes)
+        for name, series in sorted(by_type.items()):
             window = Window(_numbers(series), corrected=True, marks="with")
             span = await asyncio.to_thread(self._store.extent, window)
             if span is not None:
@@ -69,7 +70,7 @@ class WholeExports:
                 hint="Ask for parquet, csv or ngsild.",
                 where="format",
             )
-        found = self._by_type(actor, classes)
+        found = await asyncio.to_thread(self._by_type, actor, classes)
         series = found.get(part.type, []) if part.type else [one for some in found.values() for one in some]
         await self._audit.record(actor, "history.export", part.type, {"format": format_name})
         if format_name == "ngsild":
@@ -80,7 +81,8 @@ class WholeExports:
         return path.name, count
 
     def _by_type(self, actor: Actor, classes: Sequence[InformationClass]) -> dict[str, list[Series]]:
-        """The series that somebody sees, by the first type of their Entities."""
+        """The series that somebody sees, by the first type of their Entities; of a large city it takes
+        seconds. Blocking."""
         found: dict[str, list[Series]] = {}
         for one in self._history.series(actor, None, whole=True):
             if one.information_class in classes:

@@ -1,11 +1,13 @@
 """A table becomes the past of Entities: exactly once, corrected where it says so, and taken out again."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
 
 from cityloom.access.authority import TERMINAL
 from cityloom.access.roles import ROLES
+from cityloom.history import loading
 from cityloom.kernel.actor import ANONYMOUS, Actor, InformationClass
 from cityloom.kernel.errors import BadConfig, BadInput, Conflict, NotAllowed, NotFound
 from cityloom.kernel.time import to_millis
@@ -418,3 +420,33 @@ def test_what_is_no_entity_never_stands_in_the_city(city, change):
         city.act("entities", {"load": "x", "documents": [good | change]})
     assert city.broker.last_sequence == 0
     assert city.act("entities", {"load": "x", "documents": [good]})["written"]["created"] == 1
+
+
+def test_others_have_their_turn_while_a_portion_of_many_entities_is_looked_at(city, monkeypatch):
+    monkeypatch.setattr(loading, "TURN_SECONDS", 0.0)
+    turns, seen = [], []
+    find, bring = city.broker.find, city.loading.bring
+
+    def noted(*said, **more):
+        seen.append(len(turns))
+        return find(*said, **more)
+
+    async def count():
+        while True:
+            turns.append(None)
+            await asyncio.sleep(0)
+
+    async def counted(actor, portion):
+        counting = asyncio.create_task(count())
+        seen.clear()
+        try:
+            return await bring(actor, portion)
+        finally:
+            counting.cancel()
+
+    monkeypatch.setattr(city.broker, "find", noted)
+    monkeypatch.setattr(city.loading, "bring", counted)
+    rows = "".join(f"{number},2026-01-01T12:00:00Z,1,x\n" for number in range(50))
+    city.load(f"bench,time,temp,name\n{rows}", MAPPING)
+    # Those of `settle` come after.
+    assert len(set(seen[:50])) == 50
