@@ -8,48 +8,29 @@ why there is none).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 import duckdb
 import msgspec
 
 from cityloom.adapters.duckdb import table_cells
-from cityloom.adapters.duckdb.table_cells import Cell
-from cityloom.adapters.duckdb.table_source import SEPARATORS, Source, malformed, quoted
+from cityloom.adapters.duckdb.table_instants import instant_of
+from cityloom.adapters.duckdb.table_source import Source, malformed, quoted
+from cityloom.adapters.duckdb.table_staging import StagedRows
 from cityloom.history.model import ORIGINS, SeriesKey, ValueKind
 from cityloom.kernel.change import DEFAULT_TENANT
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import EARLIEST, to_millis
-from cityloom.sensing.local_times import EARLIEST_LOCAL, LATEST_LOCAL, Piece, pieces
-from cityloom.sensing.table_meaning import PLACEHOLDER, ReadingColumn, TableForm, TableMeaning
+from cityloom.sensing.local_times import EARLIEST_LOCAL, LATEST_LOCAL
+from cityloom.sensing.table_meaning import PLACEHOLDER, TableMeaning
 from cityloom.sensing.table_rules import Rule
 
 #: Readings in one portion, as many as fit the memory of a running city's history.
 AT_ONCE = 200_000
 #: Letters of a cell that is told of.
 _SHOWN = 200
-
-
-def _other_separator(source: Source) -> str:
-    """A question to whoever reads a table with the wrong separator: all is one column then."""
-    if len(source.header) != 1 or source.lines_before is None:
-        return ""
-    found = max(SEPARATORS, key=source.header[0].count)
-    if not source.header[0].count(found):
-        return ""
-    return f" If they should be several: say separator = {json.dumps(found)} under [table] of the mapping."
-
-
-class Column(NamedTuple):
-    """A column of readings as it is turned."""
-
-    attribute: str
-    said: ReadingColumn
-    rule: Rule
 
 
 class PortionOfTable(NamedTuple):
@@ -98,16 +79,9 @@ class TableConversion:
         self._where = where
         self._work = work
         self._staged = work / "staged.parquet"
-        self._places = {name: place for place, name in enumerate(source.header) if name}
-        for column, place in meaning.columns().items():
-            if column not in self._places:
-                raise BadInput(
-                    f"The table has no column {column!r}, which {place} names",
-                    hint=f"Its columns are: {', '.join(source.header[:40])[:600]}.{_other_separator(source)}",
-                    where=str(where),
-                )
-        readings = zip(meaning.all_readings(), rules, strict=True)
-        self.columns = [Column(name, said, rule) for (name, said), rule in readings]
+        self._rows_staged = StagedRows(source, meaning, rules, where=where)
+        self.columns = self._rows_staged.columns
+        self._places = self._rows_staged.places
         #: Rows of the table.
         self.rows = 0
         self._laid_out = (-1, -1)
@@ -117,9 +91,7 @@ class TableConversion:
         try:
             self._db.execute(
                 f"""
-                COPY (SELECT {", ".join(["line", *self._staged_columns()])} FROM (
-                  SELECT *, {", ".join(self._judged_columns()) or "NULL AS nothing"} FROM (
-                    SELECT *, {", ".join(self._parsed_columns()) or "NULL AS none"} FROM ({self._said()}))))
+                COPY ({self._rows_staged.select()})
                 TO {quoted(str(self._staged))} (FORMAT parquet, COMPRESSION lz4, ROW_GROUP_SIZE 61440)
                 """
             )
@@ -147,7 +119,7 @@ class TableConversion:
     @property
     def rows_at_once(self) -> int:
         """Rows in one portion."""
-        several = len(self.columns) + (1 if self._moves else 0)
+        several = len(self.columns) + (1 if self._rows_staged.moves else 0)
         return max(1, AT_ONCE // several)
 
     def portion(self, first: int, file: Path, *, recorded: int, latest: int) -> PortionOfTable:
@@ -222,7 +194,7 @@ class TableConversion:
     def entities(self) -> Iterator[StandingOfEntity]:
         """What stands of each Entity of the table."""
         names = [name for name, one in self._meaning.attributes.items() if one.column or one.relationship]
-        entity = self._entity
+        entity = self._rows_staged.entity
         wanted = [
             f"{entity.value} AS entity",
             *(self._last(f"a{place}") for place in range(len(self._meaning.attributes))),
@@ -250,108 +222,6 @@ class TableConversion:
                 }
                 yield StandingOfEntity(entity, told, longitude, latitude, wkt)
 
-    # How a row is staged
-
-    @property
-    def _form(self) -> TableForm:
-        return self._source.form
-
-    @property
-    def _moves(self) -> bool:
-        return self._meaning.location is not None and self._meaning.location.moves
-
-    def _c(self, name: str) -> str:
-        return f"c{self._places[name]}"
-
-    def _said(self) -> str:
-        """What the cells say, numbered by line."""
-        used = sorted({self._places[name] for name in self._meaning.columns()})
-        trimmed = ", ".join(f"trim(c{place}) AS c{place}" for place in used)
-        said = ", ".join(f"{table_cells.said(f'c{place}', self._form)} AS c{place}" for place in used)
-        rows = f"SELECT row_number() OVER () AS line, {trimmed} FROM {self._source.sql}"
-        return f"SELECT line, {said} FROM ({rows})"
-
-    def _parsed_columns(self) -> Iterator[str]:
-        for place, column in enumerate(self.columns):
-            yield f"{table_cells.parsed(self._c(column.said.column), column.said, self._form)} AS n{place}"
-
-    def _judged_columns(self) -> Iterator[str]:
-        """For each column of readings why a cell has none (w), and whether the row is for it (h)."""
-        for place, column in enumerate(self.columns):
-            text = self._c(column.said.column)
-            reason = table_cells.reading(f"n{place}", text, column.said, column.rule).reason
-            if column.said.empty == "reject":
-                reason = f"CASE WHEN {text} IS NULL THEN 'it is empty' ELSE {reason} END"
-            if column.said.when:
-                here = self._when(column.said)
-                yield f"{here} AS h{place}"
-                reason = f"CASE WHEN {here} THEN {reason} END"
-            yield f"{reason} AS w{place}"
-
-    def _staged_columns(self) -> Iterator[str]:
-        for name in dict.fromkeys(PLACEHOLDER.findall(self._meaning.id)):
-            yield f"{self._c(name)} AS k{self._places[name]}"
-        time = self._meaning.time
-        texts = [self._c(name) for name in time.all_columns]
-        text = texts[0] if len(texts) == 1 else "(" + " || ' ' || ".join(texts) + ")"
-        instant, local = table_cells.moment(text, time)
-        yield f"{text} IS NULL AS time_empty"
-        yield f"{instant} AS instant"
-        yield f"{local} AS local"
-        for place, column in enumerate(self.columns):
-            cell = table_cells.reading(f"n{place}", self._c(column.said.column), column.said, column.rule)
-            here = f"w{place} IS NULL" + (f" AND h{place}" if column.said.when else "")
-            yield f"w{place}"
-            yield f"CASE WHEN {here} THEN {cell.value} END AS v{place}"
-            if column.said.when:
-                yield f"h{place}"
-        yield from self._staged_attributes()
-        yield from self._staged_place()
-
-    def _when(self, said: ReadingColumn) -> str:
-        conditions = [
-            f"{self._c(name)} IS NOT DISTINCT FROM {quoted(text)}" for name, text in said.when.items()
-        ]
-        return " AND ".join(conditions)
-
-    def _staged_attributes(self) -> Iterator[str]:
-        for place, one in enumerate(self._meaning.attributes.values()):
-            if one.column:
-                yield f"{self._c(one.column)} AS a{place}"
-            elif one.relationship:
-                target = table_cells.identifier(self._parts(one.relationship))
-                yield f"CASE WHEN ({target.reason}) IS NULL THEN {target.value} END AS a{place}"
-            else:
-                yield f"NULL::VARCHAR AS a{place}"
-
-    def _staged_place(self) -> Iterator[str]:
-        place = self._meaning.location
-        if place is None:
-            return
-        if place.wkt:
-            yield f"{self._c(place.wkt)} AS wkt"
-            yield "NULL::DOUBLE AS lon"
-            yield "NULL::DOUBLE AS lat"
-            return
-        for name, column, most in (("lon", place.longitude, 180), ("lat", place.latitude, 90)):
-            text = self._c(column)
-            value = table_cells.number(text, self._form)
-            yield f"CASE WHEN abs({value}) <= {most} THEN {value} END AS {name}"
-            yield f"{text} IS NOT NULL AND NOT coalesce(abs({value}) <= {most}, false) AS {name}_wrong"
-        yield "NULL::VARCHAR AS wkt"
-
-    def _parts(self, template: str, letter: str = "c") -> list[tuple[str, bool]]:
-        parts: list[tuple[str, bool]] = []
-        for number, piece in enumerate(PLACEHOLDER.split(template)):
-            if piece:
-                parts.append((f"{letter}{self._places[piece]}", True) if number % 2 else (piece, False))
-        return parts
-
-    @property
-    def _entity(self) -> Cell:
-        """The id of a staged row. Columns of Parquet come as dictionaries: each text is looked at once."""
-        return table_cells.identifier(self._parts(self._meaning.id, "k"))
-
     # How a portion is turned
 
     def _rows(self) -> str:
@@ -365,8 +235,8 @@ class TableConversion:
             f"SELECT min(local), max(local) FROM {rows} "
             f"WHERE local BETWEEN {EARLIEST_LOCAL} AND {LATEST_LOCAL}"
         )
-        instant = self._instant(low, high)
-        entity, form = self._entity, self._meaning.time.format
+        instant = instant_of(self._meaning.time, low, high)
+        entity, form = self._rows_staged.entity, self._meaning.time.format
         self._db.execute(
             f"""
             CREATE OR REPLACE TEMP TABLE portion AS
@@ -383,45 +253,6 @@ class TableConversion:
             """
         )
 
-    def _instant(self, low: int | None, high: int | None) -> str:
-        """SQL of a struct: the instant of a row, or what is wrong with its local time."""
-        time = self._meaning.time
-        if time.zone and (low is None or high is None):
-            return "{'instant': instant, 'wrong': NULL::VARCHAR}"
-        if low is None or high is None or not time.zone:
-            wrong = quoted("it has no time zone, and the mapping names none")
-            return f"{{'instant': instant, 'wrong': CASE WHEN local IS NOT NULL THEN {wrong} END}}"
-        found = pieces(ZoneInfo(time.zone), low, high)
-        cases: list[str] = []
-        wrongs: list[str] = []
-        for piece, following in zip(found, [*found[1:], None], strict=True):
-            until = "true" if following is None else f"local < {following.begin}"
-            cases.append(f"WHEN {until} THEN local - ({self._offset(piece)})")
-            wrongs.append(f"WHEN {until} THEN {self._wrong(piece)}")
-        outside = f"local NOT BETWEEN {EARLIEST_LOCAL} AND {LATEST_LOCAL}"
-        return (
-            f"{{'instant': CASE WHEN local IS NULL THEN instant WHEN {outside} THEN NULL "
-            f"{' '.join(cases)} END, 'wrong': CASE WHEN local IS NULL OR {outside} THEN NULL "
-            f"{' '.join(wrongs)} END}}"
-        )
-
-    def _offset(self, piece: Piece) -> int:
-        if piece.kind == "fold" and self._meaning.time.fold == "second":
-            return piece.second
-        return piece.offset
-
-    def _wrong(self, piece: Piece) -> str:
-        time = self._meaning.time
-        if piece.kind == "gap" and time.gap == "reject":
-            return quoted(
-                f'it never was in {time.zone}: clocks were set forward over it; say gap = "later" to take it'
-            )
-        if piece.kind == "fold" and time.fold == "reject":
-            return quoted(
-                f'it was twice in {time.zone}: clocks were set back; say fold = "first" or "second"'
-            )
-        return "NULL"
-
     def _turn(self, first: int, end: int, latest: int) -> None:
         self._lay_out(first, end, latest)
         good = "instant IS NOT NULL AND entity_wrong IS NULL"
@@ -435,7 +266,7 @@ class TableConversion:
                 f"SELECT line, entity, {place} AS col, instant, {int(kind)}::UTINYINT AS kind, "
                 f"{number} AS number, {text} AS text FROM portion WHERE {good} AND v{place} IS NOT NULL"
             )
-        if self._moves:
+        if self._rows_staged.moves:
             point = """'{"type":"Point","coordinates":[' || lon || ',' || lat || ']}'"""
             parts.append(
                 f"SELECT line, entity, {len(self.columns)} AS col, instant, {int(ValueKind.JSON)}::UTINYINT "
