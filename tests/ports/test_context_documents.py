@@ -137,6 +137,7 @@ async def test_context_documents_survives_a_server_that_is_gone():
         ({"cache-control": "no-store, max-age=300"}, 0.0),
         ({"date": "Sun, 01 Mar 2026 12:00:00 GMT", "expires": "Sun, 01 Mar 2026 12:05:00 GMT"}, 300.0),
         ({"expires": "0"}, 0.0),
+        ({"expires": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"}, 0.0),
         ({"cache-control": "max-age=9", "expires": "0"}, 9.0),
     ],
 )

@@ -93,6 +93,7 @@ async def test_an_answer_is_read_however_it_comes(said):
         raw(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n"),
         raw(b"HTTP/1.1 200 OK\r\n"),
         raw(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n"),
+        raw(b"HTTP/1.1 200 OK\r\n" + b"a:\r\n" * 5_000 + b"content-length: 0\r\n\r\n"),
         raw(),
         reset,
     ],

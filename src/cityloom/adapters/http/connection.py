@@ -18,6 +18,8 @@ from cityloom.kernel.outbound import Answer
 
 #: Bytes of an answer's head, and of what comes beside a body: trailers, and what is said of its pieces.
 LARGEST_HEAD = 65_536
+#: Headers of an answer. Sixty thousand empty ones of one name fit into one piece that arrives.
+MOST_HEADERS = 1_000
 #: Answers that only say that another one is to come (RFC 9110, 15.2).
 MOST_INTERIM = 10
 #: Statuses whose answers have no body.
@@ -44,6 +46,7 @@ class HttpConnection(asyncio.Protocol):
         self._headers: dict[str, str] = {}
         self._body: AnswerBody | None = None
         self._interim = 0
+        self._header_count = 0
         #: Bytes of heads, and bytes since there was something of a body.
         self._head_bytes = 0
         self._beside_body = 0
@@ -132,7 +135,10 @@ class HttpConnection(asyncio.Protocol):
             self.abort()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._body is None:
+        self._header_count += 1
+        if self._header_count > MOST_HEADERS:
+            self._fail(ConnectionError("the head of its answer is too large"))
+        elif self._body is None:
             lowered, said = name.decode("latin-1").lower(), value.decode("latin-1")
             before = self._headers.get(lowered)
             self._headers[lowered] = said if before is None else f"{before}, {said}"

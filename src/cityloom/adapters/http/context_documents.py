@@ -143,7 +143,7 @@ def freshness(headers: Mapping[str, str]) -> float | None:
         expires = parsedate_to_datetime(headers["expires"])
         sent = parsedate_to_datetime(headers["date"]) if "date" in headers else datetime.now(UTC)
         return max(0.0, (expires - sent).total_seconds())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         # What cannot be read as a date means that it is over.
         return 0.0
 
