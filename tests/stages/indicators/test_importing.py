@@ -13,6 +13,7 @@ import pytest
 
 import cityloom_catalogue
 from cityloom.indicators.evidence import type_of_values
+from cityloom.indicators.exchange import workbook as workbooks
 from cityloom.indicators.exchange.files import read_values
 from cityloom.indicators.exchange.reported import bounds_of
 from cityloom.indicators.framework import point_id, read_framework
@@ -304,6 +305,12 @@ JSON_STAT = {
 def test_broken_json_stat_is_told_in_words(change):
     with pytest.raises(BadInput):
         read_values(json.dumps(JSON_STAT | change).encode(), "x.json")
+
+
+def test_a_sheet_of_endless_cells_is_not_read_to_its_end(monkeypatch):
+    monkeypatch.setattr(workbooks, "MOST_CELLS", 8)
+    with pytest.raises(BadInput, match="more than 8 cells"):
+        read_values(workbook(ROWS), "kpis.xlsx")
 
 
 def test_the_product_of_endless_dimensions_is_not_worked_out(monkeypatch):

@@ -19,6 +19,8 @@ from cityloom.kernel.errors import BadInput
 _MOST_COLUMNS = 200
 #: How programs that write workbooks pack them.
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+#: Cells of a sheet: each is an object of its own, and takes the time of many of a CSV.
+MOST_CELLS = 500_000
 #: Digits of the number of a text that cells share.
 _MOST_DIGITS = 9
 _REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
@@ -91,6 +93,7 @@ def _sheet(raw: bytes, texts: Sequence[str], name: str) -> _Rows:
     cell: dict[str, str] = {}
     said: list[str] = []
     reading = [False]
+    count = 0
 
     def begin(tag: str, attributes: dict[str, str]) -> None:
         if tag == "c":
@@ -101,9 +104,15 @@ def _sheet(raw: bytes, texts: Sequence[str], name: str) -> _Rows:
             reading[0] = True
 
     def end(tag: str) -> None:
+        nonlocal count
         if tag in ("v", "t"):
             reading[0] = False
         elif tag == "c" and said:
+            count += 1
+            if count > MOST_CELLS:
+                raise BadInput(
+                    f"The sheet has more than {MOST_CELLS} cells", hint="Save it as CSV.", where=name
+                )
             column, row = _at(cell.get("r", ""), name)
             rows.setdefault(row, {})[column] = _cell(cell.get("t", "n"), "".join(said), texts, name)
 
