@@ -245,6 +245,12 @@ async def test_the_city_keeps_to_its_rules_and_tells_what_went(store, monkeypatc
     assert [one.readings for one in gone] == [89, 80, 44, 40]
 
 
+def test_the_command_tells_that_postgresql_keeps_all(tmp_path, capsys):
+    (tmp_path / "city.toml").write_text('[storage]\nurl = "postgresql://city@127.0.0.1:1/city"\n')
+    assert main(["retention", "--home", str(tmp_path)]) == 1
+    assert "all readings are kept" in capsys.readouterr().err
+
+
 def test_the_command_tells_and_changes_nothing(tmp_path, capsys, store):
     store.close()
     (tmp_path / "city.toml").write_text(

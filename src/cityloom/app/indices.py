@@ -20,6 +20,7 @@ from cityloom.indicators.composite.definition import INDEX_FILE, Definition, rea
 from cityloom.indicators.composite.sensitivity import Spread, leave_one_out, spread
 from cityloom.indicators.composite.tables import as_csv, city_groups, observations, table
 from cityloom.indicators.exchange.files import values_in
+from cityloom.indicators.exchange.long_table import KNOWN
 from cityloom.indicators.framework import Framework, read_framework
 from cityloom.indicators.scorecard import LeftOut, Scorecard, scorecards
 from cityloom.kernel.errors import BadInput
@@ -90,6 +91,12 @@ def columns_of(said: Iterable[str]) -> dict[str, str]:
         if not equals or not column:
             hint = "Write --column city=REF_AREA."
             raise BadInput(f"{one!r} names no column", hint=hint, where="--column")
+        if known not in KNOWN:
+            raise BadInput(
+                f"There is no {known!r} among values",
+                hint=f"There are: {', '.join(KNOWN)}.",
+                where="--column",
+            )
         found[known] = column
     return found
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from cityloom.app.configuration import Configuration, read_configuration
 from cityloom.app.folder import CityFolder
 from cityloom.app.machine import HomeLock
-from cityloom.app.storage import open_storage
+from cityloom.app.storage import in_postgres, open_storage
 from cityloom.history.keeping import due_by
 from cityloom.history.retention import RetainingStore, Rule
 from cityloom.kernel.actor import InformationClass
+from cityloom.kernel.errors import BadConfig
 from cityloom.kernel.time import WallClock
 
 
@@ -32,6 +33,12 @@ def retention(options: argparse.Namespace) -> int:
     """Tell what would go now, of a city that is not running, and change nothing."""
     folder = CityFolder(options.home or Path("city"))
     configuration = read_configuration(folder.configuration)
+    if in_postgres(configuration):
+        raise BadConfig(
+            "In PostgreSQL all readings are kept, one by one",
+            hint="docs/guides/run_at_scale.md says how an old month is taken out there.",
+            where="history.retention",
+        )
     with HomeLock(folder.home):
         folder.check_whole(folder.history)
         storage = open_storage(folder, configuration)
@@ -43,8 +50,11 @@ def retention(options: argparse.Namespace) -> int:
             storage.close()
     if not found:
         print("Nothing would go: " + ("no readings are old enough." if rules else "all readings are kept."))
+    if found:
+        print(f"{'month':7s}  {'readings':>12s}  type (class)")
     for one in found:
         print(f"{one.month}  {one.readings:>12,}  {one.type} ({one.information_class.name.lower()})")
     if found:
         print(f"{sum(one.readings for one in found):,} readings would become hourly roll-ups.")
+        print("Nothing was changed: the city does it when it runs.")
     return 0

@@ -125,6 +125,7 @@ def test_a_wrong_table_is_told_with_line_and_column(files, capsys, old, new, sai
         ("index", "compute", "definition.toml", "nowhere.csv"),
         ("index", "compute", "definition.toml", "values.csv", "--column", "city"),
         ("index", "compute", "definition.toml", "values.csv", "--column", "city=TOWN"),
+        ("index", "compute", "definition.toml", "values.csv", "--column", "town=city"),
         ("index", "compute", "definition.toml", "values.csv", "--out", "no/folder.csv"),
         ("score", "nothing", "values.csv"),
         ("score", "city", "values.csv"),

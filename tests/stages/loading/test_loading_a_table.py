@@ -3,14 +3,16 @@
 import asyncio
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
 from cityloom.access.authority import TERMINAL
 from cityloom.access.roles import ROLES
 from cityloom.history import loading
+from cityloom.history.model import Window
 from cityloom.kernel.actor import ANONYMOUS, Actor, InformationClass
 from cityloom.kernel.errors import BadConfig, BadInput, Conflict, NotAllowed, NotFound
-from cityloom.kernel.time import to_millis
+from cityloom.kernel.time import WallClock, to_millis
 from cityloom.ngsild.model import entity, prop, value_of
 
 MAPPING = """
@@ -111,11 +113,14 @@ def test_a_table_that_was_taken_out_is_not_loaded_by_mistake(city):
         city.load(TABLE, MAPPING)
 
 
-def test_what_is_corrected_after_a_load_counts(city):
+def test_readings_are_recorded_when_they_are_loaded(city):
     city.load(TABLE, MAPPING)
-    corrected = prop(9.0, at=datetime(2026, 1, 1, 12, tzinfo=UTC), unit="CEL")
-    city.run(city.broker.upsert(TERMINAL, entity("Bench", A, {"temperature": corrected})))
-    assert city.readings(A, "temperature")[-1] == ("temperature", at(12), 9.0)
+    known = to_millis(WallClock().now())
+    found = city.store.raw(
+        Window(np.array([one.id for one in city.store.series("")], np.int64), observed=True)
+    )
+    assert len(found.at) == 3
+    assert (found.recorded_at <= known).all()
 
 
 def test_a_wrong_separator_is_told_as_one(city):

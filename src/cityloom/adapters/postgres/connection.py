@@ -198,9 +198,9 @@ def connect(address: Address, name: str) -> Connection:
             autocommit=True,
         )
     except psycopg.Error as error:
-        said = address.without_password(str(error)).strip().splitlines()
+        said = " ".join(address.without_password(str(error)).split())[:300]
         raise BadConfig(
-            f"The database cannot be reached: {said[-1] if said else type(error).__name__}",
+            f"The database cannot be reached: {said or type(error).__name__}",
             hint="Check that the server runs and lets this machine in, the address, user and password.",
             where=address.shown,
         ) from None

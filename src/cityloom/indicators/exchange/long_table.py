@@ -14,7 +14,7 @@ from cityloom.indicators.exchange.reported import MOST_BYTES, Reported, once_eac
 from cityloom.kernel.errors import BadInput
 
 _NEEDED = ("city", "indicator", "period", "value")
-_KNOWN = (*_NEEDED, "point", "numerator", "denominator", "unit", "source")
+KNOWN = (*_NEEDED, "point", "numerator", "denominator", "unit", "source")
 #: What SDMX and others call the columns, in capitals.
 _CALLED = {
     "city": ("REF_AREA", "GEO", "CITIES", "CITY", "AREA"),
@@ -112,7 +112,7 @@ def _columns(head: Sequence[str], wanted: Mapping[str, str], place: str) -> dict
     if missing:
         raise BadInput(
             f"There is no column for {', '.join(missing)}",
-            hint=f"The first line names the columns: {', '.join(_KNOWN)}; the first four are needed.",
+            hint=f"The first line names the columns: {', '.join(KNOWN)}; the first four are needed.",
             where=place,
         )
     return found
