@@ -19,6 +19,9 @@ from cityloom.kernel.units import UNITS
 
 #: Columns in the template of an id.
 PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+#: What a cell of kind "boolean" may say, in small letters.
+TRUE_WORDS = ("true", "1", "yes", "on", "t", "y", "ja")
+FALSE_WORDS = ("false", "0", "no", "off", "f", "n", "nej", "nein")
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}|https?://[^\s<>\"]{1,500}")
 _ATTRIBUTE = _TYPE
 #: The only reference system there is: what GeoJSON and NGSI-LD are written in.

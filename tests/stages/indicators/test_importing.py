@@ -246,6 +246,24 @@ def test_a_workbook_is_read(shared):
     assert found[1].place == "kpis.xlsx line 3"
 
 
+def test_the_first_sheet_is_the_one_that_stands_first():
+    file = io.BytesIO(workbook([["what", "ever"]], shared=False))
+    with zipfile.ZipFile(io.BytesIO(workbook(ROWS, shared=False))) as other:
+        sheet = other.read("xl/worksheets/sheet1.xml")
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    with zipfile.ZipFile(file, "a") as book:
+        book.writestr("xl/worksheets/sheet2.xml", sheet)
+        book.writestr(
+            "xl/workbook.xml",
+            f'<workbook xmlns:r="{office}"><sheets><sheet name="Moved here" sheetId="2" r:id="b"/>'
+            '<sheet name="Older" sheetId="1" r:id="a"/></sheets></workbook>',
+        )
+        links = (("a", "worksheets/sheet1.xml"), ("b", "/xl/worksheets/sheet2.xml"))
+        told = "".join(f'<Relationship Id="{one}" Target="{part}"/>' for one, part in links)
+        book.writestr("xl/_rels/workbook.xml.rels", f"<Relationships>{told}</Relationships>")
+    assert [one.city for one in read_values(file.getvalue(), "kpis.xlsx")] == ["Aston"] * 3
+
+
 async def test_a_workbook_is_imported(room, planner):
     file = upload(workbook(ROWS), "kpis.xlsx")
     await room.import_values(planner, "u4ssc", read_values(file.data, file.name), file)

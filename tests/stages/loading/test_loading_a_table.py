@@ -455,3 +455,13 @@ def test_others_have_their_turn_while_a_portion_of_many_entities_is_looked_at(ci
     city.load(f"bench,time,temp,name\n{rows}", MAPPING)
     # Those of `settle` come after.
     assert len(set(seen[:50])) == 50
+
+
+@pytest.mark.parametrize(("word", "meant"), [("Nej", False), ("nein", False), ("ja", True), ("0", False)])
+def test_truth_is_told_by_the_same_words_of_a_reading_and_of_what_stands(city, word, meant):
+    mapping = MAPPING.replace("[attributes.name]", "[attributes.open]\nkind = 'boolean'").replace(
+        'unit = "CEL"', "kind = 'boolean'"
+    )
+    city.load(f"bench,time,temp,name\na,2026-01-01T10:00:00Z,{word},{word}\n", mapping)
+    now = city.broker.retrieve(TERMINAL, A)
+    assert (value_of(now, "open"), value_of(now, "temperature")) == (meant, meant)

@@ -163,7 +163,8 @@ def _workbook(rows, *, extra=None):
         "</Relationships>",
         "xl/styles.xml": '<styleSheet><cellXfs count="2"><xf numFmtId="0"/><xf numFmtId="22"/></cellXfs>'
         "</styleSheet>",
-        "xl/sharedStrings.xml": "<sst><si><t>bench</t></si><si><t>ti</t><t>me</t></si></sst>",
+        "xl/sharedStrings.xml": "<sst><si><t>bench</t><rPh><t>how it is said</t></rPh></si>"
+        "<si><t>ti</t><t>me</t></si></sst>",
         "xl/worksheets/s.xml": f"<worksheet><sheetData>{rows}</sheetData></worksheet>",
         **(extra or {}),
     }

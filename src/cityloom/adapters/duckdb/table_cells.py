@@ -8,15 +8,20 @@ from typing import NamedTuple
 from cityloom.adapters.duckdb.table_source import quoted
 from cityloom.history.extraction import LONGEST_TEXT
 from cityloom.history.model import ValueKind
-from cityloom.sensing.table_meaning import ISO, UNIX, UNIX_MS, ReadingColumn, TableForm, TimeColumn
+from cityloom.sensing.table_meaning import (
+    FALSE_WORDS,
+    ISO,
+    TRUE_WORDS,
+    UNIX,
+    UNIX_MS,
+    ReadingColumn,
+    TableForm,
+    TimeColumn,
+)
 from cityloom.sensing.table_rules import Rule
 
 #: From here on whole numbers are not exact as floating point numbers.
 _EXACT = 2**53
-_TRUE, _FALSE = (
-    "('true', '1', 'yes', 'on', 't', 'y', 'ja')",
-    "('false', '0', 'no', 'off', 'f', 'n', 'nej', 'nein')",
-)
 #: What may stand for a column in an id.
 _PART = r"[^\s<>\"{}|\\^`\x00-\x20\x7f-\x9f]{1,200}"
 
@@ -58,7 +63,8 @@ def parsed(text: str, column: ReadingColumn, form: TableForm) -> str:
         return number(text, form)
     if column.kind == "boolean":
         low = f"lower({text})"
-        return f"CASE WHEN {low} IN {_TRUE} THEN 1.0::DOUBLE WHEN {low} IN {_FALSE} THEN 0.0::DOUBLE END"
+        words = f"WHEN {low} IN {TRUE_WORDS} THEN 1.0::DOUBLE WHEN {low} IN {FALSE_WORDS} THEN 0.0::DOUBLE"
+        return f"CASE {words} END"
     return f"CASE WHEN json_valid({text}) THEN json({text})::VARCHAR END" if column.kind == "json" else text
 
 

@@ -130,10 +130,14 @@ class _Parts:
             return
         said: list[str] = []
         count = 0
+        aside = False
         for element, _, text in self._elements(name):
+            if element == "rPh":
+                # How a word is pronounced is no part of it.
+                aside = text is None
             if text is None:
                 continue
-            if element == "t":
+            if element == "t" and not aside:
                 said.append(text)
             elif element == "si":
                 count += 1

@@ -11,12 +11,7 @@ from cityloom.adapters.duckdb.table_conversion import StandingOfEntity
 from cityloom.kernel.errors import BadInput
 from cityloom.ngsild.geometry import check_geometry
 from cityloom.ngsild.model import Document, Instance, geo, point, prop, rel
-from cityloom.sensing.table_meaning import StandingAttribute, TableForm, TableMeaning
-
-_TRUE, _FALSE = (
-    frozenset({"true", "1", "yes", "on", "t", "y", "ja"}),
-    frozenset({"false", "0", "no", "off", "f", "n"}),
-)
+from cityloom.sensing.table_meaning import FALSE_WORDS, TRUE_WORDS, StandingAttribute, TableForm, TableMeaning
 
 
 def document_of(standing: StandingOfEntity, meaning: TableMeaning, form: TableForm) -> Document:
@@ -65,9 +60,9 @@ def _value(text: str, said: StandingAttribute, form: TableForm, name: str) -> An
             raise _wrong(text, said.kind, name) from None
     if said.kind == "boolean":
         low = text.lower()
-        if low not in _TRUE | _FALSE:
+        if low not in (*TRUE_WORDS, *FALSE_WORDS):
             raise _wrong(text, said.kind, name)
-        return low in _TRUE
+        return low in TRUE_WORDS
     if said.kind == "json":
         try:
             return orjson.loads(text)

@@ -32,7 +32,7 @@ def rows_of(raw: bytes, name: str) -> Iterator[tuple[int, Sequence[str]]]:
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as book:
             texts = _texts(book, name)
-            rows = _sheet(_part(book, _first_sheet(book), name), texts, name)
+            rows = _sheet(_part(book, _first_sheet(book, name), name), texts, name)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise BadInput(f"This is no workbook: {error}", hint="Save it as .xlsx.", where=name) from None
     if not rows:
@@ -43,9 +43,24 @@ def rows_of(raw: bytes, name: str) -> Iterator[tuple[int, Sequence[str]]]:
         yield number, [cells.get(at, "") for at in range(max(width, max(cells, default=0) + 1))]
 
 
-def _first_sheet(book: zipfile.ZipFile) -> str:
-    sheets = [one for one in book.namelist() if re.fullmatch(r"xl/worksheets/sheet\d+\.xml", one)]
-    return min(sheets, key=lambda one: (len(one), one), default="")
+def _first_sheet(book: zipfile.ZipFile, name: str) -> str:
+    """The part of the sheet that stands first: its number tells when it was made, not where it stands."""
+    links: dict[str, str] = {}
+    sheets: list[str] = []
+
+    def link(tag: str, attributes: dict[str, str]) -> None:
+        if tag == "Relationship":
+            links[attributes.get("Id", "")] = attributes.get("Target", "")
+
+    def sheet(tag: str, attributes: dict[str, str]) -> None:
+        if tag == "sheet":
+            sheets.append(next((said for key, said in attributes.items() if key.endswith(":id")), ""))
+
+    for part, begin in (("xl/_rels/workbook.xml.rels", link), ("xl/workbook.xml", sheet)):
+        if part in book.namelist():
+            _parse(_part(book, part, name), begin, lambda _: None, lambda _: None, name)
+    target = next((links[one] for one in sheets[:1] if one in links), "worksheets/sheet1.xml")
+    return target.removeprefix("/") if target.startswith("/") else f"xl/{target}"
 
 
 def _part(book: zipfile.ZipFile, part: str, name: str) -> bytes:
