@@ -11,6 +11,9 @@ from cityloom.history.directory import SeriesDirectory
 from cityloom.history.loads import Bringing, Brought, LoadRecord, Portion
 from cityloom.history.model import Integers, Series
 
+#: What a record has that `bring` writes.
+_TALLIES = ("rows", "kept", "known", "corrected")
+
 
 def resolve(directory: SeriesDirectory, wanted: Sequence[Bringing]) -> tuple[list[Series], list[int]]:
     """The series to create, and the number of each that is wanted."""
@@ -53,6 +56,14 @@ def siblings(
         return None
     table = np.array(pairs, np.int64)
     return table[:, 0], table[:, 1]
+
+
+def kept_as(record: LoadRecord, there: LoadRecord | None, last: int) -> LoadRecord:
+    """A record to be kept: with the tallies of the one that is there, or the number after the last."""
+    if there is None:
+        return msgspec.structs.replace(record, number=last + 1)
+    tallies = {name: getattr(there, name) for name in _TALLIES}
+    return msgspec.structs.replace(record, number=there.number, **tallies)
 
 
 def advanced(record: LoadRecord, portion: Portion, brought: Brought) -> LoadRecord:

@@ -21,8 +21,6 @@ from cityloom.history.model import Integers, Series
 from cityloom.history.newest import Newest
 from cityloom.kernel.errors import NotFound
 
-#: What a load record has that `bring` writes.
-TALLIES = ("rows", "kept", "known", "corrected")
 _NOTHING = Brought(0, 0, 0)
 
 
@@ -42,12 +40,8 @@ class DuckLoads:
     def keep_load(self, record: LoadRecord) -> LoadRecord:
         with self._writing, self._file.transaction() as cursor:
             there = _find(cursor, record.id)
-            if there is None:
-                last = cursor.execute("SELECT coalesce(max(number), 0) FROM load").fetchone()
-                kept = msgspec.structs.replace(record, number=int((last or (0,))[0]) + 1)
-            else:
-                tallies = {name: getattr(there, name) for name in TALLIES}
-                kept = msgspec.structs.replace(record, number=there.number, **tallies)
+            last = cursor.execute("SELECT coalesce(max(number), 0) FROM load").fetchone()
+            kept = load_planning.kept_as(record, there, int((last or (0,))[0]))
             _keep(cursor, kept)
         return kept
 

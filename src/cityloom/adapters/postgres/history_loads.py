@@ -29,8 +29,6 @@ from cityloom.history.model import Integers, Series
 from cityloom.history.newest import Newest
 from cityloom.kernel.errors import NotFound
 
-#: What a load record has that `bring` writes.
-_TALLIES = ("rows", "kept", "known", "corrected")
 _NOTHING = Brought(0, 0, 0)
 
 _PORTION: LiteralString = "CREATE TEMP TABLE portion (LIKE reading) ON COMMIT DROP"
@@ -134,12 +132,8 @@ class PostgresLoads:
         with self._writing, self._stored() as connection:
             connection.execute(history_statements.HOLD)
             there = _find(connection, record.id)
-            if there is None:
-                last = connection.execute("SELECT coalesce(max(number), 0) FROM load").fetchone()
-                kept = msgspec.structs.replace(record, number=int((last or (0,))[0]) + 1)
-            else:
-                tallies = {name: getattr(there, name) for name in _TALLIES}
-                kept = msgspec.structs.replace(record, number=there.number, **tallies)
+            last = connection.execute("SELECT coalesce(max(number), 0) FROM load").fetchone()
+            kept = load_planning.kept_as(record, there, int((last or (0,))[0]))
             _keep(connection, kept)
         return kept
 
