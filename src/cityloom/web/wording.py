@@ -157,6 +157,11 @@ class Wording:
         at = self.instant(value)
         return at.strftime("%Y-%m-%dT%H:%M") if at else ""
 
+    def last_day(self, until: object) -> str:
+        """The last day of a period that ends before an instant: one until 1 January ends on 31 December."""
+        end = self.instant(until)
+        return NOTHING if end is None else self.day(end - timedelta(milliseconds=1))
+
     def day(self, value: object) -> str:
         """The date of an instant in the city's zone, or of a plain date."""
         if isinstance(value, str) and len(value) == 10:

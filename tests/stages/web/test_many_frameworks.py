@@ -78,6 +78,9 @@ async def test_a_file_is_looked_at_and_then_entered(planner, reader_class, measu
     file = {"file": ("values.csv", TABLE, "application/vnd.ms-excel")}
     looked = await planner.send(PAGE, {"act": "look"}, files=file)
     assert "1 value would be entered" in looked.text
+    assert "1 Jan 2013 – 31 Dec 2013" in looked.text
+    assert "Choose the file again" in looked.text
+    assert "File of values (" not in looked.text.replace(' <span class="soft">', " ")
     assert "not in the framework: XX (values.csv line 3)" in looked.text
     assert "not reported" in await planner.text("/indicators/u4ssc/EC:ICT:ICT:1C")
     entered = await planner.send(PAGE, {"act": "enter"}, files=file)
