@@ -14,12 +14,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from cityloom.access.authority import require
+from cityloom.access.authority import TERMINAL, require
 from cityloom.history.loading import Loading
 from cityloom.history.loads import PERMISSION, LoadRecord, Portion
 from cityloom.history.whole_exports import Part
 from cityloom.kernel.actor import Actor, InformationClass
-from cityloom.kernel.errors import BadInput, CityError, NotFound, fault_of
+from cityloom.kernel.errors import BadInput, CityError, NotAllowed, NotFound, fault_of
 from cityloom.kernel.media_types import PROBLEM
 from cityloom.ngsild.model import Document
 from cityloom.ngsild.parse import parse_entity
@@ -29,7 +29,8 @@ from cityloom.web.identity import refusal_of
 
 PATH = "/loads"
 
-
+#: Acts that read or leave files in the city's folder: they are for whoever owns it.
+_WITH_FILES = frozenset({"bring", "export"})
 #: Members of an Entity that no attribute is called.
 _RESERVED = frozenset({"id", "type", "scope", "@context", "@id", "@type"})
 
@@ -170,14 +171,18 @@ def load_routes(desk: Desk) -> list[Route]:
     """The routes."""
 
     async def do(request: Request) -> Response:
-        """One act of a load: begin, entities, bring, settle or undo."""
+        """One act of a load or an export."""
         return await _answered(request, _do(request))
 
     async def _do(request: Request) -> dict[str, Any]:
         _refuse_strangers(request)
-        return await act(
-            desk.rooms.loading, request.state.actor, request.path_params["act"], await request.body()
-        )
+        actor, name = request.state.actor, request.path_params["act"]
+        if name in _WITH_FILES and actor.id != TERMINAL.id:
+            raise NotAllowed(
+                "This is done with files in the city's folder",
+                hint="Use `cityloom load` or `cityloom export` on the city's machine.",
+            )
+        return await act(desk.rooms.loading, actor, name, await request.body())
 
     async def show(request: Request) -> Response:
         """All loads, the oldest first."""

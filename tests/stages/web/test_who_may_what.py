@@ -58,6 +58,9 @@ PAGES: dict[str, str] = {
     "POST /hooks/{connector}": "d",
     "GET /loads": "em",
     "POST /loads/begin": "em",
+    # Whoever owns the city's folder is none of these.
+    "POST /loads/bring": "",
+    "POST /loads/export": "",
     "GET /language": PEOPLE,
     "POST /language": PEOPLE,
     "POST /theme": PEOPLE,
@@ -135,6 +138,8 @@ PAGES: dict[str, str] = {
     "GET /indicators/u4ssc.json": PEOPLE,
     "GET /indicators/u4ssc": PEOPLE,
     "GET /indicators/u4ssc/CODE/evidence/0000": "",
+    "GET /indicators/u4ssc/import": "pm",
+    "POST /indicators/u4ssc/import": "pm",
     "POST /indicators/u4ssc/CODE act=enter": "pm",
     "POST /indicators/u4ssc/CODE act=verify": "am",
     "POST /indicators/u4ssc/CODE act=withdraw": "pm",
