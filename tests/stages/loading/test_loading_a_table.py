@@ -123,6 +123,12 @@ def test_readings_are_recorded_when_they_are_loaded(city):
     assert (found.recorded_at <= known).all()
 
 
+def test_rejects_that_cannot_be_written_are_told(city):
+    (city.home / "table.csv.rejects.csv").mkdir()
+    with pytest.raises(BadInput, match="rejected cannot be written"):
+        city.load(TABLE + "a,yesterday,1,\n", MAPPING)
+
+
 def test_a_wrong_separator_is_told_as_one(city):
     with pytest.raises(BadInput) as caught:
         city.load(TABLE.replace(",", ";"), MAPPING, dry=True)

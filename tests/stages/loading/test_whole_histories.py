@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cityloom.access.authority import TERMINAL
-from cityloom.app.command_line import build_parser
+from cityloom.app.command_line import build_parser, main
 from cityloom.app.folder import CityFolder
 from cityloom.app.load import command
 from cityloom.app.load.bringing import workplace
@@ -117,6 +117,14 @@ def other(tmp_path):
     opened = LoadedCity(tmp_path / "other")
     yield opened
     opened.close()
+
+
+def test_an_export_that_cannot_be_written_is_told(tmp_path, capsys):
+    for name in ("city.toml", "file"):
+        (tmp_path / name).write_text("")
+    for target in ("file/x", "file/x.csv"):
+        assert main(["export", "history", "--to", str(tmp_path / target), "--home", str(tmp_path)]) == 1
+        assert "The export cannot be written" in capsys.readouterr().err
 
 
 def test_a_trial_counts_and_writes_nothing(city, other, tmp_path, monkeypatch, capsys):

@@ -221,6 +221,17 @@ class Bringer:
             result.first_wrong = list(islice(rows, _SHOWN))
             return
         result.rejects = target
+        try:
+            self._write_rejects(target, rows, result)
+        except OSError as error:
+            raise BadInput(
+                f"What was rejected cannot be written beside the table: {error.strerror}",
+                hint="Copy the table to a folder of yours and give the same command: it goes on from here.",
+                where=str(target),
+            ) from None
+
+    @staticmethod
+    def _write_rejects(target: Path, rows: Iterator[tuple[int, str, str, str]], result: Result) -> None:
         with target.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(("line", "column", "reason", "cell"))

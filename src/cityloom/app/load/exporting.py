@@ -35,6 +35,14 @@ def export(options: argparse.Namespace) -> int:
     if target.exists() and (target.is_file() or any(target.iterdir())):
         raise BadConfig("There is something already", hint="Name a new folder or file.", where=str(target))
     classes = [InformationClass[name.upper()] for name in options.classes or ()] or list(InformationClass)
+    try:
+        (target.parent if target.suffix in SUFFIXES.values() else target).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadConfig(
+            f"The export cannot be written: {error.strerror}",
+            hint="Check the path and its rights.",
+            where=str(target),
+        ) from None
     with door_of(folder, configuration) as door, workplace(folder.exports):
         if target.suffix in SUFFIXES.values():
             return _one_file(door, folder, target, classes)

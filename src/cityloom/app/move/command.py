@@ -135,8 +135,8 @@ def _check_not_ahead(database: Database, village: Village, *, history_alone: boo
     if remembered > village.remembered() or (not history_alone and feed > max(0, *village.head("feed")[:2])):
         raise BadConfig(
             "The city in this schema has lived on since it was carried there",
-            hint="Its folder's files are old: delete them once the database is backed up. For another city "
-            "name another schema with --schema.",
+            hint="If it is this city, its folder's files are old and not used any more. "
+            "If it is another city, name another schema with --schema.",
             where=database.address.shown,
         )
     if history_alone and village.remembered() > feed:
