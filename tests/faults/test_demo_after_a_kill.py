@@ -53,6 +53,7 @@ def readings(city: RunningCity, entity_id: str, since: str = "2026-04-08T00:00:0
         "timeAt": since,
     }
     found = city.web.get(f"/ngsi-ld/v1/temporal/entities/{entity_id}", params={**asked, "lastN": 1000})
+    assert found.status_code == 200, found.text
     said = found.json()["temperature"]
     # Forecasts have a dataset of their own.
     measured = next(one for one in said if "datasetId" not in one) if isinstance(said, list) else said

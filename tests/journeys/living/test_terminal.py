@@ -24,7 +24,7 @@ def city(tmp_path, text: str):
         ("[connectors.lora]", "city.toml: connectors.lora", "mqtt"),
         ("[connectors.mqtt]\nmaping = []", "connectors.mqtt", "Did you mean 'mappings'?"),
         ('[connectors.replay]\ntable = "x.csv"', "connectors.replay", "Column of the instant"),
-        ('frameworks = ["iso37120"]', "city.toml: frameworks.iso37120", "u4ssc"),
+        ('frameworks = ["iso37121"]', "city.toml: frameworks.iso37121", "u4ssc"),
         ('plugins = ["nowhere"]', "city.toml: plugins", "beside city.toml"),
     ],
 )
