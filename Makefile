@@ -57,10 +57,10 @@ test: $(VENV)/.dev web browser clients ## everything: shape, types, rooms, journ
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3
 
 test-fast: $(VENV)/.dev ## without browser and fault tests
-	$(BIN)/python -m pytest -n 2 -m 'not browser and not faults'
+	$(BIN)/python -m pytest -n 3 -m 'not browser and not faults'
 
 faults: $(VENV)/.dev ## 50 power cuts of a city and its kills, with bugs put in that must be found
 	$(BIN)/python benchmarks/durability.py --cuts 5 --city-cuts 50 --city-kills 20

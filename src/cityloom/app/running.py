@@ -54,6 +54,9 @@ if TYPE_CHECKING:
 
 #: The transport of connectors that hear what devices publish to the city itself.
 MQTT_LISTENER = "mqtt-listener"
+#: Seconds that the announcement waits for the listener. What keeps a connector from starting stands on its
+#: page; the rest of the city need not wait for it.
+_LISTENING_S = 10.0
 
 
 class Serving(msgspec.Struct, frozen=True):
@@ -197,11 +200,20 @@ class _Run:
         if not self.serving.open_access:
             # Late, so that it is told when it is made: a start that is cut short must not swallow it.
             password = await self.house.accounts.first_administrator()
+        await self._devices_are_let_in()
         self.health.starting = ""
         write_private_json(
             self.folder.running, {"address": self._address(), "process": os.getpid(), "key": self.key}
         )
         self._announce(password)
+
+    async def _devices_are_let_in(self) -> None:
+        """Wait for the listener, whose address is about to be told."""
+        listener = self.house.transports.get(MQTT_LISTENER)
+        if isinstance(listener, MqttListener):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LISTENING_S):
+                    await listener.listens.wait()
 
     def _listener_for_devices(self, settings: Mqtt) -> MqttAddress | None:
         if not settings.enabled or not self._devices_are_heard():

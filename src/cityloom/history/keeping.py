@@ -21,8 +21,10 @@ _log = logging.getLogger(__name__)
 
 #: Readings of days that are over for so long hardly come any more.
 SETTLED_AFTER = timedelta(days=2)
-#: Seconds of the machine's time between two looks.
+#: Seconds of the machine's time between two looks, and before the first: a city that has just started has
+#: readings to catch up on and people who wait, and putting a slice in order keeps both from the history.
 PAUSE_S = 3_600.0
+FIRST_PAUSE_S = 600.0
 #: How much longer it rests than it worked: others write to the history and read it.
 REST = 3.0
 
@@ -37,6 +39,7 @@ class Keeping:
 
     async def run(self) -> None:
         """Look after the history until cancelled."""
+        await asyncio.sleep(FIRST_PAUSE_S)
         while True:
             try:
                 await self.tidy()

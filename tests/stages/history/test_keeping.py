@@ -42,6 +42,7 @@ async def test_what_fails_is_tried_again(monkeypatch, caplog):
     async def sleep(seconds, pauses=[]):  # noqa: B006 - counts its calls
         pauses.append(seconds)
         if pauses.count(keeping.PAUSE_S) == 2:
+            assert pauses[0] == keeping.FIRST_PAUSE_S, "a city that starts is left in peace"
             raise Enough
 
     monkeypatch.setattr(keeping.asyncio, "sleep", sleep)

@@ -105,6 +105,8 @@ class MqttListener:
         self._wills: dict[tuple[str, str], asyncio.TimerHandle] = {}
         #: The port that is listened on, once it is.
         self.port = 0
+        #: Set while devices are let in.
+        self.listens = asyncio.Event()
         registry.on_revoked(self._shut_out)
         registry.on_certificate(self._trust)
 
@@ -135,11 +137,13 @@ class MqttListener:
         server = await self._bind(loop)
         scheme = "mqtts" if self._context else "mqtt"
         inlet.listening(f"{scheme}://{self._address[0]}:{self.port}")
+        self.listens.set()
         try:
             while True:
                 await asyncio.sleep(_SWEEP_EVERY)
                 self._sweep(loop.time())
         finally:
+            self.listens.clear()
             server.close()
             await self._close()
 
