@@ -65,7 +65,8 @@ class RunningCity:
             except (OSError, ValueError):
                 time.sleep(0.05)
                 continue
-            if found["process"] == self.process.pid:
+            # The address is written down a moment before it is told.
+            if found["process"] == self.process.pid and "Ctrl+C" in self.said:
                 return found["address"], found["key"]
             time.sleep(0.05)
         self.process.kill()
