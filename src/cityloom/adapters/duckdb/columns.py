@@ -10,13 +10,11 @@ import msgspec
 import numpy as np
 import orjson
 
-from cityloom.history.model import Floats, Integers, PastColumn, Readings, Series, SeriesKey
-from cityloom.history.planning import Erased, NumberRow, Row
+from cityloom.adapters.sql.reading_columns import Columns, plain_columns
+from cityloom.history.model import Floats, Integers, Readings, Series, SeriesKey
+from cityloom.history.planning import Erased, Row
 from cityloom.history.shapes import Run, SeriesColumns, Shape, Standing
-from cityloom.kernel.time import now_millis
 
-#: Columns by name, as DuckDB registers and fetches them.
-Columns = dict[str, np.ndarray[Any, Any]]
 #: Columns of texts by name; None is NULL.
 Texts = Mapping[str, Sequence[str | None]]
 
@@ -82,62 +80,17 @@ def known_series(
     )
 
 
-def past_columns(planned: Sequence[tuple[Series, PastColumn]]) -> Columns:
-    """Readings of a past that is loaded as a whole."""
-    lengths = [len(column.at) for _, column in planned]
-    total = sum(lengths)
-    return {
-        "series": np.repeat(np.array([one.id for one, _ in planned], np.int32), lengths),
-        "observed_at": np.concatenate([column.at for _, column in planned]),
-        "kind": np.repeat(np.array([column.kind for _, column in planned], np.uint8), lengths),
-        "number": np.concatenate([column.number for _, column in planned]),
-        # Before every change of the feed, so that any of them corrects it.
-        "sequence": np.zeros(total, np.int64),
-        "recorded_at": np.full(total, now_millis(), np.int64),
-        "observed": np.ones(total, np.bool_),
-        "origin": np.repeat(np.array([column.origin for _, column in planned], np.uint8), lengths),
-    }
-
-
-def number_columns(numbers: list[NumberRow]) -> Columns:
-    """Readings that are numbers."""
-    series, at, kind, number, sequence, recorded_at, observed, origin = zip(*numbers, strict=True)
-    plain = _plain_columns(series, at, kind, sequence, recorded_at, observed, origin)
-    return plain | {"number": np.array(number, np.float64)}
-
-
 def text_columns(rows: list[Row]) -> tuple[Columns, Texts]:
     """Readings that are texts, or numbers with more to them."""
     series, at, kind, number, text, sequence, recorded_at, observed, origin, details, instance, created = zip(
         *map(msgspec.structs.astuple, rows), strict=True
     )
-    plain = _plain_columns(series, at, kind, sequence, recorded_at, observed, origin) | {
+    plain = plain_columns(series, at, kind, sequence, recorded_at, observed, origin) | {
         # None becomes NaN.
         "number": np.array(number, np.float64),
         "created_at": np.array([-1 if one is None else one for one in created], np.int64),
     }
     return plain, {"text": text, "details": details, "instance": instance}
-
-
-def _plain_columns(
-    series: Sequence[int],
-    at: Sequence[int],
-    kind: Sequence[int],
-    sequence: Sequence[int],
-    recorded_at: Sequence[int],
-    observed: Sequence[bool],
-    origin: Sequence[int],
-) -> Columns:
-    return {
-        "series": np.array(series, np.int32),
-        "observed_at": np.array(at, np.int64),
-        # By way of bytes: of members of an enumeration numpy looks at each one closely.
-        "kind": np.frombuffer(bytes(kind), np.uint8),
-        "sequence": np.array(sequence, np.int64),
-        "recorded_at": np.array(recorded_at, np.int64),
-        "observed": np.frombuffer(bytes(observed), np.bool_),
-        "origin": np.frombuffer(bytes(origin), np.uint8),
-    }
 
 
 def erased_columns(erased: Sequence[Erased]) -> Columns:

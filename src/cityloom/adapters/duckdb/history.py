@@ -24,6 +24,7 @@ from cityloom.adapters.duckdb.connection import DuckFile
 from cityloom.adapters.duckdb.loads import DuckLoads
 from cityloom.adapters.duckdb.newest_rows import newest_rows
 from cityloom.adapters.duckdb.retention import DuckRetention
+from cityloom.adapters.sql.reading_columns import number_columns, past_columns
 from cityloom.history.directory import SeriesDirectory
 from cityloom.history.model import (
     Floats,
@@ -88,7 +89,7 @@ class DuckHistory(DuckLoads, DuckRetention):
                 return 0
             with self._file.transaction() as cursor:
                 self._create_series(cursor, [one for one, _ in planned])
-                cursor.register("numbers", columns.past_columns(planned))
+                cursor.register("numbers", past_columns(planned))
                 cursor.execute(statements.INSERT_NUMBERS)
             self._directory.apply_past(planned)
             return sum(len(column.at) for _, column in planned)
@@ -226,7 +227,7 @@ class DuckHistory(DuckLoads, DuckRetention):
             columns.lay_out(cursor, "moved", *columns.series_columns(list(plan.changed.values())))
             cursor.execute(statements.UPDATE_SERIES)
         if plan.numbers:
-            cursor.register("numbers", columns.number_columns(plan.numbers))
+            cursor.register("numbers", number_columns(plan.numbers))
             cursor.execute(statements.INSERT_NUMBERS)
         if plan.rows:
             source, values = columns.beside(cursor, *columns.text_columns(plan.rows))

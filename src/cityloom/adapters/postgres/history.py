@@ -28,6 +28,7 @@ from cityloom.adapters.postgres.database import Database
 from cityloom.adapters.postgres.history_export import write_export
 from cityloom.adapters.postgres.history_loads import PostgresLoads
 from cityloom.adapters.postgres.history_months import Months
+from cityloom.adapters.sql.reading_columns import number_columns, past_columns
 from cityloom.history.directory import SeriesDirectory
 from cityloom.history.model import (
     Floats,
@@ -106,7 +107,7 @@ class PostgresHistory(PostgresLoads, AskedInPortions):
             planned = self._directory.plan_past(past)
             if not planned:
                 return 0
-            found = columns.past_columns(planned)
+            found = past_columns(planned)
             self._months.make([found["observed_at"]])
             with self._stored() as connection:
                 connection.execute(statements.HOLD)
@@ -235,7 +236,7 @@ class PostgresHistory(PostgresLoads, AskedInPortions):
                 ),
             )
         if plan.numbers:
-            _copy_numbers(connection, columns.number_columns(plan.numbers))
+            _copy_numbers(connection, number_columns(plan.numbers))
         if plan.rows:
             with connection.cursor() as cursor, cursor.copy(statements.COPY_ROWS) as copy:
                 copy.set_types(statements.ROW_TYPES)

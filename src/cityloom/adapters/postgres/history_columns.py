@@ -10,13 +10,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cityloom.history.model import Floats, Integers, PastColumn, Readings, Series, ValueKind, stored_value
-from cityloom.history.planning import NumberRow, Row
+from cityloom.adapters.sql.reading_columns import Columns
+from cityloom.history.model import Floats, Integers, Readings, Series, ValueKind, stored_value
+from cityloom.history.planning import Row
 from cityloom.history.shapes import SeriesColumns, Standing
 from cityloom.kernel.actor import InformationClass
-from cityloom.kernel.time import now_millis
 
-Columns = Mapping[str, NDArray[Any]]
 #: Rows with fields of numpy's names.
 Structured = np.ndarray[Any, np.dtype[np.void]]
 
@@ -69,39 +68,6 @@ def cells_layout(methods: int) -> np.dtype[Any]:
 
 
 # To the server
-
-
-def number_columns(numbers: Sequence[NumberRow]) -> Columns:
-    """Readings that are numbers."""
-    series, at, kind, number, sequence, recorded_at, observed, origin = zip(*numbers, strict=True)
-    return {
-        "series": np.array(series, np.int32),
-        "observed_at": np.array(at, np.int64),
-        # By way of bytes: of members of an enumeration numpy looks at each one closely.
-        "kind": np.frombuffer(bytes(kind), np.uint8),
-        "number": np.array(number, np.float64),
-        "sequence": np.array(sequence, np.int64),
-        "recorded_at": np.array(recorded_at, np.int64),
-        "observed": np.frombuffer(bytes(observed), np.bool_),
-        "origin": np.frombuffer(bytes(origin), np.uint8),
-    }
-
-
-def past_columns(planned: Sequence[tuple[Series, PastColumn]]) -> Columns:
-    """Readings of a past that is loaded as a whole."""
-    lengths = [len(column.at) for _, column in planned]
-    total = sum(lengths)
-    return {
-        "series": np.repeat(np.array([one.id for one, _ in planned], np.int32), lengths),
-        "observed_at": np.concatenate([column.at for _, column in planned]),
-        "kind": np.repeat(np.array([column.kind for _, column in planned], np.uint8), lengths),
-        "number": np.concatenate([column.number for _, column in planned]),
-        # Before every change of the feed, so that any of them corrects it.
-        "sequence": np.zeros(total, np.int64),
-        "recorded_at": np.full(total, now_millis(), np.int64),
-        "observed": np.ones(total, np.bool_),
-        "origin": np.repeat(np.array([column.origin for _, column in planned], np.uint8), lengths),
-    }
 
 
 def number_copy(columns: Columns) -> bytes:

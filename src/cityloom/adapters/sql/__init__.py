@@ -1,1 +1,1 @@
-"""What the tables of SQLite and of PostgreSQL have in common."""
+"""What the tables of several databases have in common."""
