@@ -14,7 +14,7 @@ WITH ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web demo install test test-fast faults browser check fix translations docs clients lock clean
+.PHONY: help setup web demo install test test-fast test-cluster faults browser check fix translations docs clients lock clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,10 +31,14 @@ $(VENV)/.run: $(UV) uv.lock pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(UV) sync --quiet --frozen --inexact --group build --group dev --extra postgres
+	$(UV) sync --quiet --frozen --inexact --group build --group dev --extra postgres --extra nats --extra analytics
 	@touch $@
 
 setup: $(VENV)/.dev web ## the environment for work on CityLoom itself
+
+$(VENV)/.cluster: $(VENV)/.dev
+	$(UV) sync --quiet --frozen --inexact --group build --group dev --group cluster --extra postgres --extra nats --extra analytics --extra spark
+	@touch $@
 
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null)
 src/cityloom/web/static/built/.done: $(VENV)/.run $(WEB_SOURCES)
@@ -57,10 +61,13 @@ test: $(VENV)/.dev web browser clients ## everything: shape, types, rooms, journ
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 3
+	$(BIN)/python -m pytest -n 3 -m 'not cluster'
 
 test-fast: $(VENV)/.dev ## without browser and fault tests
-	$(BIN)/python -m pytest -n 3 -m 'not browser and not faults'
+	$(BIN)/python -m pytest -n 3 -m 'not browser and not faults and not cluster'
+
+test-cluster: $(VENV)/.cluster ## a city of many machines: real databases, message servers and Spark (root for the network's cuts)
+	$(BIN)/python -m pytest -n 0 -m cluster
 
 faults: $(VENV)/.dev ## 50 power cuts of a city and its kills, with bugs put in that must be found
 	$(BIN)/python benchmarks/durability.py --cuts 5 --city-cuts 50 --city-kills 20

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cityloom.adapters.duckdb import columns, pool_statements, statements
-from cityloom.adapters.duckdb.columns import Columns
+from cityloom.adapters.sql.reading_columns import Columns
 from cityloom.history.model import Floats, Integers
 from cityloom.history.pools import (
     CellSummary,

@@ -28,7 +28,7 @@ from cityloom.adapters.postgres.database import Database
 from cityloom.adapters.postgres.history_export import write_export
 from cityloom.adapters.postgres.history_loads import PostgresLoads
 from cityloom.adapters.postgres.history_months import Months
-from cityloom.adapters.sql.reading_columns import number_columns, past_columns
+from cityloom.adapters.sql.reading_columns import Columns, number_columns, past_columns
 from cityloom.history.directory import SeriesDirectory
 from cityloom.history.model import (
     Floats,
@@ -341,7 +341,7 @@ def _raw(connection: Connection, window: Window) -> Readings:
     return columns.readings(_copied(connection, statements.raw(window), statements.bound(window)))
 
 
-def _copy_numbers(connection: Connection, found: columns.Columns) -> None:
+def _copy_numbers(connection: Connection, found: Columns) -> None:
     with connection.cursor() as cursor, cursor.copy(statements.COPY_NUMBERS) as copy:
         copy.write(columns.number_copy(found))
 
