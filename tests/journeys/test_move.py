@@ -216,7 +216,7 @@ def test_readings_that_lie_in_the_folder_still_follow_the_city_into_its_database
     assert "DIFFERENT" not in ask("move", *to)
     with psycopg.connect(postgres_server.url()) as connection:
         connection.execute(f"SET search_path = {schema}")
-        connection.execute("TRUNCATE reading, series, load, moved_from, moved_part")
+        connection.execute("TRUNCATE reading, series, load, load_entity, moved_from, moved_part")
         connection.execute("UPDATE history_progress SET last_sequence = 0")
     for path in home.glob("*.db"):
         path.unlink()

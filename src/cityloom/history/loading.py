@@ -48,6 +48,8 @@ AT_ONCE = 500
 _TOLD = 20
 #: Letters of the id and the name of a load.
 _LONGEST = 300
+#: The right to somebody else's loads: the administrator's.
+_ANY_LOAD = "accounts:manage"
 #: What a file of readings is called: nobody is to name one that is not theirs, nor several.
 _PORTION = re.compile(r"portion-[0-9a-f]{32}\.parquet")
 
@@ -107,6 +109,8 @@ class Loading:
         async with self._turn:
             there = await self._find(record.id)
             if there is not None and not there.undone_at:
+                if not there.finished_at:
+                    _check_owner(actor, there)
                 return there
             if there is not None:
                 raise Conflict(
@@ -142,6 +146,7 @@ class Loading:
     ) -> Written:
         """Entities as the table says that they are; what they say already is not written again."""
         require(actor, PERMISSION)
+        record = await self._own(actor, load)
         fresh = []
         written = Written()
         others: list[tuple[str, str]] = []
@@ -161,19 +166,19 @@ class Loading:
         others += [(one, str(error)) for one, error in outcome.errors]
         written.refused, written.refused_count = others[:_TOLD], len(others)
         if outcome.created:
-            async with self._turn:
-                record = await self._known(load)
-                await self._keep(record, created=(*record.created, *outcome.created))
+            await asyncio.to_thread(self._store.add_created, record.number, outcome.created)
         return written
 
     async def bring(self, actor: Actor, portion: Portion) -> LoadRecord:
         """Readings of a portion kept. Its series get the types and class that their Entities have now.
 
-        Raises NotFound for an Entity that is not there, NotAllowed for one that the actor may not write.
+        Raises NotFound for an Entity that is not there, NotAllowed for one that the actor may not write and
+        for somebody else's load.
         """
         require(actor, PERMISSION)
         if _PORTION.fullmatch(portion.file) is None or not 0 <= portion.first < portion.end:
             raise BadInput("This is no portion", hint="Send what `cityloom load` sends.", where="portion")
+        await self._own(actor, portion.load)
         steps = self._as_they_stand(actor, portion.series, whole=portion.whole)
         # A portion may be of as many Entities as it has readings, and others wait meanwhile.
         series = await in_turns(steps, TURN_SECONDS)
@@ -187,7 +192,7 @@ class Loading:
     async def settle(self, actor: Actor, load: str, *, rejected: int = 0) -> tuple[LoadRecord, Written]:
         """The newest readings become what the Entities say now, where that is older; the load is done."""
         require(actor, PERMISSION)
-        record = await self._known(load)
+        record = await self._own(actor, load)
         await self._stage.caught_up(self._broker.last_sequence)
         written = Written()
         # By the class of those that are created; None: they are there.
@@ -204,9 +209,10 @@ class Loading:
                 await self._say(actor, load, waiting, written)
         await self._say(actor, load, waiting, written)
         async with self._turn:
+            if written.new:
+                await asyncio.to_thread(self._store.add_created, record.number, written.new)
             record = await self._known(load)
-            created = (*record.created, *written.new)
-            kept = await self._keep(record, finished_at=now_millis(), rejected=rejected, created=created)
+            kept = await self._keep(record, finished_at=now_millis(), rejected=rejected)
         return kept, written
 
     async def _say(
@@ -241,7 +247,7 @@ class Loading:
         """
         require(actor, PERMISSION)
         async with self._turn:
-            record = await self._known(load)
+            record = await self._own(actor, load)
             if record.undone_at:
                 raise Conflict("This load is taken out already", hint="Look at the others.", where=load)
             numbers = await asyncio.to_thread(self._store.brought, record.number)
@@ -252,9 +258,10 @@ class Loading:
             taken = await asyncio.to_thread(self._store.take_out, record.number)
             after = await asyncio.to_thread(lambda: dict(self._last(self._store.known(numbers))))
             attributes = await self._put_back(actor, load, before, after)
-            gone = await self._remove(actor, record)
+            created = await asyncio.to_thread(self._store.created, record.number)
+            gone = await self._remove(actor, load, created)
             kept = await self._keep(record, undone_at=now_millis())
-        return kept, Undone(taken.gone, attributes, gone, len(record.created) - gone)
+        return kept, Undone(taken, attributes, gone, len(created) - gone)
 
     def _check_sees_all(self, actor: Actor, series: Sequence[Series]) -> None:
         secrecy = {one.information_class for one in series}
@@ -371,17 +378,17 @@ class Loading:
                 )
         return count
 
-    async def _remove(self, actor: Actor, record: LoadRecord) -> int:
+    async def _remove(self, actor: Actor, load: str, created: Sequence[str]) -> int:
         """Delete Entities that the load created and that nobody has added to; returns how many."""
         count = 0
-        for entity_id in record.created:
+        for entity_id in created:
             document = self._broker.find(actor, entity_id)
             if document is None or any(
                 "observedAt" in item for items in document["attrs"].values() for item in items
             ):
                 continue
             try:
-                await self._broker.delete(actor, entity_id, trace=f"unload:{record.id}")
+                await self._broker.delete(actor, entity_id, trace=f"unload:{load}")
             except CityError:
                 continue
             count += 1
@@ -390,8 +397,7 @@ class Loading:
     # Records
 
     async def _find(self, load: str) -> LoadRecord | None:
-        found = await asyncio.to_thread(self._store.loads)
-        return next((one for one in found if one.id == load), None)
+        return await asyncio.to_thread(self._store.find_load, load)
 
     async def _known(self, load: str) -> LoadRecord:
         found = await self._find(load)
@@ -399,9 +405,25 @@ class Loading:
             raise NotFound("There is no such load", hint="`cityloom load --list` names them.", where=load)
         return found
 
+    async def _own(self, actor: Actor, load: str) -> LoadRecord:
+        """A load that the actor may add to. Raises NotFound, NotAllowed."""
+        found = await self._known(load)
+        _check_owner(actor, found)
+        return found
+
     async def _keep(self, record: LoadRecord, **changes: Any) -> LoadRecord:
         kept = msgspec.structs.replace(record, **changes)
         return await asyncio.to_thread(self._store.keep_load, kept)
+
+
+def _check_owner(actor: Actor, record: LoadRecord) -> None:
+    """A load is whose who began it; it is settled and taken out by them, or by an administrator."""
+    if actor.id != record.by and not actor.may(_ANY_LOAD):
+        raise NotAllowed(
+            "This load was begun by somebody else",
+            hint="Ask them, or an administrator.",
+            where=record.id,
+        )
 
 
 def _writer(actor: Actor) -> Actor:

@@ -45,8 +45,6 @@ class LoadRecord(msgspec.Struct, frozen=True, rename="camel"):
     #: When it was done, 0 before; and when it was taken out again.
     finished_at: int = 0
     undone_at: int = 0
-    #: Entities that it created.
-    created: tuple[str, ...] = ()
 
 
 class Bringing(msgspec.Struct, frozen=True):
@@ -85,13 +83,6 @@ class Brought(msgspec.Struct, frozen=True):
     corrected: int
 
 
-class TakenOut(msgspec.Struct, frozen=True):
-    """What undoing a load did: readings that went, and the series that they were of."""
-
-    gone: int
-    series: Integers
-
-
 @runtime_checkable
 class LoadStore(Protocol):
     """A HistoryStore that takes whole tables. Blocking; all of a call or none of it."""
@@ -100,11 +91,23 @@ class LoadStore(Protocol):
         """All records, the oldest first."""
         ...
 
+    def find_load(self, identifier: str) -> LoadRecord | None:
+        """One record; the others are not looked at, as this is asked for each portion."""
+        ...
+
     def keep_load(self, record: LoadRecord) -> LoadRecord:
         """Keep what a record says beside its tallies (rows, kept, known, corrected), which are `bring`'s.
 
         A new one gets its number.
         """
+        ...
+
+    def add_created(self, number: int, entity_ids: Sequence[str]) -> None:
+        """Remember Entities that a load created, by its number."""
+        ...
+
+    def created(self, number: int) -> list[str]:
+        """All Entities that a load created."""
         ...
 
     def bring(self, portion: Portion) -> Brought:
@@ -135,8 +138,11 @@ class LoadStore(Protocol):
         """
         ...
 
-    def take_out(self, number: int) -> TakenOut:
-        """Remove the readings of a load; what they had corrected counts again. Empty series go."""
+    def take_out(self, number: int) -> int:
+        """Remove the readings of a load, and say how many; what they had corrected counts again.
+
+        Empty series go.
+        """
         ...
 
 

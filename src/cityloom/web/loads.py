@@ -101,7 +101,7 @@ async def act(loading: Loading, actor: Actor, name: str, body: bytes) -> dict[st
 
 
 async def _begin(loading: Loading, actor: Actor, said: Begin) -> dict[str, Any]:
-    return {"record": _shown(await loading.begin(actor, said.record))}
+    return {"record": await loading.begin(actor, said.record)}
 
 
 async def _entities(loading: Loading, actor: Actor, said: Entities) -> dict[str, Any]:
@@ -112,17 +112,17 @@ async def _entities(loading: Loading, actor: Actor, said: Entities) -> dict[str,
 
 
 async def _bring(loading: Loading, actor: Actor, said: Bring) -> dict[str, Any]:
-    return {"record": _shown(await loading.bring(actor, said.portion))}
+    return {"record": await loading.bring(actor, said.portion)}
 
 
 async def _settle(loading: Loading, actor: Actor, said: Settle) -> dict[str, Any]:
     record, written = await loading.settle(actor, said.load, rejected=said.rejected)
-    return {"record": _shown(record), "written": written}
+    return {"record": record, "written": written}
 
 
 async def _undo(loading: Loading, actor: Actor, said: Undo) -> dict[str, Any]:
     record, undone = await loading.undo(actor, said.load)
-    return {"record": _shown(record), "undone": undone}
+    return {"record": record, "undone": undone}
 
 
 async def _parts(loading: Loading, actor: Actor, said: Parts) -> dict[str, Any]:
@@ -136,12 +136,7 @@ async def _export(loading: Loading, actor: Actor, said: Export) -> dict[str, Any
 
 async def records(loading: Loading, actor: Actor) -> dict[str, Any]:
     """All loads."""
-    return {"records": [_shown(one) for one in await loading.records(actor)]}
-
-
-def _shown(record: LoadRecord) -> LoadRecord:
-    """Without what it created: not all may see all of that, and it may be long."""
-    return msgspec.structs.replace(record, created=())
+    return {"records": await loading.records(actor)}
 
 
 def _checked(document: Mapping[str, Any], where: str) -> Document:

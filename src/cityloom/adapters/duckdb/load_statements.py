@@ -1,15 +1,22 @@
-"""The SQL of whole tables that are brought into the history, and taken out.
+"""What DuckDB alone says of whole tables that are brought into the history (`adapters/sql/whole_tables`).
 
-A portion lies in the table `portion`, each reading with the number of its series. What is there already at
-its instants is compared with it in `standing`, where anything can be there.
+`standing` is made only where anything can be there.
 """
 # ruff: noqa: S608 - statements are put together from this module's own words alone
 
 from __future__ import annotations
 
+from cityloom.adapters.sql import whole_tables
+
 SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS load (id VARCHAR NOT NULL, number INTEGER NOT NULL, said VARCHAR NOT NULL)"
+    "CREATE TABLE IF NOT EXISTS load (id VARCHAR NOT NULL, number INTEGER NOT NULL, said VARCHAR NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS load_entity (number INTEGER NOT NULL, entity_id VARCHAR NOT NULL)",
 )
+#: Which Entities a load created stood in its record.
+CREATED_APART = """
+    INSERT INTO load_entity
+    SELECT number, unnest(from_json(coalesce(said::JSON -> 'created', '[]'), '["VARCHAR"]')) FROM load
+"""
 
 #: Lays out the portion. Needs `places(place, series)`; bound: the file.
 PORTION = """
@@ -24,52 +31,17 @@ SPAN = """
     FROM portion GROUP BY place
 """
 
-#: Readings that are there at instants of the portion: whether they say the same, whether one is the other's
-#: correction, and which one then. Needs `late_series(series)`; bound: the first instant.
-COMPARE = """
+#: Readings that are there at instants of the portion. Needs `late_series(series)`; bound: the first
+#: instant.
+COMPARE = f"""
     CREATE OR REPLACE TEMP TABLE standing AS
     SELECT p.series, p.observed_at, p.recorded_at, p.kind = 5 AS mark, r.rowid AS place,
-      r.kind = p.kind AND r.number IS NOT DISTINCT FROM p.number AND r.text IS NOT DISTINCT FROM p.text
-        AND r.details IS NOT DISTINCT FROM p.details
-        AND (NOT r.superseded OR (p.superseded AND r.recorded_at = p.recorded_at)) AS same,
-      r.kind < 5 AND p.kind < 5 AND NOT r.superseded AND NOT p.superseded AS rival,
-      r.recorded_at > p.recorded_at AS newer
+      {whole_tables.COMPARED}
     FROM (
       SELECT rowid, series, observed_at, kind, number, text, details, superseded, recorded_at
       FROM reading SEMI JOIN late_series USING (series) WHERE observed_at >= ?
     ) r
     JOIN portion p USING (series, observed_at)
-"""
-
-_AT = """
-    s.series = p.series AND s.observed_at = p.observed_at AND s.recorded_at = p.recorded_at
-    AND s.mark = (p.kind = 5)
-"""
-
-
-def insert(*, compared: bool) -> str:
-    """Keep what is new of the portion; bound: the number of the load.
-
-    It counts as later than every change that history has seen. A mark of a deletion lies at the instant of
-    the value that it ends, and comes after it.
-    """
-    superseded, where = "p.superseded", ""
-    if compared:
-        superseded = f"p.superseded OR EXISTS (FROM standing s WHERE {_AT} AND s.rival AND s.newer)"
-        where = f"WHERE NOT EXISTS (FROM standing s WHERE {_AT} AND s.same)"
-    return f"""
-        INSERT INTO reading BY NAME
-        SELECT p.series, p.observed_at, p.kind, p.number, p.text,
-          (SELECT last_sequence FROM progress) - (p.kind < 5)::BIGINT AS sequence,
-          p.recorded_at, p.observed, {superseded} AS superseded, p.origin, p.details, p.instance,
-          p.created_at, ?::INTEGER AS load
-        FROM portion p {where}
-    """
-
-
-#: How many of the portion were there already, and how many corrected another.
-TALLY = """
-    SELECT count(*) FILTER (same), count(*) FILTER (rival AND NOT same AND NOT newer) FROM standing
 """
 
 #: What was there and was recorded before counts no longer, where the portion says something else.
@@ -79,21 +51,13 @@ GIVE_WAY = """
     ) AS gone WHERE reading.rowid = gone.place
 """
 
-#: A reading in another unit at the same instant. Needs `siblings(series, sibling)`.
-SUPERSEDE_SIBLINGS = """
-    UPDATE reading SET superseded = true FROM portion p JOIN siblings b ON b.series = p.series
-    WHERE reading.series = b.sibling AND reading.observed_at = p.observed_at AND NOT reading.superseded
-      AND reading.recorded_at <= p.recorded_at AND reading.kind < 5 AND p.kind < 5 AND NOT p.superseded
-"""
-
-#: Bound: the number of a load.
-SERIES_OF_LOAD = "SELECT DISTINCT series FROM reading WHERE load = ? ORDER BY series"
+#: Needs `siblings(series, sibling)`.
+SUPERSEDE_SIBLINGS = whole_tables.supersede_siblings("siblings b")
 
 REMEMBER_INSTANTS = """
     CREATE OR REPLACE TEMP TABLE taken AS
     SELECT DISTINCT series, observed_at FROM reading WHERE load = ? AND kind < 5 AND NOT superseded
 """
-TAKE_OUT = "DELETE FROM reading WHERE load = ?"
 #: Of what the removed readings had corrected, the newest is the value again.
 LET_COUNT_AGAIN = """
     UPDATE reading SET superseded = false FROM (

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import msgspec
 import numpy as np
 
 from cityloom.adapters.duckdb import columns, load_statements, whole_histories
 from cityloom.adapters.duckdb.connection import DuckFile
+from cityloom.adapters.sql import whole_tables
+from cityloom.adapters.sql.whole_tables import WholeTables, record_of, row_of
 from cityloom.history import load_planning
 from cityloom.history.directory import SeriesDirectory
-from cityloom.history.loads import Brought, LoadRecord, Portion, TakenOut
+from cityloom.history.loads import Brought, LoadRecord, Portion
 from cityloom.history.model import Integers, Series
 from cityloom.history.newest import Newest
 from cityloom.kernel.errors import NotFound
 
-_NOTHING = Brought(0, 0, 0)
+_FIND, _SERIES_OF_LOAD, _TAKE_OUT, _CREATED = (
+    statement.replace("%s", "?")
+    for statement in (
+        whole_tables.FIND,
+        whole_tables.SERIES_OF_LOAD,
+        whole_tables.TAKE_OUT,
+        whole_tables.CREATED,
+    )
+)
 
 
-class DuckLoads:
+class DuckLoads(WholeTables):
     """The part of the history that takes whole tables (`LoadStore`)."""
 
     _file: DuckFile
@@ -34,16 +42,28 @@ class DuckLoads:
 
     def loads(self) -> list[LoadRecord]:
         with self._file.cursor() as cursor:
-            found = cursor.execute("SELECT said FROM load ORDER BY number").fetchall()
-        return [msgspec.json.decode(said, type=LoadRecord) for (said,) in found]
+            found = cursor.execute(whole_tables.RECORDS).fetchall()
+        return [record_of(said) for (said,) in found]
+
+    def find_load(self, identifier: str) -> LoadRecord | None:
+        with self._file.cursor() as cursor:
+            return _find(cursor, identifier)
 
     def keep_load(self, record: LoadRecord) -> LoadRecord:
         with self._writing, self._file.transaction() as cursor:
             there = _find(cursor, record.id)
-            last = cursor.execute("SELECT coalesce(max(number), 0) FROM load").fetchone()
+            last = cursor.execute(whole_tables.LAST_NUMBER).fetchone()
             kept = load_planning.kept_as(record, there, int((last or (0,))[0]))
             _keep(cursor, kept)
         return kept
+
+    def add_created(self, number: int, entity_ids: Sequence[str]) -> None:
+        with self._writing, self._file.transaction() as cursor:
+            cursor.execute("INSERT INTO load_entity SELECT ?, unnest(?)", [number, list(entity_ids)])
+
+    def created(self, number: int) -> list[str]:
+        with self._file.cursor() as cursor:
+            return [str(one) for (one,) in cursor.execute(_CREATED, [number]).fetchall()]
 
     def bring(self, portion: Portion) -> Brought:
         with self._writing:
@@ -52,7 +72,7 @@ class DuckLoads:
                 if record is None:
                     raise NotFound("There is no such load", hint="Begin it first.", where=portion.load)
                 if record.rows != portion.first:
-                    return _NOTHING
+                    return whole_tables.NOTHING
                 created, numbers = load_planning.resolve(self._directory, portion.series)
                 brought, newest = self._insert(cursor, record, portion, created, numbers)
                 _keep(cursor, load_planning.advanced(record, portion, brought))
@@ -61,41 +81,30 @@ class DuckLoads:
 
     def brought(self, number: int) -> Integers:
         with self._file.cursor() as cursor:
-            found = cursor.execute(load_statements.SERIES_OF_LOAD, [number]).fetchnumpy()
+            found = cursor.execute(_SERIES_OF_LOAD, [number]).fetchnumpy()
         return np.asarray(found["series"]).astype(np.int64)
 
-    def known(self, numbers: Integers) -> list[Series]:
-        return self._directory.known(numbers)
-
-    def new_export(self, suffix: str) -> Path:
-        return self._exports / f"portion-{uuid.uuid4().hex}.{suffix}"
-
-    def export_whole(self, series: Integers, since: int, until: int, format_name: str) -> tuple[Path, int]:
-        path = self.new_export(format_name)
-        try:
-            with self._file.reading() as cursor:
-                cursor.register("wanted", {"series": series})
-                found = cursor.execute(whole_histories.export(path, format_name), [since, until]).fetchone()
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        return path, int((found or (0,))[0])
-
-    def take_out(self, number: int) -> TakenOut:
+    def take_out(self, number: int) -> int:
         with self._writing:
             with self._file.transaction() as cursor:
-                series = np.asarray(
-                    cursor.execute(load_statements.SERIES_OF_LOAD, [number]).fetchnumpy()["series"]
-                ).astype(np.int64)
+                series = np.asarray(cursor.execute(_SERIES_OF_LOAD, [number]).fetchnumpy()["series"]).astype(
+                    np.int64
+                )
                 cursor.execute(load_statements.REMEMBER_INSTANTS, [number])
-                gone = cursor.execute(load_statements.TAKE_OUT, [number]).fetchone()
+                gone = cursor.execute(_TAKE_OUT, [number]).fetchone()
                 cursor.execute(load_statements.LET_COUNT_AGAIN)
                 empty = [int(one) for (one,) in cursor.execute(load_statements.EMPTY_SERIES).fetchall()]
                 cursor.execute(load_statements.FORGET_EMPTY)
                 cursor.execute("DROP TABLE taken")
             self._directory.forget(empty)
             self._directory.unmeet(int(one) for one in series)
-        return TakenOut(int((gone or (0,))[0]), series)
+        return int((gone or (0,))[0])
+
+    def _write_whole(self, series: Integers, since: int, until: int, path: Path, format_name: str) -> int:
+        with self._file.reading() as cursor:
+            cursor.register("wanted", {"series": series})
+            found = cursor.execute(whole_histories.export(path, format_name), [since, until]).fetchone()
+        return int((found or (0,))[0])
 
     def _insert(
         self,
@@ -117,10 +126,11 @@ class DuckLoads:
         span = cursor.execute(load_statements.SPAN).fetchall()
         firsts = {numbers[place]: int(first) for place, first, *_ in span}
         found = self._compared(cursor, firsts, created)
-        (kept,) = cursor.execute(load_statements.insert(compared=found), [record.number]).fetchone() or (0,)
+        insert = whole_tables.insert("progress", compared=found).replace("%s", "?")
+        (kept,) = cursor.execute(insert, [record.number]).fetchone() or (0,)
         known, corrected = (0, 0)
         if found:
-            known, corrected = cursor.execute(load_statements.TALLY).fetchone() or (0, 0)
+            known, corrected = cursor.execute(whole_tables.TALLY).fetchone() or (0, 0)
             cursor.execute(load_statements.GIVE_WAY)
         siblings = load_planning.siblings(self._directory, created, numbers)
         if siblings:
@@ -149,13 +159,10 @@ def _newest(numbers: Sequence[int], span: Iterable[tuple[Any, ...]]) -> Iterable
 
 
 def _find(cursor: duckdb.DuckDBPyConnection, identifier: str) -> LoadRecord | None:
-    found = cursor.execute("SELECT said FROM load WHERE id = ?", [identifier]).fetchone()
-    return None if found is None else msgspec.json.decode(found[0], type=LoadRecord)
+    found = cursor.execute(_FIND, [identifier]).fetchone()
+    return None if found is None else record_of(found[0])
 
 
 def _keep(cursor: duckdb.DuckDBPyConnection, record: LoadRecord) -> None:
     cursor.execute("DELETE FROM load WHERE id = ?", [record.id])
-    cursor.execute(
-        "INSERT INTO load VALUES (?, ?, ?)",
-        [record.id, record.number, msgspec.json.encode(record).decode()],
-    )
+    cursor.execute("INSERT INTO load VALUES (?, ?, ?)", row_of(record))

@@ -16,7 +16,7 @@ from cityloom.adapters.duckdb import load_statements, retention_statements, sett
 from cityloom.history.model import ORIGINS, Integers, Window
 from cityloom.history.ports import FORMULA_BEGINS, TEXT_COUNT
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 #: From the version before to each version, in one transaction with the number itself.
 MIGRATIONS: dict[int, tuple[str, ...]] = {
@@ -29,6 +29,7 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
     ),
     # The load that brought it, where it came with a whole table.
     3: ("ALTER TABLE reading ADD COLUMN load INTEGER",),
+    4: (load_statements.CREATED_APART,),
 }
 
 SCHEMA = (
@@ -65,7 +66,7 @@ SCHEMA = (
     )
     """,
     "CREATE TABLE IF NOT EXISTS progress (schema_version INTEGER NOT NULL, last_sequence BIGINT NOT NULL)",
-    load_statements.SCHEMA,
+    *load_statements.SCHEMA,
     settling.SCHEMA,
     *retention_statements.SCHEMA,
     f"INSERT INTO progress SELECT {SCHEMA_VERSION}, 0 WHERE NOT EXISTS (FROM progress)",

@@ -7,14 +7,12 @@ Rows are told apart by where they lie (`tableoid`, `ctid`), which holds for the 
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, LiteralString
 
 import duckdb
-import msgspec
 import numpy as np
 
 from cityloom.adapters.postgres import history_statements
@@ -22,14 +20,14 @@ from cityloom.adapters.postgres.connection import Connection, Line
 from cityloom.adapters.postgres.history_copy import READING, copy_readings
 from cityloom.adapters.postgres.history_export import write_whole
 from cityloom.adapters.postgres.history_months import Months
+from cityloom.adapters.sql import whole_tables
+from cityloom.adapters.sql.whole_tables import WholeTables, record_of, row_of
 from cityloom.history import load_planning
 from cityloom.history.directory import SeriesDirectory
-from cityloom.history.loads import Brought, LoadRecord, Portion, TakenOut
+from cityloom.history.loads import Brought, LoadRecord, Portion
 from cityloom.history.model import Integers, Series
 from cityloom.history.newest import Newest
 from cityloom.kernel.errors import NotFound
-
-_NOTHING = Brought(0, 0, 0)
 
 _PORTION: LiteralString = "CREATE TEMP TABLE portion (LIKE reading) ON COMMIT DROP"
 #: Of each series: the first instant, the last one with kind and number; whether not all are plain numbers.
@@ -40,14 +38,10 @@ _SPAN: LiteralString = """
     FROM portion GROUP BY series
 """
 #: Bound: series, and the first instant.
-_COMPARE: LiteralString = """
+_COMPARE: LiteralString = f"""
     CREATE TEMP TABLE standing ON COMMIT DROP AS
     SELECT p.series, p.observed_at, p.recorded_at, p.kind = 5 AS mark, r.tableoid AS part, r.ctid AS place,
-      r.kind = p.kind AND r.number IS NOT DISTINCT FROM p.number AND r.text IS NOT DISTINCT FROM p.text
-        AND r.details IS NOT DISTINCT FROM p.details
-        AND (NOT r.superseded OR (p.superseded AND r.recorded_at = p.recorded_at)) AS same,
-      r.kind < 5 AND p.kind < 5 AND NOT r.superseded AND NOT p.superseded AS rival,
-      r.recorded_at > p.recorded_at AS newer
+      {whole_tables.COMPARED}
     FROM reading r JOIN portion p USING (series, observed_at)
     WHERE r.series = ANY(%s) AND r.observed_at >= %s
 """
@@ -57,44 +51,21 @@ _NO_STANDING: LiteralString = """
       false AS same, false AS rival, false AS newer
     FROM portion WHERE false
 """
-_AT: LiteralString = """
-    s.series = p.series AND s.observed_at = p.observed_at AND s.recorded_at = p.recorded_at
-    AND s.mark = (p.kind = 5)
-"""
-#: Counts as later than every change that history has seen. A mark of a deletion comes after the value that it
-#: ends, at the same instant. Bound: the number of the load.
-_INSERT: LiteralString = f"""
-    INSERT INTO reading (observed_at, sequence, recorded_at, number, series, kind, origin, observed,
-      superseded, text, details, instance, created_at, load)
-    SELECT p.observed_at, (SELECT last_sequence FROM history_progress) - (p.kind < 5)::int, p.recorded_at,
-      p.number, p.series, p.kind, p.origin, p.observed,
-      p.superseded OR EXISTS (SELECT FROM standing s WHERE {_AT} AND s.rival AND s.newer),
-      p.text, p.details, p.instance, p.created_at, %s
-    FROM portion p WHERE NOT EXISTS (SELECT FROM standing s WHERE {_AT} AND s.same)
-"""
-_TALLY: LiteralString = """
-    SELECT count(*) FILTER (WHERE same), count(*) FILTER (WHERE rival AND NOT same AND NOT newer)
-    FROM standing
-"""
+_INSERT: LiteralString = whole_tables.insert("history_progress")
 #: What was recorded before counts no longer, where the portion says something else.
 _GIVE_WAY: LiteralString = """
     UPDATE reading SET superseded = true FROM standing s
     WHERE s.rival AND NOT s.same AND NOT s.newer AND reading.series = s.series
       AND reading.observed_at = s.observed_at AND reading.tableoid = s.part AND reading.ctid = s.place
 """
-#: A reading in another unit at the same instant. Bound: series, and their siblings.
-_SUPERSEDE_SIBLINGS: LiteralString = """
-    UPDATE reading SET superseded = true
-    FROM portion p JOIN unnest(%s::int4[], %s::int4[]) AS b (series, sibling) ON b.series = p.series
-    WHERE reading.series = b.sibling AND reading.observed_at = p.observed_at AND NOT reading.superseded
-      AND reading.recorded_at <= p.recorded_at AND reading.kind < 5 AND p.kind < 5 AND NOT p.superseded
-"""
-_SERIES_OF: LiteralString = "SELECT DISTINCT series FROM reading WHERE load = %s ORDER BY series"
+#: Bound: series, and their siblings.
+_SUPERSEDE_SIBLINGS: LiteralString = whole_tables.supersede_siblings(
+    "unnest(%s::int4[], %s::int4[]) AS b (series, sibling)"
+)
 _TAKEN: LiteralString = """
     CREATE TEMP TABLE taken ON COMMIT DROP AS
     SELECT DISTINCT series, observed_at FROM reading WHERE load = %s AND kind < 5 AND NOT superseded
 """
-_TAKE_OUT: LiteralString = "DELETE FROM reading WHERE load = %s"
 #: Of what the removed readings had corrected, the newest is the value again.
 _COUNT_AGAIN: LiteralString = """
     UPDATE reading SET superseded = false FROM (
@@ -109,10 +80,10 @@ _EMPTY: LiteralString = """
     SELECT DISTINCT series FROM taken
     WHERE NOT EXISTS (SELECT FROM reading WHERE reading.series = taken.series)
 """
-_FIND: LiteralString = "SELECT said FROM load WHERE id = %s"
+_ADD_CREATED: LiteralString = "INSERT INTO load_entity SELECT %s, unnest(%s::text[])"
 
 
-class PostgresLoads:
+class PostgresLoads(WholeTables):
     """The part of the history that takes whole tables (`LoadStore`)."""
 
     _writer: Line
@@ -126,16 +97,27 @@ class PostgresLoads:
     _create_series: Callable[[Connection, list[Series]], None]
 
     def loads(self) -> list[LoadRecord]:
-        return [_record(said) for (said,) in self._writer.rows("SELECT said FROM load ORDER BY number")]
+        return [record_of(said) for (said,) in self._writer.rows(whole_tables.RECORDS)]
+
+    def find_load(self, identifier: str) -> LoadRecord | None:
+        found = self._writer.row(whole_tables.FIND, (identifier,))
+        return None if found is None else record_of(found[0])
 
     def keep_load(self, record: LoadRecord) -> LoadRecord:
         with self._writing, self._stored() as connection:
             connection.execute(history_statements.HOLD)
             there = _find(connection, record.id)
-            last = connection.execute("SELECT coalesce(max(number), 0) FROM load").fetchone()
+            last = connection.execute(whole_tables.LAST_NUMBER).fetchone()
             kept = load_planning.kept_as(record, there, int((last or (0,))[0]))
             _keep(connection, kept)
         return kept
+
+    def add_created(self, number: int, entity_ids: Sequence[str]) -> None:
+        with self._writing, self._stored() as connection:
+            connection.execute(_ADD_CREATED, (number, list(entity_ids)))
+
+    def created(self, number: int) -> list[str]:
+        return [str(one) for (one,) in self._writer.rows(whole_tables.CREATED, (number,))]
 
     def bring(self, portion: Portion) -> Brought:
         with self._writing:
@@ -149,7 +131,7 @@ class PostgresLoads:
                 if record is None:
                     raise NotFound("There is no such load", hint="Begin it first.", where=portion.load)
                 if record.rows != portion.first:
-                    return _NOTHING
+                    return whole_tables.NOTHING
                 self._create_series(connection, created)
                 brought, newest = self._insert(connection, record, found, created, numbers)
                 _keep(connection, load_planning.advanced(record, portion, brought))
@@ -157,38 +139,29 @@ class PostgresLoads:
         return brought
 
     def brought(self, number: int) -> Integers:
-        return np.array([one for (one,) in self._writer.rows(_SERIES_OF, (number,))], np.int64)
+        return np.array(
+            [one for (one,) in self._writer.rows(whole_tables.SERIES_OF_LOAD, (number,))], np.int64
+        )
 
-    def known(self, numbers: Integers) -> list[Series]:
-        return self._directory.known(numbers)
-
-    def new_export(self, suffix: str) -> Path:
-        return self._exports / f"portion-{uuid.uuid4().hex}.{suffix}"
-
-    def export_whole(self, series: Integers, since: int, until: int, format_name: str) -> tuple[Path, int]:
-        path = self.new_export(format_name)
-        try:
-            with self._question() as connection:
-                return path, write_whole(connection, series, since, until, path, format_name)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-
-    def take_out(self, number: int) -> TakenOut:
+    def take_out(self, number: int) -> int:
         with self._writing:
             self._believe_the_database()
             with self._stored() as connection:
                 connection.execute(history_statements.HOLD)
-                rows = connection.execute(_SERIES_OF, (number,)).fetchall()
+                rows = connection.execute(whole_tables.SERIES_OF_LOAD, (number,)).fetchall()
                 connection.execute(_TAKEN, (number,))
-                gone = connection.execute(_TAKE_OUT, (number,)).rowcount
+                gone = connection.execute(whole_tables.TAKE_OUT, (number,)).rowcount
                 connection.execute(_COUNT_AGAIN)
                 empty = [int(one) for (one,) in connection.execute(_EMPTY).fetchall()]
                 connection.execute(history_statements.FORGET_SERIES, (empty,))
             series = np.array([one for (one,) in rows], np.int64)
             self._directory.forget(empty)
             self._directory.unmeet(int(one) for one in series)
-        return TakenOut(gone, series)
+        return gone
+
+    def _write_whole(self, series: Integers, since: int, until: int, path: Path, format_name: str) -> int:
+        with self._question() as connection:
+            return write_whole(connection, series, since, until, path, format_name)
 
     def _insert(
         self,
@@ -209,7 +182,7 @@ class PostgresLoads:
         else:
             connection.execute(_NO_STANDING)
         kept = connection.execute(_INSERT, (record.number,)).rowcount
-        known, corrected = connection.execute(_TALLY).fetchone() or (0, 0)
+        known, corrected = connection.execute(whole_tables.TALLY).fetchone() or (0, 0)
         connection.execute(_GIVE_WAY)
         siblings = load_planning.siblings(self._directory, created, numbers)
         if siblings is not None:
@@ -233,18 +206,14 @@ def _newest(span: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, Newest | Non
         yield int(series), None if odd else (int(last), int(kind), float(number))
 
 
-def _record(said: str) -> LoadRecord:
-    return msgspec.json.decode(said, type=LoadRecord)
-
-
 def _find(connection: Connection, identifier: str) -> LoadRecord | None:
-    found = connection.execute(_FIND, (identifier,)).fetchone()
-    return None if found is None else _record(found[0])
+    found = connection.execute(whole_tables.FIND, (identifier,)).fetchone()
+    return None if found is None else record_of(found[0])
 
 
 def _keep(connection: Connection, record: LoadRecord) -> None:
     connection.execute(
         "INSERT INTO load VALUES (%s, %s, %s) ON CONFLICT (id) DO UPDATE"
         " SET number = excluded.number, said = excluded.said",
-        (record.id, record.number, msgspec.json.encode(record).decode()),
+        row_of(record),
     )

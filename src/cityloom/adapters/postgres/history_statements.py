@@ -52,6 +52,13 @@ MIGRATIONS: tuple[LiteralString, ...] = (
     INSERT INTO history_progress VALUES (1, 0);
     """,
     "CREATE INDEX reading_of_load ON reading (load) WHERE load IS NOT NULL",
+    # Which Entities a load created stood in its record.
+    """
+    CREATE TABLE load_entity (number integer NOT NULL, entity_id text NOT NULL);
+    CREATE INDEX load_entity_of ON load_entity (number);
+    INSERT INTO load_entity
+    SELECT number, jsonb_array_elements_text(coalesce(said::jsonb -> 'created', '[]')) FROM load;
+    """,
 )
 
 SERIES_COLUMNS: LiteralString = (

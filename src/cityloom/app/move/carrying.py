@@ -29,6 +29,7 @@ _SERIES: dict[str, str] = dict(
 HISTORY_TABLES = (
     Table("series", "series", "history", _SERIES, key="id"),
     Table("load", "loaded tables", "history", {"id": "text", "number": "int4", "said": "text"}),
+    Table("load_entity", "Entities of loaded tables", "history", {"number": "int4", "entity_id": "text"}),
 )
 
 

@@ -127,7 +127,7 @@ def _sqlite(path: Path) -> apsw.Connection:
 def _duckdb(path: Path) -> duckdb.DuckDBPyConnection:
     try:
         connection = duckdb.connect(str(path), read_only=True, config={"memory_limit": "512MB", "threads": 1})
-        connection.execute("SELECT load FROM reading LIMIT 0")
+        connection.execute("SELECT number FROM load_entity LIMIT 0")
         rolled = connection.execute("SELECT 1 FROM hourly LIMIT 1").fetchone()
     except duckdb.Error as error:
         raise _unreadable(path.name, str(error).splitlines()[0]) from error
