@@ -189,6 +189,11 @@ def _up(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         action="store_true",
         help="authentication OFF, on loopback alone: for trials and conformance runs",
     )
+    parser.add_argument(
+        "--standby",
+        action="store_true",
+        help="one of several processes of a city on PostgreSQL: waits while another runs it, and takes over",
+    )
     parser.set_defaults(run=_lazily("up"))
 
 

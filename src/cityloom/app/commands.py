@@ -178,6 +178,7 @@ def _serving(options: argparse.Namespace) -> Serving:
         port=options.port,
         mqtt_port=options.mqtt_port,
         open_access=getattr(options, "open_access", False),
+        standby=getattr(options, "standby", False),
         log_format=options.log_format,
         log_level=options.log_level,
     )

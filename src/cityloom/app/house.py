@@ -30,6 +30,7 @@ from cityloom.app.storage import open_storage
 from cityloom.app.watch.commits import CommitTimes, TimedFeed
 from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
+from cityloom.context.recall import Recall
 from cityloom.federation.federation import Federation
 from cityloom.federation.handing_on import HandedOn
 from cityloom.history.follow import Lineage
@@ -82,7 +83,9 @@ class House:
         open_access: bool = False,
         local_key: str = "",
         own_connectors: Sequence[ConnectorPlugin] = (),
+        recalled: Recall | None = None,
     ) -> None:
+        """`recalled` is the city's state as this process has followed it while it stood by."""
         folder.make()
         self.folder = folder
         self.configuration = configuration
@@ -100,7 +103,7 @@ class House:
         self.accounts = Accounts(self.storage.accounts, self.audit)
         self.access = Access(self.accounts, open_access=open_access, local_key=local_key)
         classes = _classes(configuration)
-        self.broker = Broker(feed, self.storage.table, clock, classes)
+        self.broker = Broker(feed, self.storage.table, clock, classes, recalled=recalled)
         self.history = History(self.store, self.broker)
         self.temporal = TemporalHistory(self.history)
         self.lineage = Lineage(self.broker, self.history)

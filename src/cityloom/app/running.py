@@ -38,8 +38,10 @@ from cityloom.app.machine import (
     spare_collector,
     take_descriptors,
 )
+from cityloom.app.standing_by import StandingBy
+from cityloom.context.recall import Recall
 from cityloom.kernel import spans
-from cityloom.kernel.errors import BadConfig
+from cityloom.kernel.errors import AlreadyRunning, BadConfig
 from cityloom.kernel.time import Clock, WallClock
 from cityloom.sensing.connector_making import ConnectorPlugin
 from cityloom.web.ngsild.context_store import ContextStore
@@ -48,6 +50,7 @@ from cityloom.web.request_tally import RequestTally
 from cityloom.web.rooms import City, MqttAddress, Pace, Rooms
 from cityloom.web.server import Server
 from cityloom.web.site import Site, build
+from cityloom.web.standing_by import WhileHeld
 
 if TYPE_CHECKING:
     from cityloom.adapters.otlp.tracer import OtlpTracer
@@ -66,6 +69,8 @@ class Serving(msgspec.Struct, frozen=True):
     port: int | None = None
     mqtt_port: int | None = None
     open_access: bool = False
+    #: Wait while another process runs the city, and take it over once that one is gone.
+    standby: bool = False
     #: How the log is written, and from which level on; "": as city.toml says.
     log_format: Literal["plain", "json", ""] = ""
     log_level: str = ""
@@ -103,7 +108,20 @@ def run_city(home: Path, configuration: Configuration, serving: Serving, demo: D
         listening_socket(serving.host, serving.port, USUAL_PORT) as listener,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        return runner.run(_Run(folder, configuration, serving, demo, listener).whole())
+        while True:
+            recalled = None
+            if serving.standby:
+                waiting = StandingBy(configuration, listener, _address_of(listener))
+                recalled = runner.run(waiting.wait())
+                if recalled is None:
+                    return 0
+            try:
+                run = _Run(folder, configuration, serving, demo, listener, recalled)
+            except AlreadyRunning:
+                if not serving.standby:
+                    raise
+                continue
+            return runner.run(run.whole())
 
 
 class _Run:
@@ -116,6 +134,7 @@ class _Run:
         serving: Serving,
         demo: Demo | None,
         listener: socket.socket,
+        recalled: Recall | None = None,
     ) -> None:
         self.folder = folder
         self.serving = serving
@@ -131,6 +150,7 @@ class _Run:
             open_access=serving.open_access,
             local_key=self.key,
             own_connectors=[demo.connector] if demo else [],
+            recalled=recalled,
         )
         self.requests = RequestTally(told=configuration.log.requests)
         self.tracing = _tracer(configuration)
@@ -150,7 +170,7 @@ class _Run:
         )
         self.keeping: asyncio.Task[None] | None = None
         self.server = Server(
-            self.site if self.tracing is None else self.tracing.around(self.site),
+            WhileHeld(self.site if self.tracing is None else self.tracing.around(self.site), self._speaks),
             before_stop=self.site.close,
             proxies=configuration.proxies,
             refused=self.requests.refused,
@@ -245,14 +265,19 @@ class _Run:
             for plugin in self.house.plugins
         )
 
+    def _speaks(self) -> bool:
+        """Whether what this process remembers is how the city is. With nobody standing by it is, though the
+        database is away."""
+        storage = self.house.storage
+        return storage.held() or not (self.serving.standby or storage.standbys())
+
     def _reached_at(self) -> str:
         """Where others reach the city when nobody says; "" where it listens on every address it has."""
         host = self.listener.getsockname()[0]
         return "" if ipaddress.ip_address(host).is_unspecified else self._address()
 
     def _address(self) -> str:
-        host, port = self.listener.getsockname()[:2]
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        return _address_of(self.listener)
 
     def _announce(self, password: NewPassword | None) -> None:
         """What a person at the terminal must know, in one piece."""
@@ -275,6 +300,11 @@ class _Run:
         print("\n".join(lines), flush=True)
         if self.serving.open_access:
             print(OPEN_ACCESS_WARNING, file=sys.stderr, flush=True)
+
+
+def _address_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def rooms_of(

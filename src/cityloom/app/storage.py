@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,7 +22,8 @@ from cityloom.adapters.sqlite.reporters import SqliteReporterStore
 from cityloom.adapters.sqlite.state_table import SqliteStateTable
 from cityloom.app.configuration import Configuration
 from cityloom.app.folder import CityFolder
-from cityloom.context.ports import Feed, Register, StateTable
+from cityloom.context.commit import end_process
+from cityloom.context.ports import Feed, FollowedFeed, Register, StateTable
 from cityloom.history.ports import HistoryStore
 from cityloom.kernel.errors import BadConfig
 from cityloom.people.ports import ReporterStore
@@ -31,6 +33,7 @@ from cityloom.subscriptions.ports import Outbox
 if TYPE_CHECKING:
     from cityloom.adapters.postgres.address import Address
     from cityloom.adapters.postgres.database import Database
+    from cityloom.adapters.postgres.lease import Watch
 
 #: Instead of `storage.url`, which stands in a file that others may read.
 URL_VARIABLE = "CITYLOOM_STORAGE_URL"
@@ -49,6 +52,9 @@ class Storage(NamedTuple):
     parked: ParkedStore
     reporters: ReporterStore
     history: HistoryStore
+    #: Whether this process alone can run the city now, and how many others stand by.
+    held: Callable[[], bool]
+    standbys: Callable[[], int]
     #: Why they do not answer, in words for the operator; "" while they do.
     trouble: Callable[[], str]
     close: Callable[[], None]
@@ -57,6 +63,33 @@ class Storage(NamedTuple):
 def open_storage(folder: CityFolder, configuration: Configuration) -> Storage:
     """The stores that city.toml names. Raises BadConfig when they cannot be opened."""
     return _in_postgres(folder, configuration) if _url(configuration) else _in_files(folder)
+
+
+class StandbyStore(NamedTuple):
+    """What a process that stands by reads of a city that another one runs."""
+
+    watch: Watch
+    feed: FollowedFeed
+    table: StateTable
+    close: Callable[[], None]
+
+
+def open_standby(configuration: Configuration) -> StandbyStore:
+    """For a city in PostgreSQL. Nothing is claimed or changed. Raises BadConfig."""
+    address = _address(configuration)
+    from cityloom.adapters.postgres.database import Database
+    from cityloom.adapters.postgres.feed import FollowedFeed as ReadFeed
+    from cityloom.adapters.postgres.lease import Watch
+    from cityloom.adapters.postgres.state_table import PostgresStateTable
+
+    database = Database(address)
+    watch = Watch(database, this_process())
+
+    def close() -> None:
+        watch.leave()
+        database.close()
+
+    return StandbyStore(watch, ReadFeed(database), PostgresStateTable(database), close)
 
 
 def in_postgres(configuration: Configuration) -> bool:
@@ -135,6 +168,8 @@ def _in_files(folder: CityFolder) -> Storage:
         parked=SqliteParkedStore(records),
         reporters=SqliteReporterStore(records),
         history=history,
+        held=lambda: True,
+        standbys=lambda: 0,
         trouble=lambda: "",
         close=close,
     )
@@ -149,15 +184,18 @@ def _in_postgres(folder: CityFolder, configuration: Configuration) -> Storage:
     from cityloom.adapters.postgres.device_records import PostgresDeviceStore
     from cityloom.adapters.postgres.feed import PostgresFeed
     from cityloom.adapters.postgres.history import PostgresHistory
+    from cityloom.adapters.postgres.lease import Lease
     from cityloom.adapters.postgres.outbox import PostgresOutbox
     from cityloom.adapters.postgres.parked_readings import PostgresParkedStore
     from cityloom.adapters.postgres.register import PostgresRegister
     from cityloom.adapters.postgres.reporters import PostgresReporterStore
     from cityloom.adapters.postgres.state_table import PostgresStateTable
 
+    lease = Lease(database, this_process(), lost=end_process)
     feed = PostgresFeed(database)
     history = PostgresHistory(database, folder.exports)
     if feed.last_sequence() > 0 and history.last_sequence() == 0 and folder.history.exists():
+        lease.give_up()
         database.close()
         raise BadConfig(
             "The readings of this city lie in its folder still, and its database has none",
@@ -167,6 +205,7 @@ def _in_postgres(folder: CityFolder, configuration: Configuration) -> Storage:
 
     def close() -> None:
         history.close()
+        lease.give_up()
         database.close()
 
     return Storage(
@@ -180,6 +219,8 @@ def _in_postgres(folder: CityFolder, configuration: Configuration) -> Storage:
         parked=PostgresParkedStore(database),
         reporters=PostgresReporterStore(database),
         history=history,
+        held=lambda: lease.held,
+        standbys=lambda: lease.standbys,
         trouble=lambda: database.trouble,
         close=close,
     )
@@ -201,6 +242,11 @@ def _database(configuration: Configuration) -> Database:
         database.close()
         raise
     return database
+
+
+def this_process() -> str:
+    """Its name for people who run several."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def _url(configuration: Configuration) -> str:

@@ -14,10 +14,9 @@ from cityloom.context.expiry import Expired, Expiry, Sweeper
 from cityloom.context.folding import INTERVAL, RETENTION, Folding
 from cityloom.context.ports import Feed, StateTable
 from cityloom.context.provision import PastWrite, Provision, Request
-from cityloom.context.recall import recall
+from cityloom.context.recall import Recall
 from cityloom.context.revision import Revision
 from cityloom.context.stages import Handler, Stages, StageStatus
-from cityloom.context.state import CurrentState
 from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT, Change
 from cityloom.kernel.errors import NotReady
@@ -44,8 +43,11 @@ class Broker(BatchProvision, Consumption):
         retention: int = RETENTION,
         fold_interval: float = INTERVAL,
         fail_stop: Callable[[BaseException], None] = end_process,
+        recalled: Recall | None = None,
     ) -> None:
-        self._state = CurrentState()
+        """`recalled` is the state as a standby has followed it; else the table is loaded at the start."""
+        self._recall = recalled or Recall(feed, table)
+        self._state = self._recall.state
         super().__init__(self._state)
         self._feed = feed
         self._table = table
@@ -70,7 +72,7 @@ class Broker(BatchProvision, Consumption):
 
         Raises BadConfig when feed and table do not belong together.
         """
-        count, replayed = await asyncio.to_thread(recall, self._feed, self._table, self._state)
+        count, replayed = await asyncio.to_thread(self._recall.finish, self._feed, self._table)
         self._last = self._feed.last_sequence()
         self._provision = Provision(self._state, self._classes, self._last)
         self._folding = Folding(

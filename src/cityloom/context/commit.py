@@ -22,7 +22,7 @@ import msgspec
 
 from cityloom.context.revision import Revision
 from cityloom.kernel.change import Change
-from cityloom.kernel.errors import CityError, NotReady
+from cityloom.kernel.errors import CityError, NotReady, TakenOver
 
 _log = logging.getLogger(__name__)
 
@@ -30,8 +30,10 @@ _log = logging.getLogger(__name__)
 BACKLOG_LIMIT = 50_000
 #: Seconds after which a commit that does not end keeps others from queueing behind it.
 STALLED_AFTER = 10.0
-#: The process' exit status after a disk error (EX_IOERR of sysexits.h).
+#: The process' exit status after a disk error (EX_IOERR of sysexits.h), and once another process runs the
+#: city (EX_TEMPFAIL).
 EXIT_DISK_ERROR = 74
+EXIT_TAKEN_OVER = 75
 
 
 class Waiting(msgspec.Struct, eq=False):
@@ -43,6 +45,13 @@ class Waiting(msgspec.Struct, eq=False):
 
 def end_process(error: BaseException) -> NoReturn:
     """Stop at once: what is on the disk is unknown, and nothing may be acknowledged any more."""
+    if isinstance(error, TakenOver):
+        _log.critical(
+            "Another process runs this city now, so this one ends. Whatever it had not acknowledged is to be"
+            " sent to the other one. Started again with --standby it waits for its turn"
+        )
+        logging.shutdown()
+        os._exit(EXIT_TAKEN_OVER)
     _log.critical("The store failed and the process ends; restart it once the disk is well", exc_info=error)
     logging.shutdown()
     os._exit(EXIT_DISK_ERROR)

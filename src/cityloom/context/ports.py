@@ -32,21 +32,12 @@ class Folded(msgspec.Struct, frozen=True, gc=False):
     references: tuple[str, ...]
 
 
-class Feed(Protocol):
-    """The append-only, ordered, durable record of every Change. Writing here is the commit."""
+class FollowedFeed(Protocol):
+    """What may be read of a feed, also by a process that does not write it."""
 
     @property
     def where(self) -> str:
         """Where it lies, in words for whoever must restore it: the name of a file, or of a database."""
-        ...
-
-    def append(self, changes: Sequence[Change]) -> None:
-        """Store the changes, whole or not at all; return once they survive a power cut.
-
-        Their sequences follow on from `last_sequence` without a hole. Called from one writer thread at a
-        time. Raises StorageFull when the disk is full, NotReady for other failures that may pass; then
-        nothing was stored. Any other exception means that nobody knows what was stored.
-        """
         ...
 
     def read(self, after: int, limit: int) -> list[Change]:
@@ -55,6 +46,19 @@ class Feed(Protocol):
 
     def last_sequence(self) -> int:
         """The sequence of the newest change, 0 in an empty feed (trimmed changes count)."""
+        ...
+
+
+class Feed(FollowedFeed, Protocol):
+    """The append-only, ordered, durable record of every Change. Writing here is the commit."""
+
+    def append(self, changes: Sequence[Change]) -> None:
+        """Store the changes, whole or not at all; return once they survive a power cut.
+
+        Their sequences follow on from `last_sequence` without a hole. Called from one writer thread at a
+        time. Raises StorageFull when the disk is full, NotReady for other failures that may pass; then
+        nothing was stored. Any other exception means that nobody knows what was stored.
+        """
         ...
 
     def trim(self, through: int) -> int:

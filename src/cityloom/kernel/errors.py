@@ -53,8 +53,17 @@ class BadConfig(CityError):
     """The operator must correct the configuration. Raised at start alone."""
 
 
+class AlreadyRunning(BadConfig):
+    """Another process runs this city; who stands by goes on waiting."""
+
+
 class BrokenPlugin(CityError):
     """The plugin's author must mend it; the city goes on without it."""
+
+
+class TakenOver(RuntimeError):
+    """Another process runs this city now: this one may write nothing more, and ends. No CityError: nothing
+    that could be done about a request would help."""
 
 
 def fault_of(error: msgspec.ValidationError) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from cityloom.context import folding
 from cityloom.context.broker import Broker
 from cityloom.context.folding import INTERVAL, ROUNDS
 from cityloom.context.provision import PastWrite
-from cityloom.context.recall import recall
+from cityloom.context.recall import Recall
 from cityloom.context.state import CurrentState
 from cityloom.kernel.actor import ANONYMOUS, CITY, InformationClass
 from cityloom.kernel.errors import BadConfig, StorageFull
@@ -188,7 +188,7 @@ async def test_a_restart_folds_the_newest_state_of_each_entity_that_it_replayed(
     await broker.start()
     for number in (1, 2, 1, 2, 1):
         await broker.upsert(CITY, road(number))
-    count, replayed = recall(feed, table, state)
+    count, replayed = Recall(feed, table, state).finish(feed, table)
     assert (count, [revision.change.sequence for revision in replayed]) == (5, [4, 5])
     again = Broker(feed, table, WallClock(), fold_interval=3600)
     await again.start()

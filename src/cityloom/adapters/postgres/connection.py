@@ -18,7 +18,7 @@ from psycopg import errors, sql
 from psycopg.pq import TransactionStatus
 
 from cityloom.adapters.postgres.address import Address
-from cityloom.kernel.errors import BadConfig, BadInput, CityError, NotReady, StorageFull
+from cityloom.kernel.errors import BadConfig, BadInput, CityError, NotReady, StorageFull, TakenOver
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -153,6 +153,9 @@ class Line:
             self._connection = connect(self.address, self._name)
             if self._made is not None:
                 self._made(self._connection)
+        except TakenOver:
+            self.close()
+            raise
         except (BadConfig, psycopg.Error) as error:
             self._pause_until = time.monotonic() + PAUSE_S
             self.trouble = str(error) if isinstance(error, BadConfig) else type(error).__name__

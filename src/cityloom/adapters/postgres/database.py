@@ -1,14 +1,14 @@
 """A city's schema in one database: its connections, its versions, and whom it belongs to.
 
-A city has at most ten connections: the feed's writer and reader, the states', the records' writer and
-reader, that of what is to be told, the history's writer and its three readers.
+A city has at most eleven connections: the feed's writer and reader, the states', the records' writer and
+reader, that of what is to be told, the history's writer and its three readers, and the lease's.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, LiteralString
 
@@ -17,7 +17,8 @@ from psycopg import sql
 
 from cityloom.adapters.postgres.address import Address
 from cityloom.adapters.postgres.connection import Connection, Line, connect
-from cityloom.kernel.errors import BadConfig, NotReady
+from cityloom.adapters.postgres.sessions import end_overdue, new_token
+from cityloom.kernel.errors import AlreadyRunning, BadConfig, NotReady
 
 #: Seconds to wait for a process that has ended to be forgotten by the server.
 CLAIM_PATIENCE_S = 5.0
@@ -34,16 +35,29 @@ class Database:
         """Raises BadConfig when the server cannot be reached, or is none that keeps what it acknowledges."""
         connect(address, "start").close()
         self.address = address
+        #: Ends the names of this process' sessions.
+        self.token = new_token()
         self._lines: list[Line] = []
+        self._look: Callable[[Connection], None] = _unseen
         self._claimed = False
         self._writer = self.line("records", made=self._claim_again)
         self._reader = self.line("records, reading")
 
-    def line(self, name: str, **options: Any) -> Line:
+    def line(self, name: str, *, made: Callable[[Connection], None] | None = None) -> Line:
         """A further connection, closed with the database."""
-        made = Line(self.address, name, **options)
-        self._lines.append(made)
-        return made
+
+        def seen(connection: Connection) -> None:
+            self._look(connection)
+            if made is not None:
+                made(connection)
+
+        one = Line(self.address, self._named(name), made=seen)
+        self._lines.append(one)
+        return one
+
+    def look_at_sessions(self, look: Callable[[Connection], None]) -> None:
+        """From now on `look` is shown each connection before it is used."""
+        self._look = look
 
     def prepare(self, parts: Mapping[str, Sequence[LiteralString]]) -> None:
         """Bring the schema up to date, in one transaction and by one process at a time.
@@ -68,11 +82,15 @@ class Database:
             ) from None
 
     def claim(self) -> None:
-        """Take the city for this process, until it ends. Raises BadConfig when another one runs it."""
+        """Take the city for this process, until it ends. Raises AlreadyRunning when another one runs it.
+
+        One that runs it no more as far as its lease tells is shut out.
+        """
         until = time.monotonic() + CLAIM_PATIENCE_S
         while not self._try_to_claim():
+            end_overdue(self._writer)
             if time.monotonic() > until:
-                raise BadConfig(
+                raise AlreadyRunning(
                     "This city is running already, in another process or on another machine",
                     hint="Stop it first, or name another schema.",
                     where=self.address.shown,
@@ -110,8 +128,9 @@ class Database:
     @contextmanager
     def own_connection(self, name: str) -> Iterator[Connection]:
         """A connection for one long reading, closed afterwards. Raises BadConfig."""
-        connection = connect(self.address, name)
+        connection = connect(self.address, self._named(name))
         try:
+            self._look(connection)
             yield connection
         finally:
             connection.close()
@@ -123,6 +142,9 @@ class Database:
     @property
     def _schema(self) -> str:
         return self.address.schema
+
+    def _named(self, name: str) -> str:
+        return f"{name}@{self.token}"
 
     def _try_to_claim(self) -> bool:
         with self._writer.held() as connection:
@@ -151,6 +173,10 @@ class Database:
                 " ON CONFLICT (name) DO UPDATE SET version = excluded.version",
                 (part, len(scripts)),
             )
+
+
+def _unseen(_: Connection) -> None:
+    """Nobody looks."""
 
 
 def _try_again(line: Line) -> None:

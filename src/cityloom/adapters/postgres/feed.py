@@ -28,7 +28,7 @@ from cityloom.adapters.postgres.connection import GOES_ON, Connection, Connectio
 from cityloom.adapters.postgres.database import Database
 from cityloom.adapters.sql.rows import change_of
 from cityloom.kernel.change import Change
-from cityloom.kernel.errors import NotReady
+from cityloom.kernel.errors import NotReady, TakenOver
 
 MIGRATIONS: tuple[LiteralString, ...] = (
     """
@@ -80,14 +80,14 @@ _MOVE = "UPDATE feed_head SET last = CASE WHEN last = %b AND writer = %b THEN %b
 _TAKE = "UPDATE feed_head SET writer = %s WHERE %s OR writer = ANY(%s) RETURNING last"
 _END_SESSION = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND pid <> %s"
-    " AND usename = current_user AND application_name = 'cityloom feed'"
+    " AND usename = current_user AND split_part(application_name, '@', 1) = 'cityloom feed'"
 )
 _TRIM_FROM = "SELECT trimmed FROM feed_head WHERE writer = ANY(%s) FOR UPDATE"
 
 _encode = msgspec.json.Encoder().encode
 
 
-class FeedTaken(RuntimeError):
+class FeedTaken(TakenOver):
     """Another process writes this feed now, or it does not end where this one knows it to."""
 
 
@@ -227,6 +227,22 @@ class PostgresFeed:
             raise FeedTaken("another process writes this feed")
         self._name = name
         return int(found[0])
+
+
+class FollowedFeed:
+    """The feed that another process writes, to be read."""
+
+    where = PostgresFeed.where
+
+    def __init__(self, database: Database) -> None:
+        self._line = database.line("feed, following")
+
+    def read(self, after: int, limit: int) -> list[Change]:
+        return [change_of(row) for row in self._line.rows(_READ, (after, limit))]
+
+    def last_sequence(self) -> int:
+        found = self._line.row("SELECT last FROM feed_head")
+        return int(found[0]) if found else 0
 
 
 def _taken(last: int) -> FeedTaken:

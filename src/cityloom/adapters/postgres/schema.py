@@ -16,6 +16,7 @@ from cityloom.adapters.postgres import (
     device_records,
     feed,
     history_statements,
+    lease,
     moving,
     outbox,
     parked_readings,
@@ -25,6 +26,7 @@ from cityloom.adapters.postgres import (
 )
 
 PARTS: Mapping[str, Sequence[LiteralString]] = {
+    "lease": lease.MIGRATIONS,
     "feed": feed.MIGRATIONS,
     "state": state_table.MIGRATIONS,
     "register": register.MIGRATIONS,

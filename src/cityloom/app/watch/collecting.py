@@ -104,6 +104,9 @@ def _writing(house: House, inside: Inside) -> Samples:
     yield "cityloom_commit_seconds", (), house.commits.durations
     yield "cityloom_commits_slow_total", (), inside.commits_slow
     yield "cityloom_commits_failed_total", (), inside.commits_failed
+    yield "cityloom_standing_by", (), 0
+    yield "cityloom_standby_behind_seconds", (), 0
+    yield "cityloom_standbys", (), house.storage.standbys()
 
 
 def _asking(requests: RequestTally) -> Samples:

@@ -54,6 +54,13 @@ METRICS: tuple[Metric, ...] = (
         "large head (431), requests ahead (too many behind one that is answered; hung up on).",
         ("reason",),
     ),
+    Metric("cityloom_standing_by", "gauge", "1 while another process runs the city and this one waits."),
+    Metric(
+        "cityloom_standby_behind_seconds",
+        "gauge",
+        "Time since a standby was last as far as the feed; 0 for who runs the city.",
+    ),
+    Metric("cityloom_standbys", "gauge", "Processes that stood by in the last minute."),
     Metric("cityloom_stage_lag_changes", "gauge", "Changes that a stage has still to handle.", _STAGE),
     Metric(
         "cityloom_stage_lag_seconds",
