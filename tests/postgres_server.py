@@ -79,6 +79,11 @@ class PostgresServer:
             time.sleep(0.02)
         raise AssertionError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()}")
 
+    def let_in(self, network: str) -> None:
+        """From its next start on everybody there may come in."""
+        with (self._data / "pg_hba.conf").open("a") as file:
+            file.write(f"host all all {network} trust\n")
+
     def stop(self) -> None:
         """As an operator restarts it: sessions are ended, what is committed is written."""
         self._end(signal.SIGINT)

@@ -40,7 +40,7 @@ MIGRATIONS: tuple[LiteralString, ...] = (
 )
 
 #: Seconds for which a lease holds after it was renewed, and between two renewals.
-LEASE_S = 5.0
+LEASE_S = 4.0
 RENEWAL_S = 1.0
 
 _TAKE: LiteralString = (
@@ -161,6 +161,7 @@ class Watch:
     def __init__(self, database: Database, name: str) -> None:
         self._line = database.line("standing by")
         self._name = name
+        self._shown = False
 
     def look(self) -> Held | None:
         """How the lease stands; None where no city ever ran. Raises NotReady."""
@@ -175,9 +176,12 @@ class Watch:
         """Let the holder know that somebody stands by. Raises NotReady."""
         with self._line.transaction() as connection:
             connection.execute(_SEEN, (self._name,))
+        self._shown = True
 
     def leave(self) -> None:
         """Stand by no longer."""
+        if not self._shown:
+            return
         try:
             with self._line.transaction() as connection:
                 connection.execute("DELETE FROM standby WHERE name = %s", (self._name,))
