@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -24,12 +25,19 @@ from cityloom.history.shapes import Run, SeriesColumns, Shape, Standing, What
 _NO_PLACES: dict[What, int] = {}
 #: A run that is none, a series that is gone, a standing that nobody knows.
 _NONE = -1
+#: Series that are met with those of a batch that must be: the store reads as much for a thousand as for
+#: these, and in a city that starts it would read so for every batch until all of them had spoken.
+_AHEAD = 100_000
 
 
 class SeriesDirectory:
-    """All series of a store. `newest_of` asks the store for the newest readings of series not yet met."""
+    """All series of a store.
 
-    def __init__(self, newest_of: Callable[[list[int]], dict[int, Newest]]) -> None:
+    `newest_of` asks the store for the newest readings of series not yet met: of the first all that it has, of
+    the second, which may be met as well, what it comes upon. Both in the order of their ids.
+    """
+
+    def __init__(self, newest_of: Callable[[list[int], list[int]], dict[int, Newest]]) -> None:
         self._lock = threading.RLock()
         self._newest_of = newest_of
         self._newest = NewestReadings()
@@ -61,6 +69,8 @@ class SeriesDirectory:
         #: Whether any series is of a dataset beside the default one.
         self.has_datasets = False
         self._next_id = 1
+        #: Series before this one were met ahead, or looked for in vain.
+        self._ahead = 1
         self._reach(0)
 
     def load(self, columns: SeriesColumns) -> None:
@@ -118,6 +128,7 @@ class SeriesDirectory:
             for number in series:
                 if 0 < number < len(self._run) and self._run[number] != _NONE:
                     self._newest.unmeet(number)
+                    self._ahead = min(self._ahead, number)
 
     def apply(self, plan: Plan) -> None:
         """Take over what was stored."""
@@ -335,7 +346,17 @@ class SeriesDirectory:
                 unknown.update(self._newest.unmet(first, first + length))
         unknown = {number for number in unknown if self._run[number] != _NONE}
         if unknown:
-            self._newest.meet(unknown, self._newest_of(sorted(unknown)))
+            ahead = [number for number in self._next_unmet() if number not in unknown]
+            found = self._newest_of(sorted(unknown), ahead)
+            self._newest.meet(unknown, found)
+            self._newest.update(found)
+
+    def _next_unmet(self) -> list[int]:
+        """Some series that were not met yet, each of them once."""
+        unmet = self._newest.unmet(self._ahead, len(self._run))
+        numbers = list(islice((number for number in unmet if self._run[number] != _NONE), _AHEAD))
+        self._ahead = numbers[-1] + 1 if len(numbers) == _AHEAD else len(self._run)
+        return numbers
 
     def _load(self, columns: SeriesColumns) -> None:
         ids, kinds = columns.id, columns.kind

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from cityloom.history.directory import SeriesDirectory
 from cityloom.history.model import EntityNews, Erasure, NewReading, Series, ValueKind
-from cityloom.history.newest import NEVER, said
+from cityloom.history.newest import NEVER, Newest, said
+from cityloom.history.planning import Plan
 from cityloom.history.shapes import SeriesColumns
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import ChangeKind
@@ -67,7 +68,7 @@ _steps = st.lists(
 @settings(max_examples=100, deadline=None)
 @given(_steps)
 def test_the_directory_tells_what_a_dictionary_of_its_series_tells(steps):
-    directory, known = SeriesDirectory(lambda _: {}), {}
+    directory, known = SeriesDirectory(lambda _series, _ahead: {}), {}
     for step in steps:
         if isinstance(step, list):
             plan = directory.plan(step)
@@ -88,7 +89,7 @@ def test_the_directory_tells_what_a_dictionary_of_its_series_tells(steps):
 
 def _loaded(series: list[Series]) -> SeriesDirectory:
     """A directory that is read from columns, in two parts."""
-    directory = SeriesDirectory(lambda _: {})
+    directory = SeriesDirectory(lambda _series, _ahead: {})
     kinds = sorted({(one.key.tenant, *one.key[2:]) for one in series})
     standings = sorted({(one.types, one.information_class) for one in series})
     half = len(series) // 2
@@ -138,7 +139,7 @@ def _assert_same(directory: SeriesDirectory, known: dict[int, Series]) -> None:
 
 
 def test_a_failed_commit_leaves_nothing_behind():
-    directory = SeriesDirectory(lambda _: {})
+    directory = SeriesDirectory(lambda _series, _ahead: {})
     reading = NewReading("wind", "", "Property", "", 1, ValueKind.NUMBER, 1.0, None)
     news = EntityNews(1, "", "urn:a", ("Weather",), ChangeKind.CREATED, InformationClass.OPEN, 1, (reading,))
     directory.plan([news])
@@ -154,3 +155,44 @@ def test_what_is_kept_of_a_value_tells_it_from_another():
     every = [*texts, *numbers, *more, nothing, NEVER[1:]]
     assert len(set(every)) == len(every)
     assert said(ValueKind.TEXT, None, "on", None) == texts[0]
+
+
+def test_whoever_is_looked_for_brings_others_with_them_and_nobody_is_taken_for_silent():
+    """The store reads as much for one series as for many; what it does not come upon is asked for again."""
+    told = {number: (number, int(ValueKind.NUMBER), 1.0) for number in (1, 2)}
+    asked: list[tuple[list[int], list[int]]] = []
+
+    def newest_of(series: list[int], ahead: list[int]) -> dict[int, Newest]:
+        asked.append((series, ahead))
+        return {number: told[number] for number in (*series, *ahead) if number in told}
+
+    directory = SeriesDirectory(newest_of)
+    directory.load(
+        SeriesColumns(
+            np.array([1, 2, 3], np.int64),
+            np.array(["urn:a", "urn:b", "urn:c"], object),
+            np.zeros(3, np.int64),
+            np.zeros(3, np.int64),
+            np.zeros(3, np.bool_),
+            [("", "wind", "", "Property", "")],
+            [(("Weather",), InformationClass.OPEN)],
+        )
+    )
+
+    def comes(entity_id: str, at: int) -> Plan:
+        reading = NewReading("wind", "", "Property", "", at, ValueKind.NUMBER, 1.0, None)
+        kind = ChangeKind.UPDATED
+        news = EntityNews(9, "", entity_id, ("Weather",), kind, InformationClass.OPEN, 1, (reading,))
+        return directory.plan([news])
+
+    assert not comes("urn:a", 1).numbers  # it is there already
+    assert asked == [([1], [2, 3])]
+    assert not comes("urn:b", 2).numbers
+    assert comes("urn:b", 1).late == [(2, 1, 9)]
+    assert len(asked) == 1
+    told[3] = (7, int(ValueKind.NUMBER), 1.0)
+    assert comes("urn:c", 6).late == [(3, 6, 9)]
+    assert asked[1:] == [([3], [])]
+    directory.unmeet([1, 2, 3])
+    assert not comes("urn:c", 7).numbers
+    assert asked[2:] == [([3], [1, 2])]

@@ -254,17 +254,27 @@ class DuckHistory(DuckLoads, DuckRetention):
 
     # Reading
 
-    def _newest_of(self, series: list[int]) -> dict[int, Newest]:
+    def _newest_of(self, series: list[int], ahead: list[int]) -> dict[int, Newest]:
         # A part of writing, which goes on to its end.
+        window = Window(np.array(series, np.int64), last_n=1, marks="with")
         with self._file.cursor() as cursor:
-            found = _raw(cursor, Window(np.array(series, np.int64), last_n=1, marks="with"))
+            found = newest_rows(
+                window, _last_instant(cursor), partial(_read, cursor), np.array(ahead, np.int64)
+            )
+        numbers, texts = found.number.tolist(), found.text.tolist()
+        rows = zip(
+            found.series.tolist(),
+            found.at.tolist(),
+            found.kind.tolist(),
+            numbers,
+            texts,
+            found.details.tolist(),
+            strict=True,
+        )
         newest: dict[int, Newest] = {}
-        for row, number in enumerate(found.series.tolist()):
-            text = found.text[row]
-            number_said = float(found.number[row])
-            value = None if text is not None or np.isnan(number_said) else number_said
-            kind = int(found.kind[row])
-            newest[number] = (int(found.at[row]), *said(kind, value, text, found.details[row]))
+        for series_id, at, kind, number, text, details in rows:
+            value = None if text is not None or number != number else number
+            newest[series_id] = (at, *said(kind, value, text, details))
         return newest
 
     def _read_series(self) -> None:

@@ -282,8 +282,8 @@ class PostgresHistory(PostgresLoads, AskedInPortions):
         finally:
             self._free.put(line)
 
-    def _newest_of(self, series: list[int]) -> dict[int, Newest]:
-        # A part of writing, which goes on to its end.
+    def _newest_of(self, series: list[int], _ahead: list[int]) -> dict[int, Newest]:
+        # A part of writing, which goes on to its end. Each series is found by an index: none is met ahead.
         with self._writer.held() as connection:
             found = _raw(connection, Window(np.array(series, np.int64), last_n=1, marks="with"))
         return {
