@@ -30,7 +30,7 @@ def start_and_kill(home: Path, when_there: str) -> None:
     process.wait()
 
 
-@pytest.mark.parametrize("moment", ["state.db", "history.duckdb.wal", "replay.json"])
+@pytest.mark.parametrize("moment", ["history.duckdb.wal", "replay.json"])
 def test_a_start_that_is_killed_can_be_begun_again(tmp_path: Path, moment: str):
     home = tmp_path / "loomby"
     start_and_kill(home, moment)

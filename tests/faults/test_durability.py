@@ -36,8 +36,8 @@ def test_a_power_cut_finds_a_city_that_acknowledges_too_early(tmp_path, plant):
     pytest.fail("three power cuts did not find the bug: the procedure proves nothing")
 
 
-def test_twenty_kills_under_load_lose_nothing_that_was_acknowledged(tmp_path):
+def test_eight_kills_under_load_lose_nothing_that_was_acknowledged(tmp_path):
     chance = random.Random(20)
-    outcomes = [kill(tmp_path, chance) for _ in range(20)]
-    assert sum(outcome.acknowledged for outcome in outcomes) > 1000
-    assert [(outcome.lost, outcome.holes) for outcome in outcomes] == [(0, 0)] * 20
+    outcomes = [kill(tmp_path, chance) for _ in range(8)]
+    assert sum(outcome.acknowledged for outcome in outcomes) > 400
+    assert [(outcome.lost, outcome.holes) for outcome in outcomes] == [(0, 0)] * 8

@@ -503,7 +503,7 @@ def _batches(draw):
     return batches
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(batches=_batches())
 def test_record_gives_the_same_history_in_every_store(batches, tmp_path_factory):
     folder = tmp_path_factory.mktemp("stores")

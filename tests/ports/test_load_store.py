@@ -172,7 +172,7 @@ def _lives(draw):
 _schemas = itertools.count(1)
 
 
-@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=_lives(), out=st.sets(st.integers(0, 3)))
 def test_both_stores_bring_and_take_out_alike(postgres_server, tmp_path_factory, steps, out):
     folder = tmp_path_factory.mktemp("stores")

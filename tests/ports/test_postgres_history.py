@@ -248,7 +248,7 @@ def _windows(draw):
 _databases = itertools.count(1)
 
 
-@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=_lives(), asked=st.lists(_windows(), min_size=4, max_size=8), restarted=st.booleans())
 def test_postgres_and_duckdb_answer_alike(postgres_server, tmp_path_factory, batches, asked, restarted):
     folder = tmp_path_factory.mktemp("stores")

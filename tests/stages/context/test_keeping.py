@@ -26,7 +26,7 @@ def document(created: str, modified: str, *attributes: dict[str, object]) -> byt
     return orjson.dumps({"id": "urn:x:1", "attrs": attrs, "createdAt": created, "modifiedAt": modified})
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     created=times,
     modified=times,

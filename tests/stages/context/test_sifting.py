@@ -103,7 +103,7 @@ async def change(broker, tenant, what, document, information_class):
         await broker.append(CITY, document["id"], document, tenant=tenant)
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(st.one_of(changes(), queries()), min_size=4, max_size=40),
     last=st.lists(queries(), min_size=1, max_size=3),
@@ -136,7 +136,7 @@ boxes = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     added=st.lists(boxes, max_size=30),
     moves=st.lists(st.tuples(st.integers(0, 29), boxes), max_size=20),

@@ -223,7 +223,7 @@ def test_a_sheet_that_is_not_there_is_named(tmp_path):
 # Cells
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     text=st.one_of(
         st.floats(allow_nan=False, allow_infinity=False).map(repr),

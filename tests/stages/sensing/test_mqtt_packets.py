@@ -172,14 +172,14 @@ def list_until_wrong(reader, chunk, found):
 
 
 @given(CONVERSATIONS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_encode_is_undone_by_the_reader(conversation):
     version, said = conversation
     assert read([written(version, said)]) == (said, None)
 
 
 @given(CONVERSATIONS, st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_reader_gives_the_same_packets_however_the_stream_is_cut(conversation, data):
     stream = written(*conversation)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
@@ -188,7 +188,7 @@ def test_reader_gives_the_same_packets_however_the_stream_is_cut(conversation, d
 
 
 @given(CONVERSATIONS, st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_reader_refuses_mutated_packets_with_malformed_packet_alone(conversation, data):
     stream = bytearray(written(*conversation))
     for _ in range(data.draw(st.integers(1, 4))):
@@ -205,13 +205,13 @@ def test_reader_refuses_mutated_packets_with_malformed_packet_alone(conversation
 
 
 @given(st.binary(max_size=400))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_reader_refuses_arbitrary_bytes_with_malformed_packet_alone(noise):
     assert read([noise]) == read([noise[i : i + 1] for i in range(len(noise))])
 
 
 @given(VERSIONS, st.binary(max_size=200), st.integers(1, 15), st.integers(0, 15))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_reader_refuses_arbitrary_bodies_after_connect_with_malformed_packet_alone(version, body, kind, bits):
     stream = encode(mqtt.Connect("a", version), version)
     stream += bytes((kind << 4 | bits,)) + wire.write_varint(len(body)) + body
