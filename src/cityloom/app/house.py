@@ -31,6 +31,7 @@ from cityloom.app.watch.commits import CommitTimes, TimedFeed
 from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
 from cityloom.context.recall import Recall
+from cityloom.context.warming import Warming
 from cityloom.federation.federation import Federation
 from cityloom.federation.handing_on import HandedOn
 from cityloom.history.follow import Lineage
@@ -227,6 +228,7 @@ class House:
         self._housekeeping = [
             asyncio.create_task(self._keep_house(), name="housekeeping"),
             asyncio.create_task(self._keeping.run(), name="keeping the history"),
+            asyncio.create_task(Warming(self.broker, self.register).run(), name="columns"),
         ]
 
     async def stop(self) -> None:

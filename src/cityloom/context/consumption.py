@@ -6,7 +6,7 @@ Everything is answered from memory, from what is committed, and from the partiti
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator
 from time import perf_counter
 from typing import TypeVar
 
@@ -16,10 +16,13 @@ from cityloom.context.keeping import Kept, unpack
 from cityloom.context.ports import Bounds
 from cityloom.context.provision import not_found
 from cityloom.context.querying import TURN, TURN_SECONDS, QueryPage, answer, ids_of_all
+from cityloom.context.rows import LEAST_COLUMNS, Rows
+from cityloom.context.sifting import WORTH_COLUMNS
 from cityloom.context.state import CurrentState, Held
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT
 from cityloom.ngsild.model import Document
+from cityloom.ngsild.q_language import Path
 from cityloom.ngsild.query import EntityQuery
 
 _Found = TypeVar("_Found")
@@ -149,6 +152,18 @@ class Consumption:
         """The tenants in which the actor may see anything at all."""
         return self._state.tenants(actor.clearance)
 
+    def columns(self) -> list[tuple[str, InformationClass, tuple[Path, ...]]]:
+        """For the house itself: of which paths queries look at columns, by tenant and class."""
+        return [(tenant, of, rows.asked) for tenant, of, rows in self._state.shelves() if rows.asked]
+
+    async def make_columns(
+        self, tenant: str, information_class: InformationClass, paths: Iterable[Path]
+    ) -> None:
+        """Make what the first query would wait for, with others' turn on the event loop meanwhile."""
+        for rows in self._state.rows(tenant, (information_class,)):
+            if len(rows) >= WORTH_COLUMNS:
+                await in_turns(_made(rows, list(paths)))
+
     def _answer(self, actor: Actor, query: EntityQuery, tenant: str) -> Generator[None, None, QueryPage]:
         return answer(
             self._state,
@@ -163,6 +178,12 @@ class Consumption:
         if held is None:
             raise not_found(entity_id)
         return held
+
+
+def _made(rows: Rows, paths: list[Path]) -> Generator[None, None, None]:
+    rows.places.sort()
+    for first in range(0, len(paths), LEAST_COLUMNS):
+        yield from rows.read(paths[first : first + LEAST_COLUMNS], patient=True)
 
 
 async def in_turns(steps: Generator[None, None, _Found], seconds: float = 0.0) -> _Found:

@@ -44,3 +44,9 @@ def unpack(kept: Kept) -> bytes:
         created = end[len(_CREATED) : end.index(b'"', len(_CREATED))]
         document = document.replace(_NEVER_MODIFIED, _TIMES % (created, created))
     return document.replace(_MODIFIED_LAST, end) + end
+
+
+def without_times(kept: Kept) -> bytes:
+    """The document that was packed, without the times of those attributes that repeat the Entity's."""
+    # Before the times there are other members, so an object that ends with them can end without.
+    return kept.replace(_NEVER_MODIFIED, b"}").replace(_MODIFIED_LAST, b"}")

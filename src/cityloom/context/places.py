@@ -3,7 +3,8 @@
 Most boxes are points. These are sorted by the cell of a fine grid, along parallels, so that those in a box
 are a run of the sorted list on each parallel of cells. What was added or moved since the sorting is looked at
 one by one, until it is so much that sorting anew is cheaper. Many are sorted in a thread, since others wait
-for the event loop; until it is done, rows may lie anywhere.
+for the event loop; until it is done, the order before it serves, or, where there is none, rows may lie
+anywhere.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ _PARALLEL = 1 << 20
 _MOST_PARALLELS = 2_048
 #: Rows that are looked at one by one sooner than sorted.
 FEW = 2_000
+#: One row in so many was put since the sorting: whoever asks has them sorted anew.
+_SMALL_PART = 64
+#: One row in so many, and nobody has asked: they are no longer remembered.
+_LARGE_PART = 8
 #: Rows that are sorted at once; more would keep the event loop too long.
 SORTED_AT_ONCE = 65_536
 #: A box that touches no box.
@@ -61,8 +66,9 @@ class Places:
         self._order: _Order | None = _Order(_NONE.astype(np.int64), _NONE, _NONE)
         #: The next order, while it is made.
         self._coming: Future[_Order] | None = None
-        #: Rows that were put since the order, or the coming one, was begun.
+        #: Rows that were put since the order was begun, and since the coming one was.
         self._put: set[int] = set()
+        self._later: set[int] = set()
 
     def add(self, row: int, bounds: Bounds | None) -> None:
         """The box of the next row."""
@@ -133,29 +139,39 @@ class Places:
         east, north = boxes[:, 2:].max(axis=0).tolist()
         return (west, south, east, north)
 
+    def sort(self) -> None:
+        """Begin to sort, so that the first question needs not."""
+        self._ordered()
+
     def _remember(self, row: int) -> None:
-        if self._order is None and self._coming is None:
-            return
-        self._put.add(row)
-        if len(self._put) > max(FEW, len(self._boxes) // (4 * 8)):
-            self._order = self._coming = None
-            self._put = set()
+        many = max(FEW, len(self._boxes) // (4 * _LARGE_PART))
+        if self._order is not None:
+            self._put.add(row)
+            if len(self._put) > many:
+                self._order, self._put = None, set()
+        if self._coming is not None:
+            self._later.add(row)
+            if len(self._later) > many:
+                self._coming, self._later = None, set()
 
     def _ordered(self) -> _Order | None:
-        """The order, with `_put` beside it; None while it is made."""
-        if self._order is not None:
-            return self._order
-        if self._coming is None:
-            boxes = self.boxes(slice(None)).copy()
-            if len(boxes) <= SORTED_AT_ONCE:
-                self._order = _sorted(boxes)
-            else:
-                sorting = ThreadPoolExecutor(1, "places")
-                self._coming = sorting.submit(_sorted, boxes)
-                sorting.shutdown(wait=False)
-        elif self._coming.done():
+        """The order, with `_put` beside it; None while the first one is made."""
+        if self._coming is not None and self._coming.done():
             self._order, self._coming = self._coming.result(), None
+            self._put, self._later = self._later, set()
+        many = max(FEW, len(self._boxes) // (4 * _SMALL_PART))
+        if self._coming is None and (self._order is None or len(self._put) > many):
+            self._begin_sorting()
         return self._order
+
+    def _begin_sorting(self) -> None:
+        boxes = self.boxes(slice(None)).copy()
+        if len(boxes) <= SORTED_AT_ONCE:
+            self._order, self._put = _sorted(boxes), set()
+        else:
+            sorting = ThreadPoolExecutor(1, "places")
+            self._coming = sorting.submit(_sorted, boxes)
+            sorting.shutdown(wait=False)
 
 
 def _sorted(boxes: Boxes) -> _Order:

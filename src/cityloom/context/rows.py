@@ -8,16 +8,19 @@ What is asked for least lately makes room: columns together take a bounded part 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from cityloom.context.keeping import Kept, unpack, without_times
 from cityloom.context.places import Places
 from cityloom.context.ports import Bounds
+from cityloom.ngsild.model import Document
 from cityloom.ngsild.q_columns import Column, Selection, reader_of
 from cityloom.ngsild.q_language import Path
 
@@ -30,14 +33,20 @@ if TYPE_CHECKING:
 COLUMN_BYTES = 96 * 1024 * 1024
 LEAST_COLUMNS, MOST_COLUMNS = 8, 64
 _BYTES_A_ROW = 9
+#: What is cut out of documents that are kept.
+_TIMES = frozenset({"createdAt", "modifiedAt"})
+#: Reads what columns look at of a document that is kept.
+_Reader = Callable[[Kept], Document]
 #: Rows that are free before those behind them move up.
 _MANY_FREE = 4_096
 #: Rows that may stand out of order before all are put in order.
 _MANY_LATE = 4_096
 #: Turns without progress after which a query no longer waits for columns that another one makes.
 _PATIENCE = 3
-#: Rows that are read before others get their turn.
+#: Rows that are read before others get their turn, and seconds at most: a request takes some turns, and each
+#: that waits does so for all of them.
 _TURN = 2_000
+_TURN_SECONDS = 0.003
 
 
 class Rows:
@@ -198,36 +207,49 @@ class Rows:
 
     def _read_all(self, fresh: list[Column]) -> Iterator[None]:
         needles = [orjson.dumps(column.path.names[0]) + b":" for column in fresh]
-        read = reader_of(tuple(column.path for column in fresh))
-        numbering = self._numbering
-        for row in range(len(self.held)):
-            if row % _TURN == _TURN - 1:
-                self._progress += 1
-                yield
-                if self._numbering != numbering:
-                    return
-            held = self.held[row]
+        read = _reader_of(fresh)
+        numbering, row, end = self._numbering, 0, len(self.held)
+        while (row := self._read_some(fresh, needles, read, row, end)) < end:
+            self._progress += 1
+            yield
+            if self._numbering != numbering:
+                return
+
+    def _read_some(
+        self, columns: list[Column], needles: list[bytes], read: _Reader, row: int, end: int
+    ) -> int:
+        """Read rows from one on to before `end`, for a turn; the one before which it ended."""
+        until = perf_counter() + _TURN_SECONDS
+        for number in range(row, min(row + _TURN, end)):
+            held = self.held[number]
             if held is not None and any(held.kept.find(needle) >= 0 for needle in needles):
-                document = read(held.document)
-                for column in fresh:
-                    column.put(row, document)
+                document = read(held.kept)
+                for column in columns:
+                    column.put(number, document)
+                if perf_counter() > until:
+                    return number + 1
+        return min(row + _TURN, end)
 
     def _read_marked(self) -> Iterator[None]:
-        columns = (*self._columns.values(), *self._making.values())
-        for column in columns:
-            column.grow(len(self.held))
-        read = reader_of(tuple(column.path for column in columns))
-        count = 0
         while self._marked:
+            columns = (*self._columns.values(), *self._making.values())
+            for column in columns:
+                column.grow(len(self.held))
+            self._read_some_marked(columns)
+            if self._marked:
+                yield
+
+    def _read_some_marked(self, columns: Sequence[Column]) -> None:
+        """Read rows that changed, for a turn."""
+        read = _reader_of(columns)
+        until = perf_counter() + _TURN_SECONDS
+        for _ in range(min(_TURN, len(self._marked))):
             row = self._marked.pop()
             held = self.held[row]
-            document = None if held is None else read(held.document)
+            document = None if held is None else read(held.kept)
             for column in columns:
                 column.put(row, document)
-            count += 1
-            if count % _TURN == 0:
-                yield
-                yield from self._read_marked()
+            if perf_counter() > until:
                 return
 
     def _mark(self, row: int) -> None:
@@ -240,5 +262,19 @@ class Rows:
         while self._columns and len(self._columns) + more > most:
             del self._columns[next(iter(self._columns))]
 
+    @property
+    def asked(self) -> tuple[Path, ...]:
+        """The paths whose columns are read, what was asked for last at the end."""
+        return tuple(self._columns)
+
     def _code_of(self, types: tuple[str, ...]) -> int:
         return self._codes.setdefault(types, len(self._codes))
+
+
+def _reader_of(columns: Sequence[Column]) -> _Reader:
+    """Reads what these columns look at. Where no attribute's times are asked for, they need not be put back."""
+    paths = tuple(column.path for column in columns)
+    read = reader_of(paths)
+    if any(not _TIMES.isdisjoint((*path.names[1:], *path.members)) for path in paths):
+        return lambda kept: read(unpack(kept))
+    return lambda kept: read(without_times(kept))

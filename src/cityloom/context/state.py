@@ -244,6 +244,12 @@ class CurrentState:
         """The rows of the partitions that hold anything."""
         return [part.rows for part in self._seen(tenant, clearance) if len(part.shelf)]
 
+    def shelves(self) -> Iterator[tuple[str, InformationClass, Rows]]:
+        """The rows of every class of every tenant."""
+        for tenant, partitions in self._tenants.items():
+            for information_class in _EVERY_CLASS:
+                yield tenant, information_class, partitions[information_class].rows
+
     def referrers(self, tenant: str, target: str, clearance: Clearance) -> list[Held]:
         """The Entities that point at `target`, oldest first."""
         found = [

@@ -84,6 +84,9 @@ class Column:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._name = path.names[0]
+        #: Whether it leads to the values of an attribute, and to nothing in them.
+        self._is_plain = len(path.names) == 1 and not path.members and self._name not in ENTITY_TIMES
         self._kinds = bytearray()
         self._numbers = array("d")
         self._texts: dict[str, int] = {}
@@ -101,11 +104,11 @@ class Column:
         """What the path leads to in a row's document; None: the row is empty."""
         kind, number = _ABSENT, 0.0
         if document is not None:
-            targets = list(values_at(self.path, document))
-            if len(targets) > 1:
-                kind = _OTHER
-            elif targets:
-                kind, number = self._read(targets[0])
+            target = self._plain(document)
+            if target is not None:
+                kind, number = _NUMBER, target
+            else:
+                kind, number = self._found(document)
             self.seen.add(kind)
         self._kinds[row] = kind
         self._numbers[row] = number
@@ -119,6 +122,22 @@ class Column:
     def number_of(self, text: str) -> float | None:
         """The number that stands for a text; None: no row is known to have it."""
         return self._texts.get(text)
+
+    def _plain(self, document: Document) -> float | None:
+        """The number of an attribute that has one instance, as most have; None: look closer."""
+        if self._is_plain:
+            instances = document["attrs"].get(self._name)
+            if instances is not None and len(instances) == 1 and instances[0]["type"] == "Property":
+                value = instances[0]["value"]
+                if type(value) is float or type(value) is int:
+                    return value
+        return None
+
+    def _found(self, document: Document) -> tuple[int, float]:
+        targets = list(values_at(self.path, document))
+        if not targets:
+            return _ABSENT, 0.0
+        return (_OTHER, 0.0) if len(targets) > 1 else self._read(targets[0])
 
     def _read(self, target: Any) -> tuple[int, float]:
         kind = type(target)

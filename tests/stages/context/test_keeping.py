@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cityloom.context.keeping import pack, unpack
+from cityloom.context.keeping import pack, unpack, without_times
 
 FIRST, LATER = "2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z"
 times = st.sampled_from([FIRST, LATER, "", '"', "\\", "\x01", "æ"])
@@ -54,3 +54,14 @@ def test_what_a_value_says_in_the_same_words_stays_as_it_is():
     said = {"a": 1, "createdAt": FIRST, "modifiedAt": FIRST}
     text = document(FIRST, LATER, instance(FIRST, LATER, said))
     assert orjson.loads(unpack(pack(text)))["attrs"]["a0"][0]["value"] == said
+
+
+@settings(max_examples=200, deadline=None)
+@given(created=times, modified=times, attributes=st.lists(st.tuples(times, times, st.floats() | times)))
+def test_without_times_everything_else_is_read(created, modified, attributes):
+    text = document(created, modified, *(instance(*one) for one in attributes))
+    read, whole = orjson.loads(without_times(pack(text))), orjson.loads(text)
+    for found, wanted in ((one[0], whole["attrs"][name][0]) for name, one in read["attrs"].items()):
+        assert found == wanted or found == {"type": "Property", "value": wanted["value"]}
+    assert read | {"attrs": {}} == whole | {"attrs": {}}
+    assert list(read["attrs"]) == list(whole["attrs"])
