@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count, repeat
 
 import pytest
 
@@ -26,8 +27,8 @@ def columns_for_few(monkeypatch):
     monkeypatch.setattr(consumption, "WORTH_COLUMNS", 0)
 
 
-async def create(broker, count: int, tenant: str = "") -> None:
-    for number in range(count):
+async def create(broker, many: int, tenant: str = "") -> None:
+    for number in range(many):
         document = entity("Road", f"urn:ngsi-ld:Thing:{number}", {"speed": prop(number)})
         await broker.create(CITY, document, tenant=tenant)
 
@@ -37,8 +38,8 @@ async def test_others_have_their_turn_while_a_column_is_made(broker, monkeypatch
     await create(broker, 40)
     # By the number of rows, or by a clock that goes on by a second with each row.
     monkeypatch.setattr(rows, bound, 2)
-    ticks = iter(range(10**9))
-    monkeypatch.setattr(rows, "perf_counter", (lambda: next(ticks)) if bound == "_TURN_SECONDS" else lambda: 0)
+    ticks = count() if bound == "_TURN_SECONDS" else repeat(0)
+    monkeypatch.setattr(rows, "perf_counter", lambda: next(ticks))
     events, put = [], Column.put
     monkeypatch.setattr(Column, "put", lambda *told: (events.append("row"), put(*told)))
 
