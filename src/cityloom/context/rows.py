@@ -272,7 +272,7 @@ class Rows:
 
 
 def _reader_of(columns: Sequence[Column]) -> _Reader:
-    """Reads what these columns look at. Where no attribute's times are asked for, they need not be put back."""
+    """Reads what these columns look at. Attributes' times that nobody asks for need not be put back."""
     paths = tuple(column.path for column in columns)
     read = reader_of(paths)
     if any(not _TIMES.isdisjoint((*path.names[1:], *path.members)) for path in paths):
