@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -283,3 +285,63 @@ def test_a_village_with_rollups_is_not_moved_without_them(store, tmp_path):
     again.close()
     with pytest.raises(BadConfig, match="roll-ups"):
         village._duckdb(tmp_path / "history.duckdb")
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+import numpy as np
+from cityloom.adapters.duckdb import retention
+from cityloom.adapters.duckdb.history import DuckHistory
+
+home, where, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+store = DuckHistory(home / "history.duckdb", home / "exports")
+step = getattr(retention, where.removesuffix(" done"))
+
+def killed(*said):
+    global count
+    if count == 0 and not where.endswith(" done"):
+        os._exit(9)
+    found = step(*said)
+    if count == 0:
+        os._exit(9)
+    count -= 1
+    return found
+
+setattr(retention, where.removesuffix(" done"), killed)
+series = [one.id for one in store.series("") if one.key.entity_id == "urn:a"]
+store.forget(np.array(series, np.int64))
+"""
+
+
+@pytest.mark.parametrize("count", [0, 1])
+@pytest.mark.parametrize("where", ["_written done", "_put_in_place", "_put_in_place done"])
+def test_a_city_killed_while_its_archive_is_written_anew_comes_up_with_what_its_database_says(
+    store, tmp_path, where, count
+):
+    """Before the transaction the old files stand; after it each new one takes its place."""
+    _all(store)
+    (number,) = (one.id for one in store.series("") if one.key.entity_id == "urn:a")
+    store.close()
+    (tmp_path / "killed.py").write_text(KILLED)
+    killed = [sys.executable, str(tmp_path / "killed.py"), str(tmp_path), where, str(count)]
+    assert subprocess.run(killed, check=False, timeout=60).returncode == 9
+    is_gone = where != "_written done"
+    archive = tmp_path / "archive"
+    for _ in range(2):
+        again = DuckHistory(tmp_path / "history.duckdb", tmp_path / "exports")
+        assert bool(again.known(np.array([number]))) is not is_gone
+        files = sorted(path for path in archive.rglob("*") if path.is_file() and path.name != CHECKSUMS)
+        assert [str(path.relative_to(archive)) for path in files] == [one.file for one in again.archived()]
+        listed = (archive / CHECKSUMS).read_text().splitlines()
+        for one, path in zip(again.archived(), files, strict=True):
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == one.sha256
+            assert f"{one.sha256}  {one.file}" in listed
+            held = duckdb.sql(
+                f"SELECT count(*), count(*) FILTER (series = {number}) FROM '{path}'"
+            ).fetchone()
+            assert held[0] == one.readings
+            assert bool(held[1]) is (not is_gone and "class=open" in one.file)
+        again.forget(np.array([number], np.int64))
+        is_gone = True
+        again.close()

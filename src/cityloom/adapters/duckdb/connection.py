@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -87,6 +87,10 @@ class DuckFile:
             except BaseException:
                 _roll_back(cursor)
                 raise
+
+    def undisturbed(self) -> AbstractContextManager[None]:
+        """Nobody copies the file inside."""
+        return writing(hold_of(self._file))
 
     def close(self) -> None:
         with writing(hold_of(self._file)):

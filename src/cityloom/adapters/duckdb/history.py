@@ -65,6 +65,7 @@ class DuckHistory(DuckLoads, DuckRetention):
         self._file.when_opened_again(self._read_series)
         self._writing = threading.Lock()
         self._prepare(file)
+        self._settle_archive()
         self._read_series()
 
     def last_sequence(self) -> int:
@@ -77,7 +78,7 @@ class DuckHistory(DuckLoads, DuckRetention):
             if through <= last:
                 return
             plan = self._directory.plan([news for news in batch if news.sequence > last])
-            with self._file.transaction() as cursor:
+            with self._archive_settled(), self._file.transaction() as cursor:
                 self._write_plan(cursor, plan)
                 self._write_progress(cursor, through)
             self._directory.apply(plan)
@@ -186,11 +187,9 @@ class DuckHistory(DuckLoads, DuckRetention):
         return path
 
     def forget(self, series: Integers) -> int:
-        with self._writing:
-            with self._file.transaction() as cursor:
-                gone = _forget(cursor, series)
-                self._forget_old(cursor, series)
-            self._list_checksums()
+        with self._writing, self._archive_settled(), self._file.transaction() as cursor:
+            gone = _forget(cursor, series)
+            self._forget_old(cursor, series)
         self._directory.forget(int(number) for number in series)
         return gone
 

@@ -1,11 +1,17 @@
-"""Roll-ups in place of readings that are old, and the archive into which those are written before."""
+"""Roll-ups in place of readings that are old, and the archive into which those are written before.
+
+Which files the archive has, with their checksums, stands in the database. A file that is written anew lies
+beside the old one until the transaction that says so is there, and takes its place then: after a kill its
+checksum tells whether that transaction came to be.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +29,8 @@ from cityloom.history.retention import Archived, Due, Outgoing
 #: Lists the files as `sha256sum -c` reads it.
 CHECKSUMS = "SHA256SUMS"
 _DAY = 86_400_000
+#: A file that is not yet in its place.
+_NEW = ".new"
 
 
 class DuckRetention:
@@ -34,6 +42,8 @@ class DuckRetention:
     _archive: Path
     #: Whether there is any roll-up.
     _has_rollups: bool
+    #: Whether files of the archive may wait to take their places.
+    _is_unsettled = True
 
     def tenants(self) -> list[str]:
         return self._directory.tenants
@@ -87,12 +97,18 @@ class DuckRetention:
             "SELECT count(*) FROM archived WHERE starts_with(file, ?)", [f"{folder}/"]
         ).fetchone()
         file = folder / f"part-{(parts or (0,))[0] + 1}.parquet"
-        checksum = _whole(self._archive / file, lambda path: cursor.execute(statements.archive(path), bounds))
+        path = self._archive / file
+        checksum = _written(path, lambda new: cursor.execute(statements.archive(new), bounds))
+        # Nothing knows of it before the transaction is there; what lies here then is written over.
+        _put_in_place(path)
         cursor.execute("INSERT INTO archived VALUES (?, ?, ?)", [str(file), checksum, one.readings])
         return f"{self._archive.name}/{file}"
 
     def _forget_old(self, cursor: duckdb.DuckDBPyConnection, series: Integers) -> None:
-        """Let nothing of some series be left in roll-ups and archive, in the cursor's transaction."""
+        """Let nothing of some series be left in roll-ups and archive, in the cursor's transaction.
+
+        It is within `_archive_settled`.
+        """
         cursor.register("wanted", {"series": series})
         cursor.execute("DELETE FROM hourly WHERE series IN (SELECT series FROM wanted)")
         for file, _, _ in cursor.execute("FROM archived").fetchall():
@@ -100,11 +116,37 @@ class DuckRetention:
             count = cursor.execute(statements.HAS_ANY, [str(path)]).fetchone()
             if count is None or not count[0]:
                 continue
-            checksum = _whole(path, partial(_without, cursor, path))
+            self._is_unsettled = True
+            checksum = _written(path, partial(_without, cursor, path))
             cursor.execute(
                 "UPDATE archived SET sha256 = ?, readings = readings - ? WHERE file = ?",
                 [checksum, count[0], file],
             )
+
+    @contextmanager
+    def _archive_settled(self) -> Iterator[None]:
+        """Round a transaction that may write files of the archive anew: after it each is in its place.
+
+        Whoever copies the folder has both or neither.
+        """
+        with self._file.undisturbed():
+            self._settle_archive()
+            yield
+            self._settle_archive()
+
+    def _settle_archive(self) -> None:
+        """Give each file that was written anew its place, or let it go where no transaction tells of it."""
+        if not self._is_unsettled:
+            return
+        known = {self._archive / one.file: one.sha256 for one in self.archived()}
+        for new in sorted(self._archive.rglob(f"*{_NEW}")):
+            path = new.with_name(new.name.removesuffix(_NEW))
+            if path in known and _checksum(new) == known[path]:
+                _put_in_place(path)
+            else:
+                new.unlink()
+        self._list_checksums()
+        self._is_unsettled = False
 
     def _list_checksums(self) -> None:
         listed = self.archived()
@@ -127,20 +169,28 @@ def _outgoing(cursor: duckdb.DuckDBPyConnection, due: Sequence[Due]) -> list[tup
     return found
 
 
-def _whole(path: Path, write: Callable[[Path], object]) -> str:
-    """Have a file written beside and then renamed; returns its checksum."""
-    unfinished = path.with_name(f"{path.name}.new")
+def _written(path: Path, write: Callable[[Path], object]) -> str:
+    """Have a file written beside its place, durably; returns its checksum."""
+    new = path.with_name(f"{path.name}{_NEW}")
     try:
-        write(unfinished)
-        with unfinished.open("rb") as file:
-            checksum = hashlib.file_digest(file, "sha256").hexdigest()
+        write(new)
+        with new.open("rb") as file:
             os.fsync(file.fileno())
-        unfinished.replace(path)
-        sync_folder(path.parent)
+        sync_folder(new.parent)
     except BaseException:
-        unfinished.unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
         raise
-    return checksum
+    return _checksum(new)
+
+
+def _put_in_place(path: Path) -> None:
+    path.with_name(f"{path.name}{_NEW}").replace(path)
+    sync_folder(path.parent)
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _without(cursor: duckdb.DuckDBPyConnection, old: Path, new: Path) -> None:
