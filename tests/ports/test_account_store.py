@@ -339,3 +339,30 @@ def test_postgres_believes_the_database_after_a_write_that_was_cut_off(postgres,
     monkeypatch.undo()
     store.touch_session("digest-2", NOON)
     assert store.session("digest-1") is None
+
+
+def test_postgres_waits_for_a_commit_that_was_cut_off_here_and_goes_on_there(
+    postgres, postgres_server, postgres_address
+):
+    """Or somebody who was signed out would be known for good."""
+    store = PostgresAccountStore(postgres)
+    for account in (ANNA, BO):
+        store.add_account(account)
+    store.add_session(a_session(1))
+    next_write = threading.Thread(target=store.add_session, args=(a_session(2, BO),))
+    with (
+        psycopg.connect(postgres_server.url()) as under_way,
+        psycopg.connect(postgres_server.url(), autocommit=True) as watcher,
+    ):
+        under_way.execute(f"DELETE FROM {postgres_address.schema}.session")
+        with pytest.raises(InDoubt), store._written():
+            raise InDoubt("The database went away", hint="")
+        next_write.start()
+        while next_write.is_alive():
+            next_write.join(0.02)
+            if watcher.execute("SELECT FROM pg_locks WHERE NOT granted").fetchone() is not None:
+                break
+        under_way.commit()
+    next_write.join(30)
+    assert store.session("digest-1") is None
+    assert store.session("digest-2") is not None

@@ -7,7 +7,7 @@ database that is slow or away stops nobody. What is written stands in the databa
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, LiteralString
@@ -69,6 +69,8 @@ _OF_SESSIONS: LiteralString = "digest, id, account_id, created_at, seen_at, expi
 _OF_TOKENS: LiteralString = (
     "digest, id, account_id, label, permissions, clearance, created_at, expires_at, last_used_at"
 )
+#: Writers hold their locks until their commit can be seen.
+_WAIT_FOR_WRITES: LiteralString = "LOCK TABLE account, session, api_token IN SHARE MODE"
 
 
 class PostgresAccountStore:
@@ -184,7 +186,7 @@ class PostgresAccountStore:
         """One write to the database, then to memory."""
         with self._writing:
             if self._in_doubt:
-                self._known = self._read()
+                self._known = self._read_settled()
                 self._in_doubt = False
             try:
                 yield
@@ -194,14 +196,25 @@ class PostgresAccountStore:
 
     def _read(self) -> MemoryAccountStore:
         """All that the database knows."""
-        known = MemoryAccountStore()
-        for row in self._database.rows(f"SELECT {_OF_ACCOUNTS} FROM account"):
-            known.add_account(_account(row))
-        for row in self._database.rows(f"SELECT {_OF_SESSIONS} FROM session"):
-            known.add_session(_session(row))
-        for row in self._database.rows(f"SELECT {_OF_TOKENS} FROM api_token"):
-            known.add_token(_token(row))
-        return known
+        return _all_of(self._database.rows)
+
+    def _read_settled(self) -> MemoryAccountStore:
+        """The same once no write is under way: the server may still be busy with a commit that was cut off
+        here. Raises NotReady while it is."""
+        with self._database.write() as connection:
+            connection.execute(_WAIT_FOR_WRITES)
+            return _all_of(lambda statement: connection.execute(statement).fetchall())
+
+
+def _all_of(rows: Callable[[LiteralString], Iterable[tuple[Any, ...]]]) -> MemoryAccountStore:
+    known = MemoryAccountStore()
+    for row in rows(f"SELECT {_OF_ACCOUNTS} FROM account"):
+        known.add_account(_account(row))
+    for row in rows(f"SELECT {_OF_SESSIONS} FROM session"):
+        known.add_session(_session(row))
+    for row in rows(f"SELECT {_OF_TOKENS} FROM api_token"):
+        known.add_token(_token(row))
+    return known
 
 
 @contextmanager
