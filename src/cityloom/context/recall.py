@@ -35,6 +35,7 @@ class Recall:
         #: The newest revision of each Entity that the table may not have yet, in the order of their
         #: sequences: of hundreds of thousands, what is overtaken is not kept in memory.
         self._newest: dict[int, Revision] = {}
+        self._folded = 0
 
     def follow(self) -> None:
         """Come as far as the feed is. Raises BadConfig when feed and table do not belong together."""
@@ -55,6 +56,9 @@ class Recall:
     def forget_folded(self) -> int:
         """Keep no revision that the table has; the change up to which that is."""
         folded = self._table.folded_through()
+        if folded == self._folded:
+            return folded
+        self._folded = folded
         self._newest = {
             created: revision
             for created, revision in self._newest.items()

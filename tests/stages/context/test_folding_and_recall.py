@@ -311,3 +311,45 @@ async def test_folding_of_a_deleted_entity_removes_its_row():
         await rig.fold()
         (row,) = rig.table.load()
         assert row.created == 3
+
+
+async def test_a_state_that_followed_another_process_goes_on_where_that_one_ended():
+    feed, table = MemoryFeed(), MemoryStateTable()
+    broker = Broker(feed, table, WallClock(), fold_interval=3600)
+    await broker.start()
+    await broker.upsert(CITY, road(1))
+    standby = Recall(feed, table)
+    standby.follow()
+    for number in (2, 3, 1):
+        await broker.upsert(CITY, road(number))
+    await broker.delete(CITY, road(3)["id"])
+    standby.follow()
+    await broker._folding._fold()
+    standby.forget_folded()
+    # What was folded is on the table; what comes now the next one folds.
+    await broker.upsert(CITY, road(4))
+    await broker.upsert(CITY, road(2))
+    again = Broker(feed, table, WallClock(), fold_interval=3600, recalled=standby)
+    await again.start()
+    assert again._folding.lag == 2
+    assert sorted(again._folding._changed) == [2, 6]
+    assert [one.entity_id for one in again._state.all("", tuple(InformationClass))] == [
+        road(number)["id"] for number in (1, 2, 4)
+    ]
+    await again.stop()
+    assert {row.created: row.sequence for row in table.load()} == {1: 4, 2: 7, 6: 6}
+
+
+async def test_a_standby_that_fell_behind_the_feed_says_so():
+    feed, table = MemoryFeed(), MemoryStateTable()
+    broker = Broker(feed, table, WallClock(), fold_interval=3600)
+    await broker.start()
+    await broker.upsert(CITY, road(1))
+    standby = Recall(feed, table)
+    standby.follow()
+    for number in (2, 3, 4):
+        await broker.upsert(CITY, road(number))
+    feed.trim(3)
+    with pytest.raises(BadConfig, match="from 2 to 3 are missing"):
+        standby.follow()
+    await broker.stop()

@@ -88,13 +88,13 @@ class Database:
         """
         until = time.monotonic() + CLAIM_PATIENCE_S
         while not self._try_to_claim():
-            end_overdue(self._writer)
             if time.monotonic() > until:
                 raise AlreadyRunning(
                     "This city is running already, in another process or on another machine",
                     hint="Stop it first, or name another schema.",
                     where=self.address.shown,
                 )
+            end_overdue(self._writer)
             time.sleep(0.1)
         self._claimed = True
 

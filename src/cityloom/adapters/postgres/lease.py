@@ -56,7 +56,6 @@ _RENEW: LiteralString = (
 _GIVE_UP: LiteralString = "UPDATE lease SET given_up = true WHERE holder = %s"
 _LOOK: LiteralString = (
     "SELECT name, given_up, until < clock_timestamp(),"
-    " extract(epoch FROM greatest(until - clock_timestamp(), interval '0'))::float8,"
     f" EXISTS (SELECT FROM pg_stat_activity WHERE {sessions_of('lease.holder')}) FROM lease"
 )
 _SEEN: LiteralString = (
@@ -74,8 +73,6 @@ class Held(msgspec.Struct, frozen=True):
     given_up: bool
     #: It was not renewed in time.
     run_out: bool
-    #: Seconds that are left of it.
-    left_s: float
     #: The server knows a session of the holder.
     connected: bool
 
@@ -176,6 +173,8 @@ class Watch:
         """Let the holder know that somebody stands by. Raises NotReady."""
         with self._line.transaction() as connection:
             connection.execute(_SEEN, (self._name,))
+            # Those that ended without a word.
+            connection.execute("DELETE FROM standby WHERE seen_at < clock_timestamp() - interval '1 hour'")
         self._shown = True
 
     def leave(self) -> None:
