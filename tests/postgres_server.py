@@ -79,6 +79,12 @@ class PostgresServer:
             time.sleep(0.02)
         raise AssertionError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()}")
 
+    @property
+    def pid(self) -> int:
+        """Of the process whose children do the work."""
+        assert self._process is not None
+        return self._process.pid
+
     def let_in(self, network: str) -> None:
         """From its next start on everybody there may come in."""
         with (self._data / "pg_hba.conf").open("a") as file:
