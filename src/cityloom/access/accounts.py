@@ -123,6 +123,11 @@ class Accounts:
         account = self._store.account(actor_id)
         return None if account is None or account.disabled else actor_of(account)
 
+    def user_name(self, actor_id: str) -> str:
+        """The name that an account signs in with; the id itself where it is no account's."""
+        account = self._store.account(actor_id)
+        return actor_id if account is None else account.name
+
     def display_name(self, actor_id: str) -> str:
         """The name of an account for pages; the id itself for others, and for accounts that are gone."""
         account = self._store.account(actor_id)

@@ -26,6 +26,9 @@ OWNED_TYPES: Mapping[str, tuple[str, ...]] = {
     "KeyPerformanceIndicator": ("indicators:enter", "indicators:verify"),
     "Device": ("devices:admit",),
     "Command": ("connectors:manage",),
+    "EdgeNode": ("connectors:manage",),
+    "EdgeConflict": ("connectors:manage",),
+    "EdgeDeletion": ("connectors:manage",),
 }
 
 #: Says how a value came about; given when an Entity is created, and the platform's from then on.

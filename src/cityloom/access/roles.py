@@ -27,6 +27,7 @@ PERMISSIONS: dict[str, str] = {
     "indicators:verify": "verify indicator values that somebody else entered",
     "history:load": "bring whole tables into the past, and take them out again",
     "readings:push": "deliver readings to a connector of the city",
+    "edge:bring": "bring the changes of an edge: a smaller CityLoom that works on its own",
     "devices:admit": "admit, refuse and revoke devices",
     "connectors:manage": "start, stop and configure connectors",
     "services:manage": "start, stop and train city services",
@@ -74,6 +75,13 @@ ROLES: dict[str, Role] = {
         _role("anonymous", "Visitor", "sees what is open, without signing in", assignable=False),
         _role("citizen", "Citizen", "follows reports and notices under an account of their own"),
         _role("device", "Device", "a gateway or another system that delivers readings", ["readings:push"]),
+        _role(
+            "edge",
+            "Edge",
+            "a smaller CityLoom that works on its own, and brings here what it knows",
+            ["edge:bring"],
+            [OPEN, INTERNAL],
+        ),
         _role(
             "engineer",
             "Engineer",

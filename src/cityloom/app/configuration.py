@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -178,6 +179,37 @@ class Traces(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     service: str = "cityloom"
 
 
+class Edge(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """Of a city that works on its own and brings what it knows to a centre: docs/guides/run_an_edge.md."""
+
+    #: Where the centre answers, such as https://city.example; http:// on this machine alone. Empty: this
+    #: city is nobody's edge.
+    centre: str = ""
+    #: A file with the token that the centre gave, in the city's folder or elsewhere. The environment's
+    #: CITYLOOM_EDGE_TOKEN counts before it.
+    token_file: str = "edge.token"  # noqa: S105 - the name of a file
+    #: Certificate authority of the centre, a PEM file; empty: those that the machine believes.
+    authority: str = ""
+    #: Types that go up; empty: all but those that belong to a room of the city.
+    types: tuple[str, ...] = ()
+    #: Classes that go up.
+    classes: tuple[Literal["open", "internal", "security"], ...] = ("open", "internal")
+    #: Changes that may wait while the line is down, each about a thousand bytes of disk; then the oldest are
+    #: given up, and stay in the edge's own history.
+    most_waiting: Annotated[int, msgspec.Meta(ge=1_000)] = 2_000_000
+
+
+class Granted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one edge may bring to this city."""
+
+    #: Entities of these types; empty: of all but those that belong to a room of the city.
+    types: tuple[str, ...] = ()
+    #: Whose ids begin so; empty: any.
+    ids: tuple[str, ...] = ()
+    #: Of these classes, as far as the edge's account is cleared for them.
+    classes: tuple[Literal["open", "internal", "security"], ...] = ("open", "internal")
+
+
 class Map(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The background of the map. Without `tiles` the roads of the data itself are drawn."""
 
@@ -212,6 +244,10 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     outbound: Outbound = Outbound()
     #: Other brokers.
     federation: Federation = Federation()
+    #: The centre that this city brings its changes to.
+    edge: Edge = Edge()
+    #: Who brings changes to this city, by the name of the edge's account.
+    edges: dict[str, Granted] = {}
     #: What the data models bind.
     models: Models = Models()
     #: How much of the past is told at once.
@@ -362,6 +398,7 @@ def _meaningless(configuration: Configuration, where: str) -> Iterator[BadConfig
     yield from _no_addresses("contexts.allow", configuration.contexts.allow, _FETCHED, wrong)
     yield from _no_addresses("outbound.allow", configuration.outbound.allow, _SENT_TO, wrong)
     yield from _no_federation(configuration.federation, wrong)
+    yield from _unsafe_line(configuration.edge, wrong)
     yield from _no_addresses(
         "traces.endpoint", filter(None, (configuration.traces.endpoint,)), _FETCHED, wrong
     )
@@ -376,6 +413,18 @@ def _no_federation(
     if not _ALIAS.fullmatch(federation.alias):
         yield wrong(
             "federation.alias", "This is not a name", "Use letters, digits and hyphens, or leave it out."
+        )
+
+
+def _unsafe_line(edge: Edge, wrong: Callable[[str, str, str], BadConfig]) -> Iterator[BadConfig]:
+    """What goes to the centre must be read by its host alone."""
+    parts = urlsplit(edge.centre)
+    safe = parts.scheme == "https" or parts.hostname in ("127.0.0.1", "::1", "localhost")
+    if edge.centre and not (safe and _FETCHED.fullmatch(edge.centre)):
+        yield wrong(
+            "edge.centre",
+            "Changes and the token would go over the line for all to read",
+            "Write https://, and the host; http:// is for this machine alone (127.0.0.1).",
         )
 
 

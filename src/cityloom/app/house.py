@@ -23,6 +23,7 @@ from cityloom.adapters.npz.parameters import NpzParameterStore
 from cityloom.adapters.sqlite.snapshot_stores import SqliteSnapshotStores
 from cityloom.app import turned_on
 from cityloom.app.configuration import Configuration, class_of
+from cityloom.app.edges import grants_of, line_to_centre
 from cityloom.app.folder import CityFolder
 from cityloom.app.plugins import Plugin, find_plugins
 from cityloom.app.retaining import rules_of
@@ -32,6 +33,7 @@ from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
 from cityloom.context.recall import Recall
 from cityloom.context.warming import Warming
+from cityloom.edge.receiving import Receiving
 from cityloom.federation.federation import Federation
 from cityloom.federation.handing_on import HandedOn
 from cityloom.history.follow import Lineage
@@ -115,6 +117,15 @@ class House:
             self.storage.devices, self.broker, clock, self.audit, open_access=open_access
         )
         self.parked = ParkedReadings(self.storage.parked, classes=classes)
+        #: What edges bring here; and, of a city that is an edge itself, the line to its centre.
+        self.receiving = Receiving(
+            self.broker,
+            self.parked,
+            grants_of(configuration),
+            WallClock(),
+            name_of=self.accounts.user_name,
+        )
+        self.line = line_to_centre(folder, configuration, self.broker, feed, self.register)
         self.models = models_of(self.plugins)
         reach = Reach(configuration.outbound.allow or None, inside=configuration.outbound.inside)
         #: Sends to addresses that others named.
@@ -218,6 +229,8 @@ class House:
         await self.snapshots.start()
         await self.subscriptions.start()
         await self.handed_on.start()
+        if self.line is not None:
+            await self.line.start()
 
     async def live(self) -> None:
         """Start what decides and what feeds: the city moves."""
@@ -241,6 +254,8 @@ class House:
         await self.indicators.stop()
         await self.services.stop()
         await self.deliveries.stop()
+        if self.line is not None:
+            await self.line.stop()
         await self.snapshots.stop()
         await self.handed_on.stop()
         await self.federation.stop()

@@ -338,6 +338,8 @@ def rooms_of(
         most_instances=configuration.history.instances,
         quotas=configuration.quotas,
         federation=house.federation,
+        receiving=house.receiving,
+        line=house.line.forwarding if house.line else None,
         subscriptions=house.subscriptions,
         handed_on=house.handed_on,
         snapshots=house.snapshots,

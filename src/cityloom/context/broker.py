@@ -282,6 +282,24 @@ class Broker(BatchProvision, Consumption):
         request = Request(actor, tenant, trace)
         return await self._commit(self._ready().write_past(request, entity_id, past))
 
+    async def together(self, draw: Callable[[Provision, Callable[[Revision], None]], None]) -> None:
+        """What `draw` makes and hands over, in one commit: all of it is durable or none.
+
+        `draw` gets where commands are made and whom to hand their Revisions to, in their order.
+        """
+        provision = self._ready()
+        assert self._committer is not None, "commands are given while the city runs"
+        drawn: list[Revision] = []
+        durable: asyncio.Future[None] | None = None
+        try:
+            draw(provision, drawn.append)
+        finally:
+            # After a defect too: what was made has a sequence, and there may be no hole.
+            if drawn:
+                durable = self._committer.submit(drawn)
+        if durable is not None:
+            await durable
+
     # Following
 
     def follow(

@@ -260,6 +260,38 @@ class Provision:
             request, ChangeKind.UPDATED, document, (), information_class, standing, now_millis()
         )
 
+    def standing(self, tenant: str, entity_id: str) -> Standing | None:
+        """An Entity as the next command finds it, whoever may see it: for a room that judges that itself."""
+        return self._standing(tenant, entity_id)
+
+    def bring(
+        self,
+        request: Request,
+        document: Document,
+        names: tuple[str, ...],
+        information_class: InformationClass,
+    ) -> Revision:
+        """An Entity as another place of this city says that it is, system's times included; `names` are the
+        attributes that were written. Its class is never lowered. Raises NotAllowed."""
+        _check_may_write(request.actor)
+        standing = self._standing(request.tenant, document["id"])
+        if standing is None:
+            raised, old = max(information_class, self._classes.class_for(document["type"])), None
+        else:
+            raised, old = max(information_class, standing.information_class), orjson.loads(standing.document)
+        _check_cleared(request.actor, raised)
+        check_write(request.actor, old, document)
+        kind = ChangeKind.CREATED if old is None else ChangeKind.UPDATED
+        before = b"" if old is None else _before(old, names)
+        return self._revise(request, kind, document, names, raised, standing, now_millis(), before)
+
+    def raise_class(self, request: Request, entity_id: str, information_class: InformationClass) -> Revision:
+        """An Entity moved to a more secret class, which the actor need not be cleared for."""
+        standing = self._writable(request, entity_id)
+        raised = max(information_class, standing.information_class)
+        document = orjson.loads(standing.document)
+        return self._revise(request, ChangeKind.UPDATED, document, (), raised, standing, now_millis())
+
     def _standing(self, tenant: str, entity_id: str) -> Standing | None:
         revision = self._overlay.get((tenant, entity_id))
         if revision is not None:

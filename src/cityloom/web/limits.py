@@ -32,6 +32,7 @@ USUAL: Mapping[str, int] = {
     "/report": 12 * MEGABYTE,
     "/indicators/": 12 * MEGABYTE,
     "/loads/": 64 * MEGABYTE,
+    "/edge/": 16 * MEGABYTE,
 }
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from cityloom.access.audit import AuditLog
     from cityloom.access.entrance import Access
     from cityloom.context.broker import Broker
+    from cityloom.edge.forwarding import Forwarding
+    from cityloom.edge.receiving import Receiving
     from cityloom.federation.federation import Federation
     from cityloom.federation.handing_on import HandedOn
     from cityloom.history.follow import Lineage
@@ -182,6 +184,9 @@ class Rooms:
     #: How much is kept for whom.
     quotas: Quotas = field(default_factory=Quotas)
     federation: Federation
+    #: What edges bring here; and, of a city that is an edge itself, what it brings to its centre.
+    receiving: Receiving
+    line: Forwarding | None = None
     subscriptions: Subscriptions
     handed_on: HandedOn
     snapshots: Snapshots

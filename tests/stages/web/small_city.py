@@ -41,6 +41,7 @@ from cityloom.adapters.mqtt.publisher import MqttPublisher
 from cityloom.adapters.network.reach import Reach
 from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
+from cityloom.edge.receiving import Receiving
 from cityloom.federation.federation import Federation
 from cityloom.federation.handing_on import HandedOn
 from cityloom.history.follow import Lineage
@@ -245,6 +246,9 @@ class SmallCity:
             remembered=self.remembered,
             loading=Loading(self.store, self.broker, self.audit, self.history_stage),
             federation=federation,
+            receiving=Receiving(
+                self.broker, self.parked, {}, self.clock, name_of=self.accounts.user_name
+            ),
             subscriptions=subscriptions,
             snapshots=snapshots,
             handed_on=HandedOn(MemoryRegister(), federation, subscriptions, self.clock),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.routing import BaseRoute
 
 from cityloom.web.desk import Desk
+from cityloom.web.edge_changes import edge_route
 from cityloom.web.loads import load_routes
 from cityloom.web.pages import (
     about,
@@ -68,4 +69,4 @@ def every_page(desk: Desk) -> list[BaseRoute]:
     pages = Pages(desk)
     for module in _PARTS:
         module.add(pages)
-    return [*pages.routes, hook_route(desk), *load_routes(desk)]
+    return [*pages.routes, hook_route(desk), *load_routes(desk), edge_route(desk)]

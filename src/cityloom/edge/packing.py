@@ -1,0 +1,163 @@
+"""A batch on its way: JSON, packed, and unpacked within bounds. Pure."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import orjson
+
+from cityloom.edge.merging import Incoming
+from cityloom.edge.model import MOST_BYTES, MOST_BYTES_OF_ONE, MOST_CHANGES, UNTOLD, Batch, Brought
+from cityloom.kernel.actor import InformationClass
+from cityloom.kernel.change import Change, ChangeKind
+from cityloom.kernel.errors import BadInput, fault_of
+from cityloom.ngsild.model import Document
+from cityloom.ngsild.parse import parse_entity
+from cityloom.ngsild.representation import represent
+
+_HINT = "An edge sends this by itself: both sides must be of one version of CityLoom."
+_decode = msgspec.json.Decoder(Batch).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class _Instance(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """An attribute instance, as far as its shape goes (`ngsild.model`)."""
+
+    type: str
+    modified_at: str
+    created_at: str
+    value: msgspec.Raw = msgspec.Raw()
+    object: msgspec.Raw = msgspec.Raw()
+    language_map: msgspec.Raw = msgspec.Raw()
+    vocab: msgspec.Raw = msgspec.Raw()
+    json: msgspec.Raw = msgspec.Raw()
+    value_list: msgspec.Raw = msgspec.Raw()
+    object_list: msgspec.Raw = msgspec.Raw()
+    observed_at: str | None = None
+    unit_code: str | None = None
+    dataset_id: str | None = None
+    object_type: msgspec.Raw = msgspec.Raw()
+    value_type: msgspec.Raw = msgspec.Raw()
+    expires_at: str | None = None
+    entity_id_sealed: msgspec.Raw = msgspec.Raw()
+    entity_type_sealed: msgspec.Raw = msgspec.Raw()
+    attrs: dict[str, list[_Instance]] | None = None
+
+
+class _Entity(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """An Entity, as far as its shape goes."""
+
+    id: str
+    type: list[str]
+    created_at: str
+    modified_at: str
+    attrs: dict[str, list[_Instance]]
+    scope: list[str] | None = None
+    expires_at: str | None = None
+
+
+_entity = msgspec.json.Decoder(_Entity).decode
+_before = msgspec.json.Decoder(dict[str, list[_Instance]]).decode
+
+
+def pack(batch: Batch) -> bytes:
+    """A batch as it is sent."""
+    return zlib.compress(_encode(batch), 6)
+
+
+def unpack(packed: bytes) -> Batch:
+    """A batch that was sent. Raises BadInput."""
+    unpacking = zlib.decompressobj()
+    try:
+        text = unpacking.decompress(packed, MOST_BYTES + 2 * MOST_BYTES_OF_ONE)
+    except zlib.error as error:
+        raise BadInput(f"This cannot be unpacked: {error}", hint=_HINT, where="body") from None
+    if not unpacking.eof:
+        raise BadInput("This is cut short, or more than is taken at once", hint=_HINT, where="body")
+    try:
+        batch = _decode(text)
+    except msgspec.ValidationError as error:
+        fault, place = fault_of(error)
+        raise BadInput(fault, hint=_HINT, where=place) from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadInput(f"This is no JSON: {error}", hint=_HINT, where="body") from None
+    if len(batch.changes) > MOST_CHANGES or not 0 <= batch.after <= batch.through:
+        raise BadInput("This is no batch of changes", hint=_HINT, where="changes")
+    return batch
+
+
+def brought(change: Change, *, told: bool) -> Brought:
+    """A Change as it is sent; without `told` no more than its Entity's class."""
+    return Brought(
+        change.sequence,
+        change.entity_id,
+        change.types,
+        int(change.kind),
+        change.information_class,
+        change.at_millis,
+        change.by,
+        change.attributes,
+        msgspec.Raw(change.document) if told else UNTOLD,
+        msgspec.Raw(change.before) if told and change.before else UNTOLD,
+    )
+
+
+def snapshot_of(document: bytes, information_class: InformationClass, at: int) -> Brought:
+    """An Entity as it is now, as it is sent when its changes are gone."""
+    entity = orjson.loads(document)
+    return Brought(
+        0,
+        entity["id"],
+        tuple(entity["type"]),
+        int(ChangeKind.CREATED),
+        information_class,
+        at,
+        "",
+        tuple(entity["attrs"]),
+        msgspec.Raw(document),
+    )
+
+
+def incoming_of(change: Brought, *, whole: bool) -> Incoming:
+    """A change of an edge, taken apart and looked at: what is no Entity must not come to stand in the city
+    and break whoever reads it. Raises BadInput."""
+    kind = _kind_of(change.kind)
+    document = _document(bytes(change.document), change.id)
+    if tuple(document["type"]) != change.types:
+        raise BadInput("The Entity is of other types than its change says", hint=_HINT, where="types")
+    before = bytes(change.before)
+    if before != bytes(UNTOLD):
+        _shaped(_before, before)
+    return Incoming(kind, document, change.attributes, orjson.loads(before) or {}, change.at, whole)
+
+
+def _kind_of(number: int) -> ChangeKind:
+    try:
+        return ChangeKind(number)
+    except ValueError:
+        raise BadInput(f"There is no kind {number} of changes", hint=_HINT, where="kind") from None
+
+
+def _document(text: bytes, entity_id: str) -> Document:
+    _shaped(_entity, text)
+    document: Document = orjson.loads(text)
+    try:
+        parse_entity(represent(document))
+    except KeyError as error:
+        raise BadInput(f"An attribute lacks {error}", hint=_HINT, where="document") from None
+    if document["id"] != entity_id:
+        raise BadInput("The Entity is another one than its change says", hint=_HINT, where="id")
+    return document
+
+
+def _shaped(decode: Callable[[bytes], Any], text: bytes) -> None:
+    try:
+        decode(text)
+    except msgspec.ValidationError as error:
+        fault, place = fault_of(error)
+        raise BadInput(fault, hint=_HINT, where=f"document.{place}") from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadInput(f"This is no JSON: {error}", hint=_HINT, where="document") from None

@@ -1,0 +1,394 @@
+"""The centre's side: takes what an edge brings, once, and says how far it has come.
+
+How far an edge has come is an Entity (EdgeNode), and stands in the same commit as what the edge brought. So
+a batch that comes twice, late, or while the process is killed is taken once: what is durable says so itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+
+import msgspec
+import orjson
+
+from cityloom.access.authority import require
+from cityloom.access.ownership import OWNED_TYPES
+from cityloom.context.broker import Broker
+from cityloom.context.provision import PastWrite, Provision, Request
+from cityloom.context.revision import Revision
+from cityloom.edge.merging import Clash, Graves, Incoming, Outcome, merged, written_at
+from cityloom.edge.model import (
+    CONFLICT,
+    GRAVE,
+    NODE,
+    PERMISSION,
+    UNTOLD,
+    Batch,
+    Brought,
+    Grant,
+    Received,
+    Standing,
+    node_id,
+    node_of,
+    standing_of,
+)
+from cityloom.edge.packing import incoming_of
+from cityloom.history.past import Past, encode_past
+from cityloom.kernel.actor import AS_A_ROOM, AS_THE_PLATFORM, CITY, Actor, InformationClass
+from cityloom.kernel.change import DEFAULT_TENANT, ChangeKind
+from cityloom.kernel.errors import BadInput, CityError, NotAllowed, NotReady
+from cityloom.kernel.time import FUTURE_TOLERANCE, Clock, format_instant, from_millis, to_millis
+from cityloom.ngsild.model import Document, Instance
+from cityloom.sensing.model import Message
+from cityloom.sensing.parked import ParkedReadings
+
+#: For how long a deletion is remembered: an edge that was away for longer may bring back what it had.
+GRAVES_KEPT = timedelta(days=90)
+#: Milliseconds between two notes of a contact that brought nothing.
+_CONTACT_EVERY = 30_000
+_Put = Callable[[Revision], None]
+
+
+class Receiving:
+    """All edges of one centre. `grants` say what each may bring, by the name of its account."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        parked: ParkedReadings,
+        grants: Mapping[str, Grant],
+        clock: Clock,
+        *,
+        name_of: Callable[[str], str],
+    ) -> None:
+        """`clock` is the machine's, also in a city that replays the past; `name_of` tells the name of the
+        account behind an `Actor.id`."""
+        self._name_of = name_of
+        self._broker = broker
+        self._parked = parked
+        self._grants = dict(grants)
+        self._clock = clock
+        self._turns: dict[str, asyncio.Lock] = {}
+
+    def standings(self) -> list[Standing]:
+        """How each edge stands: those that may bring something, and those that ever did."""
+        found = self._broker.of_type(CITY, NODE)
+        known = {one["id"]: one for one in found}
+        names = {one["attrs"]["name"][0]["value"] for one in found} | self._grants.keys()
+        return [standing_of(known.get(node_id(name)), name) for name in sorted(names)]
+
+    def conflicts(self, actor: Actor) -> list[Document]:
+        """What two sides said differently, as far as the actor may see it: the newest first."""
+        found = self._broker.of_type(actor, CONFLICT)
+        return sorted(found, key=lambda one: str(one["modifiedAt"]), reverse=True)
+
+    async def receive(self, actor: Actor, batch: Batch) -> Received:
+        """Take a batch, and return once it is durable. Raises NotAllowed, NotReady; then nothing was taken.
+
+        What of it cannot be taken is parked with the reason, and does not keep the rest.
+        """
+        require(actor, PERMISSION)
+        name = self._name_of(actor.id)
+        grant = self._grants.get(name)
+        if grant is None:
+            raise NotAllowed(
+                f"Nothing is granted to an edge of the name {name}",
+                hint=f"Write [edges.{name}] into the centre's city.toml.",
+            )
+        self._check_clock(batch)
+        async with self._turns.setdefault(name, asyncio.Lock()):
+            return await self._receive(_Edge(name, actor, grant), batch)
+
+    def _check_clock(self, batch: Batch) -> None:
+        """What was written in the future would be the newest for ever: it waits at the edge until then."""
+        latest = to_millis(self._clock.now() + FUTURE_TOLERANCE)
+        if any(change.at > latest for change in batch.changes):
+            raise NotReady(
+                "The edge's clock is ahead: what it brings was written in the future",
+                hint="Set the edge's clock; what waits there is sent when its time has come.",
+            )
+
+    async def _receive(self, edge: _Edge, batch: Batch) -> Received:
+        before = standing_of(self._broker.find(CITY, node_id(edge.name)), edge.name)
+        has = before.received if before.life == batch.life else 0
+        if batch.after > has and not batch.lost:
+            # Something is missing between: the edge goes on from where this stands.
+            await self._note_contact(before, batch)
+            return _answer(before, batch.life, has)
+        if batch.lost:
+            has = max(has, batch.after)
+        fresh = [one for one in batch.changes if batch.whole or one.sequence > has]
+        taken, wrong = _taken(edge, fresh, whole=batch.whole)
+        await self._park(edge, wrong)
+        work = _Work(self._broker, edge, batch)
+        if not fresh and batch.life == before.life and batch.through <= has:
+            await self._note_contact(before, batch)
+            return _answer(before, batch.life, has)
+        after = self._after(before, batch, max(has, batch.through))
+
+        def draw(provision: Provision, put: _Put) -> None:
+            for change, incoming in taken:
+                work.take(provision, put, change, incoming)
+            parked = before.parked + len(wrong) + len(work.wrong)
+            counted = msgspec.structs.replace(
+                after, parked=parked, conflicts=before.conflicts + work.conflicts
+            )
+            work.note(provision, put, counted)
+
+        await self._broker.together(draw)
+        await self._park(edge, work.wrong)
+        return _answer(after, batch.life, after.received)
+
+    def _after(self, before: Standing, batch: Batch, received: int) -> Standing:
+        now = to_millis(self._clock.now())
+        return msgspec.structs.replace(
+            before,
+            life=batch.life,
+            received=received,
+            received_at=batch.through_at if received == batch.through else before.received_at,
+            last_contact=now,
+            waiting=batch.waiting,
+            oldest=batch.oldest,
+            given_up=batch.given_up,
+            clock_ahead=batch.at - now,
+        )
+
+    async def _note_contact(self, before: Standing, batch: Batch) -> None:
+        """An edge was heard of. Of one that says nothing new it is noted now and then."""
+        after = self._after(before, batch, before.received)
+        after = msgspec.structs.replace(after, life=before.life, received_at=before.received_at)
+        if after.last_contact - before.last_contact < _CONTACT_EVERY and after.waiting == before.waiting:
+            return
+        work = _Work(self._broker, _Edge(before.name, CITY, Grant()), batch)
+        await self._broker.together(lambda provision, put: work.note(provision, put, after))
+
+    async def _park(self, edge: _Edge, wrong: Sequence[tuple[Brought, CityError]]) -> None:
+        if not wrong:
+            return
+        now = self._clock.now()
+        await self._parked.park(
+            [
+                (
+                    Message(
+                        connector=f"edge:{edge.name}",
+                        address=change.id[:500],
+                        body=msgspec.json.encode(change),
+                        received_at=now,
+                        entity_types=change.types[:20],
+                    ),
+                    error,
+                )
+                for change, error in wrong
+            ]
+        )
+
+
+class _Edge:
+    """An edge that brings something, as the Actor that writes it."""
+
+    def __init__(self, name: str, actor: Actor, grant: Grant) -> None:
+        self.name = name
+        self.grant = grant
+        # Its services estimate, and say so: where things come from stays as the edge has it. Types that
+        # belong to a room it writes only where they are granted by name.
+        rooms = {permission for name in grant.types for permission in OWNED_TYPES.get(name, ())}
+        permissions = frozenset({"entities:write", AS_THE_PLATFORM, *rooms})
+        self.actor = Actor(actor.id, actor.name, actor.roles, permissions, grant.classes & actor.clearance)
+
+    def request(self, change: Brought) -> Request:
+        return Request(self.actor, DEFAULT_TENANT, f"edge:{self.name}:{change.sequence} {change.by}"[:200])
+
+
+def _answer(before: Standing, life: str, received: int) -> Received:
+    return Received(life, received, before.received_at, before.parked, before.conflicts)
+
+
+def _taken(
+    edge: _Edge, changes: Sequence[Brought], *, whole: bool
+) -> tuple[list[tuple[Brought, Incoming | None]], list[tuple[Brought, CityError]]]:
+    """What can be taken, and what cannot with the reason. None: there is no document to take."""
+    taken: list[tuple[Brought, Incoming | None]] = []
+    wrong: list[tuple[Brought, CityError]] = []
+    for change in changes:
+        try:
+            if not edge.grant.covers(change.id, change.types):
+                raise NotAllowed(
+                    f"{change.id[:200]} is not among what is granted to the edge {edge.name}",
+                    hint=f"[edges.{edge.name}] in city.toml says what it may bring.",
+                    where="types",
+                )
+            plain = change.kind != ChangeKind.PAST and bytes(change.document) != bytes(UNTOLD)
+            taken.append((change, incoming_of(change, whole=whole) if plain else None))
+        except CityError as error:
+            wrong.append((change, error))
+    return taken, wrong
+
+
+class _Work:
+    """One batch on its way into one commit. Synchronous: nothing else writes meanwhile."""
+
+    def __init__(self, broker: Broker, edge: _Edge, batch: Batch) -> None:
+        self._broker = broker
+        self._edge = edge
+        self._batch = batch
+        self.conflicts = 0
+        self.wrong: list[tuple[Brought, CityError]] = []
+
+    def take(self, provision: Provision, put: _Put, change: Brought, incoming: Incoming | None) -> None:
+        """One change: written, or noted as wrong."""
+        try:
+            if incoming is not None:
+                self._merge(provision, put, change, incoming)
+            elif change.kind == ChangeKind.PAST:
+                self._write_past(provision, put, change, _past_of(change, self._edge.grant))
+            elif provision.standing(DEFAULT_TENANT, change.id) is not None:
+                put(provision.raise_class(self._edge.request(change), change.id, change.information_class))
+        except CityError as error:
+            self.wrong.append((change, error))
+
+    def note(self, provision: Provision, put: _Put, standing: Standing) -> None:
+        """How the edge stands, in the same commit."""
+        now = written_at(self._batch.at if not standing.last_contact else standing.last_contact)
+        self._write_own(provision, put, node_of(standing, now), InformationClass.INTERNAL)
+
+    def _merge(self, provision: Provision, put: _Put, change: Brought, incoming: Incoming) -> None:
+        found = provision.standing(DEFAULT_TENANT, change.id)
+        if found is not None and not self._edge.actor.sees(found.information_class):
+            raise NotAllowed(
+                f"{change.id[:200]} is {found.information_class.label} here",
+                hint="An edge does not change what it is not cleared for.",
+                where="class",
+            )
+        secrecy = max(change.information_class, found.information_class if found else InformationClass.OPEN)
+        document = None if found is None else orjson.loads(found.document)
+        outcome = merged(document, incoming, self._graves(provision, change.id))
+        self._put_state(provision, put, change, document, outcome)
+        if outcome.past:
+            self._write_past(provision, put, change, Past(dict(outcome.past)))
+        for clash in outcome.clashes:
+            self.conflicts += 1
+            self._write_own(provision, put, _conflict(self._edge.name, change, clash), secrecy)
+        if outcome.graves:
+            self._bury(provision, put, change.id, outcome.graves, secrecy)
+
+    def _put_state(
+        self, provision: Provision, put: _Put, change: Brought, old: Document | None, outcome: Outcome
+    ) -> None:
+        request = self._edge.request(change)
+        if outcome.document is None:
+            if old is not None:
+                put(provision.delete(request, change.id))
+        elif outcome.names or old is None:
+            put(provision.bring(request, outcome.document, outcome.names, change.information_class))
+
+    def _write_past(self, provision: Provision, put: _Put, change: Brought, past: Past) -> None:
+        head = {"id": change.id, "type": list(change.types)}
+        told = {**head, "attrs": past.attrs}
+        written = PastWrite(
+            types=change.types,
+            told=encode_past(past),
+            attributes=tuple(past.attrs) or tuple({one.attribute for one in past.erase if one.attribute}),
+            before=None,
+            after=told,
+            information_class=change.information_class,
+        )
+        put(provision.write_past(self._edge.request(change), change.id, written))
+
+    def _graves(self, provision: Provision, entity_id: str) -> Graves:
+        found = provision.standing(DEFAULT_TENANT, _grave_id(entity_id))
+        if found is None:
+            return {}
+        kept = orjson.loads(found.document)["attrs"]["deletions"][0]["json"]
+        return {(name, dataset): at for name, dataset, at in kept}
+
+    def _bury(
+        self, provision: Provision, put: _Put, entity_id: str, graves: Graves, secrecy: InformationClass
+    ) -> None:
+        kept = {**self._graves(provision, entity_id), **graves}
+        now = from_millis(self._batch.at)
+        said: list[Instance] = [
+            {"type": "JsonProperty", "json": [[*place, at] for place, at in sorted(kept.items())]}
+        ]
+        about: list[Instance] = [{"type": "Property", "value": entity_id}]
+        document = _own(
+            _grave_id(entity_id), GRAVE, {"deletions": said, "entity": about}, format_instant(now)
+        )
+        document["expiresAt"] = format_instant(now + GRAVES_KEPT)
+        self._write_own(provision, put, document, secrecy)
+
+    def _write_own(
+        self, provision: Provision, put: _Put, document: Document, secrecy: InformationClass
+    ) -> None:
+        """Something that the centre says itself of what came."""
+        actor = Actor(
+            self._edge.actor.id,
+            self._edge.name,
+            permissions=frozenset({"entities:write", AS_A_ROOM, AS_THE_PLATFORM}),
+            clearance=frozenset(InformationClass),
+        )
+        standing = provision.standing(DEFAULT_TENANT, document["id"])
+        if standing is not None:
+            document["createdAt"] = orjson.loads(standing.document)["createdAt"]
+        request = Request(actor, DEFAULT_TENANT, f"edge:{self._edge.name}:{self._batch.through}")
+        put(provision.bring(request, document, tuple(document["attrs"]), secrecy))
+
+
+def _past_of(change: Brought, grant: Grant) -> Past:
+    """What a change of the kind PAST tells, within the classes that are granted. Raises BadInput."""
+    try:
+        past = msgspec.json.decode(bytes(change.document), type=Past)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadInput(f"This is no write to the past: {error}", hint="", where="document") from None
+    if any(one.at is not None for one in past.erase):
+        raise BadInput(
+            "One reading was erased at the edge, or replaced",
+            hint="Erase it here too: its number here is another one.",
+            where="erase",
+        )
+    granted = {int(one) for one in grant.classes}
+    return Past(
+        past.attrs,
+        tuple(
+            msgspec.structs.replace(one, classes=tuple(granted.intersection(one.classes)))
+            for one in past.erase
+        ),
+    )
+
+
+def _conflict(edge: str, change: Brought, clash: Clash) -> Document:
+    """What two sides said differently of one attribute; of each the newest."""
+    name, dataset = clash.place
+    key = hashlib.sha256("\n".join((edge, change.id, name, dataset)).encode()).hexdigest()[:24]
+    now = written_at(change.at)
+
+    def text(value: str) -> list[Instance]:
+        return [{"type": "Property", "value": value}]
+
+    attributes: dict[str, list[Instance]] = {
+        "edge": text(edge),
+        "entity": [{"type": "Relationship", "object": change.id}],
+        "kept": [{"type": "JsonProperty", "json": clash.kept or ("deleted" if name else "written")}],
+        "givenUp": [{"type": "JsonProperty", "json": clash.given_up or "deleted"}],
+    }
+    if name:
+        attributes["attribute"] = text(name)
+    if dataset:
+        attributes["dataset"] = text(dataset)
+    return _own(f"urn:ngsi-ld:EdgeConflict:{key}", CONFLICT, attributes, now)
+
+
+def _own(entity_id: str, kind: str, attributes: dict[str, list[Instance]], now: str) -> Document:
+    times = {"createdAt": now, "modifiedAt": now}
+    return {
+        "id": entity_id,
+        "type": [kind],
+        **times,
+        "attrs": {name: [{**one, **times} for one in items] for name, items in attributes.items()},
+    }
+
+
+def _grave_id(entity_id: str) -> str:
+    return f"urn:ngsi-ld:EdgeDeletion:{hashlib.sha256(entity_id.encode()).hexdigest()[:32]}"
