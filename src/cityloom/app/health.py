@@ -18,9 +18,11 @@ from cityloom.app.watch.collecting import counts_of, inside_of, samples_of
 from cityloom.app.watch.metrics import exposed
 from cityloom.app.watch.process import resident_bytes
 from cityloom.app.watch.pulse import Pulse
+from cityloom.edge.forwarding import STAGE as FORWARD
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.errors import NotReady
 from cityloom.kernel.findings import Finding, found
+from cityloom.kernel.time import now_millis
 from cityloom.web.request_tally import RequestTally
 from cityloom.web.rooms import Inside
 
@@ -60,11 +62,13 @@ class ProcessHealth:
             (found("starting", trouble) for trouble in self.troubles()),
             disk_findings(house.folder.home, inside.growth),
             backup_findings(house.folder, house.configuration.backup.remind_after_days),
-            judging.of_stages(house.broker.stages(), inside),
+            judging.of_stages([one for one in house.broker.stages() if one.name != FORWARD], inside),
             judging.of_writing(inside),
             judging.of_hearing(house.connectors.statuses(), inside),
             judging.of_process(inside),
             judging.of_other_systems(house.subscriptions.health(), house.federation.health()),
+            judging.of_line(house.line.forwarding.line() if house.line else None),
+            judging.of_edges(house.receiving.standings(), now_millis()),
             judging.of_storage(house.storage.trouble()),
             (found("plugin-broken", str(error)) for error in house.broken),
             _open_access(house),

@@ -90,6 +90,13 @@ class Receiving:
 
         What of it cannot be taken is parked with the reason, and does not keep the rest.
         """
+        name, grant = self.granted(actor)
+        self._check_clock(batch)
+        async with self._turns.setdefault(name, asyncio.Lock()):
+            return await self._receive(_Edge(name, actor, grant), batch)
+
+    def granted(self, actor: Actor) -> tuple[str, Grant]:
+        """The name of the edge that somebody is, and what it may bring. Raises NotAllowed."""
         require(actor, PERMISSION)
         name = self._name_of(actor.id)
         grant = self._grants.get(name)
@@ -98,9 +105,7 @@ class Receiving:
                 f"Nothing is granted to an edge of the name {name}",
                 hint=f"Write [edges.{name}] into the centre's city.toml.",
             )
-        self._check_clock(batch)
-        async with self._turns.setdefault(name, asyncio.Lock()):
-            return await self._receive(_Edge(name, actor, grant), batch)
+        return name, grant
 
     def _check_clock(self, batch: Batch) -> None:
         """What was written in the future would be the newest for ever: it waits at the edge until then."""

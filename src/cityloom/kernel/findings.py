@@ -234,6 +234,36 @@ KINDS: dict[str, Kind] = {
         noted("Answers lack what it knows."),
         noted("Ask whoever runs it, or take its registration away on the page of other systems."),
     ),
+    "line-down": Kind(
+        "warning",
+        noted("What this edge knows waits here; it is sent when the centre answers again."),
+        noted("See that the line is up, and that the address of [edge] in city.toml is the centre's."),
+    ),
+    "edge-refused": Kind(
+        "bad",
+        noted("The centre takes nothing from this edge until it has a token that counts."),
+        noted("Make a new token at the centre, and put it where [edge] in city.toml says."),
+    ),
+    "edge-gave-up": Kind(
+        "warning",
+        noted("More waited than the disk may hold: the centre never gets these readings."),
+        noted("They stand in the edge's own history: cityloom export, and cityloom load at the centre."),
+    ),
+    "edge-silent": Kind(
+        "warning",
+        noted("What it knows is missing here, and what is shown of it is old."),
+        noted("Ask whoever runs it whether its line is up, and whether its token counts."),
+    ),
+    "edge-clock": Kind(
+        "warning",
+        noted("Which of two values is the newer is told by the clocks of those who wrote them."),
+        noted("Let both machines keep the time (NTP: chrony, systemd-timesyncd)."),
+    ),
+    "edge-conflicts": Kind(
+        "warning",
+        noted("Two places said different things of one attribute: the newer stands."),
+        noted("See the page of other systems: it shows both values."),
+    ),
     "starting": Kind(
         "warning", noted("Nobody is answered yet."), noted("Wait; a large feed takes a while to be read.")
     ),

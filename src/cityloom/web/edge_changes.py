@@ -8,9 +8,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from cityloom.access.authority import require
 from cityloom.edge.line import PATH
-from cityloom.edge.model import PERMISSION, Received
+from cityloom.edge.model import Received
 from cityloom.edge.packing import unpack
 from cityloom.kernel.errors import BadInput, CityError
 from cityloom.kernel.media_types import PROBLEM
@@ -39,7 +38,7 @@ def edge_route(desk: Desk) -> Route:
             raise refusal
         actor = request.state.actor
         # Nobody else's body is read.
-        require(actor, PERMISSION)
+        desk.rooms.receiving.granted(actor)
         try:
             body = await request.body()
         except ClientDisconnect:

@@ -289,6 +289,10 @@ SHARES = frozenset({"fillingLevel", "occupancy", "illuminanceLevel", "batteryLev
 ROLES: dict[str, tuple[str, str]] = {
     "citizen": (n("Citizen"), n("follows reports and notices under an account of their own")),
     "device": (n("Device"), n("a gateway or another system that delivers readings")),
+    "edge": (
+        n("Edge"),
+        n("a smaller CityLoom that works on its own, and brings here what it knows"),
+    ),
     "engineer": (n("Engineer"), n("connects devices and data, and keeps the city's models right")),
     "operator": (n("Operator"), n("watches the city, handles alerts, answers citizens")),
     "planner": (n("Planner"), n("plans initiatives and enters indicators")),

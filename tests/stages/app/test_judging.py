@@ -144,6 +144,8 @@ def house(tmp_path, **more):
         "connectors": SimpleNamespace(statuses=list),
         "subscriptions": empty,
         "federation": empty,
+        "line": None,
+        "receiving": SimpleNamespace(standings=list),
         "broken": [],
         "storage": SimpleNamespace(trouble=str),
         "access": SimpleNamespace(open_access=False),

@@ -246,9 +246,7 @@ class SmallCity:
             remembered=self.remembered,
             loading=Loading(self.store, self.broker, self.audit, self.history_stage),
             federation=federation,
-            receiving=Receiving(
-                self.broker, self.parked, {}, self.clock, name_of=self.accounts.user_name
-            ),
+            receiving=Receiving(self.broker, self.parked, {}, self.clock, name_of=self.accounts.user_name),
             subscriptions=subscriptions,
             snapshots=snapshots,
             handed_on=HandedOn(MemoryRegister(), federation, subscriptions, self.clock),

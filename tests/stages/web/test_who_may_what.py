@@ -61,6 +61,8 @@ PAGES: dict[str, str] = {
     # Whoever owns the city's folder is none of these.
     "POST /loads/bring": "",
     "POST /loads/export": "",
+    # An edge of the city has an account, and a grant in city.toml; nobody here has one.
+    "POST /edge/changes": "",
     "GET /language": PEOPLE,
     "POST /language": PEOPLE,
     "POST /theme": PEOPLE,

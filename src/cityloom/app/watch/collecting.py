@@ -12,6 +12,7 @@ from cityloom.app.house import House
 from cityloom.app.watch.metrics import Labels, Value
 from cityloom.app.watch.process import children, descriptors, threads
 from cityloom.app.watch.pulse import Pulse
+from cityloom.kernel.time import now_millis
 from cityloom.web.request_tally import RequestTally, summed
 from cityloom.web.rooms import FileFigures, Inside, StageFigures
 
@@ -92,6 +93,7 @@ def samples_of(
         _asking(requests),
         _stages(house, inside),
         _telling(house),
+        _edges(house),
         _hearing(house, inside),
         _room(house, inside, entities),
         _process(pulse, inside, readers),
@@ -138,6 +140,23 @@ def _telling(house: House) -> Samples:
     told, asked = house.subscriptions.health(), house.federation.health()
     yield "cityloom_endpoints_failing", (), sum(one.failing for one in told)
     yield "cityloom_sources_failing", (), sum(one.status == "failing" for one in asked)
+
+
+def _edges(house: House) -> Samples:
+    now = now_millis()
+    if house.line is not None:
+        line = house.line.forwarding.line()
+        yield "cityloom_line_up", (), not line.trouble
+        yield "cityloom_line_waiting_changes", (), line.waiting
+        yield "cityloom_line_oldest_seconds", (), line.oldest_s
+        yield "cityloom_line_given_up_total", (), line.given_up
+    for one in house.receiving.standings():
+        edge = (one.name,)
+        yield "cityloom_edge_waiting_changes", edge, one.waiting
+        yield "cityloom_edge_parked_total", edge, one.parked
+        yield "cityloom_edge_conflicts_total", edge, one.conflicts
+        if one.last_contact:
+            yield "cityloom_edge_silent_seconds", edge, max(0.0, (now - one.last_contact) / 1000)
 
 
 def _hearing(house: House, inside: Inside) -> Samples:

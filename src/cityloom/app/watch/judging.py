@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cityloom.context.stages import StageStatus
+from cityloom.edge.model import Line, Standing
 from cityloom.federation.model import Health as SourceHealth
 from cityloom.kernel.findings import Finding, found
 from cityloom.sensing.host import ConnectorStatus
@@ -15,6 +16,10 @@ from cityloom.web.rooms import Inside
 #: Changes a stage may lie behind, and seconds.
 FAR_BEHIND = 50_000
 LONG_BEHIND_S = 300.0
+#: Seconds after which an edge is silent: it says each minute that there is nothing to say.
+EDGE_SILENT_S = 300.0
+#: Milliseconds by which the clocks of an edge and its centre may differ.
+CLOCKS_APART_MS = 10_000
 #: Share of the machine's memory that must be free.
 MEMORY_FREE = 0.05
 #: Share of the open files that may be in use.
@@ -90,6 +95,38 @@ def of_other_systems(told: Sequence[EndpointHealth], asked: Sequence[SourceHealt
     yield from _some(
         "source-failing", "No answer comes from", [one.endpoint for one in asked if one.status == "failing"]
     )
+
+
+def of_line(line: Line | None) -> Iterator[Finding]:
+    """Of a city that is an edge: how it stands with its centre."""
+    if line is None:
+        return
+    if line.refused:
+        yield found("edge-refused", line.trouble, line.address)
+    elif line.trouble:
+        what = f"{line.waiting} changes wait for the centre, the oldest for {line.oldest_s / 60:.0f} min"
+        yield found("line-down", f"{what}: {line.trouble}", line.address)
+    if line.given_up:
+        yield found("edge-gave-up", f"{line.given_up} changes were given up", line.address)
+
+
+def of_edges(edges: Sequence[Standing], now: int) -> Iterator[Finding]:
+    """Of a centre: how its edges stand. `now` in milliseconds since 1970."""
+    for one in edges:
+        silent_s = (now - one.last_contact) / 1000
+        if not one.last_contact:
+            yield found("edge-silent", f"Nothing was heard of {one.name} yet", one.name)
+        elif silent_s > EDGE_SILENT_S:
+            yield found(
+                "edge-silent", f"Nothing was heard of {one.name} for {silent_s / 60:.0f} min", one.name
+            )
+        if abs(one.clock_ahead) > CLOCKS_APART_MS:
+            ahead = one.clock_ahead / 1000
+            yield found("edge-clock", f"The clock of {one.name} is {ahead:+.0f} s from this one", one.name)
+        if one.conflicts:
+            yield found("edge-conflicts", f"{one.conflicts} conflicts with {one.name}", one.name)
+        if one.given_up:
+            yield found("edge-gave-up", f"{one.name} has given up {one.given_up} changes", one.name)
 
 
 def _some(kind: str, said: str, endpoints: list[str]) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ class Metric(msgspec.Struct, frozen=True):
 
 
 _STAGE = ("stage",)
+_EDGE = ("edge",)
 METRICS: tuple[Metric, ...] = (
     Metric("cityloom_info", "gauge", "1; its label tells the version of CityLoom.", ("version",)),
     Metric("cityloom_changes_total", "counter", "Changes in the feed since the city began."),
@@ -82,6 +83,19 @@ METRICS: tuple[Metric, ...] = (
     Metric("cityloom_notifications_waiting", "gauge", "Entities that wait to be told of."),
     Metric("cityloom_endpoints_failing", "gauge", "Subscriptions whose endpoint does not take what is sent."),
     Metric("cityloom_sources_failing", "gauge", "Registered context sources that do not answer."),
+    Metric("cityloom_line_up", "gauge", "Of an edge: whether its centre took what was sent last: 1 or 0."),
+    Metric("cityloom_line_waiting_changes", "gauge", "Of an edge: changes that the centre does not have."),
+    Metric("cityloom_line_oldest_seconds", "gauge", "Of an edge: age of the oldest of these."),
+    Metric("cityloom_line_given_up_total", "counter", "Of an edge: changes that found no room to wait."),
+    Metric("cityloom_edge_waiting_changes", "gauge", "Changes that wait at an edge, as it said last.", _EDGE),
+    Metric("cityloom_edge_silent_seconds", "gauge", "Time since an edge was heard of last.", _EDGE),
+    Metric("cityloom_edge_parked_total", "counter", "Changes of an edge that were parked.", _EDGE),
+    Metric(
+        "cityloom_edge_conflicts_total",
+        "counter",
+        "Attributes of which an edge and this city said different things, and observedAt did not decide.",
+        _EDGE,
+    ),
     Metric(
         "cityloom_messages_total",
         "counter",

@@ -7,13 +7,18 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+import orjson
 from starlette.responses import Response
 
 from cityloom.access.ownership import tends
+from cityloom.edge.forwarding import Forwarding
+from cityloom.edge.model import Standing
 from cityloom.federation.model import Health as Source
 from cityloom.kernel.actor import Actor
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.time import format_instant, from_millis
 from cityloom.ngsild.contexts import CORE
+from cityloom.ngsild.model import Document, content, value_of
 from cityloom.subscriptions.delivery import GIVEN_UP
 from cityloom.subscriptions.model import Health as Subscriber
 from cityloom.subscriptions.owners import EDIT
@@ -80,6 +85,12 @@ async def browse(visit: Visit) -> Response:
         "askedTotal": len(asked),
         "asked": [_asked(visit, one) for one in asked[asked_from : asked_from + PAGE]],
     }
+    edges = any(visit.actor.may(permission) for permission in SEE_ALL)
+    data["edges"] = [_edge(one) for one in visit.rooms.receiving.standings()] if edges else []
+    data["conflicts"] = (
+        [_conflict(one) for one in visit.rooms.receiving.conflicts(visit.actor)[:PAGE]] if edges else []
+    )
+    data["line"] = _line(visit.rooms.line) if edges and visit.rooms.line else None
     return visit.render(
         "other-systems.html",
         data,
@@ -92,6 +103,56 @@ async def browse(visit: Visit) -> Response:
         modes=MODES,
         may_register=visit.actor.may(REGISTER),
     )
+
+
+def _edge(one: Standing) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "lastContact": _at(one.last_contact),
+        "waiting": one.waiting,
+        "oldest": _at(one.oldest) if one.waiting else None,
+        "received": one.received,
+        "parked": one.parked,
+        "conflicts": one.conflicts,
+        "givenUp": one.given_up,
+    }
+
+
+def _conflict(one: Document) -> dict[str, Any]:
+    return {
+        "entity": value_of(one, "entity"),
+        "attribute": value_of(one, "attribute", ""),
+        "edge": value_of(one, "edge"),
+        "kept": _said(value_of(one, "kept")),
+        "givenUp": _said(value_of(one, "givenUp")),
+        "at": one["modifiedAt"],
+    }
+
+
+def _said(told: Any) -> str:
+    """What one side said, in one short line; a word where it said nothing."""
+    if not isinstance(told, dict):
+        return str(told)
+    said = orjson.dumps(content(told)).decode()
+    when = told.get("observedAt") or told.get("modifiedAt", "")
+    return f"{said[:200]} ({when})"
+
+
+def _line(line: Forwarding) -> dict[str, Any]:
+    told = line.line()
+    return {
+        "address": told.address,
+        "waiting": told.waiting,
+        "oldest": told.oldest_s,
+        "lastContact": _at(told.last_contact),
+        "trouble": told.trouble,
+        "refused": told.refused,
+        "givenUp": told.given_up,
+    }
+
+
+def _at(millis: int) -> str | None:
+    return format_instant(from_millis(millis)) if millis else None
 
 
 def _query(words: str, other: str, offset: int) -> str:
