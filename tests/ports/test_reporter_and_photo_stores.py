@@ -96,16 +96,16 @@ def test_sqlite_file_keeps_no_byte_of_a_forgotten_contact(tmp_path: Path):
 
 
 def test_photo_comes_back_under_a_name_that_its_content_gives(photos):
-    name = photos.put(b"picture", "jpg")
-    assert name == photos.put(b"picture", "jpg")
-    assert name != photos.put(b"another", "jpg")
+    name = photos.put(b"picture", "jpg", of="urn:ngsi-ld:CitizenReport:1")
+    assert name == photos.put(b"picture", "jpg", of="urn:ngsi-ld:CitizenReport:1")
+    assert name != photos.put(b"another", "jpg", of="urn:ngsi-ld:CitizenReport:1")
     assert name.endswith(".jpg")
     assert photos.get(name) == b"picture"
 
 
 def test_photo_that_is_not_there_is_none(photos):
     assert photos.get("0" * 64 + ".jpg") is None
-    name = photos.put(b"picture", "png")
+    name = photos.put(b"picture", "png", of="urn:ngsi-ld:CitizenReport:1")
     photos.delete(name)
     photos.delete(name)
     assert photos.get(name) is None
@@ -127,12 +127,12 @@ def test_photo_file_is_whole_or_not_there(tmp_path: Path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StorageFull):
-        photos.put(b"picture", "jpg")
+        photos.put(b"picture", "jpg", of="urn:ngsi-ld:CitizenReport:1")
     assert [path for path in (tmp_path / "photos").rglob("*") if path.is_file()] == []
     monkeypatch.undo()
-    assert photos.get(photos.put(b"picture", "jpg")) == b"picture"
+    assert photos.get(photos.put(b"picture", "jpg", of="urn:ngsi-ld:CitizenReport:1")) == b"picture"
 
 
 def test_photo_file_survives_in_another_store_of_the_same_folder(tmp_path: Path):
-    name = FilePhotoStore(tmp_path / "photos").put(b"picture", "jpg")
+    name = FilePhotoStore(tmp_path / "photos").put(b"picture", "jpg", of="urn:ngsi-ld:CitizenReport:1")
     assert FilePhotoStore(tmp_path / "photos").get(name) == b"picture"

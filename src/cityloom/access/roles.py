@@ -32,6 +32,7 @@ PERMISSIONS: dict[str, str] = {
     "connectors:manage": "start, stop and configure connectors",
     "services:manage": "start, stop and train city services",
     "parked:read": "see readings that were parked, with the reason, and try them again",
+    "people:erase": "look up what is held of one person, give them a copy, and erase it for good",
     "accounts:manage": "create and close accounts, give roles, reset passwords",
     "system:read": "see how the city runs inside: its metrics, its stages, its slow requests",
     "audit:read": "read, verify and export the audit log",
@@ -125,6 +126,13 @@ ROLES: dict[str, Role] = {
             "Auditor",
             "verifies indicators and reads who did what",
             ["indicators:verify", "audit:read", "parked:read", "sources:read"],
+            [OPEN, INTERNAL],
+        ),
+        _role(
+            "data_protection_officer",
+            "Data protection officer",
+            "gives people a copy of what the city holds of them, and erases it",
+            ["people:erase", "audit:read"],
             [OPEN, INTERNAL],
         ),
         _role(

@@ -60,6 +60,8 @@ def build_parser() -> argparse.ArgumentParser:
     _load(verbs)
     _retention(verbs)
     _export(verbs)
+    _erase(verbs)
+    _person(verbs)
     return parser
 
 
@@ -307,6 +309,14 @@ def _backup(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="then delete all but the newest N backups of this city in TARGET",
     )
     parser.add_argument(
+        "--keys",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="put a copy of the keys of personal data here, in place of the last one: a backup has none of "
+        "them. Keep it apart from the backups",
+    )
+    parser.add_argument(
         "--check", action="store_true", help="TARGET is one backup: is it still what it was? Makes none"
     )
     parser.set_defaults(run=_lazily("backup", "cityloom.app.backup.command"))
@@ -321,6 +331,14 @@ def _restore(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     parser.add_argument("backup", type=Path, metavar="BACKUP", help="a folder that `cityloom backup` made")
     _home(parser)
+    parser.add_argument(
+        "--keys",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="the copy of the keys that `cityloom backup --keys` made; without it nobody can read what is "
+        "personal",
+    )
     parser.set_defaults(run=_lazily("restore", "cityloom.app.backup.command"))
 
 
@@ -376,6 +394,46 @@ def _export(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     _home(parser)
     parser.set_defaults(run=_lazily("export", "cityloom.app.load.exporting"))
+
+
+def _erase(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser(
+        "erase",
+        help="erase one person's data for good: from state, history, archive and backups",
+        description="Shows where something personal is held, asks, and destroys it. What must be said of "
+        "reports for the statistics stays: category, times, status and a coarse place. Ends with 1 where "
+        "nothing was erased, or a copy of the keys could not be reached.",
+    )
+    _whose(parser)
+    parser.add_argument(
+        "--dry-run", action="store_true", help="tell what is held and would go; change nothing"
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.set_defaults(run=_lazily("erase", "cityloom.app.persons"))
+
+
+def _person(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser(
+        "person",
+        help="write a copy of all that is held of one person, to be handed to them",
+        description="Makes a zip file: one JSON document and the photos.",
+    )
+    parser.add_argument("action", choices=("export",), help="what to do")
+    _whose(parser)
+    parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="a new zip file")
+    parser.set_defaults(run=_lazily("person", "cityloom.app.persons"))
+
+
+def _whose(parser: argparse.ArgumentParser) -> None:
+    for flag, metavar, text in (
+        ("--entity", "ID", "the id of a report, or of a person's Entity"),
+        ("--code", "CODE", "the code on the receipt of a report"),
+        ("--account", "NAME", "a user name; the reports sent from it belong to it"),
+        ("--email", "ADDRESS", "the reports whose author left this address"),
+        ("--phone", "NUMBER", "the reports whose author left this number"),
+    ):
+        parser.add_argument(flag, default="", metavar=metavar, help=text)
+    _home(parser)
 
 
 def _load(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

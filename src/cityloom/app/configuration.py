@@ -137,6 +137,19 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     archive: bool = True
 
 
+class Personal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Entities of a type that are about somebody: sealed on the disk, and erased when that person asks."""
+
+    #: The type, as it stands in its Entities.
+    type: str
+    #: The attributes that are personal; "*" is all of them.
+    attributes: tuple[str, ...] = ("*",)
+    #: Of those, places that stay about a hundred metres coarse when the rest is erased.
+    coarse: tuple[str, ...] = ()
+    #: The Relationship that points at the person's Entity; empty: the Entity is the person's own.
+    subject: str = ""
+
+
 class Remembering(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the temporal API gives, and what is kept."""
 
@@ -252,6 +265,8 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     models: Models = Models()
     #: How much of the past is told at once.
     history: Remembering = Remembering()
+    #: Whose data are personal, beside citizens' reports and those who want to be warned.
+    personal: tuple[Personal, ...] = ()
     #: The listener for devices.
     mqtt: Mqtt = Mqtt()
     #: What telling others may cost.

@@ -32,6 +32,16 @@ class CityFolder(NamedTuple):
         return self.home / "records.db"
 
     @property
+    def keys(self) -> Path:
+        """The keys of what is personal: no part of a backup."""
+        return self.home / "keys.db"
+
+    @property
+    def erased(self) -> Path:
+        """Names of the keys that were destroyed, and when."""
+        return self.home / "erased.json"
+
+    @property
     def snapshots(self) -> Path:
         """What each snapshot is made of, one file for each."""
         return self.home / "snapshots"

@@ -15,12 +15,10 @@ from cityloom.access.accounts import Accounts
 from cityloom.access.audit import AuditLog
 from cityloom.access.entrance import Access
 from cityloom.adapters.files.evidence import FileEvidenceStore
-from cityloom.adapters.files.photos import FilePhotoStore
 from cityloom.adapters.http.outbound import HttpOutbound
 from cityloom.adapters.mqtt.publisher import MqttPublisher
 from cityloom.adapters.network.reach import Reach
 from cityloom.adapters.npz.parameters import NpzParameterStore
-from cityloom.adapters.sqlite.snapshot_stores import SqliteSnapshotStores
 from cityloom.app import turned_on
 from cityloom.app.configuration import Configuration, class_of
 from cityloom.app.edges import grants_of, line_to_centre
@@ -49,6 +47,7 @@ from cityloom.kernel.errors import BrokenPlugin, CityError
 from cityloom.kernel.time import Clock, WallClock
 from cityloom.operations.alerts import Alerts
 from cityloom.people.deliveries import Deliveries
+from cityloom.people.erasure import Erasure
 from cityloom.people.notices import Notices
 from cityloom.people.reports import Reports
 from cityloom.planning.initiatives import Initiatives
@@ -159,7 +158,7 @@ class House:
         self.handed_on = HandedOn(self.register, self.federation, self.subscriptions, WallClock())
         self.snapshots = Snapshots(
             self.register,
-            SqliteSnapshotStores(folder.snapshots),
+            self.storage.snapshots,
             self.broker,
             clock,
             Telling(Sender(self.outbound, publisher), self.access.now),
@@ -173,9 +172,21 @@ class House:
             self.broker,
             clock,
             self.storage.reporters,
-            FilePhotoStore(folder.photos),
+            self.storage.photos,
             self.audit,
             bounds=configuration.place.bounds,
+        )
+        self.erasure = Erasure(
+            self.broker,
+            self.storage.keys,
+            self.storage.personal,
+            self.storage.reporters,
+            self.storage.photos,
+            self.store,
+            self.accounts,
+            self.storage.accounts,
+            self.audit,
+            remembered=self.all_is_remembered,
         )
         #: What is wrong with plugins, for the operator's eyes.
         self.broken: list[BrokenPlugin] = []
@@ -229,6 +240,8 @@ class House:
         await self.snapshots.start()
         await self.subscriptions.start()
         await self.handed_on.start()
+        # What somebody was promised to be erased is gone before anybody can ask for it.
+        await self.erasure.resume()
         if self.line is not None:
             await self.line.start()
 

@@ -111,7 +111,7 @@ def run_city(home: Path, configuration: Configuration, serving: Serving, demo: D
         while True:
             recalled = None
             if serving.standby:
-                waiting = StandingBy(configuration, listener, _address_of(listener))
+                waiting = StandingBy(folder, configuration, listener, _address_of(listener))
                 recalled = runner.run(waiting.wait())
                 if recalled is None:
                     return 0
@@ -347,6 +347,7 @@ def rooms_of(
         notices=house.notices,
         reports=house.reports,
         deliveries=house.deliveries,
+        erasure=house.erasure,
         lineage=house.lineage,
         devices=house.devices,
         connectors=house.connectors,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cityloom import __version__
 from cityloom.app.configuration import Configuration
+from cityloom.app.folder import CityFolder
 from cityloom.app.storage import in_postgres, open_standby
 from cityloom.app.watch.metrics import exposed
 from cityloom.context.recall import Recall
@@ -60,7 +61,9 @@ class Turn:
 class StandingBy:
     """One time of waiting."""
 
-    def __init__(self, configuration: Configuration, listener: socket.socket, address: str) -> None:
+    def __init__(
+        self, folder: CityFolder, configuration: Configuration, listener: socket.socket, address: str
+    ) -> None:
         """Raises BadConfig for a city whose data lie in one machine's folder."""
         if not in_postgres(configuration):
             raise BadConfig(
@@ -78,7 +81,7 @@ class StandingBy:
         self._followed_at = time.monotonic()
         self._trouble = ""
         self._stopped = asyncio.Event()
-        self._store = open_standby(configuration)
+        self._store = open_standby(folder, configuration)
         self._recall = self._anew()
 
     async def wait(self) -> Recall | None:

@@ -9,7 +9,20 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from cityloom.access.ports import AccountStore, AuditStore
-from cityloom.adapters.duckdb.history import DuckHistory
+from cityloom.adapters.files.photos import FilePhotoStore
+from cityloom.adapters.sealed.duckdb_history import SealedDuckHistory
+from cityloom.adapters.sealed.keys import KeyFile, KeyView
+from cityloom.adapters.sealed.readings import SealedReadings
+from cityloom.adapters.sealed.sealing import Sealing
+from cityloom.adapters.sealed.stores import (
+    OpenedFeed,
+    SealedFeed,
+    SealedOutbox,
+    SealedPhotos,
+    SealedReporters,
+    SealedSnapshotStores,
+    SealedStateTable,
+)
 from cityloom.adapters.sqlite.accounts import SqliteAccountStore
 from cityloom.adapters.sqlite.audit import SqliteAuditStore
 from cityloom.adapters.sqlite.device_records import SqliteDeviceStore
@@ -19,6 +32,7 @@ from cityloom.adapters.sqlite.parked_readings import SqliteParkedStore
 from cityloom.adapters.sqlite.records import Records
 from cityloom.adapters.sqlite.register import SqliteRegister
 from cityloom.adapters.sqlite.reporters import SqliteReporterStore
+from cityloom.adapters.sqlite.snapshot_stores import SqliteSnapshotStores
 from cityloom.adapters.sqlite.state_table import SqliteStateTable
 from cityloom.app.configuration import Configuration
 from cityloom.app.folder import CityFolder
@@ -26,8 +40,10 @@ from cityloom.context.commit import end_process
 from cityloom.context.ports import Feed, FollowedFeed, Register, StateTable
 from cityloom.history.ports import HistoryStore
 from cityloom.kernel.errors import BadConfig
-from cityloom.people.ports import ReporterStore
+from cityloom.people.personal import PersonalType, PersonalTypes
+from cityloom.people.ports import PersonalKeys, PhotoStore, ReporterStore
 from cityloom.sensing.ports import DeviceStore, ParkedStore
+from cityloom.snapshots.ports import SnapshotStores
 from cityloom.subscriptions.ports import Outbox
 
 if TYPE_CHECKING:
@@ -51,10 +67,15 @@ class Storage(NamedTuple):
     devices: DeviceStore
     parked: ParkedStore
     reporters: ReporterStore
+    photos: PhotoStore
+    snapshots: SnapshotStores
     history: HistoryStore
     #: Whether this process alone can run the city now, and how many others stand by.
     held: Callable[[], bool]
     standbys: Callable[[], int]
+    #: With which what is personal is sealed in all of these.
+    keys: PersonalKeys
+    personal: PersonalTypes
     #: Why they do not answer, in words for the operator; "" while they do.
     trouble: Callable[[], str]
     close: Callable[[], None]
@@ -62,7 +83,39 @@ class Storage(NamedTuple):
 
 def open_storage(folder: CityFolder, configuration: Configuration) -> Storage:
     """The stores that city.toml names. Raises BadConfig when they cannot be opened."""
-    return _in_postgres(folder, configuration) if _url(configuration) else _in_files(folder)
+    keys = KeyFile(folder.keys, folder.erased)
+    sealing = Sealing(keys, personal_of(configuration))
+    try:
+        found = (
+            _in_postgres(folder, configuration, sealing)
+            if _url(configuration)
+            else _in_files(folder, sealing)
+        )
+    except BaseException:
+        keys.close()
+        raise
+
+    def close() -> None:
+        found.close()
+        keys.close()
+
+    return found._replace(
+        feed=SealedFeed(found.feed, sealing),
+        table=SealedStateTable(found.table, sealing),
+        outbox=SealedOutbox(found.outbox, sealing),
+        reporters=SealedReporters(found.reporters, sealing),
+        close=close,
+    )
+
+
+def personal_of(configuration: Configuration) -> PersonalTypes:
+    """What of which Entities is somebody's own: what the platform knows, and what city.toml declares."""
+    return PersonalTypes(
+        {
+            one.type: PersonalType(frozenset(one.attributes), frozenset(one.coarse), one.subject)
+            for one in configuration.personal
+        }
+    )
 
 
 class StandbyStore(NamedTuple):
@@ -74,7 +127,7 @@ class StandbyStore(NamedTuple):
     close: Callable[[], None]
 
 
-def open_standby(configuration: Configuration) -> StandbyStore:
+def open_standby(folder: CityFolder, configuration: Configuration) -> StandbyStore:
     """For a city in PostgreSQL. Nothing is claimed or changed. Raises BadConfig."""
     address = _address(configuration)
     from cityloom.adapters.postgres.database import Database
@@ -89,7 +142,9 @@ def open_standby(configuration: Configuration) -> StandbyStore:
         watch.leave()
         database.close()
 
-    return StandbyStore(watch, ReadFeed(database), PostgresStateTable(database), close)
+    sealing = Sealing(KeyView(folder.keys, folder.erased), personal_of(configuration))
+    feed = OpenedFeed(ReadFeed(database), sealing)
+    return StandbyStore(watch, feed, SealedStateTable(PostgresStateTable(database), sealing), close)
 
 
 def in_postgres(configuration: Configuration) -> bool:
@@ -143,7 +198,7 @@ def _check_retention(configuration: Configuration) -> None:
         )
 
 
-def _in_files(folder: CityFolder) -> Storage:
+def _in_files(folder: CityFolder, sealing: Sealing) -> Storage:
     feed = SqliteFeed(folder.feed)
     if feed.last_sequence() > 0:
         folder.check_whole(folder.records, folder.history)
@@ -151,7 +206,9 @@ def _in_files(folder: CityFolder) -> Storage:
     records = Records(folder.records)
     outbox = SqliteOutbox(folder.notifications)
     # One thread: a question is worked on by the thread that asks it, and writing waits behind no other.
-    history = DuckHistory(folder.history, folder.exports, memory_limit="64MB", threads=1)
+    history = SealedDuckHistory(
+        SealedReadings(sealing), folder.history, folder.exports, memory_limit="64MB", threads=1
+    )
 
     def close() -> None:
         for store in (history, table, feed, records, outbox):
@@ -167,15 +224,19 @@ def _in_files(folder: CityFolder) -> Storage:
         devices=SqliteDeviceStore(records),
         parked=SqliteParkedStore(records),
         reporters=SqliteReporterStore(records),
+        photos=SealedPhotos(FilePhotoStore(folder.photos), sealing),
+        snapshots=SealedSnapshotStores(SqliteSnapshotStores(folder.snapshots), sealing),
         history=history,
         held=lambda: True,
         standbys=lambda: 0,
+        keys=sealing.keys,
+        personal=sealing.personal,
         trouble=lambda: "",
         close=close,
     )
 
 
-def _in_postgres(folder: CityFolder, configuration: Configuration) -> Storage:
+def _in_postgres(folder: CityFolder, configuration: Configuration, sealing: Sealing) -> Storage:
     _check_retention(configuration)
     database = _database(configuration)
     # With the driver alone, which a city in its folder does not need.
@@ -183,17 +244,17 @@ def _in_postgres(folder: CityFolder, configuration: Configuration) -> Storage:
     from cityloom.adapters.postgres.audit import PostgresAuditStore
     from cityloom.adapters.postgres.device_records import PostgresDeviceStore
     from cityloom.adapters.postgres.feed import PostgresFeed
-    from cityloom.adapters.postgres.history import PostgresHistory
     from cityloom.adapters.postgres.lease import Lease
     from cityloom.adapters.postgres.outbox import PostgresOutbox
     from cityloom.adapters.postgres.parked_readings import PostgresParkedStore
     from cityloom.adapters.postgres.register import PostgresRegister
     from cityloom.adapters.postgres.reporters import PostgresReporterStore
     from cityloom.adapters.postgres.state_table import PostgresStateTable
+    from cityloom.adapters.sealed.postgres_history import SealedPostgresHistory
 
     lease = Lease(database, this_process(), lost=end_process)
     feed = PostgresFeed(database)
-    history = PostgresHistory(database, folder.exports)
+    history = SealedPostgresHistory(SealedReadings(sealing), database, folder.exports)
     if feed.last_sequence() > 0 and history.last_sequence() == 0 and folder.history.exists():
         lease.give_up()
         database.close()
@@ -218,9 +279,13 @@ def _in_postgres(folder: CityFolder, configuration: Configuration) -> Storage:
         devices=PostgresDeviceStore(database),
         parked=PostgresParkedStore(database),
         reporters=PostgresReporterStore(database),
+        photos=SealedPhotos(FilePhotoStore(folder.photos), sealing),
+        snapshots=SealedSnapshotStores(SqliteSnapshotStores(folder.snapshots), sealing),
         history=history,
         held=lambda: lease.held,
         standbys=lambda: lease.standbys,
+        keys=sealing.keys,
+        personal=sealing.personal,
         trouble=lambda: database.trouble,
         close=close,
     )

@@ -99,11 +99,11 @@ class Intake:
         email, phone = check_email(report.email), check_phone(report.phone)
         if not by_staff:
             self._limits.take(address)
+        report_id = new_id(f"urn:ngsi-ld:{TYPE}:")
         if report.photo is not None:
-            attributes["photo"] = prop(await self._keep_photo(report.photo))
+            attributes["photo"] = prop(await self._keep_photo(report_id, report.photo))
             attributes["photoIsPublic"] = prop(False)
         now, code = self._clock.now(), new_spoken_secret(5)
-        report_id = new_id(f"urn:ngsi-ld:{TYPE}:")
         reporter = Reporter(
             report_id=report_id,
             follow_digest=code_digest(code),
@@ -137,9 +137,9 @@ class Intake:
             await asyncio.to_thread(self._reporters.delete, reporter.report_id)
             raise
 
-    async def _keep_photo(self, data: bytes) -> str:
+    async def _keep_photo(self, report_id: str, data: bytes) -> str:
         photo = await asyncio.to_thread(clean_photo, data)
-        return await asyncio.to_thread(self._photos.put, photo.data, photo.extension)
+        return await asyncio.to_thread(self._photos.put, photo.data, photo.extension, of=report_id)
 
     def _attributes(self, report: NewReport) -> dict[str, Instance]:
         tag, said = check_words(

@@ -1,8 +1,10 @@
-"""What people needs of the outside: a place for photos, and one for who sent a report."""
+"""What people needs of the outside: a place for photos, one for who sent a report, and one for keys."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -49,8 +51,9 @@ class ReporterStore(Protocol):
 class PhotoStore(Protocol):
     """Keeps photos by the digest of their content. Blocking."""
 
-    def put(self, data: bytes, extension: str) -> str:
-        """Keep a photo durably; returns its name. The same photo has the same name. Raises StorageFull."""
+    def put(self, data: bytes, extension: str, *, of: str) -> str:
+        """Keep a photo of a report durably; returns its name. The same photo of the same report has the same
+        name. Raises StorageFull."""
         ...
 
     def get(self, name: str) -> bytes | None:
@@ -59,4 +62,47 @@ class PhotoStore(Protocol):
 
     def delete(self, name: str) -> None:
         """Nothing happens when it is not there."""
+        ...
+
+
+class ErasureOrder(msgspec.Struct, frozen=True):
+    """Something to be erased, from when it was decided until it is done. Names nobody."""
+
+    id: str
+    #: RFC 3339.
+    at: str
+    #: `Actor.id` of who decided.
+    by: str
+    tenant: str
+    #: Entities that are somebody's, or about them.
+    entities: tuple[str, ...]
+    #: The account that goes as well, "" for none.
+    account: str = ""
+
+
+class PersonalKeys(Protocol):
+    """The keys with which personal data are sealed. Blocking; from any thread."""
+
+    def about(self, tenant: str, subjects: Iterable[str]) -> list[str]:
+        """Entities with a key that are these, or about these."""
+        ...
+
+    def order(self, order: ErasureOrder) -> None:
+        """Write down durably that something is to be erased. Raises StorageFull."""
+        ...
+
+    def orders(self) -> list[ErasureOrder]:
+        """What is to be erased and is not yet."""
+        ...
+
+    def destroy(self, order: ErasureOrder) -> int:
+        """Destroy the keys of the order's Entities, and strike it off; returns how many keys went."""
+        ...
+
+    def copies(self) -> list[Path]:
+        """Where copies of the keys lie, as far as is known."""
+        ...
+
+    def copy_to(self, path: Path) -> None:
+        """Put a copy in place of an earlier one, and know of it. Raises OSError."""
         ...

@@ -19,6 +19,7 @@ from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.kernel.texts import check_languages, check_line
 from cityloom.ngsild.model import Document, Instance, json_value, prop
+from cityloom.people.personal import ERASED_AT
 
 TYPE = "CitizenReport"
 #: What its author writes later; always internal.
@@ -121,6 +122,8 @@ class Report(msgspec.Struct, frozen=True):
     fixed_by_body: bool | None
     fixed_by_reporter: bool | None
     duplicate_of: str
+    #: Since when what its author wrote and left is gone; None: it is not.
+    erased_at: datetime | None
     version: str
     document: Document
 
@@ -149,6 +152,7 @@ def report_of(document: Document) -> Report:
         fixed_by_body=truth(document, "fixedByBody"),
         fixed_by_reporter=truth(document, "fixedByReporter"),
         duplicate_of=next(iter(ids(document, "duplicateOf")), ""),
+        erased_at=instant(document, ERASED_AT),
         version=version_of(document, DECIDED_ON),
         document=document,
     )

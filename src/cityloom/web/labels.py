@@ -297,6 +297,10 @@ ROLES: dict[str, tuple[str, str]] = {
     "operator": (n("Operator"), n("watches the city, handles alerts, answers citizens")),
     "planner": (n("Planner"), n("plans initiatives and enters indicators")),
     "auditor": (n("Auditor"), n("verifies indicators and reads who did what")),
+    "data_protection_officer": (
+        n("Data protection officer"),
+        n("gives people a copy of what the city holds of them, and erases it"),
+    ),
     "security_operator": (n("Security operator"), n("works with information of the security class")),
     "administrator": (n("Administrator"), n("gives accounts and roles, and may do everything")),
 }

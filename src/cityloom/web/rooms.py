@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cityloom.indicators.indicators import Indicators
     from cityloom.operations.alerts import Alerts
     from cityloom.people.deliveries import Deliveries
+    from cityloom.people.erasure import Erasure
     from cityloom.people.notices import Notices
     from cityloom.people.reports import Reports
     from cityloom.planning.initiatives import Initiatives
@@ -194,6 +195,8 @@ class Rooms:
     notices: Notices
     reports: Reports
     deliveries: Deliveries
+    #: One person's data.
+    erasure: Erasure
     lineage: Lineage
     devices: DeviceRegistry
     connectors: ConnectorHost

@@ -30,6 +30,7 @@ from cityloom.adapters.memory.device_records import MemoryDeviceStore
 from cityloom.adapters.memory.evidence import MemoryEvidenceStore
 from cityloom.adapters.memory.feed import MemoryFeed
 from cityloom.adapters.memory.history import MemoryHistory
+from cityloom.adapters.memory.keys import MemoryKeys
 from cityloom.adapters.memory.outbox import MemoryOutbox
 from cityloom.adapters.memory.parameters import MemoryParameterStore
 from cityloom.adapters.memory.parked_readings import MemoryParkedStore
@@ -57,7 +58,9 @@ from cityloom.kernel.measures import Growth
 from cityloom.ngsild.model import Document, entity, prop
 from cityloom.operations.alerts import Alerts
 from cityloom.people.deliveries import Deliveries
+from cityloom.people.erasure import Erasure
 from cityloom.people.notices import Notices
+from cityloom.people.personal import PersonalTypes
 from cityloom.people.reports import Reports
 from cityloom.planning.initiatives import Initiatives
 from cityloom.sensing.connector_making import ConnectorPlugin
@@ -180,7 +183,8 @@ class SmallCity:
         self.store = MemoryHistory()
         self.history_stage = HistoryStage(self.store, pause=0.0)
         self.audit = AuditLog(MemoryAuditStore())
-        self.accounts = Accounts(MemoryAccountStore(), self.audit, passwords=Passwords(_quick_hasher()))
+        self.account_store = MemoryAccountStore()
+        self.accounts = Accounts(self.account_store, self.audit, passwords=Passwords(_quick_hasher()))
         self.devices = DeviceRegistry(
             MemoryDeviceStore(), self.broker, self.clock, self.audit, open_access=open_access
         )
@@ -229,6 +233,7 @@ class SmallCity:
             ),
             subscriptions,
         )
+        self.reporters, self.photos = MemoryReporterStore(), MemoryPhotoStore()
         self.rooms = Rooms(
             city=City(
                 name="Loomby",
@@ -252,12 +257,24 @@ class SmallCity:
             handed_on=HandedOn(MemoryRegister(), federation, subscriptions, self.clock),
             alerts=self.alerts,
             deliveries=self.deliveries,
+            erasure=Erasure(
+                self.broker,
+                MemoryKeys(),
+                PersonalTypes(),
+                self.reporters,
+                self.photos,
+                self.store,
+                self.accounts,
+                self.account_store,
+                self.audit,
+                remembered=self.remembered,
+            ),
             notices=Notices(self.broker, self.clock),
             reports=Reports(
                 self.broker,
                 self.clock,
-                MemoryReporterStore(),
-                MemoryPhotoStore(),
+                self.reporters,
+                self.photos,
                 self.audit,
                 bounds=(8.8, 55.97, 9.1, 56.13),
             ),

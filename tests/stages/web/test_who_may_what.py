@@ -63,6 +63,7 @@ PAGES: dict[str, str] = {
     "POST /loads/export": "",
     # An edge of the city has an account, and a grant in city.toml; nobody here has one.
     "POST /edge/changes": "",
+    "POST /persons/look": "m",
     "GET /language": PEOPLE,
     "POST /language": PEOPLE,
     "POST /theme": PEOPLE,
@@ -124,6 +125,7 @@ PAGES: dict[str, str] = {
     "POST /report/code": PEOPLE,
     # Whoever has the code is the author; nobody here has one.
     "GET /report/wrong-code-1/photo": "",
+    "GET /report/wrong-code-1/my-data.zip": "",
     "GET /report/wrong-code-1.json": "",
     "GET /report/wrong-code-1": "",
     "POST /report/wrong-code-1": "",
@@ -233,7 +235,7 @@ async def filled(measured_city):
         kind = entity_id.split(":")[2]
         more = {"status": prop("open" if kind == "Alert" else "published"), "phase": prop("running")}
         await city.write(entity(kind, entity_id, {**at, **more}), secrecy=InformationClass.OPEN)
-    photo = city.rooms.reports._photos.put(b"a picture", "png")
+    photo = city.rooms.reports._photos.put(b"a picture", "png", of="urn:ngsi-ld:CitizenReport:1")
     said = {**at, "status": prop("received"), "category": prop("road"), "photo": prop(photo)}
     await city.write(entity("CitizenReport", REPORT, said), secrecy=InformationClass.INTERNAL)
     await city.devices.admit(TERMINAL, Device(OTHER_DEVICE))

@@ -18,7 +18,7 @@ class FilePhotoStore:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    def put(self, data: bytes, extension: str) -> str:
+    def put(self, data: bytes, extension: str, *, of: str) -> str:  # noqa: ARG002 - the port's
         name = f"{sha256(data).hexdigest()}.{extension}"
         path = self._path(name)
         if path is None:

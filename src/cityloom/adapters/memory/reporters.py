@@ -54,7 +54,7 @@ class MemoryPhotoStore:
     def __init__(self) -> None:
         self._photos: dict[str, bytes] = {}
 
-    def put(self, data: bytes, extension: str) -> str:
+    def put(self, data: bytes, extension: str, *, of: str) -> str:  # noqa: ARG002 - the port's
         name = f"{sha256(data).hexdigest()}.{extension}"
         self._photos[name] = data
         return name

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from cityloom.adapters.sealed.keys import copy_of_keys
 from cityloom.app.backup.checking import checked
 from cityloom.app.backup.last import note_backup
 from cityloom.app.backup.making import delete_old, make_backup, origin_of
@@ -32,11 +33,11 @@ def backup(options: argparse.Namespace) -> int:
     return (
         _check(target)
         if options.check
-        else _make(CityFolder(options.home or Path("city")), target, options.keep)
+        else _make(CityFolder(options.home or Path("city")), target, options.keep, options.keys)
     )
 
 
-def _make(folder: CityFolder, target: Path, keep: int) -> int:
+def _make(folder: CityFolder, target: Path, keep: int, keys: Path | None) -> int:
     configuration = _configuration(folder)
     postgresql = in_postgres(configuration)
     path, manifest = make_backup(
@@ -48,6 +49,9 @@ def _make(folder: CityFolder, target: Path, keep: int) -> int:
     except OSError as error:
         # The backup is whole all the same.
         print(f"{folder.home}: the city does not know of it: {error.strerror}", file=sys.stderr)
+    if keys is not None:
+        copy_of_keys(folder.keys, keys)
+        print(f"{keys}: the keys of what is personal. Keep them apart from the backups.")
     if postgresql:
         print(_DATABASE)
     if keep:
@@ -80,10 +84,12 @@ def _check(path: Path) -> int:
 def restore(options: argparse.Namespace) -> int:
     """Make a folder out of a backup."""
     home: Path = options.home or Path("city")
-    manifest = restored(options.backup, home, ShownProgress(sys.stderr))
+    manifest = restored(options.backup, home, ShownProgress(sys.stderr), keys=options.keys)
     print(f"{home}: {_told(manifest)}")
     if manifest.storage == "postgresql":
         print("Restore the dump of its PostgreSQL schema that was made with this backup before it starts.")
+    if options.keys is None:
+        print("It has no keys: what is personal in it cannot be read. Keys are restored with --keys FILE.")
     print(f"Run the city with: cityloom up --home {home}")
     return 0
 

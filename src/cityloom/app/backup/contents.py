@@ -9,8 +9,10 @@ from pathlib import Path
 from cityloom.app.folder import CityFolder
 
 #: What is made anew, means something only while the city runs or only where it runs, or is copied as the
-#: databases are: snapshots.
-_NOT_AT_THE_TOP = frozenset({"lock", "running.json", "backup.json", "exports", "history.hold", "snapshots"})
+#: databases are: snapshots. And the keys: what was erased must be unreadable in backups, too.
+_NOT_AT_THE_TOP = frozenset(
+    {"lock", "running.json", "backup.json", "exports", "history.hold", "snapshots", "keys.db"}
+)
 #: Beginnings of a file that its writer has not finished; a database's log, of which the copy has no need.
 _UNFINISHED = (".new", ".part", ".tmp", "-wal", "-shm", "-journal", ".wal")
 

@@ -23,8 +23,8 @@ _OF_THE_DISK = frozenset({"lost+found"})
 _MARGIN = 16_000_000
 
 
-def restore(backup: Path, home: Path, progress: Progress) -> Manifest:
-    """Copy a backup into an empty or a new folder.
+def restore(backup: Path, home: Path, progress: Progress, *, keys: Path | None = None) -> Manifest:
+    """Copy a backup into an empty or a new folder, with a copy of the keys of what is personal.
 
     Raises BadConfig and StorageFull; then the folder is as it was before.
     """
@@ -38,6 +38,8 @@ def restore(backup: Path, home: Path, progress: Progress) -> Manifest:
         shutil.rmtree(unfinished, ignore_errors=True)
         try:
             _copy(backup, unfinished, manifest, progress)
+            if keys is not None:
+                _bring_keys(keys, CityFolder(unfinished).keys)
             _check_databases(unfinished)
             _move(unfinished, home)
         except BaseException:
@@ -102,6 +104,18 @@ def _copy_one(backup: Path, unfinished: Path, one: Copied, tell: Callable[[int],
     target.chmod(0o600)
     if complaint:
         raise _damaged(complaint, backup)
+
+
+def _bring_keys(keys: Path, target: Path) -> None:
+    try:
+        target.write_bytes(keys.read_bytes())
+    except OSError as error:
+        raise BadConfig(
+            f"The keys cannot be read: {error.strerror or error}",
+            hint="Name the file that `cityloom backup --keys` made. Nothing was changed.",
+            where=str(keys),
+        ) from None
+    target.chmod(0o600)
 
 
 def _damaged(complaint: str, backup: Path) -> BadConfig:

@@ -35,6 +35,7 @@ from cityloom.web.pages import (
 )
 from cityloom.web.pages.hooks import hook_route
 from cityloom.web.pages.routing import Pages
+from cityloom.web.persons import person_routes
 
 _PARTS = (
     preferences,
@@ -69,4 +70,5 @@ def every_page(desk: Desk) -> list[BaseRoute]:
     pages = Pages(desk)
     for module in _PARTS:
         module.add(pages)
-    return [*pages.routes, hook_route(desk), *load_routes(desk), edge_route(desk)]
+    apart = [hook_route(desk), *load_routes(desk), edge_route(desk), *person_routes(desk)]
+    return [*pages.routes, *apart]

@@ -18,11 +18,14 @@ from cityloom.web.forms import Form, WrongForm
 from cityloom.web.looks import name_of
 from cityloom.web.pages.map_page import background, city_bounds, located, roads
 from cityloom.web.pages.routing import Pages
+from cityloom.web.persons import handed_out, packed
 from cityloom.web.visit import Visit
 
 #: Places that a search by name shows.
 MOST_FOUND = 8
 _FIELDS = ("category", "description", "placeName", "photo", "email", "phone", "latitude", "longitude")
+#: What an author may do with their report.
+_ACTS = ["reply", "reopen", "confirm", "forget", "erase"]
 _CODE = re.compile(r"[A-Za-z0-9 -]{8,60}")
 #: Types that show where in the city one is.
 _GROUND = ("TrafficFlowObserved", "OffStreetParking")
@@ -36,6 +39,7 @@ def add(pages: Pages) -> None:
     pages.data("/report/map.svg", plain_map)
     pages.post("/report/code", open_by_code)
     pages.data("/report/{code}/photo", photo)
+    pages.data("/report/{code}/my-data.zip", copy)
     pages.get("/report/{code}", show)
     pages.post("/report/{code}", act)
 
@@ -221,7 +225,7 @@ async def act(visit: Visit) -> Response:
     form = await visit.form()
     following, code = visit.rooms.reports.following, visit.part("code")
     followed = await following.by_code(code)
-    chosen = form.choice("act", ["reply", "reopen", "confirm", "forget"], required=visit.gettext("Choose."))
+    chosen = form.choice("act", _ACTS, required=visit.gettext("Choose."))
     try:
         form.raise_if_wrong()
         if chosen == "reply":
@@ -236,6 +240,8 @@ async def act(visit: Visit) -> Response:
         elif chosen == "confirm":
             await following.confirm(followed)
             told = visit.gettext("Thank you for telling.")
+        elif chosen == "erase":
+            return await _erase(visit, followed, form)
         else:
             await following.forget_contact(followed)
             told = visit.gettext("How to reach you is forgotten.")
@@ -245,6 +251,21 @@ async def act(visit: Visit) -> Response:
         form.take(error, "text", "why")
         return _follow_page(visit, await following.by_code(code), form, status=400)
     return visit.redirect(address("report", code), told)
+
+
+async def _erase(visit: Visit, followed: Followed, form: Form) -> Response:
+    """Erase what is personal of the report, once that was said twice: it cannot be undone."""
+    if not form.ticked("sure"):
+        form.wrong("sure", visit.gettext("Say that you are sure: it cannot be undone."))
+        return _follow_page(visit, followed, form, status=400)
+    await visit.rooms.erasure.erase_by_code(visit.part("code"))
+    told = visit.gettext("Your data are erased, in all copies too. The code opens nothing any more.")
+    return visit.redirect("/report", told)
+
+
+async def copy(visit: Visit) -> Response:
+    """All that the city holds with this report, for its author."""
+    return handed_out(packed(*await visit.rooms.erasure.copy_by_code(visit.part("code"))))
 
 
 async def photo(visit: Visit) -> Response:

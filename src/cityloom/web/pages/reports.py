@@ -65,7 +65,7 @@ def report_row(visit: Visit, report: Report) -> dict[str, Any]:
     return {
         "id": report.id,
         "href": address("reports", report.id),
-        "description": visit.wording.said(report.description),
+        "description": written(visit, report),
         "category": report.category,
         "status": report.status,
         "level": item_of(report.document, visit.wording).level,
@@ -74,6 +74,16 @@ def report_row(visit: Visit, report: Report) -> dict[str, Any]:
         "hasPhoto": bool(report.photo),
         "answers": len(report.answers),
     }
+
+
+def written(visit: Visit, report: Report) -> str:
+    """What its author wrote; or that it was erased, or cannot be read."""
+    if text := visit.wording.said(report.description):
+        return text
+    if report.erased_at is not None:
+        day = visit.wording.day(report.erased_at)
+        return visit.gettext("Erased at the person's request on %(day)s") % {"day": day}
+    return visit.gettext("These words cannot be read: their key is not here.")
 
 
 async def show(visit: Visit) -> Response:
@@ -103,6 +113,7 @@ def _page(
         "fixedByBody": report.fixed_by_body,
         "fixedByReporter": report.fixed_by_reporter,
         "duplicateOf": report.duplicate_of,
+        "erasedAt": report.erased_at,
     }
     return visit.render(
         "report-staff.html",
@@ -112,7 +123,7 @@ def _page(
         form=form,
         contact=contact,
         may_answer=may_answer,
-        near=near,
+        near=[(one, written(visit, one.report)) for one in near],
         replies=visit.rooms.reports.following.replies_to(visit.actor, report.id) if may_answer else [],
         sees_photo=bool(report.photo) and (report.photo_is_public or may_answer),
         categories=visit.choices(visit.rooms.reports.categories),

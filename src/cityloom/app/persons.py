@@ -1,0 +1,164 @@
+"""`cityloom erase` and `cityloom person`: one person's data, of a city that runs or stands still."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from cityloom.access.authority import TERMINAL
+from cityloom.app.configuration import Configuration, read_configuration
+from cityloom.app.folder import CityFolder, read_json
+from cityloom.app.house import House
+from cityloom.app.machine import HomeLock
+from cityloom.kernel.errors import BadConfig, BadInput, CityError, NotAllowed, NotFound, NotReady
+from cityloom.kernel.time import WallClock
+from cityloom.people.erasure import Who
+from cityloom.web.persons import PATH, act
+
+#: Seconds for an erasure of many reports.
+_PATIENCE_S = 600.0
+_ERRORS = {400: BadInput, 403: NotAllowed, 404: NotFound, 503: NotReady}
+
+
+def erase(options: argparse.Namespace) -> int:
+    """Show what is held of a person and, once that was confirmed, erase it."""
+    who, folder = _who(options), CityFolder(options.home or Path("city"))
+    with _door(folder, read_configuration(folder.configuration)) as door:
+        held = msgspec.json.decode(door.act("look", who))
+        print("\n".join(_told(held)))
+        if options.dry_run:
+            print("Nothing was changed.")
+            return 0
+        if not _is_confirmed(options):
+            print("Nothing was erased.")
+            return 1
+        done = msgspec.json.decode(door.act("erase", who))
+    print(
+        f"Erased at {done['at']}: {done['entities']} entities, {done['keys']} keys destroyed ({done['id']})."
+    )
+    for path in done["stale"]:
+        print(f"  {path}: this copy of the keys could not be reached. Destroy it, or make it anew with:")
+        print(f"  cityloom backup TARGET --keys {path}")
+    return 1 if done["stale"] else 0
+
+
+def person(options: argparse.Namespace) -> int:
+    """Write all that is held of a person into a zip file."""
+    who, folder, target = _who(options), CityFolder(options.home or Path("city")), options.to
+    if target.exists():
+        raise BadConfig("There is a file of this name", hint="Name another one with --to.", where=str(target))
+    with _door(folder, read_configuration(folder.configuration)) as door:
+        data = door.act("copy", who)
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    print(f"{target}: {len(data)} bytes. Hand it to nobody but the person.")
+    return 0
+
+
+def _who(options: argparse.Namespace) -> Who:
+    names = ("entity", "code", "account", "email", "phone")
+    said = {name: getattr(options, name) for name in names}
+    if not any(said.values()):
+        raise BadInput(
+            "Whose data?", hint="Say --entity, --code, --account, --email or --phone.", where="who"
+        )
+    return Who(**said)
+
+
+def _told(held: dict[str, Any]) -> Iterator[str]:
+    for one in held["entities"]:
+        named = ", ".join(one["attributes"]) or "nothing that is there now"
+        yield f"{one['id']}: {named}; {one['readings']} readings of the past"
+    yield f"Ways to reach them: {held['contacts']}. Photos: {held['photos']}."
+    if held["account"]:
+        yield "An account, with its sessions and keys."
+    for path in held["key_copies"]:
+        yield f"A copy of the keys, which is put in order too: {path}"
+
+
+def _is_confirmed(options: argparse.Namespace) -> bool:
+    if options.yes:
+        return True
+    if not sys.stdin.isatty():
+        raise BadInput(
+            "An erasure cannot be undone", hint="Look with --dry-run, then confirm with --yes.", where="--yes"
+        )
+    return input("It cannot be undone, and backups lose it too. Type erase to go on: ").strip() == "erase"
+
+
+class _Door(Protocol):
+    def act(self, name: str, who: Who) -> bytes: ...
+
+
+@contextmanager
+def _door(folder: CityFolder, configuration: Configuration) -> Iterator[_Door]:
+    """The way into the city of a folder; one that stands still is opened for as long as this lasts."""
+    running = read_json(folder.running)
+    if running is not None and _answers(running):
+        yield _RunningDoor(running)
+        return
+    with HomeLock(folder.home), asyncio.Runner() as runner:
+        house = House(folder, configuration, WallClock())
+        runner.run(house.begin())
+        try:
+            yield _StoppedDoor(house, runner)
+        finally:
+            runner.run(house.stop())
+
+
+def _answers(running: dict[str, Any]) -> bool:
+    import httpx2  # a fifth of a second that other commands do without
+
+    try:
+        return not httpx2.get(f"{running['address']}/healthz", timeout=5.0).is_error
+    except (httpx2.HTTPError, KeyError):
+        return False
+
+
+class _RunningDoor:
+    """The API of a running city, with the key in its folder."""
+
+    def __init__(self, running: dict[str, Any]) -> None:
+        self._running = running
+
+    def act(self, name: str, who: Who) -> bytes:
+        import httpx2
+
+        try:
+            answer = httpx2.post(
+                f"{self._running['address']}{PATH}/{name}",
+                content=msgspec.json.encode(who),
+                headers={"authorization": f"Bearer {self._running['key']}"},
+                timeout=_PATIENCE_S,
+            )
+            said = answer.json() if answer.is_error else {}
+        except (httpx2.HTTPError, ValueError) as error:
+            raise NotReady(
+                f"The city does not answer: {error}",
+                hint="Is it still running? What was begun is finished when it starts.",
+            ) from None
+        if answer.is_error:
+            kind = _ERRORS.get(answer.status_code, CityError)
+            raise kind(str(said.get("detail", answer.reason_phrase)), hint=str(said.get("hint", "")))
+        return answer.content
+
+
+class _StoppedDoor:
+    """The rooms of a city that nobody else has open."""
+
+    def __init__(self, house: House, runner: asyncio.Runner) -> None:
+        self._house = house
+        self._runner = runner
+
+    def act(self, name: str, who: Who) -> bytes:
+        found = self._runner.run(act(self._house.erasure, TERMINAL, name, msgspec.json.encode(who)))
+        return found if isinstance(found, bytes) else msgspec.json.encode(found)
