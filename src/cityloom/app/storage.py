@@ -87,9 +87,9 @@ def open_storage(folder: CityFolder, configuration: Configuration) -> Storage:
     sealing = Sealing(keys, personal_of(configuration))
     try:
         found = (
-            _in_postgres(folder, configuration, sealing)
+            _in_postgres(folder, configuration, keys, sealing)
             if _url(configuration)
-            else _in_files(folder, sealing)
+            else _in_files(folder, keys, sealing)
         )
     except BaseException:
         keys.close()
@@ -198,7 +198,7 @@ def _check_retention(configuration: Configuration) -> None:
         )
 
 
-def _in_files(folder: CityFolder, sealing: Sealing) -> Storage:
+def _in_files(folder: CityFolder, keys: KeyFile, sealing: Sealing) -> Storage:
     feed = SqliteFeed(folder.feed)
     if feed.last_sequence() > 0:
         folder.check_whole(folder.records, folder.history)
@@ -229,14 +229,16 @@ def _in_files(folder: CityFolder, sealing: Sealing) -> Storage:
         history=history,
         held=lambda: True,
         standbys=lambda: 0,
-        keys=sealing.keys,
+        keys=keys,
         personal=sealing.personal,
         trouble=lambda: "",
         close=close,
     )
 
 
-def _in_postgres(folder: CityFolder, configuration: Configuration, sealing: Sealing) -> Storage:
+def _in_postgres(
+    folder: CityFolder, configuration: Configuration, keys: KeyFile, sealing: Sealing
+) -> Storage:
     _check_retention(configuration)
     database = _database(configuration)
     # With the driver alone, which a city in its folder does not need.
@@ -284,7 +286,7 @@ def _in_postgres(folder: CityFolder, configuration: Configuration, sealing: Seal
         history=history,
         held=lambda: lease.held,
         standbys=lambda: lease.standbys,
-        keys=sealing.keys,
+        keys=keys,
         personal=sealing.personal,
         trouble=lambda: database.trouble,
         close=close,

@@ -212,7 +212,10 @@ class KeyView:
 
     def seal(self, name: str, data: bytes, purpose: bytes) -> bytes:
         """See `of`."""
-        raise NotReady(f"{purpose.decode()} {name} is another process' to seal", hint="Ask that one.")
+        raise NotReady(
+            f"{len(data)} bytes of {purpose.decode()} {name} are another process' to seal",
+            hint="Ask that one.",
+        )
 
     def open(self, name: str, data: bytes, purpose: bytes) -> bytes | None:
         """See `KeyFile.open`."""
