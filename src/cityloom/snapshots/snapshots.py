@@ -164,7 +164,7 @@ class Snapshots:
                 found = World(one.tenant, stores, self._city, self._clock, self._classes, self._growing(one))
                 await found.start()
                 self._worlds[one.key] = found
-                self._subscriptions.enter(one.place, found.broker, one.tenant)
+                self._subscriptions.enter(one.place, found.broker, one.tenant, found.keep_secret)
             return found
 
     async def _open(self, place: str) -> bool:

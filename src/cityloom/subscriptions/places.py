@@ -5,6 +5,7 @@ Each has Entities of its own. What is in a snapshot is as secret as it is there 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from cityloom.context.broker import Broker
@@ -34,9 +35,14 @@ def is_snapshot(place: str) -> bool:
     return _BETWEEN in place
 
 
+#: Has a snapshot's Entities become as secret as they are in the city.
+KeepSecret = Callable[[], Awaitable[None]]
+
+
 class _World(NamedTuple):
     broker: Broker
     tenant: str
+    keep_secret: KeepSecret | None
 
 
 class Places:
@@ -49,9 +55,9 @@ class Places:
         self.city = city
         self._worlds: dict[str, _World] = {}
 
-    def enter(self, place: str, broker: Broker, tenant: str) -> None:
-        """A snapshot is open."""
-        self._worlds[place] = _World(broker, tenant)
+    def enter(self, place: str, broker: Broker, tenant: str, keep_secret: KeepSecret | None = None) -> None:
+        """A snapshot is open. What is searched in it is looked at after `keep_secret`."""
+        self._worlds[place] = _World(broker, tenant, keep_secret)
 
     def leave(self, place: str) -> None:
         """A snapshot is closed, or gone."""
@@ -93,12 +99,15 @@ class Places:
         return found
 
     async def search(self, actor: Actor, query: EntityQuery, *, tenant: str = DEFAULT_TENANT) -> QueryPage:
-        """Entities that match, as they are in that place alone."""
+        """Entities that match, as they are in that place alone; so are those that are linked to them, of
+        which the query may tell as well."""
         if not is_snapshot(tenant):
             return await self.city.search(actor, query, tenant=tenant)
         world = self._worlds.get(tenant)
         if world is None:
             return QueryPage([], 0)
+        if world.keep_secret is not None:
+            await world.keep_secret()
         return await world.broker.search(actor, query, tenant=world.tenant)
 
 

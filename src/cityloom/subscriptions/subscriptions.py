@@ -27,7 +27,7 @@ from cityloom.subscriptions.backlog import Notifying
 from cityloom.subscriptions.delivery import Delivery
 from cityloom.subscriptions.model import Health, Kept, Tally
 from cityloom.subscriptions.owners import EDIT, Actors, Owners
-from cityloom.subscriptions.places import Places, is_snapshot
+from cityloom.subscriptions.places import KeepSecret, Places, is_snapshot
 from cityloom.subscriptions.ports import Outbox, Publisher
 from cityloom.subscriptions.secrecy import Secrecy
 from cityloom.subscriptions.sending import Sender
@@ -131,9 +131,9 @@ class Subscriptions:
 
     # Snapshots (5.5.15)
 
-    def enter(self, place: str, broker: Broker, tenant: str) -> None:
+    def enter(self, place: str, broker: Broker, tenant: str, keep_secret: KeepSecret | None = None) -> None:
         """A snapshot is open: those who subscribed to what changes in it are told."""
-        self._places.enter(place, broker, tenant)
+        self._places.enter(place, broker, tenant, keep_secret)
         self._follow_in(place)
 
     def leave(self, place: str) -> None:

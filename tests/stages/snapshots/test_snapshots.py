@@ -22,13 +22,16 @@ from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.errors import NotAllowed, NotReady
 from cityloom.kernel.time import WallClock
 from cityloom.ngsild.errors import AlreadyExists, ResourceNotFound
-from cityloom.ngsild.model import entity, prop
+from cityloom.ngsild.model import entity, prop, rel
+from cityloom.ngsild.q_language import parse_q
+from cityloom.ngsild.query import EntityQuery
 from cityloom.ngsild.subscription import Endpoint
 from cityloom.snapshots import world as world_of_snapshots
 from cityloom.snapshots.model import Snapshot, Wish, snapshot_of
 from cityloom.snapshots.snapshots import Snapshots
 from cityloom.snapshots.telling import Telling
 from cityloom.snapshots.world import BoundedFeed, copy_feed
+from cityloom.subscriptions.places import Places
 
 
 class Nobody(Telling):
@@ -51,7 +54,7 @@ class Subscribers:
         self.open: set[str] = set()
         self.over: list[str] = []
 
-    def enter(self, place, _broker, _tenant):
+    def enter(self, place, _broker, _tenant, _keep_secret):
         self.open.add(place)
 
     def leave(self, place):
@@ -329,3 +332,24 @@ async def test_a_snapshot_ends_when_its_time_is_over_and_what_was_subscribed_to_
             while len(lasting.subscribers.over) < 2:
                 await asyncio.sleep(0.01)
     assert not lasting.subscribers.open
+
+
+async def test_what_became_secret_in_the_city_tells_nothing_by_what_is_linked_to_it():
+    """A subscription at intervals asks what matches, without anybody looking into the snapshot."""
+    camera, road = "urn:ngsi-ld:Camera:1", "urn:ngsi-ld:Road:1"
+    made = Kept()
+    asking = Actor("ann", clearance=frozenset({InformationClass.OPEN}))
+    by_link = EntityQuery(q=parse_q("watchedBy{mode}==7"))
+    async with made.running() as kept:
+        city = kept._city
+        made.subscribers.enter = (places := Places(city)).enter
+        await city.create(CITY, entity("Camera", camera, {"mode": prop(7)}))
+        await city.create(CITY, entity("Road", road, {"watchedBy": rel(camera)}))
+        snapshot = await kept.make(ANN, "", "urn:s:1", Wish())
+        world = await kept.world(snapshot)
+        whole = [(city.find(CITY, one), InformationClass.OPEN) for one in (camera, road)]
+        await world.add(whole)
+        found = await places.search(asking, by_link, tenant=snapshot.place)
+        assert [one["id"] for one in found.documents] == [road]
+        await city.classify(CITY, camera, InformationClass.SECURITY)
+        assert (await places.search(asking, by_link, tenant=snapshot.place)).documents == []

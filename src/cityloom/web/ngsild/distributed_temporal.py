@@ -26,6 +26,7 @@ from cityloom.web.ngsild.entity_maps import (
     location_of,
     make_temporal_map,
     named_temporal_map,
+    places_seen,
     without_misfits,
 )
 from cityloom.web.ngsild.exchange import Exchange, Headers, Reply
@@ -104,7 +105,9 @@ async def _mapped_page(exchange: Exchange, wanted: Wanted) -> Reply:
     else:
         await without_misfits(exchange, found)
     limit, offset, count = page_of(exchange.parameters)
-    ids = found.ids[offset : offset + limit]
+    # Somebody else's map may list what this asker may not know of: neither pages nor the count tell.
+    seen = list(await places_seen(exchange, found))
+    ids = tuple(seen[offset : offset + limit])
     among = msgspec.structs.replace(wanted.asked, ids=ids or (NULL,))
     known: dict[str, tuple[str, ...]] = {}
     for one in ids:
@@ -113,7 +116,7 @@ async def _mapped_page(exchange: Exchange, wanted: Wanted) -> Reply:
     page = exchange.paged(max(1, len(ids)))
     reply = await _page_of(page, msgspec.structs.replace(wanted, asked=among), known)
     headers = [one for one in reply.headers or [] if one[0] != b"ngsild-results-count"]
-    more, total = len(found.ids) > offset + limit, len(found.ids) if count else None
+    more, total = len(seen) > offset + limit, len(seen) if count else None
     headers += [*location_of(found), *page_headers(exchange, more=more, total=total)]
     status = 201 if is_new and reply.status == 200 else reply.status
     return Reply(status, reply.body, reply.media, headers)

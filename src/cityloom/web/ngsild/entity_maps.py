@@ -208,7 +208,18 @@ def _id_of(exchange: Exchange) -> str:
 
 
 async def _shown(exchange: Exchange, one: EntityMap) -> dict[str, Any]:
-    """The map with the Entities that whoever reads it may see, and where each is known (5.2.39)."""
+    """The map as whoever reads it may see it (5.2.39)."""
+    return {
+        "id": one.id,
+        "type": "EntityMap",
+        "expiresAt": format_instant(one.expires),
+        "entityMap": await places_seen(exchange, one),
+        "linkedMaps": {},
+    }
+
+
+async def places_seen(exchange: Exchange, one: EntityMap) -> dict[str, list[str]]:
+    """The Entities of a map that whoever asks may see, in its order, and where each is known."""
     broker, actor, tenant = exchange.services.broker, exchange.actor, exchange.tenant
     if one.is_temporal:
         remembered = exchange.services.temporal.visible_of
@@ -219,13 +230,7 @@ async def _shown(exchange: Exchange, one: EntityMap) -> dict[str, Any]:
         one_id: [*(["@none"] if one_id in visible else []), *_elsewhere(actor, one, one_id)]
         for one_id in one.ids
     }
-    return {
-        "id": one.id,
-        "type": "EntityMap",
-        "expiresAt": format_instant(one.expires),
-        "entityMap": {one_id: known for one_id, known in places.items() if known},
-        "linkedMaps": {},
-    }
+    return {one_id: known for one_id, known in places.items() if known}
 
 
 def _elsewhere(actor: Actor, one: EntityMap, entity_id: str) -> list[str]:
