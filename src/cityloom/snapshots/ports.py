@@ -28,8 +28,10 @@ class Subscribing(Protocol):
     #: Opens a snapshot, and tells whether it is there.
     open_snapshot: Callable[[str], Awaitable[bool]]
 
-    def enter(self, place: str, broker: Broker, tenant: str) -> None:
-        """A snapshot is open."""
+    def enter(
+        self, place: str, broker: Broker, tenant: str, keep_secret: Callable[[], Awaitable[None]]
+    ) -> None:
+        """A snapshot is open; `keep_secret` has it become as secret as the city."""
         ...
 
     def leave(self, place: str) -> None:
