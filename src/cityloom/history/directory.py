@@ -338,6 +338,8 @@ class SeriesDirectory:
 
     def _meet(self, batch: ReadingBatch) -> None:
         """Ask the store once for the newest values of all known series that a batch touches first."""
+        if self._newest.are_all_met:
+            return
         unknown: set[int] = set()
         for news in batch:
             for run in self._runs_of(self._head(news.tenant, news.entity_id)):

@@ -60,6 +60,11 @@ class NewestReadings:
         """Whether the newest reading of a series is known."""
         return self._kind[number] != _UNMET
 
+    @property
+    def are_all_met(self) -> bool:
+        """Whether the store need not be asked of any series; ids count from 1."""
+        return self._kind.find(_UNMET, 1) < 0
+
     def unmet(self, first: int, end: int) -> Iterator[int]:
         """Series that the store must be asked of."""
         number = self._kind.find(_UNMET, first, end)

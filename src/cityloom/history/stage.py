@@ -24,11 +24,12 @@ class HistoryStage:
 
     The store keeps the sequence in the transaction of the readings: after a crash the feed tells some
     changes again, and they are passed over. `pause` is the least time in seconds between two commits: a
-    commit costs as much as a thousand readings, so under a stream of single changes many become one. A batch
-    that is worth a commit by itself does not wait, so that the pause is no limit to how much can be kept.
+    commit costs as much as a thousand readings, so under a stream of single changes many become one, unless
+    somebody waits for them. A batch that is worth a commit by itself does not wait, so that the pause is no
+    limit to how much can be kept.
     """
 
-    def __init__(self, store: HistoryStore, *, pause: float = 0.4) -> None:
+    def __init__(self, store: HistoryStore, *, pause: float = 1.0) -> None:
         self._store = store
         self._pause = pause
         self._committed = float("-inf")
