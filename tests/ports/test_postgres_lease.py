@@ -117,3 +117,13 @@ def test_the_holder_counts_from_before_it_asked(postgres, lost, monkeypatch):
     monkeypatch.setattr(leases, "LEASE_S", 3600.0)
     lease.renew()
     assert lease.held
+
+
+def test_what_comes_after_the_lease_was_given_up_is_refused_once_another_has_it(postgres, other, lost):
+    lease = taken(postgres, lost)
+    lease.give_up()
+    postgres.close()
+    taken(other, [])
+    with pytest.raises(TakenOver):
+        postgres.execute("INSERT INTO device VALUES ('late', '')")
+    assert not lost and other.rows("SELECT count(*) FROM device") == [(0,)]

@@ -125,8 +125,8 @@ class Lease:
         try:
             with self._line.transaction() as connection:
                 connection.execute(_GIVE_UP, (self._database.token,))
-        except NotReady:
-            pass  # It runs out by itself.
+        except (NotReady, TakenOver):
+            pass  # It runs out by itself, or is another's already.
 
     def _renew_always(self) -> None:
         while not self._over.wait(RENEWAL_S):
@@ -139,8 +139,6 @@ class Lease:
 
     def _is_held(self, connection: Connection) -> None:
         """For each connection that is made later. Raises TakenOver."""
-        if self._over.is_set():
-            return
         found = connection.execute("SELECT FROM lease WHERE holder = %s", (self._database.token,)).fetchone()
         if found is None:
             self._tell_lost()
@@ -148,7 +146,8 @@ class Lease:
     def _tell_lost(self) -> None:
         self._held_until = 0.0
         error = TakenOver("another process runs this city now")
-        self._lost(error)
+        if not self._over.is_set():
+            self._lost(error)
         raise error
 
 
