@@ -17,7 +17,7 @@ from cityloom.access.entrance import Access
 from cityloom.web.head import head_of
 from cityloom.web.headers import HTTPS_ALONE, Pairs, RequestIds, said_always
 from cityloom.web.identity import identify
-from cityloom.web.limits import BodyLimits, BoundedBody, bounded
+from cityloom.web.limits import BodyLimits, BoundedBody, Uploads, bounded
 from cityloom.web.loopback import names_loopback, not_by_this_name
 from cityloom.web.ngsild.application import NgsiLd, headers_of, refused
 from cityloom.web.ngsild.exchange import ROOT, Reply
@@ -43,6 +43,7 @@ class ApiGate:
         api: NgsiLd,
         access: Access,
         limits: BodyLimits,
+        uploads: Uploads,
         *,
         tiles: str,
         request_ids: RequestIds,
@@ -52,6 +53,7 @@ class ApiGate:
         self._tally = tally
         self._access = access
         self._limits = limits
+        self._uploads = uploads
         self._largest = limits.largest_below(f"{ROOT}/")
         self._request_ids = request_ids
         self._said = said_always(tiles)
@@ -62,8 +64,11 @@ class ApiGate:
         began = perf_counter()
         state = scope.setdefault("state", {})
         request_id = state["request_id"] = self._request_ids.of(scope)
-        body = bounded(scope, receive, self._limits, self._largest)
-        reply = await self._reply(scope, body)
+        body = bounded(scope, receive, self._limits, self._uploads, self._largest)
+        try:
+            reply = await self._reply(scope, body)
+        finally:
+            body.release()
         self._tally.note(scope, reply.status, perf_counter() - began)
         headers = [*headers_of(reply, scope), (b"x-request-id", request_id.encode())]
         if len(reply.body) >= WORTH_PACKING and scope["method"] not in WRITES:

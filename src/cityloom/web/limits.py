@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cityloom.kernel.errors import BadInput
+from cityloom.kernel.errors import BadInput, NotReady
 from cityloom.web.head import head_of
 from cityloom.web.turn import Turn, turn_of
 
@@ -21,6 +21,10 @@ class TooLarge(BadInput):
 
 class TooSlow(BadInput):
     """The request's body did not arrive in time."""
+
+
+class TooMuchAtOnce(NotReady):
+    """The bodies of all requests together are more than the city holds."""
 
 
 USUAL: Mapping[str, int] = {
@@ -51,6 +55,8 @@ class BodyLimits(msgspec.Struct, frozen=True):
     bytes_per_second: float = 10_000.0
     #: For the whole body, however fast.
     whole_seconds: float = 120.0
+    #: Of the bodies of all requests that are worked on, as far as they have arrived: four of the largest.
+    bytes_at_once: int = 256 * MEGABYTE
 
     def largest_below(self, begin: str) -> int | None:
         """The same for all paths that begin so; None where it differs from one to another."""
@@ -62,18 +68,41 @@ class BodyLimits(msgspec.Struct, frozen=True):
         return self.bytes_by_path[max(begins, key=len)]
 
 
-class LimitBodies:
-    """ASGI middleware. What exceeds a limit is raised where the body is read, as TooLarge or TooSlow."""
+class Uploads:
+    """What the bodies of all requests hold at the moment. Lives on the event loop."""
 
-    def __init__(self, app: ASGIApp, limits: BodyLimits) -> None:
+    def __init__(self, limits: BodyLimits) -> None:
+        self._most = limits.bytes_at_once
+        self.held = 0
+
+    def take(self, count: int) -> None:
+        """So many bytes have arrived. Raises TooMuchAtOnce.
+
+        What is announced is not counted: whoever announces much and sends little would keep others out.
+        """
+        if self.held + count > self._most:
+            raise TooMuchAtOnce(
+                "Others are sending more at the moment than the city can hold",
+                hint="Nothing of this request was done. Send it again in a few seconds.",
+            )
+        self.held += count
+
+
+class LimitBodies:
+    """ASGI middleware. What exceeds a limit is raised where the body is read, as TooLarge, TooSlow or
+    TooMuchAtOnce."""
+
+    def __init__(self, app: ASGIApp, limits: BodyLimits, uploads: Uploads | None = None) -> None:
+        """`uploads` is shared by all that hold bodies; without one nobody else does."""
         self._app = app
         self._limits = limits
+        self._uploads = uploads or Uploads(limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = bounded(scope, receive, self._limits)
+        body = bounded(scope, receive, self._limits, self._uploads)
 
         async def send_and_close(message: Message) -> None:
             if message["type"] == "http.response.start" and body.is_given_up:
@@ -81,16 +110,22 @@ class LimitBodies:
                 message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
             await send(message)
 
-        await self._app(scope, body, send_and_close)
+        try:
+            await self._app(scope, body, send_and_close)
+        finally:
+            body.release()
 
 
-def bounded(scope: Scope, receive: Receive, limits: BodyLimits, largest: int | None = None) -> BoundedBody:
-    """The body of a request within its limits: to be awaited in the place of `receive`. `largest` is what the
-    limits say of its path, where that is known."""
+def bounded(
+    scope: Scope, receive: Receive, limits: BodyLimits, uploads: Uploads, largest: int | None = None
+) -> BoundedBody:
+    """The body of a request within its limits: to be awaited in the place of `receive`, and released when the
+    request is answered. `largest` is what the limits say of its path, where that is known."""
     if largest is None:
         largest = limits.largest(scope["path"])
     announced = head_of(scope).get(b"content-length", ("0",))[0]
-    return BoundedBody(receive, largest, limits, too_large=not _fits(announced, largest), turn=turn_of(scope))
+    too_large = not _fits(announced, largest)
+    return BoundedBody(receive, largest, limits, uploads, too_large=too_large, turn=turn_of(scope))
 
 
 def _fits(announced: str, largest: int) -> bool:
@@ -103,8 +138,16 @@ class BoundedBody:
     """Stands in for `receive`: counts and times the body, and lets everything else through."""
 
     def __init__(
-        self, receive: Receive, largest: int, limits: BodyLimits, *, too_large: bool, turn: Turn | None
+        self,
+        receive: Receive,
+        largest: int,
+        limits: BodyLimits,
+        uploads: Uploads,
+        *,
+        too_large: bool,
+        turn: Turn | None,
     ) -> None:
+        self._uploads = uploads
         self._turn = turn
         self._receive = receive
         self._largest = largest
@@ -113,7 +156,7 @@ class BoundedBody:
         self._seen = 0
         self._began = 0.0
         self._complete = False
-        #: Whether it was too large or too slow.
+        #: Whether it was too large, too slow or too much.
         self.is_given_up = False
 
     async def __call__(self) -> Message:
@@ -123,11 +166,24 @@ class BoundedBody:
             raise self._refusal()
         message = self._at_once() or await self._in_time()
         if message["type"] == "http.request":
-            self._seen += len(message.get("body", b""))
+            self._note(len(message.get("body", b"")))
             self._complete = not message.get("more_body", False)
-            if self._seen > self._largest:
-                raise self._refusal()
         return message
+
+    def release(self) -> None:
+        """The request is answered: its body is held no more."""
+        self._uploads.held -= self._seen
+        self._seen = 0
+
+    def _note(self, count: int) -> None:
+        if self._seen + count > self._largest:
+            raise self._refusal()
+        try:
+            self._uploads.take(count)
+        except TooMuchAtOnce:
+            self.is_given_up = True
+            raise
+        self._seen += count
 
     def _at_once(self) -> Message | None:
         """The body when it has come whole with its head, as most do: then nothing need be timed."""

@@ -20,7 +20,7 @@ from cityloom.web.headers import RequestIds, SecureHeaders
 from cityloom.web.identity import Identify
 from cityloom.web.interface import Beside
 from cityloom.web.languages import noted as n
-from cityloom.web.limits import BodyLimits, LimitBodies
+from cityloom.web.limits import BodyLimits, LimitBodies, Uploads
 from cityloom.web.live import Live
 from cityloom.web.loopback import LoopbackNamesAlone
 from cityloom.web.ngsild.contexts_in_use import ContextsInUse
@@ -76,6 +76,7 @@ class Site:
         )
         binding = rooms.models if rooms.checks_writes and not rooms.access.open_access else None
         limits = limits or BodyLimits()
+        uploads = Uploads(limits)
         request_ids = RequestIds()
         beside = Beside(
             {
@@ -85,20 +86,23 @@ class Site:
             },
             self.pages,
         )
-        self._app = self._behind_the_gate(beside, limits, request_ids)
+        self._app = self._behind_the_gate(beside, limits, uploads, request_ids)
         self._api = ApiGate(
             api(rooms, contexts, binding),
             rooms.access,
             limits,
+            uploads,
             tiles=rooms.city.tiles,
             request_ids=request_ids,
             tally=rooms.requests,
         )
 
-    def _behind_the_gate(self, app: ASGIApp, limits: BodyLimits, request_ids: RequestIds) -> ASGIApp:
+    def _behind_the_gate(
+        self, app: ASGIApp, limits: BodyLimits, uploads: Uploads, request_ids: RequestIds
+    ) -> ASGIApp:
         """What holds for every page; the first to see a request stands last. `ApiGate` holds the same."""
         app = Identify(app, self.rooms.access)
-        app = LimitBodies(app, limits)
+        app = LimitBodies(app, limits, uploads)
         app = Packed(app)
         if self.rooms.access.open_access:
             app = LoopbackNamesAlone(app)

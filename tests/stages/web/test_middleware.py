@@ -9,9 +9,10 @@ import pytest
 
 from cityloom.kernel.actor import ANONYMOUS, CITY
 from cityloom.ngsild.model import entity, point
+from cityloom.web.errors import error_headers, told
 from cityloom.web.headers import SecureHeaders, content_security_policy
 from cityloom.web.identity import Identify
-from cityloom.web.limits import BodyLimits, LimitBodies, TooLarge, TooSlow
+from cityloom.web.limits import BodyLimits, LimitBodies, TooLarge, TooMuchAtOnce, TooSlow, Uploads
 
 
 async def test_every_answer_tells_the_browser_what_to_refuse(visitor):
@@ -273,3 +274,60 @@ async def test_static_files_are_kept_by_digest_and_packed(visitor):
 @pytest.mark.parametrize("path", ["/static/../site.py", "/static/..%2fsite.py", "/static/nothing.js"])
 async def test_static_files_serve_what_lies_in_their_folder_alone(visitor, path):
     assert (await visitor.get(path)).status_code == 404
+
+
+class Sender:
+    """Sends a body in pieces, as far as it is let."""
+
+    def __init__(self, app, *pieces):
+        self.pieces = asyncio.Queue()
+        self.read = asyncio.Event()
+        self.answered = asyncio.create_task(app(_http("/x"), self._receive, _nobody))
+        for piece in pieces:
+            self.pieces.put_nowait((piece, True))
+
+    async def _receive(self):
+        if self.pieces.empty():
+            self.read.set()
+        body, more = await self.pieces.get()
+        return {"type": "http.request", "body": body, "more_body": more}
+
+    async def end(self):
+        self.pieces.put_nowait((b"", False))
+        await self.answered
+
+
+async def test_bodies_of_all_requests_together_are_bounded_and_who_is_too_many_comes_back():
+    limits = BodyLimits(bytes_by_path={"": 100}, bytes_at_once=150)
+    uploads = Uploads(limits)
+    app = LimitBodies(_read, limits, uploads)
+    first, second = Sender(app, b"1" * 100), Sender(app, b"2" * 40)
+    await first.read.wait()
+    await second.read.wait()
+    assert uploads.held == 140
+    third = Sender(app, b"3" * 11)
+    with pytest.raises(TooMuchAtOnce) as refused:
+        await third.answered
+    assert told(refused.value).status == 503
+    assert b"retry-after" in dict(error_headers(refused.value))
+    # What others have sent already is not lost by it, and what is answered makes room.
+    await first.end()
+    assert uploads.held == 40
+    await Sender(app, b"3" * 11).end()
+    await second.end()
+    assert uploads.held == 0
+
+
+async def test_a_request_that_fails_or_is_left_holds_nothing():
+    limits = BodyLimits(bytes_by_path={"": 100})
+    uploads = Uploads(limits)
+    too_large = Sender(LimitBodies(_read, limits, uploads), b"1" * 60, b"2" * 60)
+    with pytest.raises(TooLarge):
+        await too_large.answered
+    left = Sender(LimitBodies(_read, limits, uploads), b"1" * 60)
+    await left.read.wait()
+    assert uploads.held == 60
+    left.answered.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await left.answered
+    assert uploads.held == 0
