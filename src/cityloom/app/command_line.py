@@ -187,6 +187,13 @@ def _up(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _serving(parser)
     _logging(parser)
     parser.add_argument(
+        "--stages",
+        default="",
+        metavar="NAMES",
+        help="do these of the city's stages alone, beside its own process and others like this one: history "
+        "(docs/guides/run_at_scale.md)",
+    )
+    parser.add_argument(
         "--open-access",
         action="store_true",
         help="authentication OFF, on loopback alone: for trials and conformance runs",

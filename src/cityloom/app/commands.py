@@ -66,6 +66,10 @@ def up(options: argparse.Namespace) -> int:
         configuration = parse_configuration(TRIAL)
     else:
         configuration = read_configuration(folder.configuration)
+    if options.stages:
+        from cityloom.app.stage_process import run_stages  # brings the libraries of a cluster along
+
+        return run_stages(configuration, options.stages.split(","), _serving(options))
     if not configuration.demo:
         return run_city(folder.home, configuration, _serving(options))
     city = open_demo(configuration.demo, None, configuration.plugins, tell=_tell)

@@ -22,6 +22,8 @@ from cityloom.subscriptions.backlog import Notifying
 LANGUAGES = ("en", "da")
 
 _ALIAS = re.compile(r"[A-Za-z0-9.-]{0,100}", re.ASCII)
+_SERVER = re.compile(r"(nats|tls)://[^/?#@\s]+")
+_STREAM = re.compile(r"[A-Za-z0-9_-]{0,64}", re.ASCII)
 _FETCHED = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?")
 #: A scheme alone allows all that is public by it.
 _SENT_TO = re.compile(r"(https?|mqtts?)://([^/?#@\s]+(/[^?#\s]*)?)?")
@@ -35,6 +37,33 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str = ""
     #: The schema there: one a city.
     schema: str = "cityloom"
+
+
+class Nats(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """A NATS JetStream cluster that carries changes to processes which do some of the city's work. Needs
+    PostgreSQL and `pip install cityloom[nats]`."""
+
+    #: Its servers, such as nats://n1.example:4222 or tls://n1.example:4222. Empty: the city does all itself.
+    servers: tuple[str, ...] = ()
+    #: Stages that the city's own process leaves to those started with `cityloom up --stages`.
+    elsewhere: tuple[Literal["history"], ...] = ("history",)
+    #: Into so many the feed is parted by Entity; at most so many processes share a stage.
+    partitions: Annotated[int, msgspec.Meta(ge=1, le=256)] = 16
+    #: Servers that keep each message.
+    replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] = 3
+    #: What the stream is called, after CITY_. Empty: as the schema of the database.
+    stream: str = ""
+    #: A file with a user's credentials. A password or a token stands in the environment alone, as
+    #: CITYLOOM_NATS_PASSWORD or CITYLOOM_NATS_TOKEN.
+    credentials: str = ""
+    #: The user whose password that is.
+    user: str = ""
+    #: The authority of the servers' certificates, a PEM file; empty: those that the machine trusts.
+    authority: str = ""
+    #: A certificate of the city's own, a PEM file, where the servers ask for one.
+    certificate: str = ""
+    #: Its private key, a PEM file.
+    key: str = ""
 
 
 class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -249,6 +278,8 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     figures: dict[str, float] = {}
     #: Where the city keeps what it must not lose.
     storage: Storage = Storage()
+    #: What carries changes to the city's other processes.
+    nats: Nats = Nats()
     #: Who may see what is new.
     classes: Classes = Classes()
     #: From where @contexts may be fetched.
@@ -410,6 +441,7 @@ def _meaningless(configuration: Configuration, where: str) -> Iterator[BadConfig
         except BadConfig as error:
             yield error
     yield from _impossible_places(configuration.place, wrong)
+    yield from _no_cluster(configuration.nats, wrong)
     yield from _no_addresses("contexts.allow", configuration.contexts.allow, _FETCHED, wrong)
     yield from _no_addresses("outbound.allow", configuration.outbound.allow, _SENT_TO, wrong)
     yield from _no_federation(configuration.federation, wrong)
@@ -417,6 +449,18 @@ def _meaningless(configuration: Configuration, where: str) -> Iterator[BadConfig
     yield from _no_addresses(
         "traces.endpoint", filter(None, (configuration.traces.endpoint,)), _FETCHED, wrong
     )
+
+
+def _no_cluster(nats: Nats, wrong: Callable[[str, str, str], BadConfig]) -> Iterator[BadConfig]:
+    for server in nats.servers:
+        if not _SERVER.fullmatch(server):
+            yield wrong(
+                "nats.servers",
+                "This is not the address of a server",
+                "Write nats://n1.example:4222 or tls://…; a password stands in the environment.",
+            )
+    if not _STREAM.fullmatch(nats.stream):
+        yield wrong("nats.stream", f"{nats.stream!r} is not a name", "Use letters, digits, - and _.")
 
 
 def _no_federation(

@@ -20,6 +20,7 @@ from cityloom.adapters.mqtt.publisher import MqttPublisher
 from cityloom.adapters.network.reach import Reach
 from cityloom.adapters.npz.parameters import NpzParameterStore
 from cityloom.app import turned_on
+from cityloom.app.between import between_of
 from cityloom.app.configuration import Configuration, class_of
 from cityloom.app.edges import grants_of, line_to_centre
 from cityloom.app.folder import CityFolder
@@ -30,6 +31,7 @@ from cityloom.app.watch.commits import CommitTimes, TimedFeed
 from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
 from cityloom.context.recall import Recall
+from cityloom.context.relaying import STAGE as RELAY
 from cityloom.context.warming import Warming
 from cityloom.edge.receiving import Receiving
 from cityloom.federation.federation import Federation
@@ -109,7 +111,9 @@ class House:
         self.history = History(self.store, self.broker)
         self.temporal = TemporalHistory(self.history)
         self.lineage = Lineage(self.broker, self.history)
-        self._remembering = HistoryStage(self.store)
+        #: What other processes do of the city's work; None where this one does all.
+        self.between = between_of(configuration, self.storage)
+        self._remembering = self.between.remembering if self.between else HistoryStage(self.store)
         self._keeping = Keeping(self.store, clock, rules_of(configuration))
         self.loading = Loading(self.store, self.broker, self.audit, self._remembering)
         self.devices = DeviceRegistry(
@@ -234,6 +238,9 @@ class House:
         self.broker.follow(
             HISTORY, self._remembering.handle, durable=True, after=self._remembering.through, past=True
         )
+        if self.between is not None:
+            self.broker.follow(RELAY, self.between.relay.handle, durable=True, past=True)
+            self.between.start()
         await self.devices.start()
         await self.federation.start()
         # Who subscribed to what is in a snapshot is told after a restart too.
@@ -274,7 +281,11 @@ class House:
         await self.federation.stop()
         # A training may read weeks of history for many seconds; the last readings would wait behind it.
         self.store.interrupt_reading()
+        if self.between is not None:
+            self.between.leave()
         await self.broker.stop()
+        if self.between is not None:
+            await self.between.stop()
         await self.subscriptions.stop()
         await self.outbound.close()
         self.storage.close()

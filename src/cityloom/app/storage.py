@@ -38,6 +38,7 @@ from cityloom.app.configuration import Configuration
 from cityloom.app.folder import CityFolder
 from cityloom.context.commit import end_process
 from cityloom.context.ports import Feed, FollowedFeed, Register, StateTable
+from cityloom.history.parts import PartsStore
 from cityloom.history.ports import HistoryStore
 from cityloom.kernel.errors import BadConfig
 from cityloom.people.personal import PersonalType, PersonalTypes
@@ -70,6 +71,8 @@ class Storage(NamedTuple):
     photos: PhotoStore
     snapshots: SnapshotStores
     history: HistoryStore
+    #: What of a shared history this process keeps itself; None where it keeps all.
+    home: PartsStore | None
     #: Whether this process alone can run the city now, and how many others stand by.
     held: Callable[[], bool]
     standbys: Callable[[], int]
@@ -83,6 +86,12 @@ class Storage(NamedTuple):
 
 def open_storage(folder: CityFolder, configuration: Configuration) -> Storage:
     """The stores that city.toml names. Raises BadConfig when they cannot be opened."""
+    if configuration.nats.servers and not _url(configuration):
+        raise BadConfig(
+            "Other processes can do a city's work where it keeps its feed in PostgreSQL",
+            hint="Carry the city there with cityloom move, or take [nats] out of city.toml.",
+            where="city.toml: nats",
+        )
     keys = KeyFile(folder.keys, folder.erased)
     sealing = Sealing(keys, personal_of(configuration))
     try:
@@ -227,6 +236,7 @@ def _in_files(folder: CityFolder, keys: KeyFile, sealing: Sealing) -> Storage:
         photos=SealedPhotos(FilePhotoStore(folder.photos), sealing),
         snapshots=SealedSnapshotStores(SqliteSnapshotStores(folder.snapshots), sealing),
         history=history,
+        home=None,
         held=lambda: True,
         standbys=lambda: 0,
         keys=keys,
@@ -252,11 +262,14 @@ def _in_postgres(
     from cityloom.adapters.postgres.register import PostgresRegister
     from cityloom.adapters.postgres.reporters import PostgresReporterStore
     from cityloom.adapters.postgres.state_table import PostgresStateTable
-    from cityloom.adapters.sealed.postgres_history import SealedPostgresHistory
+    from cityloom.adapters.sealed.postgres_history import SealedParts, SealedPostgresHistory
 
     lease = Lease(database, this_process(), lost=end_process)
     feed = PostgresFeed(database)
-    history = SealedPostgresHistory(SealedReadings(sealing), database, folder.exports)
+    readings = SealedReadings(sealing)
+    parts = _parts(configuration)
+    history = SealedPostgresHistory(readings, database, folder.exports, parts=parts)
+    home = SealedParts(readings, database) if parts else None
     if feed.last_sequence() > 0 and history.last_sequence() == 0 and folder.history.exists():
         lease.give_up()
         database.close()
@@ -284,6 +297,7 @@ def _in_postgres(
         photos=SealedPhotos(FilePhotoStore(folder.photos), sealing),
         snapshots=SealedSnapshotStores(SqliteSnapshotStores(folder.snapshots), sealing),
         history=history,
+        home=home,
         held=lambda: lease.held,
         standbys=lambda: lease.standbys,
         keys=keys,
@@ -291,6 +305,33 @@ def _in_postgres(
         trouble=lambda: database.trouble,
         close=close,
     )
+
+
+def _parts(configuration: Configuration) -> int:
+    nats = configuration.nats
+    return nats.partitions if nats.servers and "history" in nats.elsewhere else 0
+
+
+def shared_database(configuration: Configuration) -> Database:
+    """The city's database with all its tables, for one of several processes. Raises BadConfig."""
+    from cityloom.adapters.postgres.schema import PARTS
+
+    if not _url(configuration):
+        raise BadConfig(
+            "This city keeps its feed in its folder, where no other process can follow it",
+            hint="Carry the city into PostgreSQL with cityloom move.",
+            where="city.toml: storage",
+        )
+    address = _address(configuration)
+    from cityloom.adapters.postgres.database import Database
+
+    database = Database(address)
+    try:
+        database.prepare(PARTS)
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 def _database(configuration: Configuration) -> Database:

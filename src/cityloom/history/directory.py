@@ -80,6 +80,31 @@ class SeriesDirectory:
         with self._lock:
             self._load(columns)
 
+    def learn(self, series: Iterable[Series]) -> None:
+        """Take in what another process has stored: series that are new here, and others as they are now."""
+        with self._lock:
+            fresh = []
+            for one in series:
+                if one.id < len(self._run) and self._run[one.id] != _NONE:
+                    self._change(one)
+                    self._told[self._head(one.key.tenant, one.key.entity_id)] = _NONE
+                    self._newest.unmeet(one.id)
+                else:
+                    fresh.append(one)
+            for together in _runs(fresh):
+                self._create(together)
+
+    def known_as(self, one: Series) -> bool:
+        """Whether a series is here just so."""
+        there = 0 < one.id < len(self._run) and self._run[one.id] != _NONE
+        return there and self.get(one.id) == one
+
+    def number_from(self, number: int) -> None:
+        """Give series that are created from now on ids from here, which must be greater than all."""
+        if number < self._next_id:
+            raise ValueError(f"{number} is not greater than every id")
+        self._next_id = number
+
     def plan(self, batch: ReadingBatch) -> Plan:
         """What must be stored for a batch."""
         with self._lock:

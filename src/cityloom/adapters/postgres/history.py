@@ -16,21 +16,32 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import LifoQueue
-from typing import Any
 
 import numpy as np
 import psycopg
 
 from cityloom.adapters.postgres import history_columns as columns
+from cityloom.adapters.postgres import history_shared as shared
 from cityloom.adapters.postgres import history_statements as statements
 from cityloom.adapters.postgres.connection import Connection, InDoubt, Line
 from cityloom.adapters.postgres.database import Database
 from cityloom.adapters.postgres.history_export import write_export
 from cityloom.adapters.postgres.history_loads import PostgresLoads
 from cityloom.adapters.postgres.history_months import Months
-from cityloom.adapters.sql.reading_columns import Columns, number_columns, past_columns
+from cityloom.adapters.postgres.history_reading import copied, newest_of, raw
+from cityloom.adapters.postgres.history_writing import (
+    copy_numbers,
+    create_series,
+    forget_series,
+    instants_of,
+    write_plan,
+)
+from cityloom.adapters.postgres.membership import followers_of
+from cityloom.adapters.sql.reading_columns import past_columns
+from cityloom.context.parcels import partition_of
 from cityloom.history.directory import SeriesDirectory
 from cityloom.history.model import (
+    EntityNews,
     Floats,
     Integers,
     PastColumn,
@@ -40,7 +51,7 @@ from cityloom.history.model import (
     Statistics,
     Window,
 )
-from cityloom.history.newest import Newest, said
+from cityloom.history.newest import Newest
 from cityloom.history.planning import Plan
 from cityloom.history.portions import AskedInPortions
 from cityloom.history.ports import COUNTS
@@ -61,7 +72,8 @@ class PostgresHistory(PostgresLoads, AskedInPortions):
 
     formats = frozenset({"csv", "parquet"})
 
-    def __init__(self, database: Database, exports: Path) -> None:
+    def __init__(self, database: Database, exports: Path, *, parts: int = 0) -> None:
+        """`parts`: in so many partitions other processes remember the feed; 0: this one does."""
         exports.mkdir(parents=True, exist_ok=True)
         self._exports = exports.resolve()
         self._remove_leftovers()
@@ -79,7 +91,30 @@ class PostgresHistory(PostgresLoads, AskedInPortions):
         #: Whether what is held in memory may not be what is stored.
         self._in_doubt = False
         self._months = Months(self._writer)
+        self.parts = parts
+        #: Where the partitions stand that were remembered further than all, when others did it.
+        self._ahead: dict[int, int] = {}
+        self._ahead_of = 0
+        #: From where on news of series are looked for.
+        self._horizon = ""
+        self._share()
         self._read_series()
+
+    def cursors(self) -> dict[int, int]:
+        """The sequence through which each partition is remembered by others."""
+        return shared.cursors_of(self._writer)
+
+    def followers(self) -> dict[str, int]:
+        """How many processes follow each stage now."""
+        return followers_of(self._writer)
+
+    def learn(self, through: int) -> None:
+        """Take in what others have stored, all partitions being remembered through this sequence."""
+        with self._writing:
+            self._believe_the_database()
+            self._learn()
+            with self._writer.transaction() as connection:
+                connection.execute(shared.ADVANCE_ALL, (through, through))
 
     def last_sequence(self) -> int:
         found = self._writer.row(statements.LAST_SEQUENCE)
@@ -92,8 +127,8 @@ class PostgresHistory(PostgresLoads, AskedInPortions):
             last = self.last_sequence()
             if through <= last:
                 return
-            plan = self._directory.plan([news for news in batch if news.sequence > last])
-            self._months.make(_instants(plan))
+            plan = self._directory.plan([news for news in batch if news.sequence > self._last_of(news, last)])
+            self._months.make(instants_of(plan))
             with self._stored() as connection:
                 if connection.execute(statements.ADVANCE, (through, last)).rowcount != 1:
                     self._in_doubt = True
@@ -104,15 +139,16 @@ class PostgresHistory(PostgresLoads, AskedInPortions):
     def load(self, past: Sequence[PastColumn]) -> int:
         with self._writing:
             self._believe_the_database()
+            self._number_series(len(past))
             planned = self._directory.plan_past(past)
             if not planned:
                 return 0
             found = past_columns(planned)
             self._months.make([found["observed_at"]])
             with self._stored() as connection:
-                connection.execute(statements.HOLD)
+                self._hold(connection)
                 self._create_series(connection, [one for one, _ in planned])
-                _copy_numbers(connection, found)
+                copy_numbers(connection, found)
             self._directory.apply_past(planned)
             return len(found["series"])
 
@@ -134,7 +170,7 @@ class PostgresHistory(PostgresLoads, AskedInPortions):
 
     def raw(self, window: Window) -> Readings:
         with self._question() as connection:
-            return _raw(connection, window)
+            return raw(connection, window)
 
     def aggregate(
         self, window: Window, edges: Integers, methods: Sequence[str], *, pooled: bool = False
@@ -143,7 +179,7 @@ class PostgresHistory(PostgresLoads, AskedInPortions):
         result = {name: np.full(shape, 0.0 if name in COUNTS else np.nan) for name in methods}
         statement = statements.aggregate(window, edges, methods, pooled=pooled)
         with self._question() as connection:
-            sent = _copied(connection, statement, statements.bound(window))
+            sent = copied(connection, statement, statements.bound(window))
         found = columns.table(sent, columns.cells_layout(len(methods)))
         row, bucket = columns.whole(found["row"]), columns.whole(found["bucket"])
         for number, name in enumerate(methods):
@@ -181,7 +217,8 @@ class PostgresHistory(PostgresLoads, AskedInPortions):
         with self._writing:
             self._believe_the_database()
             with self._stored() as connection:
-                gone = _forget(connection, series)
+                self._hold(connection)
+                gone = forget_series(connection, series)
             self._directory.forget(int(number) for number in series)
         return gone
 
@@ -199,6 +236,33 @@ class PostgresHistory(PostgresLoads, AskedInPortions):
                 line.close()
         self._remove_leftovers()
 
+    # Sharing
+
+    def _share(self) -> None:
+        """Have the feed remembered in partitions by others, or take what they did upon oneself again."""
+        with self._writer.transaction() as connection:
+            if self.parts:
+                shared.begin_sharing(connection, self.parts)
+            else:
+                self._ahead_of, self._ahead = shared.end_sharing(connection)
+
+    def _learn(self) -> None:
+        news = shared.news_since(self._writer, self._horizon)
+        self._directory.forget(news.forgotten)
+        self._directory.learn(news.stored)
+        if news.horizon != self._horizon and (news.stored or news.forgotten):
+            shared.learned(self._writer, news.horizon)
+        self._horizon = news.horizon
+
+    def _last_of(self, news: EntityNews, last: int) -> int:
+        """How far the partition of some news is remembered, where that is further than all."""
+        if not self._ahead:
+            return last
+        return max(last, self._ahead.get(self._partition_of(news, self._ahead_of), 0))
+
+    def _partition_of(self, news: EntityNews, parts: int) -> int:
+        return partition_of(news.entity_id, parts)
+
     # Writing
 
     @contextmanager
@@ -214,6 +278,8 @@ class PostgresHistory(PostgresLoads, AskedInPortions):
     def _believe_the_database(self) -> None:
         """After a transaction that failed: it may be stored, and one that is cut off may still end."""
         if not self._in_doubt:
+            if self.parts:
+                self._learn()
             return
         with self._writer.transaction() as connection:
             connection.execute(statements.HOLD)
@@ -222,39 +288,26 @@ class PostgresHistory(PostgresLoads, AskedInPortions):
         self._in_doubt = False
 
     def _write_plan(self, connection: Connection, plan: Plan) -> None:
-        if plan.created:
-            self._create_series(connection, list(plan.created.values()))
-        if plan.changed:
-            moved = list(plan.changed.values())
-            connection.execute(
-                statements.MOVE_SERIES,
-                (
-                    [one.id for one in moved],
-                    [columns.without_nul(" ".join(one.types)) for one in moved],
-                    [int(one.information_class) for one in moved],
-                    [one.retired for one in moved],
-                ),
-            )
-        if plan.numbers:
-            _copy_numbers(connection, number_columns(plan.numbers))
-        if plan.rows:
-            with connection.cursor() as cursor, cursor.copy(statements.COPY_ROWS) as copy:
-                copy.set_types(statements.ROW_TYPES)
-                for row in plan.rows:
-                    copy.write_row(columns.row_values(row))
-        if plan.late:
-            instants = [at for _, at, _ in plan.late]
-            connection.execute(statements.SUPERSEDE, (*_apart(plan.late), min(instants), max(instants)))
-        if plan.erased:
-            connection.execute(statements.ERASE, _apart(plan.erased))
-        if plan.forgotten:
-            _forget(connection, np.array(sorted(plan.forgotten), np.int64))
+        write_plan(connection, plan)
 
     def _create_series(self, connection: Connection, series: list[Series]) -> None:
-        with connection.cursor() as cursor, cursor.copy(statements.COPY_SERIES) as copy:
-            copy.set_types(statements.SERIES_TYPES)
-            for one in series:
-                copy.write_row(columns.series_values(one))
+        create_series(connection, series)
+
+    def _hold(self, connection: Connection) -> None:
+        """Keep everybody else who remembers waiting until the transaction ends. Raises NotReady where series
+        were stored that this process has not met."""
+        connection.execute(statements.HOLD)
+        if self.parts:
+            connection.execute(shared.NEW_ERA)
+            news = shared.news_since(self._writer, self._horizon)
+            gone = self._directory.known(np.array(news.forgotten, np.int64))
+            if gone or not all(self._directory.known_as(one) for one in news.stored):
+                raise NotReady("History was stored meanwhile", hint="Try again.")
+
+    def _number_series(self, most: int) -> None:
+        """Have ids for so many new series."""
+        if self.parts:
+            self._directory.number_from(shared.reserve(self._writer, most).start)
 
     # Reading
 
@@ -285,14 +338,11 @@ class PostgresHistory(PostgresLoads, AskedInPortions):
     def _newest_of(self, series: list[int], _ahead: list[int]) -> dict[int, Newest]:
         # A part of writing, which goes on to its end. Each series is found by an index: none is met ahead.
         with self._writer.held() as connection:
-            found = _raw(connection, Window(np.array(series, np.int64), last_n=1, marks="with"))
-        return {
-            number: (int(found.at[row]), *said(*columns.plain_value(found, row)))
-            for row, number in enumerate(found.series.tolist())
-        }
+            return newest_of(connection, series)
 
     def _read_series(self) -> None:
         """Hold in memory what the database says of its series."""
+        self._horizon = shared.horizon_of(self._writer)
         directory = SeriesDirectory(self._newest_of)
         known = columns.KnownSeries()
         with (
@@ -323,37 +373,3 @@ def _for_questions(connection: Connection) -> None:
         " set_config('default_transaction_read_only', 'on', false)",
         (str(_QUESTION_PATIENCE_MS),),
     )
-
-
-def _instants(plan: Plan) -> Iterator[Integers]:
-    yield np.array([row[1] for row in plan.numbers], np.int64)
-    yield np.array([row.at for row in plan.rows], np.int64)
-
-
-def _copied(connection: Connection, statement: str, values: Sequence[Any]) -> list[bytes]:
-    """What a query gives, as messages of binary COPY."""
-    copying = f"COPY ({statement}) TO STDOUT (FORMAT binary)".encode()
-    with connection.cursor() as cursor, cursor.copy(copying, values or None) as copy:
-        return [bytes(message) for message in copy]
-
-
-def _raw(connection: Connection, window: Window) -> Readings:
-    return columns.readings(_copied(connection, statements.raw(window), statements.bound(window)))
-
-
-def _copy_numbers(connection: Connection, found: Columns) -> None:
-    with connection.cursor() as cursor, cursor.copy(statements.COPY_NUMBERS) as copy:
-        copy.write(columns.number_copy(found))
-
-
-def _forget(connection: Connection, series: Integers) -> int:
-    """Remove series with their readings; returns how many readings went."""
-    wanted = series.tolist()
-    gone = connection.execute(statements.FORGET_READINGS, (wanted,)).rowcount
-    connection.execute(statements.FORGET_SERIES, (wanted,))
-    return gone
-
-
-def _apart(rows: Sequence[tuple[int, int, int]]) -> tuple[list[int], list[int], list[int]]:
-    series, at, sequence = zip(*rows, strict=True)
-    return list(series), list(at), list(sequence)

@@ -51,7 +51,10 @@ _NO_STANDING: LiteralString = """
       false AS same, false AS rival, false AS newer
     FROM portion WHERE false
 """
-_INSERT: LiteralString = whole_tables.insert("history_progress")
+_INSERT: LiteralString = whole_tables.insert(
+    "(SELECT greatest(last_sequence, (SELECT max(last) FROM history_part)) AS last_sequence"
+    " FROM history_progress) AS reach"
+)
 #: What was recorded before counts no longer, where the portion says something else.
 _GIVE_WAY: LiteralString = """
     UPDATE reading SET superseded = true FROM standing s
@@ -95,6 +98,8 @@ class PostgresLoads(WholeTables):
     _stored: Callable[[], AbstractContextManager[Connection]]
     _question: Callable[[], AbstractContextManager[Connection]]
     _create_series: Callable[[Connection, list[Series]], None]
+    _hold: Callable[[Connection], None]
+    _number_series: Callable[[int], None]
 
     def loads(self) -> list[LoadRecord]:
         return [record_of(said) for (said,) in self._writer.rows(whole_tables.RECORDS)]
@@ -122,11 +127,12 @@ class PostgresLoads(WholeTables):
     def bring(self, portion: Portion) -> Brought:
         with self._writing:
             self._believe_the_database()
+            self._number_series(len(portion.series))
             created, numbers = load_planning.resolve(self._directory, portion.series)
             found = _read(self._exports / Path(portion.file).name, numbers)
             self._months.make([found["observed_at"]])
             with self._stored() as connection:
-                connection.execute(history_statements.HOLD)
+                self._hold(connection)
                 record = _find(connection, portion.load)
                 if record is None:
                     raise NotFound("There is no such load", hint="Begin it first.", where=portion.load)
@@ -147,7 +153,7 @@ class PostgresLoads(WholeTables):
         with self._writing:
             self._believe_the_database()
             with self._stored() as connection:
-                connection.execute(history_statements.HOLD)
+                self._hold(connection)
                 rows = connection.execute(whole_tables.SERIES_OF_LOAD, (number,)).fetchall()
                 connection.execute(_TAKEN, (number,))
                 gone = connection.execute(whole_tables.TAKE_OUT, (number,)).rowcount

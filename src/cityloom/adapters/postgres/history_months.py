@@ -59,6 +59,8 @@ def _months(instants: Integers) -> Integers:
 def _make(connection: Connection, month: int) -> None:
     name = sql.Identifier(_name_of(month))
     begins, ends = _begin_of(month), _begin_of(month + 1)
+    # Several processes may need the same month at once.
+    connection.execute("SELECT pg_advisory_xact_lock(to_regclass('reading')::oid::bigint)")
     found = connection.execute("SELECT to_regclass(%s)", (_name_of(month),)).fetchone()
     if found and found[0]:
         # Made before a connection was lost, or laid aside by whoever keeps the database.

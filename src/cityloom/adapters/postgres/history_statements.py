@@ -59,6 +59,25 @@ MIGRATIONS: tuple[LiteralString, ...] = (
     INSERT INTO load_entity
     SELECT number, jsonb_array_elements_text(coalesce(said::jsonb -> 'created', '[]')) FROM load;
     """,
+    # What several processes need that remember: see `history_parts`.
+    """
+    CREATE INDEX series_of_entity ON series (entity_id);
+    CREATE TABLE history_shared (
+        one smallint PRIMARY KEY CHECK (one = 1),
+        parts integer NOT NULL,
+        era bigint NOT NULL,
+        next_series integer NOT NULL
+    );
+    INSERT INTO history_shared VALUES (1, 0, 0, 1);
+    CREATE TABLE history_part (partition integer PRIMARY KEY, last bigint NOT NULL);
+    CREATE TABLE series_news (id integer PRIMARY KEY, told xid8 NOT NULL DEFAULT pg_current_xact_id());
+    CREATE TABLE follower (
+        process uuid PRIMARY KEY,
+        stage text NOT NULL,
+        host text NOT NULL,
+        seen_at timestamptz NOT NULL
+    );
+    """,
 )
 
 SERIES_COLUMNS: LiteralString = (

@@ -21,6 +21,10 @@ class SealedReadings:
     def __init__(self, sealing: Sealing) -> None:
         self._sealing = sealing
 
+    def is_personal(self, news: EntityNews) -> bool:
+        """Whether an Entity is of a type of which something is somebody's own."""
+        return self._sealing.personal.of(news.types) is not None
+
     def sealed(self, batch: ReadingBatch) -> ReadingBatch:
         """The news as the disk may know them."""
         rule_of = self._sealing.personal.of

@@ -129,6 +129,10 @@ def _stages(house: House, inside: Inside) -> Samples:
         yield "cityloom_stage_handled_total", stage, one.cursor
         yield "cityloom_stage_failures", stage, one.failures
         yield "cityloom_stage_skipped_total", stage, one.skipped
+    if house.between is not None:
+        yield "cityloom_relay_repeated_total", (), house.between.relay.repeated
+        for name, count in house.between.followers.items():
+            yield "cityloom_followers", (name,), count
 
 
 def _telling(house: House) -> Samples:

@@ -73,6 +73,25 @@ METRICS: tuple[Metric, ...] = (
     Metric("cityloom_stage_handled_total", "counter", "The last change that a stage has handled.", _STAGE),
     Metric("cityloom_stage_failures", "gauge", "Failures of a stage in a row; 0 when all is well.", _STAGE),
     Metric("cityloom_stage_skipped_total", "counter", "Changes that a stage missed.", _STAGE),
+    Metric("cityloom_followers", "gauge", "Processes that do a stage in place of the city's own.", _STAGE),
+    Metric(
+        "cityloom_relay_repeated_total",
+        "counter",
+        "Partitions that were told again of changes which their followers lacked and the cluster had lost.",
+    ),
+    Metric(
+        "cityloom_followed_partitions",
+        "gauge",
+        "Partitions of the feed that this process follows (cityloom up --stages).",
+        _STAGE,
+    ),
+    Metric("cityloom_followed_changes_total", "counter", "Changes that this process has kept.", _STAGE),
+    Metric(
+        "cityloom_followed_mended_total",
+        "counter",
+        "Of these, changes that the cluster did not bring and that were looked up in the feed.",
+        _STAGE,
+    ),
     Metric(
         "cityloom_notifications_total",
         "counter",
