@@ -79,6 +79,10 @@ def moment(value: int) -> str:
     return f"2026-01-01T{value // 3600:02d}:{value // 60 % 60:02d}:{value % 60:02d}Z"
 
 
+#: Of those that followers remember.
+_CURSORS = "SELECT partition, last FROM history_part WHERE partition >= 0"
+
+
 class Watching:
     """How long each partition stood still, while all are written to."""
 
@@ -100,7 +104,7 @@ class Watching:
             moved: dict[int, tuple[int, float]] = {}
             while not self._ended.wait(0.1):
                 now = time.monotonic()
-                for partition, last in connection.execute("SELECT partition, last FROM history_part"):
+                for partition, last in connection.execute(_CURSORS):
                     before, at = moved.get(partition, (last, now))
                     self.longest[partition] = max(self.longest[partition], now - at)
                     if last != before or partition not in moved:
