@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cityloom.adapters.duckdb import pools
-from cityloom.history import portions
+from cityloom.adapters.postgres.history import PostgresHistory
+from cityloom.history import portions, slots
 from cityloom.history.model import EntityNews, NewReading, ValueKind, Window
 from cityloom.history.pools import Holding, by_entity
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import ChangeKind
 from ports.test_history_store import MINUTE, START, make
+from postgres_server import programs
 
 HOUR = 60 * MINUTE
 ENTITIES = ("urn:a", "urn:b", "urn:c", "urn:d")
@@ -53,14 +57,23 @@ def courses(draw):
     ]
 
 
-class Pair:
-    """One course in two stores."""
+class Stores:
+    """One course in each kind of store. The tables of PostgreSQL are emptied for the next course."""
 
-    def __init__(self, batch, folder):
+    def __init__(self, batch, folder, server):
         (folder / "memory").mkdir()
         self.stores = [make("memory", folder / "memory"), make("duckdb", folder)]
+        if server is not None:
+            with closing(server.line("test")) as line, line.transaction() as connection:
+                connection.execute("TRUNCATE reading, series")
+                connection.execute("UPDATE history_progress SET last_sequence = 0")
+            self.stores.append(PostgresHistory(server, folder / "server"))
         for store in self.stores:
             store.record(batch, len(batch))
+
+    def close(self):
+        for store in self.stores:
+            store.close()
 
     def pool(self, unit="CEL", edges=EVEN):
         series = self.stores[0].series("")
@@ -69,17 +82,31 @@ class Pair:
         )
         return by_entity(series, window, unit).pool
 
-    def both(self, question):
-        wanted, given_ = map(question, self.stores)
-        for name, one, other in zip(wanted._fields, wanted, given_, strict=True):
-            if name == "gaps":
-                assert one == other
-            else:
-                np.testing.assert_allclose(other, one, err_msg=name, **CLOSE)
+    def agree(self, question):
+        wanted, *others = map(question, self.stores)
+        for given_ in others:
+            for name, one, other in zip(wanted._fields, wanted, given_, strict=True):
+                if name == "gaps":
+                    assert one == other
+                else:
+                    np.testing.assert_allclose(other, one, err_msg=name, **CLOSE)
 
 
-def pair(batch, tmp_path_factory):
-    return Pair(batch, tmp_path_factory.mktemp("pools"))
+@pytest.fixture
+def stores(request, tmp_path_factory):
+    """What keeps a course in all stores; PostgreSQL where it is at hand."""
+    server = None if programs() is None else request.getfixturevalue("postgres")
+    made = []
+
+    def keep(batch):
+        while made:
+            made.pop().close()
+        made.append(Stores(batch, tmp_path_factory.mktemp("pools"), server))
+        return made[0]
+
+    yield keep
+    while made:
+        made.pop().close()
 
 
 @pytest.fixture(params=[500_000, 4], autouse=True)
@@ -87,9 +114,12 @@ def part(request, monkeypatch):
     """In one part, and in as many as there may be."""
     monkeypatch.setattr(pools, "_AT_ONCE", request.param)
     monkeypatch.setattr(portions, "AT_ONCE", max(1, request.param // 4))
+    monkeypatch.setattr(slots, "_MOST_STRETCHES", max(5, request.param // 5))
 
 
-anywhere = settings(max_examples=20, deadline=None)
+anywhere = settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 @given(
@@ -100,11 +130,11 @@ anywhere = settings(max_examples=20, deadline=None)
     unit=st.sampled_from(["", "CEL"]),
 )
 @anywhere
-def test_cells_are_summed_up_as_a_matrix_of_them_would_be(batch, edges, above, mask, unit, tmp_path_factory):
-    stores = pair(batch, tmp_path_factory)
+def test_cells_are_summed_up_as_a_matrix_of_them_would_be(batch, edges, above, mask, unit, stores):
+    kept = stores(batch)
     chosen = None if mask is None else np.array(mask[: len(edges) - 1])
-    stores.both(
-        lambda store: store.cells(stores.pool(unit, edges), edges, chosen=chosen, above=above, medians=True)
+    kept.agree(
+        lambda store: store.cells(kept.pool(unit, edges), edges, chosen=chosen, above=above, medians=True)
     )
 
 
@@ -112,21 +142,21 @@ def test_cells_are_summed_up_as_a_matrix_of_them_would_be(batch, edges, above, m
     batch=courses(),
     hold=st.sampled_from([MINUTE, 30 * MINUTE, 10 * HOUR]),
     bound=st.sampled_from([{"above": 0.3}, {"below": 1.0}, {"below": 0.0}]),
-    reference=st.lists(st.sampled_from([10.0, 1.0, np.nan]), min_size=3, max_size=3),
+    reference=st.lists(st.sampled_from([10.0, 1.0, 0.0, np.nan]), min_size=3, max_size=3),
 )
 @anywhere
-def test_values_hold_in_the_store_as_they_do_in_memory(batch, hold, bound, reference, tmp_path_factory):
-    stores = pair(batch, tmp_path_factory)
-    pool = stores.pool("")
+def test_values_hold_in_the_store_as_they_do_in_memory(batch, hold, bound, reference, stores):
+    kept = stores(batch)
+    pool = kept.pool("")
     holding = Holding(int(EVEN[-1]), hold, np.array(reference[: pool.groups]), **bound)
-    stores.both(lambda store: store.held(pool, holding))
+    kept.agree(lambda store: store.held(pool, holding))
 
 
 @given(batch=courses(), edges=st.sampled_from([EVEN, UNEVEN]))
 @anywhere
-def test_presence_finds_the_same_gaps(batch, edges, tmp_path_factory):
-    stores = pair(batch, tmp_path_factory)
-    stores.both(lambda store: store.presence(stores.pool("", edges), edges))
+def test_presence_finds_the_same_gaps(batch, edges, stores):
+    kept = stores(batch)
+    kept.agree(lambda store: store.presence(kept.pool("", edges), edges))
 
 
 @given(
@@ -136,18 +166,19 @@ def test_presence_finds_the_same_gaps(batch, edges, tmp_path_factory):
     pooled=st.booleans(),
 )
 @anywhere
-def test_time_weighted_means_are_those_of_the_arithmetic(batch, edges, hold, pooled, tmp_path_factory):
-    stores = pair(batch, tmp_path_factory)
-    series = stores.pool().window.series
+def test_time_weighted_means_are_those_of_the_arithmetic(batch, edges, hold, pooled, stores):
+    kept = stores(batch)
+    series = kept.pool().window.series
     since = int(edges[0]) - HOUR
-    wanted, found = (
-        store.time_weighted(series, edges, since=since, hold=hold, pooled=pooled) for store in stores.stores
+    wanted, *others = (
+        store.time_weighted(series, edges, since=since, hold=hold, pooled=pooled) for store in kept.stores
     )
-    for one, other in zip(wanted, found, strict=True):
-        np.testing.assert_allclose(other, one, **CLOSE)
+    for found in others:
+        for one, other in zip(wanted, found, strict=True):
+            np.testing.assert_allclose(other, one, **CLOSE)
 
 
-def test_a_comparison_is_made_with_the_quotient_itself(tmp_path_factory):
+def test_a_comparison_is_made_with_the_quotient_itself(stores):
     """3 / 10 is not above 0.3, while 3 * (1 / 10) would be."""
     batch = [
         EntityNews(
@@ -155,13 +186,13 @@ def test_a_comparison_is_made_with_the_quotient_itself(tmp_path_factory):
             *(START, (reading(0, 3.0), reading(60, 4.0))),
         )
     ]
-    stores = pair(batch, tmp_path_factory)
-    for store in stores.stores:
-        found = store.held(stores.pool(""), Holding(START + 2 * HOUR, HOUR, np.array([10.0]), above=0.3))
+    kept = stores(batch)
+    for store in kept.stores:
+        found = store.held(kept.pool(""), Holding(START + 2 * HOUR, HOUR, np.array([10.0]), above=0.3))
         assert (found.covered.tolist(), found.inside.tolist()) == ([2 * HOUR], [HOUR])
 
 
-def test_gaps_of_who_was_never_there_are_whole(tmp_path_factory):
+def test_gaps_of_who_was_never_there_are_whole(stores):
     batch = [
         EntityNews(
             *(number, "", entity, ("Weather",), ChangeKind.UPDATED, InformationClass.OPEN),
@@ -169,19 +200,19 @@ def test_gaps_of_who_was_never_there_are_whole(tmp_path_factory):
         )
         for number, (entity, minute) in enumerate([("urn:a", -60), ("urn:b", 70)], 1)
     ]
-    stores = pair(batch, tmp_path_factory)
-    for store in stores.stores:
-        found = store.presence(stores.pool(), EVEN)
+    kept = stores(batch)
+    for store in kept.stores:
+        found = store.presence(kept.pool(), EVEN)
         assert [tuple(run) for run in found.gaps] == [(0, 0, 6), (1, 2, 4), (1, 0, 1)]
 
 
-def test_nothing_is_asked_of_no_series(tmp_path_factory):
-    stores = pair([], tmp_path_factory)
-    pool = stores.pool()
-    stores.both(lambda store: store.cells(pool, EVEN, medians=True))
-    stores.both(lambda store: store.held(pool, Holding(int(EVEN[-1]), HOUR, np.empty(0), above=1)))
-    stores.both(lambda store: store.presence(pool, EVEN))
-    for store in stores.stores:
+def test_nothing_is_asked_of_no_series(stores):
+    kept = stores([])
+    pool = kept.pool()
+    kept.agree(lambda store: store.cells(pool, EVEN, medians=True))
+    kept.agree(lambda store: store.held(pool, Holding(int(EVEN[-1]), HOUR, np.empty(0), above=1)))
+    kept.agree(lambda store: store.presence(pool, EVEN))
+    for store in kept.stores:
         means, covered = store.time_weighted(
             pool.window.series, EVEN, since=START - HOUR, hold=None, pooled=True
         )
@@ -189,14 +220,14 @@ def test_nothing_is_asked_of_no_series(tmp_path_factory):
     assert msgspec.structs.asdict(pool)["groups"] == 0
 
 
-def test_what_holds_beyond_a_part_ends_with_the_next_reading(tmp_path_factory):
+def test_what_holds_beyond_a_part_ends_with_the_next_reading(stores):
     batch = [
         EntityNews(
             *(1, "", "urn:a", ("Weather",), ChangeKind.UPDATED, InformationClass.OPEN),
             *(START, tuple(reading(10 * place, float(place)) for place in range(10))),
         )
     ]
-    stores = pair(batch, tmp_path_factory)
-    for store in stores.stores:
-        found = store.held(stores.pool(""), Holding(START + 2 * HOUR, 10 * HOUR, np.ones(1), above=4.5))
+    kept = stores(batch)
+    for store in kept.stores:
+        found = store.held(kept.pool(""), Holding(START + 2 * HOUR, 10 * HOUR, np.ones(1), above=4.5))
         assert (found.covered.tolist(), found.inside.tolist()) == ([2 * HOUR], [70 * MINUTE])

@@ -6,7 +6,7 @@ a hundred thousand Entities have nine hundred million hours in a year.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -77,7 +77,7 @@ class CellSummary(NamedTuple):
 class Holding(msgspec.Struct, frozen=True):
     """What is asked of values that hold until the next reading of their series, at most `hold` ms.
 
-    A value is divided by its group's `reference` (NaN: of that group nothing is known), then compared.
+    A value is divided by its group's `reference`, then compared. NaN or 0: of that group nothing is known.
     """
 
     until: int
@@ -142,6 +142,81 @@ def longest(runs: Sequence[Run]) -> tuple[Run, ...]:
     return tuple(sorted(runs, key=lambda run: (-run.length, run.group, run.first))[:MOST_GAPS])
 
 
+class WholePresence:
+    """Presence put together of parts of the time, in their order: rows as of `long_questions.presence`."""
+
+    def __init__(self, groups: int) -> None:
+        self._readings, self._present = np.zeros(groups, np.int64), np.zeros(groups, np.int64)
+        self._seen = np.full(groups, -1, np.int64)
+        self._gaps: tuple[Run, ...] = ()
+
+    def add(self, found: Mapping[str, Integers]) -> None:
+        """A part: columns of whole numbers."""
+        is_gap = found["gap"] > 0
+        inside = zip(*(found[name][is_gap].tolist() for name in ("grp", "first", "gap")), strict=True)
+        groups, first, last, present, readings = (
+            found[name][~is_gap] for name in ("grp", "first", "last", "present", "readings")
+        )
+        before = _runs(groups, self._seen[groups] + 1, first)
+        self._gaps = longest([*self._gaps, *(Run(*run) for run in inside), *before])
+        self._seen[groups] = last
+        self._readings[groups] += readings
+        self._present[groups] += present
+
+    def told(self, periods: int) -> Presence:
+        """All of it, for so many periods."""
+        everybody = np.arange(len(self._seen))
+        after = _runs(everybody, self._seen + 1, np.full(len(self._seen), periods))
+        return Presence(self._readings, self._present, longest([*self._gaps, *after]))
+
+
+def _runs(groups: Integers, first: Integers, end: Integers) -> list[Run]:
+    """The longest of runs of which some are empty."""
+    length = end - first
+    order = np.lexsort((first, groups, -length))
+    order = order[length[order] > 0][:MOST_GAPS]
+    return [
+        Run(*row)
+        for row in zip(groups[order].tolist(), first[order].tolist(), length[order].tolist(), strict=True)
+    ]
+
+
+class WholeSums:
+    """A CellSummary put together of parts of the time: rows as of `long_questions.sums`."""
+
+    def __init__(self, groups: int, periods: int) -> None:
+        self._readings = np.zeros(groups, np.int64)
+        self._cells, self._total = np.zeros(groups, np.int64), np.zeros(groups)
+        self._period_cells, self._period_total = np.zeros(periods, np.int64), np.zeros(periods)
+
+    def add(
+        self, grp: Integers, bucket: Integers, cells: Integers, total: Floats, readings: Integers
+    ) -> None:
+        """A part."""
+        by_group, by_period = grp >= 0, bucket >= 0
+        self._readings[grp[by_group]] += readings[by_group]
+        self._cells[grp[by_group]] += cells[by_group]
+        self._total[grp[by_group]] += total[by_group]
+        self._period_cells[bucket[by_period]] += cells[by_period]
+        self._period_total[bucket[by_period]] += total[by_period]
+
+    def told(self, median: Floats) -> CellSummary:
+        """All of it."""
+        return CellSummary(
+            readings=self._readings,
+            cells=self._cells,
+            mean=mean_of(self._total, self._cells),
+            median=median,
+            period_cells=self._period_cells,
+            period_mean=mean_of(self._period_total, self._period_cells),
+        )
+
+
+def known_references(holding: Holding) -> Floats:
+    """NaN where nothing is known of a group."""
+    return np.where(holding.reference == 0, np.nan, holding.reference)
+
+
 def cells_of(
     found: Readings,
     pool: Pool,
@@ -184,10 +259,11 @@ def cells_of(
 def held_of(found: Readings, pool: Pool, holding: Holding) -> Held:
     """What `HistoryStore.held` means. `found` is ordered by series and time."""
     readings, covered, inside = (np.zeros(pool.groups, np.int64) for _ in range(3))
+    reference = known_references(holding)
     for place, number in enumerate(pool.window.series.tolist()):
         here, group = found.series == number, int(pool.group[place])
         at, value = found.at[here], found.number[here] * pool.factor[place] + pool.offset[place]
-        value = value / holding.reference[group]
+        value = value / reference[group]
         lasting = np.minimum(np.append(at[1:], holding.until) - at, holding.hold) if len(at) else at
         known = ~np.isnan(value)
         fits = value > holding.above if holding.above is not None else value < (holding.below or 0.0)

@@ -28,6 +28,7 @@ from cityloom.adapters.postgres.database import Database
 from cityloom.adapters.postgres.history_export import write_export
 from cityloom.adapters.postgres.history_loads import PostgresLoads
 from cityloom.adapters.postgres.history_months import Months
+from cityloom.adapters.postgres.history_pools import PostgresPools
 from cityloom.adapters.postgres.history_reading import copied, newest_of, raw
 from cityloom.adapters.postgres.history_writing import (
     copy_numbers,
@@ -53,7 +54,6 @@ from cityloom.history.model import (
 )
 from cityloom.history.newest import Newest
 from cityloom.history.planning import Plan
-from cityloom.history.portions import AskedInPortions
 from cityloom.history.ports import COUNTS
 from cityloom.kernel.errors import BadInput, NotReady
 
@@ -67,7 +67,7 @@ _QUESTION_PATIENCE_MS = 300_000
 _SERIES_AT_ONCE = 50_000
 
 
-class PostgresHistory(PostgresLoads, AskedInPortions):
+class PostgresHistory(PostgresLoads, PostgresPools):
     """One writer at a time, readers beside it."""
 
     formats = frozenset({"csv", "parquet"})

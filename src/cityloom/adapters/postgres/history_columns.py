@@ -51,7 +51,7 @@ READ = {
 }
 
 
-def _layout(fields: Mapping[str, str]) -> np.dtype[Any]:
+def layout(fields: Mapping[str, str]) -> np.dtype[Any]:
     """A row of binary COPY, of which no field is NULL: how many fields, and each after its length."""
     parts: list[tuple[str, str]] = [("fields", ">i2")]
     for name, kind in fields.items():
@@ -59,12 +59,12 @@ def _layout(fields: Mapping[str, str]) -> np.dtype[Any]:
     return np.dtype(parts)
 
 
-_NUMBERS_ROW, _READ_ROW = _layout(NUMBERS), _layout(READ)
+_NUMBERS_ROW, _READ_ROW = layout(NUMBERS), layout(READ)
 
 
 def cells_layout(methods: int) -> np.dtype[Any]:
     """What `statements.aggregate` gives."""
-    return _layout({"row": ">i4", "bucket": ">i4"} | {f"method{number}": ">f8" for number in range(methods)})
+    return layout({"row": ">i4", "bucket": ">i4"} | {f"method{number}": ">f8" for number in range(methods)})
 
 
 # To the server
