@@ -14,7 +14,7 @@ WITH ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web demo install test test-fast test-cluster faults browser check fix translations docs clients lock clean
+.PHONY: help setup web demo install test test-fast test-cluster faults browser check fix translations docs questions clients lock clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ translations: $(VENV)/.run ## bring the catalogs of texts up to date, and name w
 
 docs: $(VENV)/.run ## write docs/reference again from the code
 	$(BIN)/python -m cityloom.app.reference docs/reference
+
+questions: $(VENV)/.dev ## make the texts of long questions anew of their expressions
+	$(BIN)/python -m cityloom.adapters.sql.long_questions
 
 clients: $(VENV)/.dev ## the clients that others wrote, for the tests of the interfaces, where they are missing
 	$(UV) sync --quiet --frozen --inexact --group build --group dev --extra postgres --group clients \

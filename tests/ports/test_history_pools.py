@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-
 import msgspec
 import numpy as np
 import pytest
@@ -58,25 +56,27 @@ def courses(draw):
 
 
 class Stores:
-    """One course in each kind of store. The tables of PostgreSQL are emptied for the next course."""
+    """One course in each kind of store. What PostgreSQL knew of the one before is forgotten."""
 
     def __init__(self, batch, folder, server):
         (folder / "memory").mkdir()
-        self.stores = [make("memory", folder / "memory"), make("duckdb", folder)]
-        if server is not None:
-            with closing(server.line("test")) as line, line.transaction() as connection:
-                connection.execute("TRUNCATE reading, series")
-                connection.execute("UPDATE history_progress SET last_sequence = 0")
-            self.stores.append(PostgresHistory(server, folder / "server"))
-        for store in self.stores:
+        self.made = [make("memory", folder / "memory"), make("duckdb", folder)]
+        self.stores = [*self.made, *server]
+        for store in server:
+            store.forget(np.array([one.id for one in store.series("")], np.int64))
+            base = store.last_sequence()
+            later = [msgspec.structs.replace(news, sequence=base + news.sequence) for news in batch]
+            store.record(later, base + len(batch))
+        for store in self.made:
             store.record(batch, len(batch))
 
     def close(self):
-        for store in self.stores:
+        for store in self.made:
             store.close()
 
-    def pool(self, unit="CEL", edges=EVEN):
-        series = self.stores[0].series("")
+    def pool(self, store, unit="CEL", edges=EVEN):
+        """Each store gives its own numbers to the series."""
+        series = store.series("")
         window = Window(
             np.array([one.id for one in series], np.int64), since=int(edges[0]), until=int(edges[-1])
         )
@@ -95,7 +95,10 @@ class Stores:
 @pytest.fixture
 def stores(request, tmp_path_factory):
     """What keeps a course in all stores; PostgreSQL where it is at hand."""
-    server = None if programs() is None else request.getfixturevalue("postgres")
+    server = []
+    if programs() is not None:
+        postgres = request.getfixturevalue("postgres")
+        server.append(PostgresHistory(postgres, tmp_path_factory.mktemp("server")))
     made = []
 
     def keep(batch):
@@ -105,8 +108,8 @@ def stores(request, tmp_path_factory):
         return made[0]
 
     yield keep
-    while made:
-        made.pop().close()
+    for store in (*made, *server):
+        store.close()
 
 
 @pytest.fixture(params=[500_000, 4], autouse=True)
@@ -118,7 +121,7 @@ def part(request, monkeypatch):
 
 
 anywhere = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -134,7 +137,9 @@ def test_cells_are_summed_up_as_a_matrix_of_them_would_be(batch, edges, above, m
     kept = stores(batch)
     chosen = None if mask is None else np.array(mask[: len(edges) - 1])
     kept.agree(
-        lambda store: store.cells(kept.pool(unit, edges), edges, chosen=chosen, above=above, medians=True)
+        lambda store: store.cells(
+            kept.pool(store, unit, edges), edges, chosen=chosen, above=above, medians=True
+        )
     )
 
 
@@ -147,16 +152,17 @@ def test_cells_are_summed_up_as_a_matrix_of_them_would_be(batch, edges, above, m
 @anywhere
 def test_values_hold_in_the_store_as_they_do_in_memory(batch, hold, bound, reference, stores):
     kept = stores(batch)
-    pool = kept.pool("")
-    holding = Holding(int(EVEN[-1]), hold, np.array(reference[: pool.groups]), **bound)
-    kept.agree(lambda store: store.held(pool, holding))
+    holding = Holding(
+        int(EVEN[-1]), hold, np.array(reference[: kept.pool(kept.stores[0], "").groups]), **bound
+    )
+    kept.agree(lambda store: store.held(kept.pool(store, ""), holding))
 
 
 @given(batch=courses(), edges=st.sampled_from([EVEN, UNEVEN]))
 @anywhere
 def test_presence_finds_the_same_gaps(batch, edges, stores):
     kept = stores(batch)
-    kept.agree(lambda store: store.presence(kept.pool("", edges), edges))
+    kept.agree(lambda store: store.presence(kept.pool(store, "", edges), edges))
 
 
 @given(
@@ -168,10 +174,10 @@ def test_presence_finds_the_same_gaps(batch, edges, stores):
 @anywhere
 def test_time_weighted_means_are_those_of_the_arithmetic(batch, edges, hold, pooled, stores):
     kept = stores(batch)
-    series = kept.pool().window.series
     since = int(edges[0]) - HOUR
     wanted, *others = (
-        store.time_weighted(series, edges, since=since, hold=hold, pooled=pooled) for store in kept.stores
+        store.time_weighted(kept.pool(store).window.series, edges, since=since, hold=hold, pooled=pooled)
+        for store in kept.stores
     )
     for found in others:
         for one, other in zip(wanted, found, strict=True):
@@ -188,7 +194,7 @@ def test_a_comparison_is_made_with_the_quotient_itself(stores):
     ]
     kept = stores(batch)
     for store in kept.stores:
-        found = store.held(kept.pool(""), Holding(START + 2 * HOUR, HOUR, np.array([10.0]), above=0.3))
+        found = store.held(kept.pool(store, ""), Holding(START + 2 * HOUR, HOUR, np.array([10.0]), above=0.3))
         assert (found.covered.tolist(), found.inside.tolist()) == ([2 * HOUR], [HOUR])
 
 
@@ -202,13 +208,13 @@ def test_gaps_of_who_was_never_there_are_whole(stores):
     ]
     kept = stores(batch)
     for store in kept.stores:
-        found = store.presence(kept.pool(), EVEN)
+        found = store.presence(kept.pool(store), EVEN)
         assert [tuple(run) for run in found.gaps] == [(0, 0, 6), (1, 2, 4), (1, 0, 1)]
 
 
 def test_nothing_is_asked_of_no_series(stores):
     kept = stores([])
-    pool = kept.pool()
+    pool = kept.pool(kept.stores[0])
     kept.agree(lambda store: store.cells(pool, EVEN, medians=True))
     kept.agree(lambda store: store.held(pool, Holding(int(EVEN[-1]), HOUR, np.empty(0), above=1)))
     kept.agree(lambda store: store.presence(pool, EVEN))
@@ -229,5 +235,5 @@ def test_what_holds_beyond_a_part_ends_with_the_next_reading(stores):
     ]
     kept = stores(batch)
     for store in kept.stores:
-        found = store.held(kept.pool(""), Holding(START + 2 * HOUR, 10 * HOUR, np.ones(1), above=4.5))
+        found = store.held(kept.pool(store, ""), Holding(START + 2 * HOUR, 10 * HOUR, np.ones(1), above=4.5))
         assert (found.covered.tolist(), found.inside.tolist()) == ([2 * HOUR], [70 * MINUTE])

@@ -160,12 +160,13 @@ def time_weighted(tables: Tables, start: Value, end: Value, first: Value, step: 
         ends=ibis.least(ibis.coalesce(following, end), known.observed_at + hold),
     )  # fmt: skip
     steps = steps.filter(steps.ends > steps.begins)
+    begins, ends = (_stretch(one, first, step) for one in (steps.begins, steps.ends - 1))
     spread = steps.select(
-        "series", "number", "begins", "ends",
-        stretch=ibis.range(
-            _stretch(steps.begins, first, step), _stretch(steps.ends - 1, first, step) + step, step
-        ).unnest(),
+        "series", "number", "begins", "ends", begun=begins,
+        # From 0 on: for PostgreSQL Ibis 12 subtracts a beginning without brackets round it.
+        turn=ibis.range(0, (ends - begins) // step + 1).unnest(),
     )  # fmt: skip
+    spread = spread.select("series", "number", "begins", "ends", stretch=spread.begun + spread.turn * step)
     pieces = spread.join(tables.slots, "stretch").join(tables.wanted, "series")
     pieces = pieces.select(
         "grp", "bucket", "number",

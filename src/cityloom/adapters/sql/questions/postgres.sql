@@ -59,10 +59,10 @@ WITH "t6" AS (
     "t2"."observed_at" < {start}
 )
 SELECT
-  "t19"."grp",
-  "t19"."bucket",
-  SUM("t19"."lasting") AS "covered",
-  SUM("t19"."lasting" * "t19"."number") AS "area"
+  "t20"."grp",
+  "t20"."bucket",
+  SUM("t20"."lasting") AS "covered",
+  SUM("t20"."lasting" * "t20"."number") AS "area"
 FROM (
   SELECT
     *
@@ -70,146 +70,191 @@ FROM (
     SELECT
       "t4"."grp",
       "t3"."bucket",
-      "t17"."number",
-      LEAST("t17"."ends", "t3"."ends") - GREATEST("t17"."begins", "t3"."edge") AS "lasting"
+      "t18"."number",
+      LEAST("t18"."ends", "t3"."ends") - GREATEST("t18"."begins", "t3"."edge") AS "lasting"
     FROM (
       SELECT
-        "t15"."series",
-        "t15"."number",
-        "t15"."begins",
-        "t15"."ends",
-        UNNEST(
-          CASE
-            WHEN NULLIF({step}, 0) IS NOT NULL
-            AND SIGN({step}) = SIGN(
-              (
-                (
-                  "t15"."ends" - 1
-                ) - (
-                  (
-                    (
-                      "t15"."ends" - 1
-                    ) - {first}
-                  ) % {step}
-                )
-              ) + {step} - "t15"."begins" - (
-                (
-                  "t15"."begins" - {first}
-                ) % {step}
-              )
-            )
-            THEN ARRAY_REMOVE(
-              ARRAY(SELECT
-                *
-              FROM GENERATE_SERIES(
-                "t15"."begins" - (
-                  (
-                    "t15"."begins" - {first}
-                  ) % {step}
-                ),
-                (
-                  (
-                    "t15"."ends" - 1
-                  ) - (
-                    (
-                      (
-                        "t15"."ends" - 1
-                      ) - {first}
-                    ) % {step}
-                  )
-                ) + {step},
-                {step}
-              )),
-              (
-                (
-                  "t15"."ends" - 1
-                ) - (
-                  (
-                    (
-                      "t15"."ends" - 1
-                    ) - {first}
-                  ) % {step}
-                )
-              ) + {step}
-            )
-            ELSE CAST(ARRAY[] AS BIGINT[])
-          END
+        "t16"."series",
+        "t16"."number",
+        "t16"."begins",
+        "t16"."ends",
+        "t16"."begun" + (
+          "t16"."turn" * {step}
         ) AS "stretch"
       FROM (
         SELECT
-          *
+          "t15"."series",
+          "t15"."number",
+          "t15"."begins",
+          "t15"."ends",
+          "t15"."begins" - (
+            (
+              "t15"."begins" - {first}
+            ) % {step}
+          ) AS "begun",
+          UNNEST(
+            CASE
+              WHEN NULLIF(1, 0) IS NOT NULL
+              AND SIGN(1) = SIGN(
+                (
+                  CAST(FLOOR(
+                    CAST((
+                      (
+                        (
+                          "t15"."ends" - 1
+                        ) - (
+                          (
+                            (
+                              "t15"."ends" - 1
+                            ) - {first}
+                          ) % {step}
+                        )
+                      ) - (
+                        "t15"."begins" - (
+                          (
+                            "t15"."begins" - {first}
+                          ) % {step}
+                        )
+                      )
+                    ) AS DOUBLE PRECISION) / (
+                      {step}
+                    )
+                  ) AS BIGINT) + 1
+                ) - 0
+              )
+              THEN ARRAY_REMOVE(
+                ARRAY(SELECT
+                  *
+                FROM GENERATE_SERIES(
+                  0,
+                  CAST(FLOOR(
+                    CAST((
+                      (
+                        (
+                          "t15"."ends" - 1
+                        ) - (
+                          (
+                            (
+                              "t15"."ends" - 1
+                            ) - {first}
+                          ) % {step}
+                        )
+                      ) - (
+                        "t15"."begins" - (
+                          (
+                            "t15"."begins" - {first}
+                          ) % {step}
+                        )
+                      )
+                    ) AS DOUBLE PRECISION) / (
+                      {step}
+                    )
+                  ) AS BIGINT) + 1,
+                  1
+                )),
+                CAST(FLOOR(
+                  CAST((
+                    (
+                      (
+                        "t15"."ends" - 1
+                      ) - (
+                        (
+                          (
+                            "t15"."ends" - 1
+                          ) - {first}
+                        ) % {step}
+                      )
+                    ) - (
+                      "t15"."begins" - (
+                        (
+                          "t15"."begins" - {first}
+                        ) % {step}
+                      )
+                    )
+                  ) AS DOUBLE PRECISION) / (
+                    {step}
+                  )
+                ) AS BIGINT) + 1
+              )
+              ELSE CAST(ARRAY[] AS BIGINT[])
+            END
+          ) AS "turn"
         FROM (
           SELECT
-            "t13"."series",
-            "t13"."number",
-            GREATEST("t13"."observed_at", {start}) AS "begins",
-            LEAST(
-              COALESCE(
-                LEAD("t13"."observed_at") OVER (
-                  PARTITION BY "t13"."series"
-                  ORDER BY "t13"."observed_at" ASC
-                  ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
-                ),
-                {end}
-              ),
-              "t13"."observed_at" + {hold}
-            ) AS "ends"
+            *
           FROM (
             SELECT
-              *
+              "t13"."series",
+              "t13"."number",
+              GREATEST("t13"."observed_at", {start}) AS "begins",
+              LEAST(
+                COALESCE(
+                  LEAD("t13"."observed_at") OVER (
+                    PARTITION BY "t13"."series"
+                    ORDER BY "t13"."observed_at" ASC
+                    ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+                  ),
+                  {end}
+                ),
+                "t13"."observed_at" + {hold}
+              ) AS "ends"
             FROM (
               SELECT
                 *
               FROM (
                 SELECT
-                  "t8"."series",
-                  "t8"."observed_at",
-                  "t8"."sequence",
-                  "t8"."number"
-                FROM "t6" AS "t8"
-                WHERE
-                  EXISTS(
-                    SELECT
-                      1
-                    FROM (
+                  *
+                FROM (
+                  SELECT
+                    "t8"."series",
+                    "t8"."observed_at",
+                    "t8"."sequence",
+                    "t8"."number"
+                  FROM "t6" AS "t8"
+                  WHERE
+                    EXISTS(
                       SELECT
-                        "t7"."series",
-                        MAX("t7"."observed_at") AS "observed_at"
-                      FROM "t6" AS "t7"
-                      GROUP BY
                         1
-                    ) AS "t10"
-                    WHERE
-                      "t8"."series" = "t10"."series" AND "t8"."observed_at" = "t10"."observed_at"
-                  )
-              ) AS "t11"
-              UNION ALL
-              SELECT
-                *
-              FROM (
+                      FROM (
+                        SELECT
+                          "t7"."series",
+                          MAX("t7"."observed_at") AS "observed_at"
+                        FROM "t6" AS "t7"
+                        GROUP BY
+                          1
+                      ) AS "t10"
+                      WHERE
+                        "t8"."series" = "t10"."series" AND "t8"."observed_at" = "t10"."observed_at"
+                    )
+                ) AS "t11"
+                UNION ALL
                 SELECT
                   *
-                FROM "standing" AS "t2"
-                WHERE
-                  "t2"."observed_at" >= {start}
-              ) AS "t5"
-            ) AS "t12"
-            WHERE
-              "t12"."number" IS NOT NULL
-          ) AS "t13"
-        ) AS "t14"
-        WHERE
-          "t14"."ends" > "t14"."begins"
-      ) AS "t15"
-    ) AS "t17"
+                FROM (
+                  SELECT
+                    *
+                  FROM "standing" AS "t2"
+                  WHERE
+                    "t2"."observed_at" >= {start}
+                ) AS "t5"
+              ) AS "t12"
+              WHERE
+                "t12"."number" IS NOT NULL
+            ) AS "t13"
+          ) AS "t14"
+          WHERE
+            "t14"."ends" > "t14"."begins"
+        ) AS "t15"
+      ) AS "t16"
+    ) AS "t18"
     INNER JOIN "slots" AS "t3"
-      ON "t17"."stretch" = "t3"."stretch"
+      ON "t18"."stretch" = "t3"."stretch"
     INNER JOIN "wanted" AS "t4"
-      ON "t17"."series" = "t4"."series"
-  ) AS "t18"
+      ON "t18"."series" = "t4"."series"
+  ) AS "t19"
   WHERE
-    "t18"."lasting" > 0
-) AS "t19"
+    "t19"."lasting" > 0
+) AS "t20"
 GROUP BY
   1,
   2
