@@ -99,12 +99,8 @@ class _Merging:
         incoming, standing = self._incoming, self._standing
         buried = self._graves.get(WHOLE, 0)
         for place, new, old in self._written():
-            if standing is None and incoming.at <= buried:
-                if new is not None:
-                    self._remember(place, new)
-            else:
-                self._settle(place, new, old)
-        if standing is None and incoming.at <= buried:
+            self._settle(place, new, old)
+        if standing is None and incoming.at <= buried and not self._attributes:
             return self._outcome(None)
         document = self._head()
         if standing is None:
@@ -124,19 +120,10 @@ class _Merging:
         if standing is None:
             return self._outcome(None)
         known = _by_place(self._incoming.document["attrs"])
-        survives = to_millis(_instant(standing["modifiedAt"])) > at
-        for place in list(_by_place(standing["attrs"])):
-            if survives:
-                self._settle(place, None, known.get(place))
-            else:
-                self._note_unknown(place, known.get(place))
+        for place in _by_place(standing["attrs"]):
+            self._settle(place, None, known.get(place))
+        survives = self._attributes or to_millis(_instant(standing["modifiedAt"])) > at
         return self._outcome(self._head() if survives else None)
-
-    def _note_unknown(self, place: Place, old: Instance | None) -> None:
-        """What was deleted with an Entity, and was not as the edge knew it."""
-        item = _find(self._attributes, place)
-        if item is not None and not _same(item, old) and not self._incoming.whole:
-            self._clashes.append(Clash(place, None, item))
 
     def _written(self) -> Iterator[tuple[Place, Instance | None, Instance | None]]:
         """Each instance that the change has written: its place, as it is, as it was."""
@@ -161,7 +148,7 @@ class _Merging:
             self._put(place, new)
         elif new is not None and (standing is None or instant_of(new) != instant_of(standing)):
             self._remember(place, new)
-        if new is None:
+        if new is None and self._incoming.kind is not ChangeKind.DELETED:
             self._dig(place)
 
     def _wins(self, place: Place, standing: Instance | None, new: Instance | None) -> bool:
