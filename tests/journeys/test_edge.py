@@ -143,3 +143,74 @@ def test_neither_side_loses_or_repeats_anything_when_either_is_killed(pair):
     pair.arrives()
     assert_both_say_the_same(pair, range(2))
     assert len(past_of(pair.centre, "urn:ngsi-ld:Buoy:1", pair.centre.as_terminal)) == minute
+
+
+def test_what_two_places_said_differently_is_decided_shown_and_parked_apart(pair):
+    key = pair.centre.as_terminal
+    write(pair.edge, reading(1, 1.0, 0), {"id": "urn:ngsi-ld:Buoy:2", "type": "Buoy", "name": {"value": "A"}})
+    pair.arrives()
+    pair.line.is_cut = True
+    # An older reading, one of the same instant, a name on both sides; and one that goes on the edge alone.
+    write(pair.centre, reading(1, 5.0, 30), **key)
+    write(pair.centre, {"id": "urn:ngsi-ld:Buoy:2", "type": "Buoy", "name": {"value": "centre"}}, **key)
+    write(pair.edge, reading(1, 2.0, 20))
+    write(pair.edge, reading(1, 3.0, 30))
+    write(pair.edge, {"id": "urn:ngsi-ld:Buoy:2", "type": "Buoy", "name": {"value": "edge"}})
+    write(pair.edge, reading(3, 7.0, 1))
+    assert pair.edge.web.delete(f"{ENTITIES}/urn:ngsi-ld:Buoy:3").status_code == 204
+    pair.line.is_cut = False
+    pair.arrives()
+    # Of one instant: what was written later. The reading between them is remembered.
+    assert present_of(pair.centre, "urn:ngsi-ld:Buoy:1", key)["level"]["value"] == 3.0
+    minutes = [(f"2026-03-01T10:{minute:02d}:00Z", said) for minute, said in ((0, 1.0), (20, 2.0), (30, 3.0))]
+    assert past_of(pair.centre, "urn:ngsi-ld:Buoy:1", key) == minutes
+    assert present_of(pair.centre, "urn:ngsi-ld:Buoy:2", key)["name"]["value"] == "edge"
+    assert pair.centre.web.get(f"{ENTITIES}/urn:ngsi-ld:Buoy:3", headers=key).status_code == 404
+    found = pair.at_centre(ENTITIES, type="EdgeConflict").json()
+    shown = {one["entity"]["object"]: (one["kept"]["json"], one["givenUp"]["json"]) for one in found}
+    assert {name: (kept["value"], given["value"]) for name, (kept, given) in shown.items()} == {
+        "urn:ngsi-ld:Buoy:1": (3.0, 5.0),
+        "urn:ngsi-ld:Buoy:2": ("edge", "centre"),
+    }
+    page = pair.centre.web.get("/other-systems.json", headers=key).json()
+    (edge,) = page["edges"]
+    assert (edge["name"], edge["conflicts"], edge["waiting"]) == ("ship", 2, 0)
+    assert len(page["conflicts"]) == 2
+    assert pair.centre.web.get("/other-systems", headers=key).status_code == 200
+    line = pair.edge.web.get("/other-systems.json").json()["line"]
+    assert (line["waiting"], line["trouble"]) == (0, "")
+    metrics = pair.centre.web.get("/metrics", headers=key).text
+    assert 'cityloom_edge_conflicts_total{edge="ship"} 2.0' in metrics
+    assert "edge-conflicts" in pair.centre.web.get("/system.json", headers=key).text
+
+
+@pytest.mark.parametrize("granted", ['types = ["Buoy"]\nids = ["urn:ngsi-ld:Buoy:"]'])
+def test_an_edge_writes_what_is_granted_and_a_withdrawn_token_nothing(tmp_path, granted):
+    pair = Pair(tmp_path, granted)
+    try:
+        key = pair.centre.as_terminal
+        write(
+            pair.edge, {"id": "urn:ngsi-ld:Bell:1", "type": "Bell", "tone": {"value": 1}}, reading(1, 1.0, 0)
+        )
+        pair.arrives()
+        assert pair.centre.web.get(f"{ENTITIES}/urn:ngsi-ld:Bell:1", headers=key).status_code == 404
+        assert present_of(pair.centre, "urn:ngsi-ld:Buoy:1", key)["level"]["value"] == 1.0
+        assert pair.node()["parked"] >= 1
+        assert "Bell" in pair.centre.web.get("/parked.json", headers=key).text
+        token = (tmp_path / "edge/edge.token").read_text().strip()
+        thief = {"authorization": f"Bearer {token}"}
+        stolen = {"id": "urn:ngsi-ld:Buoy:9", "type": "Buoy"}
+        assert pair.centre.web.post(ENTITIES, json=stolen, headers=thief).status_code == 403
+        (tmp_path / "edge/edge.token").write_text(token[:-4] + "0000")
+        write(pair.edge, reading(1, 2.0, 1))
+        until = time.monotonic() + PATIENCE_S
+        while "edge-refused" not in (said := pair.edge.web.get("/system.json").text):
+            assert time.monotonic() < until, said
+            time.sleep(0.2)
+        assert present_of(pair.centre, "urn:ngsi-ld:Buoy:1", key)["level"]["value"] == 1.0
+        # With a token that counts it goes on by itself.
+        (tmp_path / "edge/edge.token").write_text(token)
+        pair.arrives()
+        assert_both_say_the_same(pair, [1])
+    finally:
+        pair.close()

@@ -245,3 +245,16 @@ def test_what_is_said_of_datasets_beside_it_stays():
         ("level", "urn:d"): 9,
     }
     assert orjson.dumps(centre.document)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_two_values_of_one_moment_end_alike_whichever_came_first(first):
+    new = [
+        Incoming(CREATED, document(5, level=[value(said, 5, observed=3)]), ("level",), {}, 5)
+        for said in (1, 2)
+    ]
+    centre = Centre()
+    centre.take(new[first])
+    centre.take(new[1 - first])
+    assert centre.present()["level", None][0] == 2
+    assert len(centre.clashes) == 1
