@@ -197,6 +197,16 @@ def test_append_on_a_full_disk_stores_nothing_and_recovers(path):
     feed.close()
 
 
+def test_a_flood_is_stored_by_statements_that_are_prepared_once(path):
+    feed = SqliteFeed(path)
+    for first in (1, 2001, 4001):
+        feed.append(changes(first, first + 1999))
+    kept = feed._writer.cache_stats()
+    assert kept["too_big"] == 0
+    assert [one.sequence for one in feed.read(1990, 20)] == list(range(1991, 2011))
+    feed.close()
+
+
 def test_append_of_many_on_a_full_disk_stores_none_of_them(path):
     feed = SqliteFeed(path)
     feed._writer.pragma("max_page_count", feed._writer.pragma("page_count") + 20)

@@ -69,6 +69,11 @@ class Expiry:
             if when is not None:
                 heapq.heappush(self._agenda, (when, tenant, entity_id))
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing will expire."""
+        return not self._agenda
+
     def is_due(self, now: datetime) -> bool:
         """Whether something may have expired by now."""
         return bool(self._agenda) and self._agenda[0][0] <= now
@@ -105,7 +110,9 @@ class Sweeper:
 
     async def sweep(self) -> None:
         """Remove what has expired by now; waits for a sweep that is under way."""
-        if not self._expiry.is_due(self._clock.now()) and not self._sweeping.locked():
+        if not self._sweeping.locked() and (
+            self._expiry.is_idle or not self._expiry.is_due(self._clock.now())
+        ):
             return
         async with self._sweeping:
             due = self._expiry.due(self._clock.now())

@@ -15,8 +15,8 @@ from cityloom.ngsild.model import Document, Instance
 EVIDENCE = "because"
 #: The GeoProperty that is indexed (ETSI GS CIM 009, 4.7: the default one).
 INDEXED_GEOMETRY = "location"
-#: One of these stands in the text of every document that points at something; most point at nothing.
-_POINTING = (b'Relationship"', f'"{EVIDENCE}"'.encode())
+# One of these stands in the text of every document that points at something; most point at nothing.
+_RELATIONSHIP, _EVIDENCE = b'Relationship"', f'"{EVIDENCE}"'.encode()
 
 
 class Revision(msgspec.Struct, frozen=True, gc=False):
@@ -51,7 +51,7 @@ def past_revision(change: Change) -> Revision:
 
 def revise(change: Change, created: int, document: Document) -> Revision:
     """The Revision of a change whose document is at hand parsed."""
-    points = any(word in change.document for word in _POINTING)
+    points = _RELATIONSHIP in change.document or _EVIDENCE in change.document
     return Revision(change, created, bounds_of(document), references_of(document) if points else ())
 
 

@@ -57,7 +57,7 @@ _OR_UPDATE = " ON CONFLICT (created) DO UPDATE SET " + ", ".join(
 #: A page of a new file. Rows of a thousand bytes leave much of each small page empty.
 _PAGE_BYTES = 16_384
 #: Rows in one statement; see the feed for why.
-_ROWS_A_STATEMENT = 2500
+_ROWS_A_STATEMENT = 500
 
 _encode = msgspec.json.Encoder().encode
 _by_creation = attrgetter("created")
