@@ -48,6 +48,7 @@ STAFF = (
         ("system:read", "connectors:manage", "services:manage", "audit:read"),
     ),
     Entry("/accounts", n("Accounts"), "people", ("accounts:manage",)),
+    Entry("/persons", n("One person's data"), "people", ("people:erase",)),
 )
 
 

@@ -64,6 +64,8 @@ PAGES: dict[str, str] = {
     # An edge of the city has an account, and a grant in city.toml; nobody here has one.
     "POST /edge/changes": "",
     "POST /persons/look": "m",
+    "GET /persons": "m",
+    "POST /persons act=look": "m",
     "GET /language": PEOPLE,
     "POST /language": PEOPLE,
     "POST /theme": PEOPLE,

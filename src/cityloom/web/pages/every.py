@@ -24,6 +24,7 @@ from cityloom.web.pages import (
     open_data,
     other_systems,
     parked,
+    persons,
     preferences,
     report,
     reports,
@@ -60,6 +61,7 @@ _PARTS = (
     follow,
     account,
     accounts,
+    persons,
     open_data,
     about,
 )
