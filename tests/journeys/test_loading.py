@@ -92,3 +92,26 @@ def test_a_guess_is_a_mapping_that_can_be_tried(home):
     mapping.write_text(said)
     tried = ask("load", table, "--mapping", mapping, "--home", home, "--dry-run")
     assert "1 new" in tried and "Readings   2, 2026-02-01T10:00:00Z" in tried
+    # Trying something out begins no city.
+    assert not [*home.glob("*.db"), *home.glob("*.duckdb")]
+    assert ask("load", "--list", "--home", home) == "Nothing was loaded yet.\n"
+    assert not [*home.glob("*.db"), *home.glob("*.duckdb")]
+
+
+def test_a_table_of_which_every_row_is_rejected_ends_in_failure(home):
+    words = _table(home, 3)
+    words[1].write_text("bench,time,temp\nb1,never,1\nb2,soon,2\n")
+    for more in (["--dry-run"], []):
+        said = ask(*words, *more, status=1)
+        assert "Rejected   2" in said and "No reading came of it" in said
+    # One good row makes it a load.
+    words[1].write_text("bench,time,temp\nb1,never,1\nb2,1700000000,2\n")
+    assert "1 readings were kept" in ask(*words)
+
+
+def test_an_export_whose_file_and_format_differ_is_refused(home):
+    for name, said in (("x.parquet", "csv"), ("x.csv", "ngsild")):
+        told = ask("export", "history", "--to", home / name, "--format", said, "--home", home, status=1)
+        assert f"--format says {said}" in told
+    assert not (home / "x.parquet").exists()
+    assert "0 readings" in ask("export", "history", "--to", home / "x.csv", "--format", "csv", "--home", home)

@@ -14,6 +14,7 @@ from cityloom.app.move import carrying, village
 from running_city import RunningCity, ask
 
 NGSI = "/ngsi-ld/v1"
+RETENTION = '\n[[history.retention]]\ntypes = ["Thing"]\ndays = 100\n'
 
 
 def thing(number: int, value: object, at: str = "2026-03-01T12:00:00Z") -> dict:
@@ -189,10 +190,23 @@ def test_move_refuses_a_village_that_runs_and_a_schema_where_somebody_lives(
 ):
     home, _ = lived
     to = ("--to", postgres_server.url(), "--schema", postgres_address.schema, "--home", home)
+    settings = (home / "city.toml").read_text()
     city = RunningCity(home, "up")
     assert "running already" in ask("move", *to, status=1)
     assert city.stop() == 0
     assert "DIFFERENT" not in ask("move", *to)
+    other = shutil.copytree(home, home.parent / "other")
+    (other / "city.toml").write_text(settings + RETENTION)
+    told = ask("move", "--dry-run", *to[:4], "--home", other, status=1)
+    assert "Something else was being carried into this schema" in told
+    assert "[[history.retention]] of city.toml ends with the move" in told
+    told = ask("move", "--dry-run", "--to", "mysql://x", "--home", other, status=1)
+    assert "--to" in told and "storage.url" not in told
+    with psycopg.connect(postgres_server.url()) as connection:
+        connection.execute(f"DELETE FROM {postgres_address.schema}.moved_from")
+    assert "There is a city in this schema already" in ask(
+        "move", "--dry-run", *to[:4], "--home", other, status=1
+    )
     assert "already" in ask(
         "move", "--to", postgres_server.url(), "--schema", "other", "--home", home, status=1
     )

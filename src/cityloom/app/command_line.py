@@ -86,11 +86,9 @@ def _home(parser: argparse.ArgumentParser, usual: str = "city") -> None:
     )
 
 
-def _serving(parser: argparse.ArgumentParser) -> None:
+def _serving(parser: argparse.ArgumentParser, host: str = "address to listen on") -> None:
     asked = os.environ.get("CITYLOOM_PORT")
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: this machine alone)"
-    )
+    parser.add_argument("--host", default="127.0.0.1", help=f"{host} (default: this machine alone)")
     parser.add_argument(
         "--port",
         type=_port,
@@ -176,7 +174,7 @@ def _doctor(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "nothing is wrong, 1 where there are warnings alone, 2 where something is bad.",
     )
     _home(parser)
-    _serving(parser)
+    _serving(parser, host="address on which a stopped city is to listen, to see whether it could")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=_lazily("doctor", "cityloom.app.doctor.command"))
 
@@ -389,7 +387,7 @@ def _export(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--format",
         choices=("parquet", "csv", "ngsild"),
-        default="parquet",
+        default=None,
         help="of a folder's files (default: parquet); ngsild: lines of EntityTemporal",
     )
     parser.add_argument(

@@ -6,6 +6,7 @@ import argparse
 import csv
 import io
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -27,6 +28,8 @@ from cityloom.kernel.errors import BadInput
 
 #: Lines of what was left out for one reason that are printed; the rest is counted.
 _SHOWN = 5
+#: Letters in a line of codes.
+_WIDTH = 100
 _MOST_RUNS = 10_000
 _BANDS = {1: "0-33", 2: "33-66", 3: "66-95", 4: "95+"}
 _SCORE_COLUMNS = ("city", "period", "kind", "code", "value", "percent", "points", "most", "score", "band")
@@ -231,8 +234,29 @@ def _tell_card(card: Scorecard) -> None:
     for one in card.left_out:
         reasons.setdefault(one.why, []).append(one)
     for why, every in reasons.items():
-        shown = ", ".join(one.what + (f" ({one.place})" if one.place else "") for one in every)
-        print(f"  Left out, {why}: {shown}")
+        print("\n".join(_left_out_lines(why, every)))
+
+
+def _left_out_lines(why: str, every: list[LeftOut]) -> list[str]:
+    """A line for a few; for more their number, and a paragraph for those whose codes begin alike."""
+    told = [one.what + (f" ({one.place})" if one.place else "") for one in every]
+    if len(told) <= _SHOWN:
+        return [f"  Left out, {why}: {', '.join(told)}"]
+    groups: dict[str, list[str]] = {}
+    for one in told:
+        group, colon, rest = one.rpartition(":")
+        groups.setdefault(group + colon, []).append(rest)
+    lines = [f"  Left out, {why}: {len(told)}"]
+    for group, codes in groups.items():
+        text = ", ".join(codes)
+        lines += textwrap.wrap(
+            f"{group} {text}" if group else text,
+            width=_WIDTH,
+            initial_indent=" " * 4,
+            subsequent_indent=" " * 6,
+            break_long_words=False,
+        )
+    return lines
 
 
 def _cards_as_csv(cards: list[Scorecard]) -> str:

@@ -5,7 +5,7 @@ What comes here are words about files that lie in the city's own folder; the rea
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -105,7 +105,7 @@ async def _begin(loading: Loading, actor: Actor, said: Begin) -> dict[str, Any]:
 
 
 async def _entities(loading: Loading, actor: Actor, said: Entities) -> dict[str, Any]:
-    documents = [_checked(one, f"documents[{place}]") for place, one in enumerate(said.documents)]
+    documents = checked(said.documents)
     if said.dry:
         return {"written": await loading.look(actor, documents)}
     return {"written": await loading.write(actor, said.load, documents, said.information_class)}
@@ -137,6 +137,11 @@ async def _export(loading: Loading, actor: Actor, said: Export) -> dict[str, Any
 async def records(loading: Loading, actor: Actor) -> dict[str, Any]:
     """All loads."""
     return {"records": await loading.records(actor)}
+
+
+def checked(said: Iterable[Mapping[str, Any]]) -> list[Document]:
+    """Entities in the internal form that anybody could have written. Raises BadInput naming the place."""
+    return [_checked(one, f"documents[{place}]") for place, one in enumerate(said)]
 
 
 def _checked(document: Mapping[str, Any], where: str) -> Document:

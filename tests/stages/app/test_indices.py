@@ -26,6 +26,7 @@ target = 30.0
 worst = 0.0
 [[indicators]]
 code = "no2"
+unit = "µg/m³"
 in = "index"
 higher = false
 target = 10.0
@@ -62,6 +63,7 @@ def test_an_index_is_computed_and_what_was_left_out_is_told(files, capsys):
     assert float(found["Aston", "index"]["score"]) == 50
     assert found["Beeham", "index"]["score"] == "100"
     assert found["Beeham", "no2"]["score"] == "", "missing is not zero"
+    assert (found["Aston", "no2"]["unit"], found["Aston", "index"]["unit"]) == ("µg/m³", "")
     assert (found["Beeham", "index"]["rank"], found["Aston", "index"]["rank"]) == ("1", "2")
     assert found["Ceewick", "index"]["score"] == found["Ceewick", "index"]["rank"] == ""
     told = capsys.readouterr().err
@@ -207,6 +209,15 @@ def test_what_cannot_be_scored_says_why(files, capsys):
         "is answered with a number",
     ):
         assert why in said
+
+
+def test_what_is_not_reported_is_grouped_by_its_codes_and_fits_into_a_terminal(files, capsys):
+    assert score_u4ssc(files, "city,indicator,period,value\nAston,XX:1,2024,5\n") == 0
+    lines = capsys.readouterr().out.splitlines()
+    place = lines.index("  Left out, not reported: 112")
+    assert lines[place + 1] == "    EC:ICT:ICT: 1C, 2C, 3C, 4C.3g, 4C.4g, 5A"
+    codes = lines[place + 1 :]
+    assert len(codes) > 20 and max(map(len, codes)) <= 100
 
 
 # Formats

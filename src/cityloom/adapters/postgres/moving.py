@@ -34,10 +34,15 @@ def check_arrived(database: Database) -> None:
 def begin(database: Database, source: str) -> None:
     """Say what is carried. Raises BadConfig when something else was."""
     database.execute("INSERT INTO moved_from VALUES (1, %s, false) ON CONFLICT (one) DO NOTHING", source)
+    check_source(database, source)
+
+
+def check_source(database: Database, source: str) -> None:
+    """Raise BadConfig when something else was carried here, or is on its way."""
     found = database.row("SELECT source, finished FROM moved_from")
-    if found is None or found[0] != source:
+    if found is not None and found[0] != source:
         hint = "Name another schema with --schema."
-        if found is None or not found[1]:
+        if not found[1]:
             # One that has arrived may be all that there is of a city.
             hint = (
                 f"Begin anew: DROP SCHEMA {database.address.schema} CASCADE, or name another with --schema."

@@ -15,7 +15,7 @@ from cityloom.app.configuration import Configuration, read_configuration
 from cityloom.app.folder import CityFolder
 from cityloom.app.house import models_of
 from cityloom.app.load.bringing import Bringer, Result, Table, record_of, workplace
-from cityloom.app.load.doors import Door, door_of
+from cityloom.app.load.doors import Door, door_of, looking_door_of
 from cityloom.app.load.exporting import SUMS
 from cityloom.app.load.guessing import guess
 from cityloom.app.load.importing import Importer, is_whole_history, record_of_history
@@ -36,7 +36,7 @@ def load(options: argparse.Namespace) -> int:
         return 0
     configuration = read_configuration(folder.configuration)
     if options.list:
-        with door_of(folder, configuration) as door:
+        with looking_door_of(folder, configuration) as door:
             print("\n".join(_listed(door)) or "Nothing was loaded yet.")
         return 0
     if options.undo:
@@ -50,7 +50,8 @@ def load(options: argparse.Namespace) -> int:
 
 def _import(folder: CityFolder, configuration: Configuration, options: argparse.Namespace) -> int:
     progress = LoadProgress(sys.stderr)
-    with door_of(folder, configuration) as door, workplace(folder.exports) as work:
+    entrance = looking_door_of if options.dry_run else door_of
+    with entrance(folder, configuration) as door, workplace(folder.exports) as work:
         importer = Importer(options.table, door, work, folder.exports, progress)
         record = record_of_history(options.table)
         if options.dry_run:
@@ -94,18 +95,29 @@ def _would_come(importer: Importer, door: Door, name: str) -> Iterator[str]:
 def _bring(folder: CityFolder, configuration: Configuration, options: argparse.Namespace) -> int:
     table = _meant(folder, configuration, options)
     progress = LoadProgress(sys.stderr)
-    with door_of(folder, configuration) as door, workplace(folder.exports) as work:
+    entrance = looking_door_of if options.dry_run else door_of
+    with entrance(folder, configuration) as door, workplace(folder.exports) as work:
         record = record_of(table)
         bringer = Bringer(table, door, work, folder.exports, progress)
         if options.dry_run:
-            print("\n".join(_would(bringer.try_out(record))))
-            return 0
+            tried = bringer.try_out(record)
+            print("\n".join(_would(tried)))
+            return _status(tried)
         if options.again:
             record = record_of(table, _free(door, record.id))
         with _stoppable(progress):
             result = bringer.bring(record)
     print("\n".join(_did(result)))
-    return 0
+    return _status(result)
+
+
+def _status(result: Result) -> int:
+    """1 where nothing of a table was of any use: a script that goes on would believe that it is there."""
+    had = result.readings or result.record.get("kept") or result.record.get("known")
+    is_useless = bool(result.rejected) and not had and not result.already
+    if is_useless:
+        print("No reading came of it: every row was rejected.", file=sys.stderr)
+    return int(is_useless)
 
 
 def _meant(folder: CityFolder, configuration: Configuration, options: argparse.Namespace) -> Table:

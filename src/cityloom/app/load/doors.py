@@ -14,9 +14,11 @@ from cityloom.app.configuration import Configuration
 from cityloom.app.folder import CityFolder, read_json
 from cityloom.app.house import House
 from cityloom.app.machine import HomeLock
+from cityloom.app.storage import in_postgres
+from cityloom.history.loading import Written
 from cityloom.kernel.errors import CityError, Conflict, NotAllowed, NotFound, NotReady
 from cityloom.kernel.time import WallClock
-from cityloom.web.loads import PATH, act, records
+from cityloom.web.loads import PATH, act, checked, records
 
 #: Seconds until a portion is brought, at the most.
 PATIENCE_S = 600.0
@@ -33,6 +35,16 @@ class Door(Protocol):
     def records(self) -> list[dict[str, Any]]:
         """All loads, the oldest first."""
         ...
+
+
+@contextmanager
+def looking_door_of(folder: CityFolder, configuration: Configuration) -> Iterator[Door]:
+    """The same for whoever only looks: where no city has begun yet, none is."""
+    if folder.feed.exists() or in_postgres(configuration):
+        with door_of(folder, configuration) as door:
+            yield door
+    else:
+        yield UnbegunDoor()
 
 
 @contextmanager
@@ -99,6 +111,19 @@ class RunningDoor:
                 where=None,
             )
         return said
+
+
+class UnbegunDoor:
+    """A city in which nothing has happened yet, and nothing does: all that a table tells of is new."""
+
+    def act(self, name: str, said: Any) -> dict[str, Any]:
+        if name != "entities" or not said["dry"]:
+            raise NotFound("This city has not begun yet", hint="Start it once: cityloom up.", where=name)
+        documents = msgspec.convert(said["documents"], list[dict[str, Any]])
+        return {"written": msgspec.to_builtins(Written(created=len(checked(documents))))}
+
+    def records(self) -> list[dict[str, Any]]:
+        return []
 
 
 class StoppedDoor:

@@ -25,6 +25,8 @@ from cityloom.kernel.time import WallClock, format_instant, from_millis, to_mill
 SUFFIXES = {"parquet": ".parquet", "csv": ".csv", "ngsild": ".json"}
 SUMS, ABOUT = "SHA256SUMS", "history.json"
 _PIECE = 1 << 20
+#: Of a folder's files.
+_USUAL = "parquet"
 
 
 def export(options: argparse.Namespace) -> int:
@@ -34,6 +36,7 @@ def export(options: argparse.Namespace) -> int:
     target: Path = options.to
     if target.exists() and (target.is_file() or any(target.iterdir())):
         raise BadConfig("There is something already", hint="Name a new folder or file.", where=str(target))
+    _check_format(target, options.format)
     classes = [InformationClass[name.upper()] for name in options.classes or ()] or list(InformationClass)
     try:
         (target.parent if target.suffix in SUFFIXES.values() else target).mkdir(parents=True, exist_ok=True)
@@ -46,7 +49,18 @@ def export(options: argparse.Namespace) -> int:
     with door_of(folder, configuration) as door, workplace(folder.exports):
         if target.suffix in SUFFIXES.values():
             return _one_file(door, folder, target, classes)
-        return export_folder(door, folder, target, classes, options.format, configuration.name)
+        return export_folder(door, folder, target, classes, options.format or _USUAL, configuration.name)
+
+
+def _check_format(target: Path, wanted: str | None) -> None:
+    """Raise BadConfig where the ending of one file says something else than --format."""
+    named = next((name for name, suffix in SUFFIXES.items() if suffix == target.suffix), None)
+    if named is not None and wanted not in (None, named):
+        raise BadConfig(
+            f"{target.name} would be of the format {named}, and --format says {wanted}",
+            hint=f"Leave --format out, or name a file that ends with {SUFFIXES[str(wanted)]}.",
+            where="--format",
+        )
 
 
 def export_folder(

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from cityloom.adapters.postgres.address import Address
     from cityloom.adapters.postgres.database import Database
 
+#: Tables that are asked whether somebody lives in a schema.
+_ASKED = ("feed_head", "account", "audit", "moved_from", "history_progress")
 _STAYS = ("photos", "evidence", "parameters", "snapshots")
 
 
@@ -35,7 +37,7 @@ def move(options: argparse.Namespace) -> int:
     history_alone = _has_moved(configuration, named, schema) or not folder.feed.exists()
     with HomeLock(folder.home), open_village(folder, history_alone=history_alone) as village:
         if options.dry_run:
-            return _told(village, url, schema, history_alone=history_alone)
+            return _told(village, configuration, url, schema, history_alone=history_alone)
         alike = _carried(village, url, schema, history_alone=history_alone)
         if not alike:
             print("They are not alike: city.toml stays as it was.", file=sys.stderr)
@@ -44,6 +46,7 @@ def move(options: argparse.Namespace) -> int:
             text = settings.with_storage(text_of(folder.configuration), named, schema)
             settings.write(folder.configuration, text)
     print(f"{folder.configuration} names the database now. The old files are as they were, and not used.")
+    _tell_of_retention(configuration)
     return 0
 
 
@@ -61,7 +64,9 @@ def _has_moved(configuration: Configuration, named: str, schema: str) -> bool:
     return True
 
 
-def _told(village: Village, url: str, schema: str, *, history_alone: bool) -> int:
+def _told(
+    village: Village, configuration: Configuration, url: str, schema: str, *, history_alone: bool
+) -> int:
     """What would be carried, and whether the database would take it; nothing is changed."""
     for table in [] if history_alone else village.tables:
         print(f"{table.title:50s} {village.count(table):14,d}")
@@ -69,10 +74,12 @@ def _told(village: Village, url: str, schema: str, *, history_alone: bool) -> in
         print(f"{'series of the history':50s} {village.remembers('series'):14,d}")
         print(f"{'readings':50s} {village.remembers('reading'):14,d}")
     _tell_what_stays(village.folder)
+    _tell_of_retention(configuration)
     from cityloom.adapters.postgres.database import look_at
     from cityloom.adapters.postgres.schema import PARTS
 
-    wrong = look_at(_address(url, schema), PARTS)
+    address = _address(url, schema)
+    wrong = look_at(address, PARTS) or _in_the_way(address, village, history_alone=history_alone)
     for one in wrong:
         print(f"{one.message} ({one.where})\n  {one.hint}", file=sys.stderr)
     return 1 if wrong else 0
@@ -110,6 +117,27 @@ def _carried(village: Village, url: str, schema: str, *, history_alone: bool) ->
         print(f"{line.what[:60]:60s} {line.village:>18s} {line.database:>18s}  {says}")
     _tell_what_stays(village.folder)
     return alike
+
+
+def _in_the_way(address: Address, village: Village, *, history_alone: bool) -> list[BadConfig]:
+    """Who lives in the schema already, where there is one; nothing is changed."""
+    from cityloom.adapters.postgres import moving
+    from cityloom.adapters.postgres.database import Database
+
+    database = Database(address)
+    try:
+        tables = ", ".join(f"to_regclass('{name}')" for name in _ASKED)
+        (there,) = database.row(f"SELECT num_nulls({tables}) = 0") or (False,)
+        if there and not history_alone:
+            _check_empty(database)
+        if there:
+            _check_not_ahead(database, village, history_alone=history_alone)
+            moving.check_source(database, village.fingerprint())
+    except BadConfig as error:
+        return [error]
+    finally:
+        database.close()
+    return []
 
 
 def _check_empty(database: Database) -> None:
@@ -156,7 +184,20 @@ def _address(url: str, schema: str) -> Address:
             hint=f"Write cityloom move --to postgresql://user@host/database, or set {URL_VARIABLE}.",
             where="--to",
         )
-    return address_of(url, schema)
+    try:
+        return address_of(url, schema)
+    except BadConfig as error:
+        places = {"storage.url": "--to", "storage.schema": "--schema"}
+        where = places.get(error.where or "", error.where)
+        raise BadConfig(error.message, hint=error.hint, where=where) from None
+
+
+def _tell_of_retention(configuration: Configuration) -> None:
+    if configuration.history.retention:
+        print(
+            "[[history.retention]] of city.toml ends with the move: PostgreSQL keeps all readings, one by "
+            "one. Leave it out before the city starts there."
+        )
 
 
 def _tell_what_stays(folder: CityFolder) -> None:
