@@ -63,6 +63,7 @@ class ProcessHealth:
             disk_findings(house.folder.home, inside.growth),
             backup_findings(house.folder, house.configuration.backup.remind_after_days),
             judging.of_stages([one for one in house.broker.stages() if one.name != FORWARD], inside),
+            _other_processes(house),
             judging.of_writing(inside),
             judging.of_hearing(house.connectors.statuses(), inside),
             judging.of_process(inside),
@@ -103,6 +104,12 @@ class ProcessHealth:
         entities = self._house.broker.types(actor)
         samples = list(samples_of(self._house, self._requests, self.pulse, inside, entities, readers))
         return await asyncio.to_thread(exposed, samples, accept)
+
+
+def _other_processes(house: House) -> Iterable[Finding]:
+    if house.between is None:
+        return ()
+    return judging.of_other_processes(house.between.followers, house.between.trouble)
 
 
 def _open_access(house: House) -> list[Finding]:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import uvloop
 from starlette.applications import Starlette
@@ -32,7 +32,7 @@ from cityloom.app.running import Serving
 from cityloom.app.storage import shared_database
 from cityloom.app.watch.collecting import Samples
 from cityloom.app.watch.metrics import exposed
-from cityloom.context.parcels import Parcel, shared_out
+from cityloom.context.parcels import UNKNOWN, Parcel, shared_out
 from cityloom.history.parts import PartsKeeper, parts_of
 from cityloom.history.stage import STAGE as HISTORY
 from cityloom.kernel.errors import BadConfig, NotReady
@@ -40,6 +40,8 @@ from cityloom.web.server import Server
 
 #: What can be done elsewhere than in the city's own process.
 STAGES = (HISTORY,)
+#: Changes of the feed that are looked through for a partition that was another process'.
+_LOOKED_UP = 5_000
 
 
 def run_stages(configuration: Configuration, names: Sequence[str], serving: Serving) -> int:
@@ -72,7 +74,8 @@ class _Following:
         self._configuration = configuration
         self._cluster = cluster
         self._store = PostgresParts(database)
-        self._keeper = PartsKeeper(self._store, PostgresPartsFeed(database, stays_of(configuration)))
+        self._feed = PostgresPartsFeed(database, stays_of(configuration))
+        self._keeper = PartsKeeper(self._store, self._feed)
         self._membership = Membership(database, HISTORY, socket.gethostname())
         self._follower = Follower(cluster, HISTORY, self._keep)
         self._listener = listener
@@ -122,13 +125,25 @@ class _Following:
         while True:
             try:
                 names = await asyncio.to_thread(self._membership.beat)
-                parts = parts_of(await asyncio.to_thread(self._store.cursors))
+                cursors = await asyncio.to_thread(self._store.cursors)
+                last = await asyncio.to_thread(self._feed.last_sequence)
             except NotReady as error:
                 self._trouble = str(error)
             else:
                 self._trouble = ""
-                self._follower.follow(shared_out(parts, names, self._membership.name))
+                self._follow_share(shared_out(parts_of(cursors), names, self._membership.name), cursors, last)
             await asyncio.sleep(BEAT_S)
+
+    def _follow_share(self, share: set[int], cursors: Mapping[int, int], last: int) -> None:
+        """Follow these partitions. What a process took that is gone would come again after seconds: it is
+        looked up at once."""
+        taken_over = share.difference(self._follower.partitions)
+        self._follower.follow(share)
+        behind = [(one, cursors[one]) for one in taken_over if cursors[one] < last]
+        if behind:
+            self._follower.look_up(
+                Parcel(one, UNKNOWN, min(last, at + _LOOKED_UP), None) for one, at in behind
+            )
 
     async def _keep(self, parcels: Sequence[Parcel]) -> None:
         await asyncio.to_thread(self._keeper.take, parcels)

@@ -191,6 +191,16 @@ KINDS: dict[str, Kind] = {
             "Wait if it catches up (/system tells); else see the log, and give the machine more processor."
         ),
     ),
+    "cluster-away": Kind(
+        "bad",
+        noted("Changes do not reach the processes that remember; the feed keeps them meanwhile."),
+        noted("See whether most of the cluster's servers run and let this city in: [nats] in city.toml."),
+    ),
+    "no-follower": Kind(
+        "bad",
+        noted("Nobody does it: history, charts and indicators stand still; the feed keeps what is missing."),
+        noted("Start some: `cityloom up --stages NAME`, on any machine that reaches database and cluster."),
+    ),
     "stage-skipped": Kind(
         "warning",
         noted("It was too slow, or began too late: it never saw these changes."),

@@ -135,6 +135,12 @@ def test_memory_files_and_a_loop_that_comes_late():
     assert children() >= 0
 
 
+def test_other_processes_that_are_not_there_and_what_brings_them_changes():
+    assert ids(judging.of_other_processes({"history": 2}, "")) == []
+    assert ids(judging.of_other_processes({"history": 0}, "")) == ["no-follower"]
+    assert ids(judging.of_other_processes({"history": 1}, "No connection")) == ["cluster-away"]
+
+
 def house(tmp_path, **more):
     empty = SimpleNamespace(health=list)
     known = {
@@ -145,6 +151,7 @@ def house(tmp_path, **more):
         "subscriptions": empty,
         "federation": empty,
         "line": None,
+        "between": None,
         "receiving": SimpleNamespace(standings=list),
         "broken": [],
         "storage": SimpleNamespace(trouble=str),

@@ -66,6 +66,10 @@ class Follower:
         for new in wanted - self._pulling.keys():
             self._pulling[new] = asyncio.create_task(self._pull(new), name=f"{self._stage} {new}")
 
+    def look_up(self, wanted: Iterable[Parcel]) -> None:
+        """Keep these too, which nobody sent: what another process took and may never have kept."""
+        self._taken.put_nowait(_Taken([], list(wanted), asyncio.Event()))
+
     async def run(self) -> None:
         """Keep what comes, until it is cancelled."""
         while True:

@@ -28,6 +28,11 @@ class PostgresPartsFeed:
         self._stays = stays
         self._line = database.line("feed, partitions")
 
+    def last_sequence(self) -> int:
+        """The sequence of the newest change."""
+        found = self._line.row("SELECT last FROM feed_head")
+        return int(found[0]) if found else 0
+
     def read_part(self, partition: int, parts: int, after: int, through: int) -> list[Change]:
         found = [
             int(sequence)

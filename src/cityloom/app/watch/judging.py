@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cityloom.context.stages import StageStatus
@@ -44,6 +44,15 @@ def of_stages(stages: Sequence[StageStatus], inside: Inside) -> Iterator[Finding
             yield found("stage-fails", f"{stage.name}: {stage.last_error}", stage.name)
         if stage.skipped:
             yield found("stage-skipped", f"{stage.name} missed {stage.skipped} changes", stage.name)
+
+
+def of_other_processes(followers: Mapping[str, int], trouble: str) -> Iterator[Finding]:
+    """Of those that do stages in place of the city's own process, and of what brings them changes."""
+    if trouble:
+        yield found("cluster-away", trouble)
+    for stage, count in followers.items():
+        if not count:
+            yield found("no-follower", f"No process does the stage {stage}", stage)
 
 
 def of_writing(inside: Inside) -> Iterator[Finding]:
