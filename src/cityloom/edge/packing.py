@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 import orjson
@@ -14,10 +14,12 @@ from cityloom.edge.model import MOST_BYTES, MOST_BYTES_OF_ONE, MOST_CHANGES, UNT
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import Change, ChangeKind
 from cityloom.kernel.errors import BadInput, fault_of
+from cityloom.kernel.time import FUTURE_TOLERANCE, format_instant, parse_instant, to_millis
 from cityloom.ngsild.model import Document
 from cityloom.ngsild.parse import parse_entity
 from cityloom.ngsild.representation import represent
 
+_Shape = TypeVar("_Shape")
 _HINT = "An edge sends this by itself: both sides must be of one version of CityLoom."
 _decode = msgspec.json.Decoder(Batch).decode
 _encode = msgspec.json.Encoder().encode
@@ -125,12 +127,14 @@ def incoming_of(change: Brought, *, whole: bool) -> Incoming:
     """A change of an edge, taken apart and looked at: what is no Entity must not come to stand in the city
     and break whoever reads it. Raises BadInput."""
     kind = _kind_of(change.kind)
-    document = _document(bytes(change.document), change.id)
+    latest = change.at + int(FUTURE_TOLERANCE.total_seconds() * 1000)
+    document = _document(bytes(change.document), change.id, latest)
     if tuple(document["type"]) != change.types:
         raise BadInput("The Entity is of other types than its change says", hint=_HINT, where="types")
     before = bytes(change.before)
     if before != bytes(UNTOLD):
-        _shaped(_before, before)
+        for items in _shaped(_before, before).values():
+            _check_times(items, latest)
     return Incoming(kind, document, change.attributes, orjson.loads(before) or {}, change.at, whole)
 
 
@@ -141,8 +145,11 @@ def _kind_of(number: int) -> ChangeKind:
         raise BadInput(f"There is no kind {number} of changes", hint=_HINT, where="kind") from None
 
 
-def _document(text: bytes, entity_id: str) -> Document:
-    _shaped(_entity, text)
+def _document(text: bytes, entity_id: str, latest: int) -> Document:
+    shaped = _shaped(_entity, text)
+    _check_times([shaped], latest)
+    for items in shaped.attrs.values():
+        _check_times(items, latest)
     document: Document = orjson.loads(text)
     try:
         parse_entity(represent(document))
@@ -153,9 +160,23 @@ def _document(text: bytes, entity_id: str) -> Document:
     return document
 
 
-def _shaped(decode: Callable[[bytes], Any], text: bytes) -> None:
+def _check_times(items: Sequence[_Instance | _Entity], latest: int) -> None:
+    """The system's times as the system writes them: what stands is decided by them."""
+    for item in items:
+        for text in (item.created_at, item.modified_at):
+            instant = parse_instant(text, where="modifiedAt")
+            if format_instant(instant) != text or to_millis(instant) > latest:
+                raise BadInput(f"{text[:40]!r} is no time of writing", hint=_HINT, where="modifiedAt")
+        if item.expires_at is not None:
+            parse_instant(item.expires_at, where="expiresAt")
+        if isinstance(item, _Instance):
+            for nested in (item.attrs or {}).values():
+                _check_times(nested, latest)
+
+
+def _shaped(decode: Callable[[bytes], _Shape], text: bytes) -> _Shape:
     try:
-        decode(text)
+        return decode(text)
     except msgspec.ValidationError as error:
         fault, place = fault_of(error)
         raise BadInput(fault, hint=_HINT, where=f"document.{place}") from None

@@ -1,0 +1,291 @@
+"""From the feed of an edge to the Entities of its centre: what goes up, once, and what is parked."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+
+import msgspec
+import orjson
+import pytest
+
+from cityloom.adapters.memory.feed import MemoryFeed
+from cityloom.adapters.memory.parked_readings import MemoryParkedStore
+from cityloom.adapters.memory.register import MemoryRegister
+from cityloom.adapters.memory.state_table import MemoryStateTable
+from cityloom.context.broker import Broker
+from cityloom.edge import forwarding as forwarding_module
+from cityloom.edge.forwarding import Forwarding, Upward
+from cityloom.edge.model import MOST_BYTES_OF_ONE, Batch, Brought, Grant, goes_up, node_id, standing_of
+from cityloom.edge.packing import pack, unpack
+from cityloom.edge.ports import LineDown
+from cityloom.edge.receiving import Receiving
+from cityloom.kernel.actor import CITY, Actor, InformationClass
+from cityloom.kernel.errors import BadInput, NotAllowed, NotReady
+from cityloom.kernel.time import WallClock, now_millis
+from cityloom.ngsild.model import entity, prop
+from cityloom.sensing.parked import ParkedReadings
+
+OPEN, INTERNAL, SECURITY = InformationClass
+SHIP = Actor("ship", "Ship", permissions=frozenset({"edge:bring"}), clearance=frozenset({OPEN, INTERNAL}))
+
+
+class Centre:
+    """A centre in memory, and the line to it. While `down`, nothing arrives; `swallows` answers."""
+
+    address = "https://centre.example"
+
+    def __init__(self, grant: Grant | None = None) -> None:
+        self.feed, self.table = MemoryFeed(), MemoryStateTable()
+        self.broker = Broker(self.feed, self.table, WallClock())
+        self.parked = ParkedReadings(MemoryParkedStore())
+        self.receiving = Receiving(
+            self.broker, self.parked, {"ship": grant or Grant()}, WallClock(), name_of=str
+        )
+        self.down = False
+        self.swallows = 0
+        #: All that ever came over the line, unpacked.
+        self.heard = b""
+
+    async def bring(self, batch: Batch):
+        if self.down:
+            raise LineDown("it is cut", hint="")
+        packed = pack(batch)
+        self.heard += zlib.decompress(packed)
+        answer = await self.receiving.receive(SHIP, unpack(packed))
+        if self.swallows:
+            self.swallows -= 1
+            raise LineDown("no answer", hint="")
+        return answer
+
+    def standing(self):
+        return standing_of(self.broker.find(CITY, node_id("ship")), "ship")
+
+
+class Edge:
+    def __init__(self, centre: Centre, most_waiting: int = 10_000) -> None:
+        self.feed, self.register = MemoryFeed(), MemoryRegister()
+        self.broker = Broker(self.feed, MemoryStateTable(), WallClock())
+        upward = Upward(frozenset(), frozenset({OPEN, INTERNAL}), most_waiting)
+        self.forwarding = Forwarding(centre, upward, self.broker, self.feed, self.register)
+
+    async def start(self):
+        await self.broker.start()
+        await self.forwarding.start()
+
+    async def write(self, number: int, value: float, secrecy: InformationClass = OPEN):
+        buoy = entity("Buoy", f"urn:ngsi-ld:Buoy:{number}", {"level": prop(value)})
+        await self.broker.upsert(CITY, buoy, information_class=secrecy)
+
+    async def arrived(self):
+        async with asyncio.timeout(20):
+            await self.broker.caught_up()
+
+    async def stop(self):
+        await self.forwarding.stop()
+        await self.broker.stop()
+
+
+@pytest.fixture
+async def pair(monkeypatch):
+    monkeypatch.setattr(forwarding_module, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(forwarding_module, "LAST_PAUSE", 0.01)
+    centre = Centre()
+    edge = Edge(centre, most_waiting=1_000)
+    await centre.broker.start()
+    await edge.start()
+    yield centre, edge
+    await edge.stop()
+    await centre.broker.stop()
+
+
+def level(broker: Broker, number: int):
+    found = broker.find(CITY, f"urn:ngsi-ld:Buoy:{number}")
+    return found and found["attrs"]["level"][0]["value"]
+
+
+async def test_an_answer_that_is_lost_brings_nothing_twice(pair):
+    centre, edge = pair
+    centre.swallows = 3
+    for value in range(5):
+        await edge.write(1, value)
+    await edge.arrived()
+    written = [one for one in centre.feed.read(0, 1000) if one.entity_id == "urn:ngsi-ld:Buoy:1"]
+    assert [orjson.loads(one.document)["attrs"]["level"][0]["value"] for one in written] == [0, 1, 2, 3, 4]
+    assert {one.by for one in written} == {"ship"}
+    assert written[0].trace == "edge:ship:1 city"
+    here = edge.broker.raw(CITY, "urn:ngsi-ld:Buoy:1")
+    assert centre.broker.raw(CITY, "urn:ngsi-ld:Buoy:1") == here
+
+
+async def test_how_far_an_edge_has_come_stands_with_what_it_brought(pair):
+    centre, edge = pair
+    await edge.write(1, 1.0)
+    await edge.arrived()
+    # Whatever part of the feed survives: the mark is never ahead of what it counts.
+    for last in range(centre.feed.last_sequence() + 1):
+        kept = [one for one in centre.feed.read(0, 1000) if one.sequence <= last]
+        marks = [one for one in kept if one.entity_id == node_id("ship")]
+        received = orjson.loads(marks[-1].document)["attrs"]["received"][0]["value"] if marks else 0
+        assert received <= sum(one.entity_id == "urn:ngsi-ld:Buoy:1" for one in kept)
+
+
+async def test_what_is_secret_never_goes_over_the_line(pair):
+    centre, edge = pair
+    await edge.write(7, 41.25, SECURITY)
+    await edge.write(1, 1.0)
+    await edge.arrived()
+    assert b"Buoy:1" in centre.heard
+    assert b"Buoy:7" not in centre.heard
+    # What becomes secret is no longer told, and what the centre has of it is secret too.
+    await edge.broker.classify(CITY, "urn:ngsi-ld:Buoy:1", SECURITY)
+    await edge.write(1, 97.5, SECURITY)
+    await edge.arrived()
+    assert b"97.5" not in centre.heard
+    assert centre.broker.class_of(CITY, "urn:ngsi-ld:Buoy:1") is SECURITY
+
+
+async def test_what_waits_is_bounded_and_the_newest_state_arrives_all_the_same(pair):
+    centre, edge = pair
+    await edge.write(1, 0.0)
+    await edge.write(2, 5.0)
+    await edge.arrived()
+    centre.down = True
+    for value in range(1_500):
+        await edge.write(1, float(value))
+    async with asyncio.timeout(20):
+        while not edge.forwarding.line().given_up:
+            await asyncio.sleep(0.01)
+    assert edge.forwarding.line().waiting <= 1_000
+    centre.down = False
+    await edge.arrived()
+    assert (level(centre.broker, 1), level(centre.broker, 2)) == (1_499.0, 5.0)
+    assert centre.standing().given_up == edge.forwarding.line().given_up > 400
+
+
+async def test_a_centre_that_was_set_back_gets_again_what_it_lost(pair):
+    centre, edge = pair
+    await edge.write(1, 1.0)
+    await edge.arrived()
+    await centre.broker.stop()
+    restored = Centre()
+    await restored.broker.start()
+    centre.broker, centre.receiving, centre.feed = restored.broker, restored.receiving, restored.feed
+    await edge.write(2, 2.0)
+    await edge.arrived()
+    assert (level(centre.broker, 1), level(centre.broker, 2)) == (1.0, 2.0)
+
+
+async def test_an_edge_that_was_set_back_begins_a_new_life(pair):
+    centre, edge = pair
+    for value in range(3):
+        await edge.write(1, float(value))
+    await edge.arrived()
+    life = centre.standing().life
+    other = Edge(centre)
+    other.register = edge.register
+    other.forwarding = Forwarding(centre, other.forwarding._upward, other.broker, other.feed, edge.register)
+    await other.start()
+    for value in range(5):
+        await other.write(2, float(value))
+    await other.arrived()
+    await other.stop()
+    assert (level(centre.broker, 1), level(centre.broker, 2)) == (2.0, 4.0)
+    assert centre.standing().life != life
+
+
+async def test_what_is_too_large_keeps_nothing_else(pair):
+    centre, edge = pair
+    large = entity("Buoy", "urn:ngsi-ld:Buoy:8", {"note": prop("x" * MOST_BYTES_OF_ONE)})
+    await edge.broker.create(CITY, large)
+    await edge.write(1, 1.0)
+    await edge.arrived()
+    assert level(centre.broker, 1) == 1.0
+    assert centre.broker.find(CITY, "urn:ngsi-ld:Buoy:8") is None
+
+
+def change(sequence: int, document, **more) -> Brought:
+    told = {"kind": 0, "information_class": OPEN, "at": now_millis(), "by": "city"} | more
+    return Brought(
+        sequence,
+        "urn:ngsi-ld:Buoy:1",
+        ("Buoy",),
+        attributes=("level",),
+        document=msgspec.Raw(orjson.dumps(document)),
+        **told,
+    )
+
+
+def buoy(**instance):
+    now = "2026-03-01T10:00:00Z"
+    times = {"createdAt": now, "modifiedAt": now}
+    item = {"type": "Property", "value": 1.0, **times, **instance}
+    return {"id": "urn:ngsi-ld:Buoy:1", "type": ["Buoy"], **times, "attrs": {"level": [item]}}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {**buoy(), "id": "urn:ngsi-ld:Buoy:2"},
+        {**buoy(), "type": ["Alert"]},
+        {**buoy(), "secret": 1},
+        {**buoy(), "modifiedAt": "yesterday"},
+        {**buoy(), "expiresAt": "never"},
+        buoy(modifiedAt="2999-01-01T00:00:00Z"),
+        buoy(type="Wish"),
+        buoy(observedAt="yesterday"),
+        buoy(type="Relationship"),
+        buoy(attrs={"because": "me"}),
+    ],
+)
+async def test_what_is_no_entity_is_parked_and_the_rest_goes_on(pair, document):
+    centre, _ = pair
+    fine = {**buoy(), "id": "urn:ngsi-ld:Buoy:5"}
+    good = msgspec.structs.replace(change(2, fine), id="urn:ngsi-ld:Buoy:5")
+    await centre.bring(Batch("a life", 0, 2, now_millis(), (change(1, document), good)))
+    assert level(centre.broker, 5) == 1.0
+    assert centre.broker.find(CITY, "urn:ngsi-ld:Buoy:1") is None
+    assert (centre.standing().parked, centre.standing().received) == (1, 2)
+    assert await centre.parked.count(CITY) == 1
+
+
+async def test_what_was_written_in_the_future_waits_at_the_edge(pair):
+    centre, _ = pair
+    early = change(1, buoy(), at=now_millis() + 3_600_000)
+    with pytest.raises(NotReady, match="ahead"):
+        await centre.bring(Batch("a life", 0, 1, now_millis(), (early,)))
+    assert centre.standing().received == 0
+
+
+async def test_who_has_no_grant_or_no_permission_brings_nothing(pair):
+    centre, _ = pair
+    batch = Batch("a life", 0, 1, now_millis(), (change(1, buoy()),))
+    stranger = msgspec.structs.replace(SHIP, id="stranger")
+    for actor in (stranger, msgspec.structs.replace(SHIP, permissions=frozenset({"entities:write"}))):
+        with pytest.raises(NotAllowed):
+            await centre.receiving.receive(actor, batch)
+    assert centre.broker.find(CITY, "urn:ngsi-ld:Buoy:1") is None
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        b"",
+        b"nothing packed",
+        pack(Batch("life", 0, 0, 1))[:-4],
+        zlib.compress(b"[]"),
+        zlib.compress(b" " * 100_000_000),
+        zlib.compress(b'{"life":"a","after":3,"through":1,"at":1}'),
+    ],
+)
+def test_what_cannot_be_unpacked_within_bounds_is_refused(packed):
+    with pytest.raises(BadInput):
+        unpack(packed)
+
+
+def test_what_belongs_to_a_room_goes_up_only_by_name():
+    assert goes_up(["Buoy"], frozenset())
+    assert not goes_up(["Alert"], frozenset())
+    assert goes_up(["Device"], frozenset({"Device"}))
+    assert not goes_up(["EdgeNode"], frozenset({"EdgeNode"}))
