@@ -29,8 +29,9 @@ class _Instance(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """An attribute instance, as far as its shape goes (`ngsild.model`)."""
 
     type: str
-    modified_at: str
-    created_at: str
+    #: Of attributes of attributes they may be missing.
+    modified_at: str | None = None
+    created_at: str | None = None
     value: msgspec.Raw = msgspec.Raw()
     object: msgspec.Raw = msgspec.Raw()
     language_map: msgspec.Raw = msgspec.Raw()
@@ -160,18 +161,20 @@ def _document(text: bytes, entity_id: str, latest: int) -> Document:
     return document
 
 
-def _check_times(items: Sequence[_Instance | _Entity], latest: int) -> None:
+def _check_times(items: Sequence[_Instance | _Entity], latest: int, *, nested: bool = False) -> None:
     """The system's times as the system writes them: what stands is decided by them."""
     for item in items:
         for text in (item.created_at, item.modified_at):
+            if text is None and nested:
+                continue
             instant = parse_instant(text, where="modifiedAt")
             if format_instant(instant) != text or to_millis(instant) > latest:
-                raise BadInput(f"{text[:40]!r} is no time of writing", hint=_HINT, where="modifiedAt")
+                raise BadInput(f"{str(text)[:40]!r} is no time of writing", hint=_HINT, where="modifiedAt")
         if item.expires_at is not None:
             parse_instant(item.expires_at, where="expiresAt")
         if isinstance(item, _Instance):
-            for nested in (item.attrs or {}).values():
-                _check_times(nested, latest)
+            for within in (item.attrs or {}).values():
+                _check_times(within, latest, nested=True)
 
 
 def _shaped(decode: Callable[[bytes], _Shape], text: bytes) -> _Shape:

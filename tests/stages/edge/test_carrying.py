@@ -24,6 +24,7 @@ from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.errors import BadInput, NotAllowed, NotReady
 from cityloom.kernel.time import WallClock, now_millis
 from cityloom.ngsild.model import entity, prop
+from cityloom.ngsild.parse import parse_entity
 from cityloom.sensing.parked import ParkedReadings
 
 OPEN, INTERNAL, SECURITY = InformationClass
@@ -289,3 +290,53 @@ def test_what_belongs_to_a_room_goes_up_only_by_name():
     assert not goes_up(["Alert"], frozenset())
     assert goes_up(["Device"], frozenset({"Device"}))
     assert not goes_up(["EdgeNode"], frozenset({"EdgeNode"}))
+
+
+async def test_everything_that_an_entity_can_say_arrives_as_it_was_said(pair):
+    centre, edge = pair
+    said = parse_entity(
+        {
+            "id": "urn:ngsi-ld:Buoy:4",
+            "type": ["Buoy", "https://example.org/Mark"],
+            "scope": ["/sea/north"],
+            "expiresAt": "2999-01-01T00:00:00Z",
+            "level": [
+                {
+                    "type": "Property",
+                    "value": 1.5,
+                    "unitCode": "MTR",
+                    "observedAt": "2026-03-01T10:00:00.250Z",
+                    "accuracy": {"type": "Property", "value": 0.1, "by": {"object": "urn:ngsi-ld:Hand:1"}},
+                },
+                {"type": "Property", "value": 2, "datasetId": "urn:ngsi-ld:Dataset:b"},
+            ],
+            "location": {"type": "GeoProperty", "value": {"type": "Point", "coordinates": [9.0, 56.0]}},
+            "near": {
+                "type": "Relationship",
+                "object": ["urn:ngsi-ld:A:1", "urn:ngsi-ld:A:2"],
+                "objectType": "A",
+            },
+            "name": {"type": "LanguageProperty", "languageMap": {"en": "Buoy", "da": "Bøje"}},
+            "kind": {"type": "VocabProperty", "vocab": "https://example.org/lit"},
+            "raw": {"type": "JsonProperty", "json": {"a": [1, {"b": None}]}},
+            "list": {"type": "ListProperty", "valueList": [1, "two"]},
+            "lists": {"type": "ListRelationship", "objectList": ["urn:ngsi-ld:A:1"]},
+            "brief": {"type": "Property", "value": 1, "expiresAt": "2999-01-01T00:00:00Z"},
+            "https://example.org/far": {"type": "Property", "value": {"@type": "x", "deep": [[]]}},
+        }
+    )
+    await edge.broker.create(CITY, said)
+    await edge.broker.append(CITY, said["id"], parse_entity({**_head(said), "level": 3}, fragment=True))
+    await edge.broker.delete_attribute(CITY, said["id"], "raw")
+    await edge.arrived()
+    parked = await centre.parked.newest(msgspec.structs.replace(CITY, permissions=frozenset({"parked:read"})))
+    assert [(one.reason, one.where) for one in parked] == []
+    there, here = (orjson.loads(one.broker.raw(CITY, said["id"])) for one in (centre, edge))
+    for document in (there, here):
+        for items in document["attrs"].values():
+            items.sort(key=lambda item: item.get("datasetId", ""))
+    assert there == here
+
+
+def _head(document):
+    return {"id": document["id"], "type": document["type"]}
