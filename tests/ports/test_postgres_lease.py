@@ -31,7 +31,7 @@ def other(postgres):
 
 
 def taken(database, lost) -> Lease:
-    database.claim()
+    database.claim(overdue_too=True)
     return Lease(database, "here:1", lost=lost.append)
 
 
@@ -44,7 +44,7 @@ def test_a_city_whose_lease_is_renewed_is_not_taken(postgres, other, lost):
     run_out(postgres)
     lease.renew()
     with pytest.raises(AlreadyRunning):
-        other.claim()
+        other.claim(overdue_too=True)
     postgres.execute("DELETE FROM session")
     assert lease.held and not lost
 
@@ -69,6 +69,13 @@ def test_who_did_not_renew_in_time_writes_nothing_more(postgres, other, lost):
         feed.set_cursor("history", 1)
     assert other.rows("SELECT count(*) FROM device") == [(0,)]
     assert newer.cursor("history") == 0
+
+
+def test_who_only_looks_after_a_stopped_city_shuts_nobody_out(postgres, other, lost):
+    taken(postgres, lost)
+    run_out(postgres)
+    with pytest.raises(AlreadyRunning):
+        other.claim()
 
 
 def test_a_lease_that_was_given_up_is_anybodys(postgres, other, lost):

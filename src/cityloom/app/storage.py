@@ -250,7 +250,7 @@ def _in_postgres(
     folder: CityFolder, configuration: Configuration, keys: KeyFile, sealing: Sealing
 ) -> Storage:
     _check_retention(configuration)
-    database = _database(configuration)
+    database = _database(configuration, overdue_too=True)
     # With the driver alone, which a city in its folder does not need.
     from cityloom.adapters.postgres.accounts import PostgresAccountStore
     from cityloom.adapters.postgres.audit import PostgresAuditStore
@@ -334,7 +334,7 @@ def shared_database(configuration: Configuration) -> Database:
     return database
 
 
-def _database(configuration: Configuration) -> Database:
+def _database(configuration: Configuration, *, overdue_too: bool = False) -> Database:
     """The city's database, for this process alone and with all its tables."""
     address = _address(configuration)
     from cityloom.adapters.postgres.database import Database
@@ -343,7 +343,7 @@ def _database(configuration: Configuration) -> Database:
 
     database = Database(address)
     try:
-        database.claim()
+        database.claim(overdue_too=overdue_too)
         database.prepare(PARTS)
         check_arrived(database)
     except BaseException:

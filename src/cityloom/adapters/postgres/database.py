@@ -81,10 +81,11 @@ class Database:
                 where=self.address.shown,
             ) from None
 
-    def claim(self) -> None:
+    def claim(self, *, overdue_too: bool = False) -> None:
         """Take the city for this process, until it ends. Raises AlreadyRunning when another one runs it.
 
-        One that runs it no more as far as its lease tells is shut out.
+        With `overdue_too` one that did not renew its lease in time is shut out: for who takes the lease then,
+        since that one would go on otherwise.
         """
         until = time.monotonic() + CLAIM_PATIENCE_S
         while not self._try_to_claim():
@@ -94,7 +95,8 @@ class Database:
                     hint="Stop it first, or name another schema.",
                     where=self.address.shown,
                 )
-            end_overdue(self._writer)
+            if overdue_too:
+                end_overdue(self._writer)
             time.sleep(0.1)
         self._claimed = True
 
