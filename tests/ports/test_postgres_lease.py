@@ -11,6 +11,7 @@ from cityloom.adapters.postgres.database import Database
 from cityloom.adapters.postgres.feed import FeedTaken, PostgresFeed
 from cityloom.adapters.postgres.lease import Lease, Watch
 from cityloom.kernel.errors import AlreadyRunning, TakenOver
+from standing_by import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +98,8 @@ def test_a_holder_is_seen_to_run_out_and_to_be_gone(postgres, other, lost):
     run_out(other)
     assert watch.look().run_out
     postgres.close()
-    assert not watch.look().connected
+    # The server needs a moment to notice.
+    eventually(lambda: not watch.look().connected)
 
 
 def test_who_stands_by_is_counted(postgres, other, lost):
