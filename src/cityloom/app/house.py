@@ -283,7 +283,8 @@ class House:
         self.store.interrupt_reading()
         if self.between is not None:
             self.between.leave()
-        await self.broker.stop()
+        # Who stands by has the state at hand, and waits for this process to end.
+        await self.broker.stop(folding=self.storage.standbys() == 0)
         if self.between is not None:
             await self.between.stop()
         await self.subscriptions.stop()

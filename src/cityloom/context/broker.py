@@ -97,8 +97,11 @@ class Broker(BatchProvision, Consumption):
         self._sweeper = Sweeper(self._expiry, self._clock, self._remove)
         self._expiring = asyncio.create_task(self._sweeper.run(), name="expiry")
 
-    async def stop(self) -> None:
-        """Commit what waits, let the stages finish their batches, fold the rest. The stores stay open."""
+    async def stop(self, *, folding: bool = True) -> None:
+        """Commit what waits, let the stages finish their batches, fold the rest. The stores stay open.
+
+        Without `folding` the next process replays more of the feed: for one that has followed it already.
+        """
         if self._committer is None or self._folding is None:
             return
         if self._expiring is not None:
@@ -106,7 +109,7 @@ class Broker(BatchProvision, Consumption):
         committer, self._committer = self._committer, None
         await committer.stop()
         await self._stages.stop()
-        await self._folding.stop()
+        await self._folding.stop(folding=folding)
 
     async def sweep(self) -> None:
         """Remove what has expired by now. Whoever asks on behalf of somebody outside calls this first: it is

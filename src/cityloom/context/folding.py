@@ -63,6 +63,8 @@ class Folding:
         self._rounds = 0
         self._enough = asyncio.Event()
         self._stopping = False
+        #: Whether what has changed is still written to the table.
+        self._folds = True
         self._task = asyncio.create_task(self._run(), name="folding")
 
     @property
@@ -80,12 +82,13 @@ class Folding:
         if self._is_enough():
             self._enough.set()
 
-    async def stop(self) -> None:
-        """Fold what is left and end."""
+    async def stop(self, *, folding: bool = True) -> None:
+        """Fold what is left and end; without `folding` save how far the stages are, and end."""
         self._stopping = True
+        self._folds = self._folds and folding
         self._enough.set()
         await self._task
-        await self._round()
+        await self._round(folding=folding)
 
     async def _run(self) -> None:
         pause = self._interval
@@ -95,7 +98,8 @@ class Folding:
                 async with asyncio.timeout(pause):
                     await self._enough.wait()
             self._enough.clear()
-            pause = await self._round(folding=self._rounds + 1 >= ROUNDS or self._is_enough())
+            due = self._rounds + 1 >= ROUNDS or self._is_enough()
+            pause = await self._round(folding=due and self._folds)
 
     async def _round(self, *, folding: bool = True) -> float:
         """Fold, save and trim; how long to wait before the next round, in seconds."""

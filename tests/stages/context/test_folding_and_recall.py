@@ -353,3 +353,20 @@ async def test_a_standby_that_fell_behind_the_feed_says_so():
     with pytest.raises(BadConfig, match="from 2 to 3 are missing"):
         standby.follow()
     await broker.stop()
+
+
+async def test_who_leaves_the_city_to_a_standby_folds_nothing_and_loses_nothing():
+    feed, table = MemoryFeed(), MemoryStateTable()
+    broker = Broker(feed, table, WallClock(), fold_interval=3600)
+    await broker.start()
+    for number in (1, 2, 1):
+        await broker.upsert(CITY, road(number))
+    standby = Recall(feed, table)
+    standby.follow()
+    await broker.stop(folding=False)
+    assert table.folded_through() == 0
+    again = Broker(feed, table, WallClock(), fold_interval=3600, recalled=standby)
+    await again.start()
+    assert again.last_sequence == again._folding.lag == 3
+    await again.stop()
+    assert {row.created: row.sequence for row in table.load()} == {1: 3, 2: 2}
