@@ -88,7 +88,9 @@ class Watching:
 
     def __init__(self, url: str, schema: str) -> None:
         self._url, self._schema = url, schema
-        self.longest: dict[int, float] = defaultdict(float)
+        #: What is being done to whom, and the longest pause of any partition meanwhile.
+        self.doing = "nothing"
+        self.longest: dict[str, float] = defaultdict(float)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
@@ -106,7 +108,7 @@ class Watching:
                 now = time.monotonic()
                 for partition, last in connection.execute(_CURSORS):
                     before, at = moved.get(partition, (last, now))
-                    self.longest[partition] = max(self.longest[partition], now - at)
+                    self.longest[self.doing] = max(self.longest[self.doing], now - at)
                     if last != before or partition not in moved:
                         moved[partition] = (last, now)
 
@@ -160,20 +162,24 @@ def test_history_is_remembered_elsewhere_whoever_is_killed_or_hangs(
     shares = {*first.health()["partitions"], *second.health()["partitions"]}
     assert shares == set(range(PARTITIONS)), "not every partition is somebody's"
 
+    watching.doing = "server killed"
     nats_cluster.kill(0)
     time.sleep(8)
     nats_cluster.start(0)
     time.sleep(4)
+    watching.doing = "server paused"
     nats_cluster.pause(1)
     time.sleep(8)
     nats_cluster.go_on(1)
     time.sleep(4)
 
+    watching.doing = "follower killed"
     second.stop(signal.SIGKILL)
     time.sleep(10)
     third = StageProcess(home, tmp_path / "third.log")
     time.sleep(4)
     # It hangs, others take over, and it goes on believing what it knew.
+    watching.doing = "follower paused"
     first.send(signal.SIGSTOP)
     time.sleep(12)
     first.send(signal.SIGCONT)
@@ -187,6 +193,8 @@ def test_history_is_remembered_elsewhere_whoever_is_killed_or_hangs(
         f"\n{len(writing.acknowledged)} readings acknowledged, {len(found)} remembered; longest time without"
         f" any of a partition {gap:.1f} s, between two acknowledgements {writing.longest_s:.1f} s"
     )
+    for doing, longest in watching.longest.items():
+        print(f"  {doing:16s} {longest:4.1f} s")
     check(found, writing.acknowledged)
     assert gap <= LONGEST_GAP_S
     assert writing.longest_s <= LONGEST_GAP_S
