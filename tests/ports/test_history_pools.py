@@ -12,7 +12,7 @@ from cityloom.adapters.duckdb import pools
 from cityloom.adapters.postgres.history import PostgresHistory
 from cityloom.history import portions, slots
 from cityloom.history.model import EntityNews, NewReading, ValueKind, Window
-from cityloom.history.pools import Holding, by_entity
+from cityloom.history.pools import Holding, pooled
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import ChangeKind
 from ports.test_history_store import MINUTE, START, make
@@ -76,11 +76,8 @@ class Stores:
 
     def pool(self, store, unit="CEL", edges=EVEN):
         """Each store gives its own numbers to the series."""
-        series = store.series("")
-        window = Window(
-            np.array([one.id for one in series], np.int64), since=int(edges[0]), until=int(edges[-1])
-        )
-        return by_entity(series, window, unit).pool
+        series = store.grouped("")
+        return pooled(series, Window(series.id, since=int(edges[0]), until=int(edges[-1])), unit).pool
 
     def agree(self, question):
         wanted, *others = map(question, self.stores)
@@ -237,3 +234,51 @@ def test_what_holds_beyond_a_part_ends_with_the_next_reading(stores):
     for store in kept.stores:
         found = store.held(kept.pool(store, ""), Holding(START + 2 * HOUR, 10 * HOUR, np.ones(1), above=4.5))
         assert (found.covered.tolist(), found.inside.tolist()) == ([2 * HOUR], [70 * MINUTE])
+
+
+@given(batch=courses())
+@anywhere
+def test_series_in_columns_are_the_same_series(batch, stores):
+    for store in stores(batch).stores:
+        for asked in ({}, {"entity_ids": ["urn:b", "urn:a"]}, {"types": ["Weather"], "attributes": ["x"]}):
+            series, found = store.series("", **asked), store.grouped("", **asked)
+            told = [
+                (found.id[row], found.entity_ids[group], found.whats[what], found.standings[standing])
+                for row, (group, what, standing) in enumerate(
+                    zip(found.group, found.what, found.standing, strict=True)
+                )
+            ]
+            assert told == [
+                (one.id, one.key.entity_id, tuple(one.key)[2:], (one.types, one.information_class))
+                for one in series
+            ]
+            # Each Entity once, and none without a series.
+            first = dict.fromkeys(one.key.entity_id for one in series)
+            assert list(found.entity_ids) == list(first)
+            assert set(found.group.tolist()) == set(range(len(first)))
+
+
+def test_times_without_readings_cost_no_statement(stores, monkeypatch):
+    batch = [
+        EntityNews(
+            *(number, "", f"urn:{number}", ("Weather",), ChangeKind.UPDATED, InformationClass.OPEN),
+            *(START, (reading(60 * 500, 1.0), reading(60 * 501, 3.0))),
+        )
+        for number in range(1, 21)
+    ]
+    store = stores(batch).made[1]
+    monkeypatch.setattr(pools, "_AT_ONCE", 25)
+    asked, ask = [], pools.pool_statements.ask
+
+    def said(name, *told, **more):
+        asked.append(name.partition("_")[0])
+        return ask(name, *told, **more)
+
+    monkeypatch.setattr(pools.pool_statements, "ask", said)
+    edges = START + HOUR * np.arange(1000, dtype=np.int64)
+    pool = pooled(store.grouped(""), Window(np.empty(0, np.int64))).pool
+    found = store.cells(pool, edges, medians=True)
+    assert found.median.tolist() == [2.0] * 20
+    assert found.cells.tolist() == [2] * 20
+    assert store.presence(pool, edges).present.tolist() == [2] * 20
+    assert sorted(asked) == ["medians"] * 2 + ["presence"] * 2 + ["sums"] * 2

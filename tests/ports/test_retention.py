@@ -21,7 +21,7 @@ from cityloom.app.storage import unfit
 from cityloom.history import keeping
 from cityloom.history.keeping import Keeping
 from cityloom.history.model import EntityNews, NewReading, ValueKind, Window
-from cityloom.history.pools import by_entity
+from cityloom.history.pools import pooled
 from cityloom.history.retention import Outgoing, Rule, due_of
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import ChangeKind
@@ -89,8 +89,9 @@ def _answers(store):
     series = store.series("")
     window = Window(np.array([one.id for one in series], np.int64), int(DAYS[0]), int(DAYS[-1]))
     found = store.aggregate(window, DAYS, METHODS)
-    cells = store.cells(by_entity(series, window).pool, DAYS, medians=True)
-    presence = store.presence(by_entity(series, window).pool, DAYS)
+    pool = pooled(store.grouped(""), window).pool
+    cells = store.cells(pool, DAYS, medians=True)
+    presence = store.presence(pool, DAYS)
     return [*found.values(), *cells, presence.readings, presence.present, np.array(presence.gaps)]
 
 

@@ -16,11 +16,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cityloom.history.model import Integers, PastColumn, ReadingBatch, Series, SeriesKey
 from cityloom.history.newest import Newest, NewestReadings
 from cityloom.history.planning import Plan, Planner
-from cityloom.history.shapes import Run, SeriesColumns, Shape, Standing, What
+from cityloom.history.shapes import GroupedSeries, Run, SeriesColumns, Shape, Standing, What
 
 _NO_PLACES: dict[What, int] = {}
 #: A run that is none, a series that is gone, a standing that nobody knows.
@@ -197,6 +198,24 @@ class SeriesDirectory:
                 and (datasets is None or one.key.dataset in datasets)
             ]
 
+    def grouped(
+        self,
+        tenant: str,
+        *,
+        entity_ids: Sequence[str] | None = None,
+        types: Sequence[str] | None = None,
+        attributes: Sequence[str] | None = None,
+        datasets: Sequence[str] | None = None,
+    ) -> GroupedSeries:
+        """The same as columns: of a million Entities, objects would take half a gigabyte."""
+        with self._lock:
+            if entity_ids is None:
+                return self._grouped(self._everywhere(tenant, types, attributes, datasets))
+            found = self.select(
+                tenant, entity_ids=entity_ids, types=types, attributes=attributes, datasets=datasets
+            )
+            return self._grouped(np.array([one.id for one in found], np.int64))
+
     def entities(self, tenant: str) -> list[str]:
         """The ids of the Entities of a tenant that have any series."""
         with self._lock:
@@ -330,6 +349,32 @@ class SeriesDirectory:
         while run != _NONE:
             yield run
             run = self._older[run]
+
+    def _grouped(self, numbers: Integers) -> GroupedSeries:
+        run = np.frombuffer(self._run, np.intc)[numbers]
+        start = np.array([shape.start for shape in self._shapes], np.int64)
+        shape = np.frombuffer(self._shape, np.intc)[run]
+        begins, first, group = np.unique(self._oldest(run), return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        turn = np.empty_like(order)
+        turn[order] = np.arange(len(order))
+        return GroupedSeries(
+            numbers,
+            turn[group],
+            start[shape] + numbers - np.frombuffer(self._first, np.intc)[run],
+            (np.frombuffer(self._state, np.intc)[numbers] >> 1).astype(np.int64),
+            [self._entity[one] for one in begins[order].tolist()],
+            [what for shape in self._shapes for what in shape.whats],
+            list(self._standings),
+        )
+
+    def _oldest(self, runs: NDArray[np.intc]) -> NDArray[np.intc]:
+        """The first run of the Entity of each of these runs."""
+        older = np.frombuffer(self._older, np.intc)
+        oldest = runs.copy()
+        while (has := older[oldest] != _NONE).any():
+            oldest[has] = older[oldest[has]]
+        return oldest
 
     def _everywhere(
         self,

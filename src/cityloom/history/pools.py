@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cityloom.history.logic import bucket_of, missing_runs, time_weighted
-from cityloom.history.model import Floats, Integers, Readings, Series, Window
+from cityloom.history.model import Floats, Integers, Readings, Window
+from cityloom.history.shapes import GroupedSeries
 from cityloom.kernel.units import convert
 
 #: Gaps that are listed one by one.
@@ -50,10 +51,13 @@ class Pool(msgspec.Struct, frozen=True, dict=True):
 class PooledSeries(NamedTuple):
     """The series of an attribute, in a pool with one group an Entity."""
 
-    series: list[Series]
-    #: By group, in alphabetical order.
-    entity_ids: list[str]
+    series: GroupedSeries
     pool: Pool
+
+    @property
+    def entity_ids(self) -> Sequence[str]:
+        """By group."""
+        return self.series.entity_ids
 
 
 class CellSummary(NamedTuple):
@@ -114,19 +118,19 @@ class Presence(NamedTuple):
     gaps: tuple[Run, ...]
 
 
-def by_entity(series: list[Series], window: Window, unit_code: str = "") -> PooledSeries:
-    """Series (those of the window) by Entity, in a unit. Raises BadInput where it does not fit."""
-    entity_ids = sorted({one.key.entity_id for one in series})
-    place = {entity_id: number for number, entity_id in enumerate(entity_ids)}
-    lines = {unit: _line(unit, unit_code) for unit in {one.key.unit_code for one in series}}
+def pooled(series: GroupedSeries, window: Window, unit_code: str = "") -> PooledSeries:
+    """Series in a unit, for the time of a window. Raises BadInput where it does not fit."""
+    units = {series.whats[one][3] for one in np.unique(series.what).tolist()}
+    lines = {unit: _line(unit, unit_code) for unit in units}
+    factor, offset = np.array([lines.get(what[3], (1.0, 0.0)) for what in series.whats]).reshape(-1, 2).T
     pool = Pool(
-        window,
-        group=np.array([place[one.key.entity_id] for one in series], np.int64),
-        groups=len(entity_ids),
-        factor=np.array([lines[one.key.unit_code][0] for one in series], np.float64),
-        offset=np.array([lines[one.key.unit_code][1] for one in series], np.float64),
+        msgspec.structs.replace(window, series=series.id),
+        group=series.group,
+        groups=len(series.entity_ids),
+        factor=factor[series.what],
+        offset=offset[series.what],
     )
-    return PooledSeries(series, entity_ids, pool)
+    return PooledSeries(series, pool)
 
 
 def _line(unit_code: str, wanted: str) -> tuple[float, float]:

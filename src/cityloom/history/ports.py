@@ -20,6 +20,7 @@ from cityloom.history.model import (
     Window,
 )
 from cityloom.history.pools import CellSummary, Held, Holding, Pool, Presence
+from cityloom.history.shapes import GroupedSeries
 from cityloom.kernel.actor import Actor, InformationClass
 
 #: What `aggregate` can work out for each period (ETSI GS CIM 009, 4.5.19).
@@ -69,6 +70,18 @@ class HistoryStore(Protocol):
         datasets: Sequence[str] | None = None,
     ) -> list[Series]:
         """The series that fit every condition that is given, in the order of their id."""
+        ...
+
+    def grouped(
+        self,
+        tenant: str,
+        *,
+        entity_ids: Sequence[str] | None = None,
+        types: Sequence[str] | None = None,
+        attributes: Sequence[str] | None = None,
+        datasets: Sequence[str] | None = None,
+    ) -> GroupedSeries:
+        """The same series as columns, by Entity: of a million there are no objects."""
         ...
 
     def entities(self, tenant: str) -> list[str]:

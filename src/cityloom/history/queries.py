@@ -14,11 +14,12 @@ from cityloom.history.gaps import gaps_of
 from cityloom.history.links import TYPE_TARGET
 from cityloom.history.model import SCOPE, Floats, Integers, Reading, Readings, Series, Statistics, Window
 from cityloom.history.periods import Step, edges_of
-from cityloom.history.pools import CellSummary, Held, Holding, Pool, PooledSeries, by_entity
+from cityloom.history.pools import CellSummary, Held, Holding, Pool, PooledSeries, pooled
 from cityloom.history.ports import AGGREGATE_METHODS, CurrentClasses, HistoryStore
 from cityloom.history.retention import RetainingStore
+from cityloom.history.shapes import GroupedSeries
 from cityloom.history.windows import ids_of, readings_of, window_of
-from cityloom.kernel.actor import CITY, Actor
+from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT
 from cityloom.kernel.errors import BadInput, NotFound
 from cityloom.kernel.time import from_millis, to_millis
@@ -229,8 +230,16 @@ class History:
         Numbers that have a unit become those of `unit_code`; "" leaves all as they are. Raises BadInput for
         a unit that does not fit.
         """
-        series = self.series(actor, target, [attribute], dataset=dataset, tenant=tenant)
-        return by_entity(series, window_of(series, since, until), unit_code)
+        is_type = target.startswith(TYPE_TARGET)
+        found = self._store.grouped(
+            tenant,
+            entity_ids=None if is_type else [target],
+            types=[target.removeprefix(TYPE_TARGET)] if is_type else None,
+            attributes=[attribute],
+            datasets=[dataset],
+        )
+        seen = self._visible_among(actor, tenant, found)
+        return pooled(seen, window_of((), since, until), unit_code)
 
     def cells(
         self,
@@ -262,18 +271,18 @@ class History:
     ) -> Coverage:
         """How many readings there are, and where there should be more, one in each `expected_step`."""
         edges = edges_of(since, until, expected_step)
-        pooled = self.pool(actor, target, attribute, since, until, dataset=dataset, tenant=tenant)
-        found = self._store.presence(pooled.pool, edges)
-        expected = (len(edges) - 1) * len(pooled.entity_ids)
+        asked = self.pool(actor, target, attribute, since, until, dataset=dataset, tenant=tenant)
+        found = self._store.presence(asked.pool, edges)
+        expected = (len(edges) - 1) * len(asked.entity_ids)
         return Coverage(
             since=since,
             until=until,
             expected_step=expected_step,
-            entities=len(pooled.entity_ids),
+            entities=len(asked.entity_ids),
             count=int(found.readings.sum()),
             expected=expected,
             missing=expected - int(found.present.sum()),
-            gaps=gaps_of(found.gaps, pooled.entity_ids, edges),
+            gaps=gaps_of(found.gaps, asked.entity_ids, edges),
         )
 
     def statistics(
@@ -360,6 +369,14 @@ class History:
             if seen[entity] and actor.sees(one.information_class):
                 visible.append(one)
         return visible
+
+    def _visible_among(self, actor: Actor, tenant: str, found: GroupedSeries) -> GroupedSeries:
+        """The same of series in columns."""
+        if all(map(actor.sees, InformationClass)):
+            return found
+        entities = np.array([self._sees_now(actor, tenant, one) for one in found.entity_ids], bool)
+        standings = np.array([actor.sees(one) for _, one in found.standings], bool)
+        return found.only(entities[found.group] & standings[found.standing])
 
     def _sees_now(self, actor: Actor, tenant: str, entity_id: str) -> bool:
         try:

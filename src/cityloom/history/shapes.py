@@ -31,6 +31,38 @@ class SeriesColumns(NamedTuple):
     standings: Sequence[Standing]
 
 
+class GroupedSeries(NamedTuple):
+    """Series by Entity, in the order of their ids, as columns of equal length."""
+
+    id: Integers
+    #: Places in `entity_ids`, in `whats` and in `standings`.
+    group: Integers
+    what: Integers
+    standing: Integers
+    #: Each of them has a series; in the order of their first ones.
+    entity_ids: Sequence[str]
+    whats: Sequence[What]
+    standings: Sequence[Standing]
+
+    @property
+    def unit_code(self) -> str:
+        """The unit of the first series; "" where there is none."""
+        return self.whats[int(self.what[0])][3] if len(self.what) else ""
+
+    def only(self, wanted: NDArray[np.bool_]) -> GroupedSeries:
+        """Some of the series."""
+        groups, group = np.unique(self.group[wanted], return_inverse=True)
+        return GroupedSeries(
+            self.id[wanted],
+            group,
+            self.what[wanted],
+            self.standing[wanted],
+            [self.entity_ids[place] for place in groups.tolist()],
+            self.whats,
+            self.standings,
+        )
+
+
 class Shape:
     """What the series of a run are, in their order, none twice."""
 

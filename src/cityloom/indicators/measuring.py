@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import singledispatch
 from statistics import median
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from cityloom.history.links import TYPE_TARGET
 from cityloom.history.model import Integers
 from cityloom.history.periods import Step, edges_of, parse_step, shifted
-from cityloom.history.pools import Holding, PooledSeries, by_entity
+from cityloom.history.pools import Holding, PooledSeries
+from cityloom.history.pools import pooled as pooled_in
 from cityloom.indicators import measures as verbs
 from cityloom.indicators.model import Measured
 from cityloom.indicators.view import View, moment
@@ -52,16 +53,16 @@ def _mean(measure: verbs.Mean, view: View) -> Measured:
         rows=count,
         entities=entities,
         coverage=cells / expected,
-        origin=_origin_of(view, measure.type, _those(pooled, used)),
+        origin=view.origin_of(measure.type, _those(pooled, used)),
         because=(view.because(measure.type, measure.attribute, count, missing=expected - cells),),
     )
 
 
 @work_out.register
 def _against_reference(measure: verbs.AgainstReference, view: View) -> Measured:
-    pooled = _pooled(measure, view)
-    unit = pooled.series[0].key.unit_code if pooled.series else ""
-    pooled = by_entity(pooled.series, pooled.pool.window, unit)
+    asked = _pooled(measure, view)
+    unit = asked.series.unit_code
+    pooled = pooled_in(asked.series, asked.pool.window, unit)
     references = view.fixed(measure.type, measure.reference, unit)
     weights = view.fixed(measure.type, measure.weight) if measure.weight else dict.fromkeys(references, 1.0)
     edges = edges_of(view.since, view.until, _HOUR)
@@ -91,7 +92,7 @@ def _against_reference(measure: verbs.AgainstReference, view: View) -> Measured:
         rows=count,
         entities=len(used),
         coverage=cells / expected,
-        origin=_origin_of(view, measure.type, set(used)),
+        origin=view.origin_of(measure.type, set(used)),
         because=(
             view.because(measure.type, measure.attribute, count, missing=expected - cells),
             view.because(measure.type, measure.reference, len(used)),
@@ -124,7 +125,7 @@ def _share_of_time(measure: verbs.ShareOfTime, view: View) -> Measured:
         rows=count,
         entities=int(used.sum()),
         coverage=covered / whole,
-        origin=_origin_of(view, measure.type, _those(pooled, used)),
+        origin=view.origin_of(measure.type, _those(pooled, used)),
         because=(view.because(measure.type, measure.attribute, count),),
     )
 
@@ -149,14 +150,15 @@ def _days_above(measure: verbs.DaysAbove, view: View) -> Measured:
         rows=count,
         entities=int(used.sum()),
         coverage=float(days.mean()),
-        origin=_origin_of(view, measure.type, _those(pooled, used)),
+        origin=view.origin_of(measure.type, _those(pooled, used)),
         because=(view.because(measure.type, measure.attribute, count, missing=int((~days).sum())),),
     )
 
 
 @work_out.register
 def _share_of_entities(measure: verbs.ShareOfEntities, view: View) -> Measured:
-    having = [one for one in view.of_type(measure.type) if value_of(one, measure.attribute) is not None]
+    said = view.having(measure.type, measure.attribute)
+    having = [one for one in said if value_of(one, measure.attribute) is not None]
     fitting = [one for one in having if value_of(one, measure.attribute) in measure.values]
     if not having:
         return view.found()
@@ -266,17 +268,9 @@ def _open_types(_: verbs.OpenTypes, view: View) -> Measured:
 
 @work_out.register
 def _total_over_figure(measure: verbs.TotalOverFigure, view: View) -> Measured:
-    found = view.history.aggregate(
-        view.actor,
-        TYPE_TARGET + measure.type,
-        measure.alive,
-        view.since,
-        view.until,
-        None,
-        ["totalCount"],
-    )
-    counts = found.values["totalCount"][:, 0].tolist()
-    alive = {one.key.entity_id for one, count in zip(found.series, counts, strict=True) if count}
+    pooled = view.history.pool(view.actor, TYPE_TARGET + measure.type, measure.alive, view.since, view.until)
+    found = view.history.cells(pooled.pool, edges_of(view.since, view.until, None))
+    alive, count = _those(pooled, found.readings > 0), int(found.readings.sum())
     sizes = {key: size for key, size in view.fixed(measure.type, measure.attribute).items() if key in alive}
     if not sizes:
         return view.found()
@@ -286,12 +280,12 @@ def _total_over_figure(measure: verbs.TotalOverFigure, view: View) -> Measured:
         numerator=total,
         denominator=figure,
         parts_unit=measure.parts_unit,
-        rows=int(sum(counts)),
+        rows=count,
         entities=len(sizes),
-        origin=_origin_of(view, measure.type, sizes),
+        origin=view.origin_of(measure.type, sizes),
         because=(
             view.because(measure.type, measure.attribute, len(sizes)),
-            view.because(measure.type, measure.alive, int(sum(counts))),
+            view.because(measure.type, measure.alive, count),
         ),
     )
 
@@ -342,10 +336,6 @@ def _arrival(measure: verbs.LeadTime, warning: Document, view: View) -> tuple[in
     _, found = view.history.numbers(view.actor, about, measure.attribute, issued, end)
     low = found.at[found.number <= measure.at_most]
     return (int(low.min()) if low.size else None), len(found.at)
-
-
-def _origin_of(view: View, type_name: str, used: Container[str]) -> str:
-    return view.origin(one for one in view.of_type(type_name) if one["id"] in used)
 
 
 def _origin_of_count(things: Iterable[Document]) -> str:

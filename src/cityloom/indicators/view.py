@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
+from itertools import islice
 from typing import Any, overload
 
 import msgspec
@@ -23,6 +24,8 @@ from cityloom.ngsild.model import Document, content, instance_of, value_of
 
 #: Where data come from, the most trustworthy first: a number is badged as the last of what went into it.
 ORIGINS = ("measured", "replayed", "entered", "simulated", "estimated")
+
+_ORIGIN = "dataOrigin"
 
 
 class Documents(Sequence[Document]):
@@ -47,6 +50,11 @@ class Documents(Sequence[Document]):
 
     def __iter__(self) -> Iterator[Document]:
         return map(_read, self._written)
+
+    def having(self, name: str) -> Documents:
+        """Those that may have an attribute: of a million that have none, none is read."""
+        member = orjson.dumps(name) + b":"
+        return Documents([one for one in self._written if one.find(member) >= 0])
 
 
 def _read(kept: Kept) -> Document:
@@ -116,18 +124,32 @@ class View(msgspec.Struct, frozen=True):
 
     def origin(self, entities: Iterable[Document]) -> str:
         """The least trustworthy origin among Entities; "" for none."""
-        said = {str(value_of(one, "dataOrigin", "measured")) for one in entities}
+        said = {str(value_of(one, _ORIGIN, "measured")) for one in entities}
         known = [ORIGINS.index(one) for one in said if one in ORIGINS]
         return ORIGINS[max(known)] if known else ""
+
+    def origin_of(self, type_name: str, used: Container[str]) -> str:
+        """The same of those Entities of a type whose ids are among some."""
+        said = self.origin(one for one in self.having(type_name, _ORIGIN) if one["id"] in used)
+        if said:
+            return said
+        # Whoever says nothing has measured.
+        others = (one for one in self.of_type(type_name) if one["id"] in used)
+        return self.origin(islice((one for one in others if value_of(one, _ORIGIN) is None), 1))
 
     def of_type(self, type_name: str) -> Sequence[Document]:
         """The Entities of a type."""
         return self.documents.get(type_name, ())
 
+    def having(self, type_name: str, attribute: str) -> Sequence[Document]:
+        """The Entities of a type, without many that have no such attribute."""
+        found = self.of_type(type_name)
+        return found.having(attribute) if isinstance(found, Documents) else found
+
     def fixed(self, type_name: str, attribute: str, unit_code: str = "") -> dict[str, float]:
         """A positive number that stands on each Entity, in a unit, by id."""
         found = {}
-        for document in self.of_type(type_name):
+        for document in self.having(type_name, attribute):
             item = instance_of(document, attribute)
             said = None if item is None else content(item)
             if is_number(said) and said > 0 and item is not None:

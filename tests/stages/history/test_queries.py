@@ -301,3 +301,24 @@ async def test_a_tenant_is_known_to_whom_sees_what_is_remembered_of_it(city, hou
     assert not city.history.knows_tenant(ANONYMOUS, "")
     await city.measure("urn:b", hour(0), temperature=1)
     assert city.history.knows_tenant(ANONYMOUS, "")
+
+
+async def test_a_pool_has_what_the_actor_may_see(city, hour):
+    for name in ("urn:w:1", "urn:w:2", "urn:w:3"):
+        await city.measure(name, hour(0), temperature=1)
+    await city.broker.classify(CITY, "urn:w:1", InformationClass.SECURITY)
+    # Its class of now is looked at, before it is remembered.
+    asked = ("type:Weather", "temperature", hour(0), hour(1))
+    assert list(city.history.pool(ANONYMOUS, *asked).entity_ids) == ["urn:w:2", "urn:w:3"]
+    await city.settled()
+    await city.broker.classify(CITY, "urn:w:3", InformationClass.INTERNAL)
+    await city.settled()
+    await city.broker.delete(CITY, "urn:w:3")
+    await city.settled()
+    # It is gone; the class that it was remembered with counts.
+    found = city.history.pool(ANONYMOUS, *asked)
+    assert list(found.entity_ids) == ["urn:w:2"]
+    assert found.pool.group.tolist() == [0]
+    assert list(city.history.pool(CITY, *asked).entity_ids) == ["urn:w:1", "urn:w:2", "urn:w:3"]
+    assert list(city.history.pool(CITY, "urn:w:2", *asked[1:]).entity_ids) == ["urn:w:2"]
+    assert list(city.history.pool(ANONYMOUS, "urn:w:1", *asked[1:]).entity_ids) == []

@@ -10,7 +10,7 @@ import pytest
 from cityloom.indicators import measures as verbs
 from cityloom.indicators.measuring import work_out
 from cityloom.indicators.view import Documents, View
-from cityloom.kernel.actor import ANONYMOUS, Actor, InformationClass
+from cityloom.kernel.actor import ANONYMOUS, CITY, Actor, InformationClass
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import format_instant
 from cityloom.ngsild.model import entity, json_value, prop, rel
@@ -272,3 +272,16 @@ def test_documents_are_read_when_they_are_looked_at():
     assert (len(documents), documents[1]["id"], documents[:1][0]["id"]) == (3, "urn:b", "urn:a")
     assert next(iter(documents))["id"] == "urn:a"
     assert documents[0] is not documents[0]
+
+
+async def test_origin_is_that_of_the_entities_that_were_used(city):
+    ids = ["urn:ngsi-ld:Air:1", await city.thing("Air", "2", origin="simulated")]
+    await city.write(entity("Air", ids[0], {"no2": prop(1)}))
+    ids.append(await city.thing("Air", "3", origin="estimated"))
+    documents = Documents(city.broker.kept_of_type(CITY, "Air"))
+    assert len(documents.having("dataOrigin")) == 2
+    view = View(CITY, MONDAY, at(1), UTC, city.history, {"Air": documents}, {}, {})
+    assert view.origin_of("Air", {ids[0]}) == "measured"
+    assert view.origin_of("Air", {ids[0], ids[1]}) == "simulated"
+    assert view.origin_of("Air", set(ids)) == "estimated"
+    assert view.origin_of("Air", {"urn:gone"}) == view.origin_of("Rail", set(ids)) == ""

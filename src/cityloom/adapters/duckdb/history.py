@@ -40,6 +40,7 @@ from cityloom.history.newest import Newest, said
 from cityloom.history.planning import Plan
 from cityloom.history.pools import CellSummary, Held, Holding, Pool, Presence
 from cityloom.history.ports import COUNTS
+from cityloom.history.shapes import GroupedSeries
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadConfig, BadInput
 
@@ -105,6 +106,19 @@ class DuckHistory(DuckLoads, DuckRetention):
         datasets: Sequence[str] | None = None,
     ) -> list[Series]:
         return self._directory.select(
+            tenant, entity_ids=entity_ids, types=types, attributes=attributes, datasets=datasets
+        )
+
+    def grouped(
+        self,
+        tenant: str,
+        *,
+        entity_ids: Sequence[str] | None = None,
+        types: Sequence[str] | None = None,
+        attributes: Sequence[str] | None = None,
+        datasets: Sequence[str] | None = None,
+    ) -> GroupedSeries:
+        return self._directory.grouped(
             tenant, entity_ids=entity_ids, types=types, attributes=attributes, datasets=datasets
         )
 

@@ -36,6 +36,20 @@ def extent(window: Window) -> str:
     return f"SELECT min(observed_at), max(observed_at), count(*) FROM {found}"
 
 
+def readings_by_period(table: str, first: int, step: int) -> str:
+    """How many rows of a table lie in each period. Needs `slots`."""
+    return f"""
+        SELECT bucket, count(*) AS n FROM {table}
+        JOIN slots ON stretch = observed_at - (observed_at - {int(first)}) % {int(step)}
+        WHERE observed_at >= edge AND observed_at < ends GROUP BY bucket
+    """
+
+
+def readings_by_group(table: str, _first: int, _step: int) -> str:
+    """How many rows of a table are of each group. Needs `wanted`."""
+    return f"SELECT grp, count(*) AS n FROM {table} JOIN wanted USING (series) GROUP BY grp"
+
+
 def _readings(since: int | None, until: int | None) -> str:
     conditions = [_STANDING]
     if since is not None:

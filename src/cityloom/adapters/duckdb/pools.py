@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import duckdb
 import numpy as np
@@ -43,8 +43,11 @@ def cells(
 ) -> CellSummary:
     """As `HistoryStore.cells`."""
     sums = WholeSums(pool.groups, len(edges) - 1)
-    for first, last in _parts(len(edges) - 1, pool.groups):
-        if chosen is None or chosen[first:last].any():
+    most = _most_by_period(cursor, pool, edges, rolled=rolled)
+    if chosen is not None:
+        most[~chosen] = 0
+    for first, last in _spans(most):
+        if most[first:last].any():
             part = None if chosen is None else chosen[first:last]
             found = _cells(cursor, "sums", pool, edges[first : last + 1], first, part, above, rolled=rolled)
             grp, bucket, cells, readings = (
@@ -66,8 +69,12 @@ def _medians(
     """A median needs all of a group's cells: part by part of the groups."""
     result = np.full(pool.groups, np.nan)
     periods = len(edges) - 1
-    looked_at = periods if chosen is None else int(chosen.sum())
-    for first, last in _parts(pool.groups, max(1, looked_at)):
+    most = np.zeros(pool.groups, np.int64)
+    counts = _counts(cursor, pool, edges, pool_statements.readings_by_group, rolled=rolled)
+    most[columns.whole(counts["grp"])] = columns.whole(counts["n"])
+    for first, last in _spans(np.minimum(most, periods)):
+        if not most[first:last].any():
+            continue
         part = pool.of_groups(first, last)
         medians = _cells(cursor, "medians", part, edges, 0, chosen, above, rolled=rolled)
         result[first + columns.whole(medians["grp"])] = columns.numbers(medians["v"])
@@ -129,8 +136,11 @@ def held(cursor: _Cursor, pool: Pool, holding: Holding) -> Held:
 def presence(cursor: _Cursor, pool: Pool, edges: Integers, *, rolled: bool = False) -> Presence:
     """As `HistoryStore.presence`: a gap over several parts is found by where each group was seen last."""
     whole = WholePresence(pool.groups)
+    most = _most_by_period(cursor, pool, edges, rolled=rolled)
     _register(cursor, pool)
-    for first, last in _parts(len(edges) - 1, pool.groups):
+    for first, last in _spans(most):
+        if not most[first:last].any():
+            continue
         part = edges[first : last + 1]
         slots = _register_slots(cursor, slots_of(part, first))
         tables = _between(pool, part, rolled=rolled)
@@ -205,6 +215,35 @@ def _extent(cursor: _Cursor, pool: Pool) -> tuple[int, int, int] | None:
     _register(cursor, pool)
     first, last, count = cursor.execute(pool_statements.extent(pool.window)).fetchall()[0]
     return None if first is None else (int(first), int(last), int(count))
+
+
+def _most_by_period(cursor: _Cursor, pool: Pool, edges: Integers, *, rolled: bool) -> Integers:
+    """How many cells there can be in each period: those without readings cost nothing."""
+    most = np.zeros(len(edges) - 1, np.int64)
+    counts = _counts(cursor, pool, edges, pool_statements.readings_by_period, rolled=rolled)
+    most[columns.whole(counts["bucket"])] = columns.whole(counts["n"])
+    return np.minimum(most, pool.groups)
+
+
+def _counts(
+    cursor: _Cursor, pool: Pool, edges: Integers, counting: Callable[[str, int, int], str], *, rolled: bool
+) -> Columns:
+    _register(cursor, pool)
+    slots = _register_slots(cursor, slots_of(edges))
+    statement = counting("counted" if rolled else "standing", slots.first, slots.step)
+    tables = _between(pool, edges, rolled=rolled)
+    found: Columns = cursor.execute(f"WITH {tables} {statement}").fetchnumpy()
+    return found
+
+
+def _spans(most: Integers) -> Iterator[tuple[int, int]]:
+    """Half-open ranges that together are all; of each there is not too much, or it is one place long."""
+    total, first = np.cumsum(most), 0
+    while first < len(most):
+        bound = _AT_ONCE + (int(total[first - 1]) if first else 0)
+        last = max(first + 1, int(np.searchsorted(total, bound, side="right")))
+        yield first, last
+        first = last
 
 
 def _parts(count: int, width: int) -> Iterator[tuple[int, int]]:

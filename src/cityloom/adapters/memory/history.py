@@ -30,6 +30,7 @@ from cityloom.history.periodwise import aggregate_readings
 from cityloom.history.planning import Plan, Row
 from cityloom.history.portions import AskedInPortions
 from cityloom.history.ports import EXPORT_COLUMNS, FORMULA_BEGINS
+from cityloom.history.shapes import GroupedSeries
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import from_millis, now_millis
 
@@ -83,6 +84,19 @@ class MemoryHistory(AskedInPortions):
         datasets: Sequence[str] | None = None,
     ) -> list[Series]:
         return self._directory.select(
+            tenant, entity_ids=entity_ids, types=types, attributes=attributes, datasets=datasets
+        )
+
+    def grouped(
+        self,
+        tenant: str,
+        *,
+        entity_ids: Sequence[str] | None = None,
+        types: Sequence[str] | None = None,
+        attributes: Sequence[str] | None = None,
+        datasets: Sequence[str] | None = None,
+    ) -> GroupedSeries:
+        return self._directory.grouped(
             tenant, entity_ids=entity_ids, types=types, attributes=attributes, datasets=datasets
         )
 

@@ -55,6 +55,7 @@ from cityloom.history.model import (
 from cityloom.history.newest import Newest
 from cityloom.history.planning import Plan
 from cityloom.history.ports import COUNTS
+from cityloom.history.shapes import GroupedSeries
 from cityloom.kernel.errors import BadInput, NotReady
 
 MIGRATIONS = statements.MIGRATIONS
@@ -162,6 +163,19 @@ class PostgresHistory(PostgresLoads, PostgresPools):
         datasets: Sequence[str] | None = None,
     ) -> list[Series]:
         return self._directory.select(
+            tenant, entity_ids=entity_ids, types=types, attributes=attributes, datasets=datasets
+        )
+
+    def grouped(
+        self,
+        tenant: str,
+        *,
+        entity_ids: Sequence[str] | None = None,
+        types: Sequence[str] | None = None,
+        attributes: Sequence[str] | None = None,
+        datasets: Sequence[str] | None = None,
+    ) -> GroupedSeries:
+        return self._directory.grouped(
             tenant, entity_ids=entity_ids, types=types, attributes=attributes, datasets=datasets
         )
 
