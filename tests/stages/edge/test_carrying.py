@@ -119,6 +119,32 @@ async def test_an_answer_that_is_lost_brings_nothing_twice(pair):
     assert centre.broker.raw(CITY, "urn:ngsi-ld:Buoy:1") == here
 
 
+async def test_what_the_centre_has_deleted_since_is_not_brought_back_by_a_repetition(pair):
+    centre, _ = pair
+    batch = Batch("a life", 0, 1, now_millis(), (change(1, buoy()),))
+    await centre.bring(batch)
+    await centre.broker.delete(CITY, "urn:ngsi-ld:Buoy:1")
+    assert (await centre.bring(batch)).received == 1
+    assert centre.broker.find(CITY, "urn:ngsi-ld:Buoy:1") is None
+
+
+@pytest.mark.parametrize(
+    "grant",
+    [
+        Grant(types=frozenset({"Bell"})),
+        Grant(ids=("urn:ngsi-ld:Buoy:2",)),
+        Grant(classes=frozenset({SECURITY})),
+    ],
+)
+async def test_what_is_not_granted_is_parked(grant):
+    centre = Centre(grant)
+    await centre.broker.start()
+    await centre.bring(Batch("a life", 0, 1, now_millis(), (change(1, buoy()),)))
+    assert centre.broker.find(CITY, "urn:ngsi-ld:Buoy:1") is None
+    assert (centre.standing().parked, await centre.parked.count(CITY)) == (1, 1)
+    await centre.broker.stop()
+
+
 async def test_how_far_an_edge_has_come_stands_with_what_it_brought(pair):
     centre, edge = pair
     await edge.write(1, 1.0)
@@ -149,9 +175,9 @@ async def test_what_is_secret_never_goes_over_the_line(pair):
 async def test_what_waits_is_bounded_and_the_newest_state_arrives_all_the_same(pair):
     centre, edge = pair
     await edge.write(1, 0.0)
-    await edge.write(2, 5.0)
     await edge.arrived()
     centre.down = True
+    await edge.write(2, 5.0)
     for value in range(1_500):
         await edge.write(1, float(value))
     async with asyncio.timeout(20):
