@@ -195,7 +195,7 @@ def test_move_refuses_a_village_that_runs_and_a_schema_where_somebody_lives(
     assert "running already" in ask("move", *to, status=1)
     assert city.stop() == 0
     assert "DIFFERENT" not in ask("move", *to)
-    other = shutil.copytree(home, home.parent / "other")
+    other = shutil.copytree(home, home.parent / "stranger")
     (other / "city.toml").write_text(settings + RETENTION)
     told = ask("move", "--dry-run", *to[:4], "--home", other, status=1)
     assert "Something else was being carried into this schema" in told

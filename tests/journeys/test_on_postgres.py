@@ -198,7 +198,7 @@ def test_city_without_its_database_tells_what_it_knows_and_takes_nothing(home, p
         ('url = "postgresql://city:horse@127.0.0.1:1/city"', "cannot be reached"),
         ('url = "city.db"', "no URL of PostgreSQL"),
         ('url = "postgresql://127.0.0.1/city"\nschema = "My City"', "not the name of a schema"),
-        ("url = 5", "Expected `str`"),
+        ("url = 5", "This is to be a text"),
     ],
 )
 def test_check_and_up_explain_what_is_wrong_with_the_storage(tmp_path, line, said):

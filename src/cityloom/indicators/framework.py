@@ -33,7 +33,7 @@ from cityloom.indicators.model import (
     Rule,
     Texts,
 )
-from cityloom.kernel.errors import BadConfig, BrokenPlugin
+from cityloom.kernel.errors import BadConfig, BrokenPlugin, words_of
 
 #: Languages of which a table may have columns: name_en, name_da.
 _LANGUAGES = ("en", "da")
@@ -164,7 +164,7 @@ def _manifest(path: Path) -> Manifest:
         manifest = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Manifest)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise BrokenPlugin(
-            f"The manifest cannot be read: {error}", hint="Correct it.", where=str(path)
+            f"The manifest cannot be read: {words_of(error)}", hint="Correct it.", where=str(path)
         ) from None
     for check in manifest.checks:
         if check.kind not in _CHECK_KINDS or check.severity not in ("error", "warning"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from cityloom.history.periods import Step, parse_step
-from cityloom.kernel.errors import BadInput, BrokenPlugin
+from cityloom.kernel.errors import BadInput, BrokenPlugin, words_of
 
 
 class Measure(msgspec.Struct, frozen=True, kw_only=True, tag_field="verb", forbid_unknown_fields=True):
@@ -165,7 +165,9 @@ def read_measures(raw: object, *, where: str) -> tuple[AnyMeasure, ...]:
     try:
         measures = msgspec.convert(raw, tuple[AnyMeasure, ...])
     except msgspec.ValidationError as error:
-        raise BrokenPlugin(f"A measure cannot be read: {error}", hint="Correct it.", where=where) from None
+        raise BrokenPlugin(
+            f"A measure cannot be read: {words_of(error)}", hint="Correct it.", where=where
+        ) from None
     for place, measure in enumerate(measures):
         _check(measure, where=f"{where}: measures[{place}] ({measure.code})")
     return measures

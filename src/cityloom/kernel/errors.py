@@ -5,6 +5,8 @@ HTTP is unknown here: `cityloom.web.errors` holds the one table from error to st
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 
@@ -66,10 +68,57 @@ class TakenOver(RuntimeError):
     that could be done about a request would help."""
 
 
+#: Types as whoever writes JSON or TOML knows them.
+_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "null": "nothing",
+    "datetime": "an instant such as 2026-01-31T10:00:00Z",
+    "date": "a date such as 2026-01-31",
+    "time": "a time of day such as 10:00:00",
+    "bytes": "bytes",
+}
+_EXPECTED = re.compile(
+    r"Expected `(?P<wanted>[^`]+)`(?P<bound>(?: [^,`]+| matching .+)?)(?:, got `(?P<got>\w+)`)?"
+)
+_FIELD = re.compile(r"Object (?P<what>missing required|contains unknown) field `(?P<name>[^`]*)`")
+_VALUE = re.compile(r"Invalid (?:enum )?value (?P<said>.+)")
+
+
 def fault_of(error: msgspec.ValidationError) -> tuple[str, str]:
-    """What does not fit the declared shape, and where: ("Expected `int`, got `str`", "mqtt.port").
+    """What does not fit the declared shape, and where: ("This is to be a whole number, and is a text",
+    "mqtt.port").
 
     The place is "" for the whole.
     """
     message, _, place = str(error).partition(" - at ")
-    return message, place.strip("`").removeprefix("$").removeprefix(".")
+    return _in_words(message), place.strip("`").removeprefix("$").removeprefix(".")
+
+
+def words_of(error: Exception) -> str:
+    """What is told of a file that cannot be read: what `fault_of` says, or the reader's own words."""
+    if not isinstance(error, msgspec.ValidationError):
+        return str(error)
+    message, place = fault_of(error)
+    return f"{message} ({place})" if place else message
+
+
+def _in_words(message: str) -> str:
+    """What msgspec says, as somebody would who does not know the program."""
+    if found := _FIELD.match(message):
+        if found["what"] == "contains unknown":
+            return f"There is no field `{found['name']}` here"
+        return f"The field `{found['name']}` is missing"
+    if message.startswith("Invalid RFC3339"):
+        return f"This is to be {_TYPES['datetime']}"
+    if found := _VALUE.match(message):
+        return f"There is no such choice as {found['said']}"
+    if found := _EXPECTED.match(message):
+        wanted = " or ".join(_TYPES.get(one.strip(), one.strip()) for one in found["wanted"].split("|"))
+        but = f", and is {_TYPES.get(found['got'], found['got'])}" if found["got"] else ""
+        return f"This is to be {wanted}{found['bound']}{but}"
+    return f"This does not fit here: {message}"

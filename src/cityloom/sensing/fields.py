@@ -16,7 +16,7 @@ import msgspec
 import orjson
 
 from cityloom.access.ownership import PROVENANCE
-from cityloom.kernel.errors import BadConfig, BadInput
+from cityloom.kernel.errors import BadConfig, BadInput, words_of
 from cityloom.kernel.numbers import is_number
 from cityloom.kernel.time import format_instant, from_millis, parse_instant
 from cityloom.ngsild.model import Document, Instance
@@ -92,7 +92,7 @@ def read_measure(meaning: object, where: str) -> Measure:
     try:
         measure = msgspec.convert(said, Measure)
     except msgspec.ValidationError as error:
-        raise BadConfig(str(error), hint=hint, where=where) from None
+        raise BadConfig(words_of(error), hint=hint, where=where) from None
     if not _NAME.fullmatch(measure.attribute) or measure.attribute in _ALWAYS_LEFT_OUT:
         raise BadConfig(f"{measure.attribute!r} cannot be an attribute", hint=hint, where=where)
     return measure

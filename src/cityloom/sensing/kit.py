@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from cityloom.kernel.errors import BadInput, CityError, NotAllowed
+from cityloom.kernel.errors import BadInput, CityError, NotAllowed, words_of
 from cityloom.kernel.media_types import JSON
 from cityloom.kernel.time import format_instant
 from cityloom.ngsild.model import Document, content
@@ -86,7 +86,7 @@ def read_samples(folder: Path) -> dict[str, Sample]:
         try:
             found[path.parent.name] = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Sample)
         except (msgspec.ValidationError, tomllib.TOMLDecodeError) as error:
-            raise BadInput(str(error), hint="Correct the sample.", where=str(path)) from None
+            raise BadInput(words_of(error), hint="Correct the sample.", where=str(path)) from None
     return found
 
 

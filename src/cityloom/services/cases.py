@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import numpy as np
 
-from cityloom.kernel.errors import BrokenPlugin
+from cityloom.kernel.errors import BrokenPlugin, words_of
 from cityloom.ngsild.model import Document, Instance, entity, geo, point, prop, rel, text
 from cityloom.services.facts import AlertCleared, AlertRaised, CommandWished, EntityWritten, Estimate, Fact
 from cityloom.services.manifest import SettingValue, Window, local_day, settings_on
@@ -106,7 +106,7 @@ def read_cases(folder: Path) -> dict[str, Case]:
             case = msgspec.convert(raw, Case)
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
             raise BrokenPlugin(
-                f"The case cannot be read: {error}", hint="Correct it.", where=str(path)
+                f"The case cannot be read: {words_of(error)}", hint="Correct it.", where=str(path)
             ) from None
         if case.at.tzinfo is None:
             raise BrokenPlugin("`at` has no time zone", hint="End it with Z.", where=str(path))

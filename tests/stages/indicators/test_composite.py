@@ -319,10 +319,15 @@ def test_a_reference_city_scores_a_hundred():
     ("before", "after", "said", "where"),
     [
         ('code = "air"\nin = "index"', 'code = "air"\nin = "sea"', "no group 'sea'", "line 12, column 6"),
-        ('in = "air"\nhigher = false\n[[ind', 'in = "air"\nhigher = 3\n[[ind', "bool", "line 16, column 10"),
+        (
+            'in = "air"\nhigher = false\n[[ind',
+            'in = "air"\nhigher = 3\n[[ind',
+            "true or false",
+            "line 16, column 10",
+        ),
         ('code = "pm10"', 'code = "no2"', "stands twice", "line 18, column 8"),
         ('"min_max"', '"goalposts"', "needs a target", "line 14, column 8"),
-        ('"min_max"', '"minmax"', "Invalid enum", "line 6, column 9"),
+        ('"min_max"', '"minmax"', "no such choice", "line 6, column 9"),
         (
             'code = "index"',
             'code = "index"\nweights = "ahp"\njudgements = [[1, 3], [3, 1]]',
@@ -337,7 +342,7 @@ def test_a_reference_city_scores_a_hundred():
         ),
         ("0.5", "1.5", "between 0 and 1", "line 7, column 24"),
         ('in = "index"\n[[ind', "[[ind", "2 groups are in no other", "line 10, column 1"),
-        ('code = "index"', 'code = "index"\nweihgt = 2', "unknown field", "line 8, column 1"),
+        ('code = "index"', 'code = "index"\nweihgt = 2', "no field `weihgt`", "line 8, column 1"),
         ('version = "1"', "version = ", "no TOML", "definition"),
         (
             'code = "index"',

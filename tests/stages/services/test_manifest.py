@@ -57,7 +57,7 @@ def test_read_manifest_reads_a_whole_one():
         ('every = "PT10M"', 'evry = "PT10M"', "`evry`", "wakes-on"),
         ('every = "PT10M"', 'every = "PT10M"\ndelay = "x"', "not a duration", "wakes-on.delay"),
         ('"weather/heat"', '"heat"', "category/subCategory", "alerts"),
-        ("since = 2020-01-01", 'since = "once"', "date", "settings"),
+        ("since = 2020-01-01", 'since = "once"', "an instant", "settings"),
         ('id = "heat"', 'id = "heat"\nsees = "everything"', "everything", "sees"),
         (
             'id = "heat"',

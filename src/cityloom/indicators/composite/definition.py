@@ -24,7 +24,7 @@ from cityloom.indicators.composite.aggregation import POWERS, Mean
 from cityloom.indicators.composite.normalisation import Scale
 from cityloom.indicators.composite.treatment import Imputation
 from cityloom.indicators.composite.weighting import Weights
-from cityloom.kernel.errors import BadInput
+from cityloom.kernel.errors import BadInput, fault_of
 
 #: The definition that a framework brings along, in its folder.
 INDEX_FILE = "index.toml"
@@ -169,9 +169,9 @@ def parse_definition(raw: bytes, name: str = "definition") -> Definition:
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"This is no TOML: {error}", hint="Correct it there.", where=name) from None
     except msgspec.ValidationError as error:
-        said, _, path = str(error).partition(" - at `$")
+        said, path = fault_of(error)
         raise BadInput(
-            said, hint="Look at docs/guides/compute_an_index.md.", where=_place(text, path.rstrip("`"), name)
+            said, hint="Look at docs/guides/compute_an_index.md.", where=_place(text, f".{path}", name)
         ) from None
     for fault, path in _faults(definition):
         raise BadInput(fault, hint="Correct the definition.", where=_place(text, path, name))
