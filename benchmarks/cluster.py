@@ -1,6 +1,6 @@
 """How fast 1, 2 and 3 processes remember what a city has written: three NATS servers, PostgreSQL, all here.
 
-The city writes first, with no follower; then followers are started and what is timed is how they catch up.
+The followers hang while the city writes; then they are woken, and what is timed is how they catch up.
 On a machine with fewer cores than processes wall time says little: the processor time a reading is told too.
 
     python benchmarks/cluster.py [--readings 40000]
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -55,23 +56,38 @@ def _measure(followers: int, readings: int, cluster: NatsCluster, postgres: Post
                 file.write(f'\n[storage]\nurl = "{postgres.url()}"\n')
                 file.write(f'[nats]\nservers = [{servers}]\nuser = "{USER}"\n')
             city = RunningCity(home, "up")
-            _write(city, readings)
             processes = [
                 StageProcess(home, Path(folder) / f"follower{number}.log") for number in range(followers)
             ]
+            _wait_for_shares(processes)
+            for one in processes:
+                one.send(signal.SIGSTOP)
+            _write(city, readings)
+            before = [_processor_s(one.process.pid) for one in processes]
+            for one in processes:
+                one.send(signal.SIGCONT)
             began = time.monotonic()
             _wait(postgres.url(), readings)
             took = time.monotonic() - began
             used = [_processor_s(one.process.pid) for one in processes]
+            spent = (sum(used) - sum(before)) / readings * 1e6
             kept = [one.metric("cityloom_followed_changes_total") for one in processes]
             shares = ", ".join(f"{one:.0f}" for one in kept)
-            print(f"{followers:9d} {readings / took:11.0f} {sum(used) / readings * 1e6:32.0f}      {shares}")
+            print(f"{followers:9d} {readings / took:11.0f} {spent:32.0f}      {shares}")
             for one in processes:
                 one.stop()
             city.stop()
     finally:
         cluster.remove()
         postgres.remove()
+
+
+def _wait_for_shares(processes: list[StageProcess]) -> None:
+    """Until each follows some partitions."""
+    until = time.monotonic() + 60
+    while not all(0 < len(one.health()["partitions"]) <= 16 // len(processes) + 1 for one in processes):
+        assert time.monotonic() < until, "a follower has no share"
+        time.sleep(0.2)
 
 
 def _write(city: RunningCity, readings: int) -> None:
@@ -101,7 +117,7 @@ def _wait(url: str, readings: int) -> None:
 
 
 def _processor_s(pid: int) -> float:
-    """Seconds of processor that a process has used, its start included."""
+    """Seconds of processor that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
