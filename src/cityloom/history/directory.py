@@ -13,7 +13,6 @@ from __future__ import annotations
 import threading
 from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +37,7 @@ class SeriesDirectory:
     the second, which may be met as well, what it comes upon. Both in the order of their ids.
     """
 
-    def __init__(self, newest_of: Callable[[list[int], list[int]], dict[int, Newest]]) -> None:
+    def __init__(self, newest_of: Callable[[list[int], Integers], dict[int, Newest]]) -> None:
         self._lock = threading.RLock()
         self._newest_of = newest_of
         self._newest = NewestReadings()
@@ -418,17 +417,18 @@ class SeriesDirectory:
                 unknown.update(self._newest.unmet(first, first + length))
         unknown = {number for number in unknown if self._run[number] != _NONE}
         if unknown:
-            ahead = [number for number in self._next_unmet() if number not in unknown]
-            found = self._newest_of(sorted(unknown), ahead)
+            wanted = sorted(unknown)
+            ahead = np.setdiff1d(self._next_unmet(), wanted, assume_unique=True)
+            found = self._newest_of(wanted, ahead)
             self._newest.meet(unknown, found)
             self._newest.update(found)
 
-    def _next_unmet(self) -> list[int]:
+    def _next_unmet(self) -> Integers:
         """Some series that were not met yet, each of them once."""
-        unmet = self._newest.unmet(self._ahead, len(self._run))
-        numbers = list(islice((number for number in unmet if self._run[number] != _NONE), _AHEAD))
-        self._ahead = numbers[-1] + 1 if len(numbers) == _AHEAD else len(self._run)
-        return numbers
+        unmet = self._newest.all_unmet(self._ahead)
+        unmet = unmet[np.frombuffer(self._run, np.intc)[unmet] != _NONE]
+        self._ahead = int(unmet[_AHEAD]) if len(unmet) > _AHEAD else len(self._run)
+        return unmet[:_AHEAD]
 
     def _load(self, columns: SeriesColumns) -> None:
         ids, kinds = columns.id, columns.kind

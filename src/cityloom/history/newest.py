@@ -5,7 +5,9 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 
-from cityloom.history.model import ValueKind
+import numpy as np
+
+from cityloom.history.model import Integers, ValueKind
 
 #: The newest reading of a series: its instant, and what `said` makes of its value.
 Newest = tuple[int, int, float]
@@ -71,6 +73,11 @@ class NewestReadings:
         while number >= 0:
             yield number
             number = self._kind.find(_UNMET, number + 1, end)
+
+    def all_unmet(self, first: int) -> Integers:
+        """The same from an id on."""
+        found: Integers = first + np.flatnonzero(np.frombuffer(self._kind, np.uint8)[first:] == _UNMET)
+        return found
 
     def meet(self, series: Iterable[int], found: Mapping[int, Newest]) -> None:
         """What the store said of these series; of the others among them it has no reading."""

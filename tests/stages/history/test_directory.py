@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cityloom.history.directory import SeriesDirectory
-from cityloom.history.model import EntityNews, Erasure, NewReading, Series, ValueKind
+from cityloom.history.model import EntityNews, Erasure, Integers, NewReading, Series, ValueKind
 from cityloom.history.newest import NEVER, Newest, said
 from cityloom.history.planning import Plan
 from cityloom.history.shapes import SeriesColumns
@@ -162,9 +162,9 @@ def test_whoever_is_looked_for_brings_others_with_them_and_nobody_is_taken_for_s
     told = {number: (number, int(ValueKind.NUMBER), 1.0) for number in (1, 2)}
     asked: list[tuple[list[int], list[int]]] = []
 
-    def newest_of(series: list[int], ahead: list[int]) -> dict[int, Newest]:
-        asked.append((series, ahead))
-        return {number: told[number] for number in (*series, *ahead) if number in told}
+    def newest_of(series: list[int], ahead: Integers) -> dict[int, Newest]:
+        asked.append((series, ahead.tolist()))
+        return {number: told[number] for number in (*series, *ahead.tolist()) if number in told}
 
     directory = SeriesDirectory(newest_of)
     directory.load(

@@ -267,13 +267,11 @@ class DuckHistory(DuckLoads, DuckRetention):
 
     # Reading
 
-    def _newest_of(self, series: list[int], ahead: list[int]) -> dict[int, Newest]:
+    def _newest_of(self, series: list[int], ahead: Integers) -> dict[int, Newest]:
         # A part of writing, which goes on to its end.
         window = Window(np.array(series, np.int64), last_n=1, marks="with")
         with self._file.cursor() as cursor:
-            found = newest_rows(
-                window, _last_instant(cursor), partial(_read, cursor), np.array(ahead, np.int64)
-            )
+            found = newest_rows(window, _last_instant(cursor), partial(_read, cursor), ahead)
         numbers, texts = found.number.tolist(), found.text.tolist()
         rows = zip(
             found.series.tolist(),

@@ -349,7 +349,7 @@ class PostgresHistory(PostgresLoads, PostgresPools):
         finally:
             self._free.put(line)
 
-    def _newest_of(self, series: list[int], _ahead: list[int]) -> dict[int, Newest]:
+    def _newest_of(self, series: list[int], _ahead: Integers) -> dict[int, Newest]:
         # A part of writing, which goes on to its end. Each series is found by an index: none is met ahead.
         with self._writer.held() as connection:
             return newest_of(connection, series)
