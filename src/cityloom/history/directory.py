@@ -428,7 +428,8 @@ class SeriesDirectory:
         unmet = self._newest.all_unmet(self._ahead)
         unmet = unmet[np.frombuffer(self._run, np.intc)[unmet] != _NONE]
         self._ahead = int(unmet[_AHEAD]) if len(unmet) > _AHEAD else len(self._run)
-        return unmet[:_AHEAD]
+        numbers: Integers = unmet[:_AHEAD]
+        return numbers
 
     def _load(self, columns: SeriesColumns) -> None:
         ids, kinds = columns.id, columns.kind
