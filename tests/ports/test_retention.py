@@ -21,7 +21,7 @@ from cityloom.app.storage import unfit
 from cityloom.history import keeping
 from cityloom.history.keeping import Keeping
 from cityloom.history.model import EntityNews, NewReading, ValueKind, Window
-from cityloom.history.pools import pooled
+from cityloom.history.pools import Holding, pooled
 from cityloom.history.retention import Outgoing, Rule, due_of
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import ChangeKind
@@ -129,6 +129,39 @@ def test_answers_by_the_hour_stay_what_they_were(store, tmp_path):
         np.testing.assert_allclose(other, one, rtol=1e-9, equal_nan=True)
     assert store.outgoing(_due(store)) == []
     store.close()
+
+
+def _lasting(store, *entities):
+    """What needs single readings: what held for how long, and means over time."""
+    window = Window(np.empty(0, np.int64), int(DAYS[0]), int(DAYS[-1]))
+    pool = pooled(store.grouped("", entity_ids=entities or None), window).pool
+    held = store.held(pool, Holding(int(DAYS[-1]), DAY, np.ones(pool.groups), above=20.0))
+    weighted = store.time_weighted(pool.window.series, DAYS, since=int(DAYS[0]) - DAY, hold=DAY)
+    return [*held, *weighted]
+
+
+def test_what_held_how_long_is_read_from_the_archive(store):
+    before = _lasting(store)
+    _all(store)
+    for one, other in zip(before, _lasting(store), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-9, equal_nan=True)
+    number = store.last_sequence() + 1
+    store.record([_news(number, "urn:b", ("Weather",), OPEN, (_reading(MARCH, 1000.0),))], number)
+    late = _lasting(store)
+    # Corrected late, it counts once, and as it is now.
+    assert late[0].tolist() == before[0].tolist()
+    assert late[3][1][0] > before[3][1][0]
+
+
+def test_a_file_of_a_higher_class_than_what_is_asked_for_stays_closed(store, tmp_path):
+    whole = _lasting(store, "urn:a")
+    _all(store)
+    for file in (tmp_path / "archive").glob("class=internal/**/*.parquet"):
+        file.write_bytes(b"to open it would fail")
+    for one, other in zip(whole, _lasting(store, "urn:a"), strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-9, equal_nan=True)
+    with pytest.raises(duckdb.Error):
+        _lasting(store, "urn:secret")
 
 
 def test_a_type_with_a_name_longer_than_a_file_s_is_archived(store, tmp_path):

@@ -1,7 +1,7 @@
 """What indicators and reports ask of many series at once, said once as expressions of Ibis. Pure.
 
 Each engine answers them in its own words: DuckDB and PostgreSQL by text that was made of them beforehand
-(`adapters/sql/long_questions`), for Ibis takes 54 MB and over a second to be imported; Spark, and whoever
+(`adapters/sql/long_questions`), for Ibis takes 54 MB and over a second to be imported; whoever
 asks from a notebook, by Ibis itself. What they mean is said by the pure functions of `pools`.
 
 The tables, which each engine lays out:

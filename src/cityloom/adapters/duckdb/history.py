@@ -162,7 +162,8 @@ class DuckHistory(DuckLoads, DuckRetention):
 
     def held(self, pool: Pool, holding: Holding) -> Held:
         with self._file.reading() as cursor:
-            return pools.held(cursor, pool, holding)
+            files = self._archive_of(cursor, pool.window)
+            return pools.held(cursor, pool, holding, files)
 
     def presence(self, pool: Pool, edges: Integers) -> Presence:
         with self._file.reading() as cursor:
@@ -172,7 +173,8 @@ class DuckHistory(DuckLoads, DuckRetention):
         self, series: Integers, edges: Integers, *, since: int, hold: int | None, pooled: bool = False
     ) -> tuple[Floats, Floats]:
         with self._file.reading() as cursor:
-            return pools.time_weighted(cursor, series, edges, since, hold, pooled=pooled)
+            files = self._archive_of(cursor, Window(series, since, int(edges[-1])))
+            return pools.time_weighted(cursor, series, edges, since, hold, pooled=pooled, files=files)
 
     def extent(self, window: Window) -> tuple[int, int] | None:
         with self._file.reading() as cursor:

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cityloom.adapters.duckdb.retention_statements import sources
 from cityloom.adapters.duckdb.statements import common
+from cityloom.adapters.duckdb.table_source import quoted
 from cityloom.adapters.sql.long_questions import question
 from cityloom.history.model import Integers, Window
 
@@ -24,15 +27,15 @@ def counted(window: Window, edges: Integers) -> str:
     return f"counted AS (SELECT series, observed_at, total, numbers, added FROM ({found}))"
 
 
-def standing(since: int | None, until: int | None) -> str:
-    """The table `standing` of an interval."""
-    found = _readings(since, until)
+def standing(since: int | None, until: int | None, files: Sequence[str] = ()) -> str:
+    """The table `standing` of an interval, with what lies in files of the archive."""
+    found = _readings(since, until, files)
     return f"standing AS (SELECT series, observed_at, sequence, number FROM {found})"
 
 
-def extent(window: Window) -> str:
+def extent(window: Window, files: Sequence[str] = ()) -> str:
     """The first instant, the last one and the count of a window. Needs `wanted(series)`."""
-    found = _readings(window.since, window.until)
+    found = _readings(window.since, window.until, files)
     return f"SELECT min(observed_at), max(observed_at), count(*) FROM {found}"
 
 
@@ -50,10 +53,19 @@ def readings_by_group(table: str, _first: int, _step: int) -> str:
     return f"SELECT grp, count(*) AS n FROM {table} JOIN wanted USING (series) GROUP BY grp"
 
 
-def _readings(since: int | None, until: int | None) -> str:
+def _readings(since: int | None, until: int | None, files: Sequence[str] = ()) -> str:
     conditions = [_STANDING]
     if since is not None:
         conditions.append(f"observed_at >= {int(since)}")
     if until is not None:
         conditions.append(f"observed_at < {int(until)}")
-    return f"reading SEMI JOIN wanted USING (series) WHERE {' AND '.join(conditions)}"
+    only = f"SEMI JOIN wanted USING (series) WHERE {' AND '.join(conditions)}"
+    if not files:
+        return f"reading {only}"
+    columns = "SELECT series, observed_at, sequence, number FROM"
+    archived = f"read_parquet([{', '.join(map(quoted, files))}], hive_partitioning = false)"
+    # What came late corrects what lies in a file already.
+    return f"""(
+        FROM ({columns} reading {only} UNION ALL {columns} {archived} {only})
+        QUALIFY row_number() OVER (PARTITION BY series, observed_at ORDER BY sequence DESC) = 1
+    )"""

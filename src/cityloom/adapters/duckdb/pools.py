@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import duckdb
 import numpy as np
@@ -104,10 +104,10 @@ def _cells(
     )
 
 
-def held(cursor: _Cursor, pool: Pool, holding: Holding) -> Held:
-    """As `HistoryStore.held`: whatever holds in a part ends no later than `hold` after it."""
+def held(cursor: _Cursor, pool: Pool, holding: Holding, files: Sequence[str] = ()) -> Held:
+    """As `HistoryStore.held`, with files of the archive: what holds in a part ends `hold` after it."""
     result = Held(*(np.zeros(pool.groups, np.int64) for _ in range(3)))
-    window, bounds = pool.window, _extent(cursor, pool)
+    window, bounds = pool.window, _extent(cursor, pool, files)
     if bounds is None:
         return result
     start, end, count = bounds
@@ -119,7 +119,7 @@ def held(cursor: _Cursor, pool: Pool, holding: Holding) -> Held:
         found = _asked(
             cursor,
             "held",
-            pool_statements.standing(since, reach),
+            pool_statements.standing(since, reach, files),
             since=since,
             before=until,
             until=holding.until,
@@ -151,7 +151,14 @@ def presence(cursor: _Cursor, pool: Pool, edges: Integers, *, rolled: bool = Fal
 
 
 def time_weighted(
-    cursor: _Cursor, series: Integers, edges: Integers, since: int, hold: int | None, *, pooled: bool
+    cursor: _Cursor,
+    series: Integers,
+    edges: Integers,
+    since: int,
+    hold: int | None,
+    *,
+    pooled: bool,
+    files: Sequence[str] = (),
 ) -> tuple[Floats, Floats]:
     """As `HistoryStore.time_weighted`."""
     periods = len(edges) - 1
@@ -167,7 +174,7 @@ def time_weighted(
         found = _asked(
             cursor,
             "time_weighted",
-            pool_statements.standing(since, end),
+            pool_statements.standing(since, end, files),
             start=start,
             end=end,
             first=slots.first,
@@ -210,10 +217,10 @@ def _asked(cursor: _Cursor, name: str, tables: str, **bounds: int | float | None
     return found
 
 
-def _extent(cursor: _Cursor, pool: Pool) -> tuple[int, int, int] | None:
+def _extent(cursor: _Cursor, pool: Pool, files: Sequence[str]) -> tuple[int, int, int] | None:
     """The first instant, the last one and how many readings there are."""
     _register(cursor, pool)
-    first, last, count = cursor.execute(pool_statements.extent(pool.window)).fetchall()[0]
+    first, last, count = cursor.execute(pool_statements.extent(pool.window, files)).fetchall()[0]
     return None if first is None else (int(first), int(last), int(count))
 
 

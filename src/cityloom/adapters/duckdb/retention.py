@@ -25,6 +25,8 @@ from cityloom.history.directory import SeriesDirectory
 from cityloom.history.file_names import file_name
 from cityloom.history.model import Integers, Window
 from cityloom.history.retention import Archived, Due, Outgoing
+from cityloom.kernel.actor import InformationClass
+from cityloom.kernel.time import from_millis
 
 #: Lists the files as `sha256sum -c` reads it.
 CHECKSUMS = "SHA256SUMS"
@@ -84,6 +86,20 @@ class DuckRetention:
     def archived(self) -> list[Archived]:
         with self._file.cursor() as cursor:
             return [Archived(*row) for row in cursor.execute("FROM archived ORDER BY file").fetchall()]
+
+    def _archive_of(self, cursor: duckdb.DuckDBPyConnection, window: Window) -> list[str]:
+        """The files of the archive that a question over single readings may need.
+
+        Whoever asks is cleared for the series. A file of a higher class than any of these stays closed: it
+        was written when an Entity was of that class, and what it holds of then is told by roll-ups alone.
+        """
+        if not self._has_rollups:
+            return []
+        cursor.register("wanted", {"series": window.series})
+        found = cursor.execute(statements.HIGHEST_CLASS).fetchone()
+        highest = -1 if found is None or found[0] is None else int(found[0])
+        files = (row[0] for row in cursor.execute("SELECT file FROM archived ORDER BY file").fetchall())
+        return [str(self._archive / file) for file in files if _is_asked(file, window, highest)]
 
     def _write(self, cursor: duckdb.DuckDBPyConnection, one: Outgoing, bounds: list[int]) -> str:
         """A file that is there whole; what a power cut leaves of it is overwritten the next time."""
@@ -155,6 +171,17 @@ class DuckRetention:
             write_whole(
                 self._archive / CHECKSUMS, said.encode(), when_full="The disk is full: no list was written"
             )
+
+
+def _is_asked(file: str, window: Window, highest: int) -> bool:
+    """Whether a file, class=open/type=Weather/month=2024-03/part-1.parquet, is of a class and a month."""
+    secrecy, _, month = (part.partition("=")[2] for part in Path(file).parts[:3])
+    if InformationClass[secrecy.upper()] > highest:
+        return False
+    first, last = (
+        None if one is None else f"{from_millis(one):%Y-%m}" for one in (window.since, window.until)
+    )
+    return (first is None or month >= first) and (last is None or month <= last)
 
 
 def _outgoing(cursor: duckdb.DuckDBPyConnection, due: Sequence[Due]) -> list[tuple[Outgoing, int, list[int]]]:

@@ -73,6 +73,8 @@ def archive(path: Path) -> str:
     """
 
 
+#: Of the series that are asked for; needs `wanted(series)`.
+HIGHEST_CLASS = "SELECT max(information_class) FROM series WHERE id IN (SELECT series FROM wanted)"
 #: Bound: a file; needs `wanted(series)`.
 HAS_ANY = "SELECT count(*) FROM read_parquet(?, hive_partitioning = false) SEMI JOIN wanted USING (series)"
 
