@@ -129,6 +129,17 @@ def test_what_came_in_order_is_not_looked_up():
     assert not store.asked
 
 
+def test_parcel_that_is_known_in_part_is_kept_in_part():
+    feed = [change(number, "a") for number in range(1, 13)]
+    store = KeptInMemory(feed)
+    partition = partition_of("urn:a", PARTS)
+    keeper = PartsKeeper(store, store)
+    keeper.take([Parcel(partition, 0, 10, feed[:10])])
+    # A writer that was started again sends in other batches what it does not know to have sent.
+    keeper.take([Parcel(partition, 8, 12, feed[8:])])
+    assert [sequence for _, sequence in store.kept] == list(range(1, 13))
+
+
 async def test_what_is_personal_is_handed_to_nobody():
     carrier = Lossy(random.Random(1))
     carrier.chance.random = lambda: 1.0
