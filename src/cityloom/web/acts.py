@@ -43,6 +43,8 @@ ACTS: dict[str, str] = {
     "service.run": n("let a city service decide now"),
     "session.end": n("signed out"),
     "session.open": n("signed in"),
+    "person.copy": n("took a copy of one person's data"),
+    "person.erase": n("erased one person's data"),
     "session.refuse": n("was refused at signing in"),
     "snapshot.change": n("changed a snapshot that other systems are told of"),
     "snapshot.create": n("made a snapshot that other systems are told of"),
