@@ -203,10 +203,13 @@ def test_move_refuses_a_village_that_runs_and_a_schema_where_somebody_lives(
     told = ask("move", "--dry-run", "--to", "mysql://x", "--home", other, status=1)
     assert "--to" in told and "storage.url" not in told
     with psycopg.connect(postgres_server.url()) as connection:
-        connection.execute(f"DELETE FROM {postgres_address.schema}.moved_from")
+        connection.execute(f"SET search_path = {postgres_address.schema}")
+        row = connection.execute("DELETE FROM moved_from RETURNING *").fetchone()
     assert "There is a city in this schema already" in ask(
         "move", "--dry-run", *to[:4], "--home", other, status=1
     )
+    with psycopg.connect(postgres_server.url()) as connection:
+        connection.execute(f"INSERT INTO {postgres_address.schema}.moved_from VALUES (%s, %s, %s)", row)
     assert "already" in ask(
         "move", "--to", postgres_server.url(), "--schema", "other", "--home", home, status=1
     )

@@ -7,7 +7,6 @@ checksum tells whether that transaction came to be.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +19,7 @@ import numpy as np
 
 from cityloom.adapters.duckdb import retention_statements as statements
 from cityloom.adapters.duckdb.connection import DuckFile
-from cityloom.adapters.files.whole_files import sync_folder, write_whole
+from cityloom.adapters.files.whole_files import checksum_of, sync_folder, write_whole
 from cityloom.history.directory import SeriesDirectory
 from cityloom.history.file_names import file_name
 from cityloom.history.model import Integers, Window
@@ -157,7 +156,7 @@ class DuckRetention:
         known = {self._archive / one.file: one.sha256 for one in self.archived()}
         for new in sorted(self._archive.rglob(f"*{_NEW}")):
             path = new.with_name(new.name.removesuffix(_NEW))
-            if path in known and _checksum(new) == known[path]:
+            if path in known and checksum_of(new) == known[path]:
                 _put_in_place(path)
             else:
                 new.unlink()
@@ -207,17 +206,12 @@ def _written(path: Path, write: Callable[[Path], object]) -> str:
     except BaseException:
         new.unlink(missing_ok=True)
         raise
-    return _checksum(new)
+    return checksum_of(new)
 
 
 def _put_in_place(path: Path) -> None:
     path.with_name(f"{path.name}{_NEW}").replace(path)
     sync_folder(path.parent)
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _without(cursor: duckdb.DuckDBPyConnection, old: Path, new: Path) -> None:

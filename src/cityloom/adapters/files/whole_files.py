@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from pathlib import Path
 
@@ -29,6 +30,12 @@ def write_whole(path: Path, data: bytes, *, when_full: str) -> None:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFull(when_full, hint="Make room on the city's disk.") from error
         raise
+
+
+def checksum_of(path: Path) -> str:
+    """The SHA-256 of a file, as `sha256sum` tells it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync_folder(folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import shutil
 import sys
@@ -12,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cityloom.adapters.files.whole_files import checksum_of
 from cityloom.app.configuration import read_configuration
 from cityloom.app.folder import CityFolder
 from cityloom.app.load.bringing import workplace
@@ -24,7 +24,6 @@ from cityloom.kernel.time import WallClock, format_instant, from_millis, to_mill
 #: Endings of files by format.
 SUFFIXES = {"parquet": ".parquet", "csv": ".csv", "ngsild": ".json"}
 SUMS, ABOUT = "SHA256SUMS", "history.json"
-_PIECE = 1 << 20
 #: Of a folder's files.
 _USUAL = "parquet"
 
@@ -81,7 +80,7 @@ def export_folder(
             place = f"{before}type={file_name(part['type'])}/month={month}/readings{SUFFIXES[format_name]}"
             readings = _fetch(door, folder, wanted, some, format_name, target / place)
             if readings:
-                sums[place] = sum_of(target / place)
+                sums[place] = checksum_of(target / place)
                 total += readings
                 print(f"{place}: {readings:,} readings", file=sys.stderr)
     about = {
@@ -92,7 +91,7 @@ def export_folder(
         "readings": total,
     }
     (target / ABOUT).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    sums[ABOUT] = sum_of(target / ABOUT)
+    sums[ABOUT] = checksum_of(target / ABOUT)
     lines = (f"{digest}  {place}\n" for place, digest in sorted(sums.items()))
     (target / SUMS).write_text("".join(lines), encoding="utf-8")
     print(f"{total:,} readings in {len(sums) - 1:,} files in {target}. Check them with: sha256sum -c {SUMS}")
@@ -118,7 +117,7 @@ def _one_file(door: Door, folder: CityFolder, target: Path, classes: list[Inform
     wanted = {"type": "", "since": since, "until": until}
     target.parent.mkdir(parents=True, exist_ok=True)
     readings = _fetch(door, folder, wanted, classes, format_name, target)
-    print(f"{readings:,} readings in {target}. SHA-256: {sum_of(target) if readings else 'no file'}")
+    print(f"{readings:,} readings in {target}. SHA-256: {checksum_of(target) if readings else 'no file'}")
     return 0
 
 
@@ -150,12 +149,3 @@ def months(first: int, last: int) -> Iterator[tuple[str, int, int]]:
         end = datetime(year, month + 1, 1, tzinfo=UTC)
         yield f"{begin:%Y-%m}", to_millis(begin), to_millis(end)
         begin = end
-
-
-def sum_of(path: Path) -> str:
-    """SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-    return digest.hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +13,9 @@ import msgspec
 from cityloom.adapters.duckdb import whole_histories
 from cityloom.adapters.duckdb.table_conversion import AT_ONCE
 from cityloom.adapters.duckdb.table_source import connect, quoted
+from cityloom.adapters.files.whole_files import checksum_of
 from cityloom.app.load.doors import Door
-from cityloom.app.load.exporting import ABOUT, SUFFIXES, SUMS, sum_of
+from cityloom.app.load.exporting import ABOUT, SUFFIXES, SUMS
 from cityloom.app.load.showing import LoadProgress
 from cityloom.history.loads import Bringing, LoadRecord, Portion
 from cityloom.history.model import ORIGINS, SeriesKey, ValueKind
@@ -41,7 +41,7 @@ def files_of(folder: Path) -> list[Path]:
         path = (folder / place).resolve()
         if not path.is_relative_to(folder.resolve()) or not path.is_file():
             raise BadInput("A file of the export is missing", hint="Copy it anew.", where=str(folder / place))
-        if sum_of(path) != digest:
+        if checksum_of(path) != digest:
             raise BadInput(
                 "A file is not what was exported: its checksum differs",
                 hint="Copy it anew from where it was exported.",
@@ -54,7 +54,7 @@ def files_of(folder: Path) -> list[Path]:
 
 def record_of_history(folder: Path) -> LoadRecord:
     """A record of a load that was not begun."""
-    digest = hashlib.sha256((folder / SUMS).read_bytes()).hexdigest()
+    digest = checksum_of(folder / SUMS)
     return LoadRecord(f"{folder.name[:40]}-{digest[:16]}", 0, folder.name, "", now_millis())
 
 
