@@ -75,10 +75,13 @@ def test_whoever_was_overtaken_keeps_nothing(history, others):
 def test_correction_is_found_by_a_process_that_did_not_keep_what_it_corrects(history, others):
     first, second = others
     first.record([portion(A, 0, 1, 10, 1)])
-    second.record([portion(A, 1, 2, 99, 1)])
-    history.learn(2)
-    assert values(everything(history)) == [99]
-    assert values(everything(history, corrected=True)) == [10, 99]
+    second.record([portion(A, 1, 2, 99, 1), portion(B, 0, 3, 20, 1)])
+    second.record([portion(A, 2, 4, 11, 5)])
+    # The first one comes back, to an instant that it has not heard of.
+    first.record([portion(A, 4, 5, 12, 5)])
+    history.learn(5)
+    assert values(everything(history)) == [99, 12, 20]
+    assert values(everything(history, corrected=True)) == [10, 99, 11, 12, 20]
 
 
 def test_city_that_loads_a_past_and_followers_give_no_id_twice(history, others):
