@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import pytest
 
@@ -174,7 +175,7 @@ def test_the_worked_examples_of_u4ssc(files, capsys):
     said = capsys.readouterr().out
     assert "does not rank" in said
     assert "Left out, not reported: " in said
-    assert "SC:EH:ED:1C" in said
+    assert re.search(r"SC:EH:ED: .*1C", said)
 
 
 def test_the_lowest_score_of_u4ssc_is_a_quarter(files, capsys):
