@@ -113,6 +113,7 @@ def stores(request, tmp_path_factory):
 def part(request, monkeypatch):
     """In one part, and in as many as there may be."""
     monkeypatch.setattr(pools, "_AT_ONCE", request.param)
+    monkeypatch.setattr(pools, "_GROUPS", max(2, request.param // 5))
     monkeypatch.setattr(portions, "AT_ONCE", max(1, request.param // 4))
     monkeypatch.setattr(slots, "_MOST_STRETCHES", max(5, request.param // 5))
 
@@ -268,6 +269,7 @@ def test_times_without_readings_cost_no_statement(stores, monkeypatch):
     ]
     store = stores(batch).made[1]
     monkeypatch.setattr(pools, "_AT_ONCE", 25)
+    monkeypatch.setattr(pools, "_GROUPS", 100)
     asked, ask = [], pools.pool_statements.ask
 
     def said(name, *told, **more):

@@ -27,6 +27,8 @@ from cityloom.history.slots import Slots, slots_of
 
 #: Cells, or readings in an order, that are held at once.
 _AT_ONCE = 500_000
+#: Groups whose series are joined at once: those of a million would not fit into a small history's memory.
+_GROUPS = 100_000
 
 _Cursor = duckdb.DuckDBPyConnection
 
@@ -43,6 +45,24 @@ def cells(
 ) -> CellSummary:
     """As `HistoryStore.cells`."""
     sums = WholeSums(pool.groups, len(edges) - 1)
+    for first in range(0, pool.groups, _GROUPS):
+        part = pool.of_groups(first, first + _GROUPS) if pool.groups > _GROUPS else pool
+        _add_cells(cursor, part, edges, chosen, above, sums, first, rolled=rolled)
+    return sums.told(_medians(cursor, pool, edges, chosen, above, rolled=rolled) if medians else np.empty(0))
+
+
+def _add_cells(
+    cursor: _Cursor,
+    pool: Pool,
+    edges: Integers,
+    chosen: NDArray[np.bool_] | None,
+    above: float | None,
+    sums: WholeSums,
+    base: int,
+    *,
+    rolled: bool,
+) -> None:
+    """Sum up groups, the first of which is number `base` of all."""
     most = _most_by_period(cursor, pool, edges, rolled=rolled)
     if chosen is not None:
         most[~chosen] = 0
@@ -53,8 +73,8 @@ def cells(
             grp, bucket, cells, readings = (
                 columns.whole(found[name]) for name in ("grp", "bucket", "cells", "readings")
             )
+            grp = np.where(grp >= 0, grp + base, grp)
             sums.add(grp, bucket, cells, columns.numbers(found["total"]), readings)
-    return sums.told(_medians(cursor, pool, edges, chosen, above, rolled=rolled) if medians else np.empty(0))
 
 
 def _medians(
