@@ -131,6 +131,7 @@ def test_a_trial_counts_and_writes_nothing(city, other, tmp_path, monkeypatch, c
     _live(city)
     folder = _export(city, tmp_path / "out")
     monkeypatch.setattr(command, "door_of", lambda *_: nullcontext(other))
+    monkeypatch.setattr(command, "looking_door_of", lambda *_: nullcontext(other))
     (other.home / "city.toml").write_text('name = "Other"\n')
     words = ["load", str(folder), "--home", str(other.home)]
     assert command.load(build_parser().parse_args([*words, "--dry-run"])) == 0
