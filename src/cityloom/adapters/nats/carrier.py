@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 
 from nats.js.api import Header
+from nats.js.errors import NoStreamResponseError, NotFoundError
 
 from cityloom.adapters.nats.cluster import ANSWER_S, AWAY, Cluster, durable
 from cityloom.context.parcels import Parcel, packed
@@ -14,6 +16,8 @@ from cityloom.kernel.errors import NotReady
 
 #: Attempts of one batch, and the seconds between them: a leader is elected meanwhile.
 _ATTEMPTS, _PAUSE_S = 20, 0.25
+#: After so many of them the stream is looked for, which somebody may have removed.
+_LOOK_AFTER = 6
 
 
 class NatsCarrier:
@@ -33,7 +37,7 @@ class NatsCarrier:
             for one in parcels
             for number, message in enumerate(packed(one, self._cluster.most_bytes))
         ]
-        for left in reversed(range(_ATTEMPTS)):
+        for attempt in range(1, _ATTEMPTS + 1):
             sent = await asyncio.gather(*(self._publish(*one) for one in messages), return_exceptions=True)
             refused = [error for error in sent if isinstance(error, BaseException)]
             for error in refused:
@@ -44,20 +48,32 @@ class NatsCarrier:
                 return
             self._cluster.trouble = f"The cluster acknowledges nothing: {type(refused[0]).__name__}"
             messages = [one for one, was in zip(messages, sent, strict=True) if was is not None]
-            if not left or self._leaving.is_set():
+            if attempt == _ATTEMPTS or self._leaving.is_set():
                 break
+            if attempt % _LOOK_AFTER == 0:
+                await self._look_for_stream(refused)
             await asyncio.sleep(_PAUSE_S)
         raise NotReady(self._cluster.trouble, hint="It is tried again until the cluster acknowledges it.")
 
     async def waits_for(self, stage: str, partition: int) -> int:
-        """Messages of a partition that a stage has not acknowledged yet. Raises NotReady."""
+        """Messages of a partition that a stage has not acknowledged yet; none where somebody removed its
+        consumer, which is made anew. Raises NotReady."""
         try:
             found = await self._cluster.stream.consumer_info(
                 self._cluster.address.stream, durable(stage, partition)
             )
+        except NotFoundError:
+            await self._cluster.make_anew()
+            return 0
         except AWAY as error:
             raise NotReady("The cluster does not answer", hint="It is asked again.") from error
         return (found.num_pending or 0) + (found.num_ack_pending or 0)
+
+    async def _look_for_stream(self, refused: Sequence[BaseException]) -> None:
+        """Where nobody takes what is published the stream is gone, or its servers elect a leader."""
+        if any(isinstance(error, NoStreamResponseError) for error in refused):
+            with suppress(NotReady):
+                await self._cluster.make_anew()
 
     async def _publish(self, partition: int, name: str, message: bytes) -> None:
         await self._cluster.stream.publish(

@@ -100,6 +100,9 @@ class Cluster:
         self._client: Client | None = None
         #: Why nothing is carried now, in words for the operator; empty while it is.
         self.trouble = f"No connection yet to {address.shown}"
+        #: How many partitions there are, and the stages that follow them.
+        self._parts = 0
+        self._stages: tuple[str, ...] = ()
 
     async def connect(self) -> None:
         """Return once there is a connection; tries for ever. Raises BadConfig where it never can be."""
@@ -120,18 +123,27 @@ class Cluster:
 
     async def prepare(self, parts: int, stages: Iterable[str]) -> None:
         """Have the stream and a consumer for each stage and partition; tries for ever. Raises BadConfig."""
+        self._parts, self._stages = parts, tuple(stages)
         while True:
             try:
-                await self._have_stream(parts)
-                for stage in stages:
-                    for partition in range(parts):
-                        await self._have_consumer(stage, partition)
+                await self._have_all()
             except AWAY as error:
                 self.trouble = f"The stream cannot be made yet: {error or type(error).__name__}"
                 await asyncio.sleep(RETRY_S)
             else:
                 self.trouble = ""
                 return
+
+    async def make_anew(self) -> None:
+        """Have what somebody removed since `prepare`; tries once. Raises NotReady."""
+        if not self._parts:
+            raise NotReady("The stream is not made yet", hint="It is tried again.")
+        try:
+            await self._have_all()
+        except AWAY as error:
+            raise NotReady("The cluster does not answer", hint="It is asked again.") from error
+        except BadConfig as error:
+            raise NotReady(error.message, hint=error.hint) from error
 
     @property
     def client(self) -> Client:
@@ -155,6 +167,13 @@ class Cluster:
             with suppress(*AWAY):
                 await self._client.close()
 
+    async def _have_all(self) -> None:
+        await self._have_stream(self._parts)
+        # Before anything is published: the stream keeps nothing that no consumer waits for.
+        for stage in self._stages:
+            for partition in range(self._parts):
+                await self._have_consumer(stage, partition)
+
     async def _have_stream(self, parts: int) -> None:
         address = self.address
         wanted = StreamConfig(
@@ -172,6 +191,7 @@ class Cluster:
             found = await self.stream.stream_info(address.stream)
         except NotFoundError:
             await self.stream.add_stream(wanted)
+            _log.warning("The cluster had no stream %s: it is made", address.stream)
             return
         there = (found.config.metadata or {}).get(PARTITIONS)
         if there != str(parts):
