@@ -102,7 +102,7 @@ def goes_up(types: Iterable[str], wanted: frozenset[str]) -> bool:
     How edges stand is the centre's alone to say.
     """
     found = set(types)
-    if found & OWN_TYPES:
+    if not found or found & OWN_TYPES:
         return False
     if wanted:
         return found <= wanted

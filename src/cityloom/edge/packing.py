@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import orjson
@@ -21,6 +21,8 @@ from cityloom.ngsild.representation import represent
 
 _Shape = TypeVar("_Shape")
 _HINT = "An edge sends this by itself: both sides must be of one version of CityLoom."
+#: The greatest count, the latest instant (the year 2100, milliseconds) and the longest name of a life.
+_MOST, _LATEST, _LONGEST_LIFE = 2**53, 4_102_444_800_000, 100
 _decode = msgspec.json.Decoder(Batch).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -89,7 +91,18 @@ def unpack(packed: bytes) -> Batch:
         raise BadInput(f"This is no JSON: {error}", hint=_HINT, where="body") from None
     if len(batch.changes) > MOST_CHANGES or not 0 <= batch.after <= batch.through:
         raise BadInput("This is no batch of changes", hint=_HINT, where="changes")
+    _check_figures(batch)
     return batch
+
+
+def _check_figures(batch: Batch) -> None:
+    """What the centre keeps of a batch, and counts with, is bounded. Raises BadInput."""
+    counts = (batch.through, batch.waiting, batch.given_up, *(one.sequence for one in batch.changes))
+    instants = (batch.at, batch.oldest, batch.through_at, *(one.at for one in batch.changes))
+    if not all(0 <= one <= _MOST for one in counts) or not all(0 <= one <= _LATEST for one in instants):
+        raise BadInput("A figure is out of all bounds", hint=_HINT, where="changes")
+    if not 0 < len(batch.life) <= _LONGEST_LIFE:
+        raise BadInput("This is no name of a feed", hint=_HINT, where="life")
 
 
 def brought(change: Change, *, told: bool) -> Brought:
@@ -132,11 +145,12 @@ def incoming_of(change: Brought, *, whole: bool) -> Incoming:
     document = _document(bytes(change.document), change.id, latest)
     if tuple(document["type"]) != change.types:
         raise BadInput("The Entity is of other types than its change says", hint=_HINT, where="types")
-    before = bytes(change.before)
+    before, were = bytes(change.before), {}
     if before != bytes(UNTOLD):
         for items in _shaped(_before, before).values():
             _check_times(items, latest)
-    return Incoming(kind, document, change.attributes, orjson.loads(before) or {}, change.at, whole)
+        were = _loaded(before)
+    return Incoming(kind, document, change.attributes, were, change.at, whole)
 
 
 def _kind_of(number: int) -> ChangeKind:
@@ -151,11 +165,13 @@ def _document(text: bytes, entity_id: str, latest: int) -> Document:
     _check_times([shaped], latest)
     for items in shaped.attrs.values():
         _check_times(items, latest)
-    document: Document = orjson.loads(text)
+    document: Document = _loaded(text)
     try:
         parse_entity(represent(document))
     except KeyError as error:
         raise BadInput(f"An attribute lacks {error}", hint=_HINT, where="document") from None
+    except TypeError as error:
+        raise BadInput(f"An attribute is not of its shape: {error}", hint=_HINT, where="document") from None
     if document["id"] != entity_id:
         raise BadInput("The Entity is another one than its change says", hint=_HINT, where="id")
     return document
@@ -184,4 +200,12 @@ def _shaped(decode: Callable[[bytes], _Shape], text: bytes) -> _Shape:
         fault, place = fault_of(error)
         raise BadInput(fault, hint=_HINT, where=f"document.{place}") from None
     except (msgspec.DecodeError, RecursionError) as error:
+        raise BadInput(f"This is no JSON: {error}", hint=_HINT, where="document") from None
+
+
+def _loaded(text: bytes) -> Any:
+    """What has its shape, read: numbers and letters that no document can hold are told now."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
         raise BadInput(f"This is no JSON: {error}", hint=_HINT, where="document") from None

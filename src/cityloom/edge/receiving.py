@@ -245,6 +245,7 @@ class _Work:
     def take(self, provision: Provision, put: _Put, change: Brought, incoming: Incoming | None) -> None:
         """One change: written, or noted as wrong."""
         try:
+            self._check_granted(provision, change)
             if incoming is not None:
                 self._merge(provision, put, change, incoming)
             elif change.kind == ChangeKind.PAST:
@@ -259,14 +260,26 @@ class _Work:
         now = written_at(self._batch.at if not standing.last_contact else standing.last_contact)
         self._write_own(provision, put, node_of(standing, now), InformationClass.INTERNAL)
 
-    def _merge(self, provision: Provision, put: _Put, change: Brought, incoming: Incoming) -> None:
+    def _check_granted(self, provision: Provision, change: Brought) -> None:
+        """What stands here is changed by who may bring it, whatever a change says of its types."""
         found = provision.standing(DEFAULT_TENANT, change.id)
-        if found is not None and not self._edge.actor.sees(found.information_class):
+        if found is None:
+            return
+        if not self._edge.actor.sees(found.information_class):
             raise NotAllowed(
                 f"{change.id[:200]} is {found.information_class.label} here",
                 hint="An edge does not change what it is not cleared for.",
                 where="class",
             )
+        if not self._edge.grant.covers(change.id, found.types):
+            raise NotAllowed(
+                f"{change.id[:200]} is here of types that are not granted to the edge {self._edge.name}",
+                hint=f"[edges.{self._edge.name}] in city.toml says what it may bring.",
+                where="types",
+            )
+
+    def _merge(self, provision: Provision, put: _Put, change: Brought, incoming: Incoming) -> None:
+        found = provision.standing(DEFAULT_TENANT, change.id)
         secrecy = max(change.information_class, found.information_class if found else InformationClass.OPEN)
         document = None if found is None else orjson.loads(found.document)
         outcome = merged(document, incoming, self._graves(provision, change.id))

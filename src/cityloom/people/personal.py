@@ -45,6 +45,8 @@ OWN_TYPES: Mapping[str, PersonalType] = {
     "CitizenReply": PersonalType(frozenset({"text"}), subject="replyTo"),
     "WarningRecipient": PersonalType(frozenset({"name", "phone", "account"})),
     "WarningDelivery": PersonalType(frozenset({"confirmedBy"}), subject="recipient"),
+    # What an edge and its centre said of an Entity, which may be somebody's.
+    "EdgeConflict": PersonalType(frozenset({"kept", "givenUp"}), subject="entity"),
 }
 
 

@@ -21,6 +21,7 @@ from cityloom.edge.packing import pack, unpack
 from cityloom.edge.ports import LineDown
 from cityloom.edge.receiving import Receiving
 from cityloom.kernel.actor import CITY, Actor, InformationClass
+from cityloom.kernel.change import ChangeKind
 from cityloom.kernel.errors import BadInput, NotAllowed, NotReady
 from cityloom.kernel.time import WallClock, now_millis
 from cityloom.ngsild.model import entity, prop
@@ -366,3 +367,95 @@ async def test_everything_that_an_entity_can_say_arrives_as_it_was_said(pair):
 
 def _head(document):
     return {"id": document["id"], "type": document["type"]}
+
+
+def _named(change_: Brought, **said) -> Brought:
+    return msgspec.structs.replace(change_, **said)
+
+
+@pytest.mark.parametrize(
+    ("kind", "types", "told"),
+    [
+        (ChangeKind.UPDATED, ("Buoy",), True),
+        (ChangeKind.DELETED, ("Buoy",), True),
+        # Told by its class alone: it would become too secret for everybody.
+        (ChangeKind.UPDATED, ("Buoy",), False),
+        (ChangeKind.UPDATED, (), False),
+        (ChangeKind.PAST, ("Buoy",), True),
+        (ChangeKind.PAST, (), True),
+    ],
+)
+async def test_what_stands_here_is_of_its_own_types_whatever_a_change_says(kind, types, told):
+    centre = Centre(Grant(types=frozenset({"Buoy"})))
+    await centre.broker.start()
+    await centre.broker.create(CITY, entity("Lighthouse", "urn:ngsi-ld:Buoy:1", {"level": prop(5)}))
+    before = centre.broker.raw(CITY, "urn:ngsi-ld:Buoy:1")
+    document = {"attrs": buoy()["attrs"], "erase": []} if kind is ChangeKind.PAST else buoy(value=9.0)
+    brought = _named(change(1, document), kind=int(kind), types=types)
+    if not told:
+        brought = _named(brought, document=msgspec.Raw(b"null"), information_class=SECURITY)
+    await centre.bring(Batch("a life", 0, 1, now_millis(), (brought,)))
+    assert centre.broker.raw(CITY, "urn:ngsi-ld:Buoy:1") == before
+    assert centre.broker.class_of(CITY, "urn:ngsi-ld:Buoy:1") is OPEN
+    written = [one.kind for one in centre.feed.read(0, 1000) if one.entity_id == "urn:ngsi-ld:Buoy:1"]
+    assert written == [ChangeKind.CREATED]
+    assert (centre.standing().parked, centre.standing().received) == (1, 1)
+    await centre.broker.stop()
+
+
+async def test_an_edge_does_not_say_how_another_one_stands():
+    centre = Centre(Grant(types=frozenset({"Command"})))
+    await centre.broker.start()
+    await centre.bring(Batch("a life", 0, 7, now_millis()))
+    forged = {**buoy(value=0), "id": node_id("ship"), "type": ["Command"]}
+    forged["attrs"]["received"] = forged["attrs"].pop("level")
+    brought = _named(
+        change(8, forged), id=node_id("ship"), types=("Command",), attributes=("received",), kind=1
+    )
+    await centre.bring(Batch("a life", 7, 8, now_millis(), (brought,)))
+    found = centre.broker.find(CITY, node_id("ship"))
+    assert (found["type"], centre.standing().received, centre.standing().parked) == (["EdgeNode"], 8, 1)
+    await centre.broker.stop()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"life": "x" * 1_000},
+        {"life": ""},
+        {"at": 10**17},
+        {"at": -1},
+        {"waiting": 2**70},
+        {"given_up": -1},
+        {"through_at": 2**70},
+        {"through": 2**70},
+        {"changes": (Brought(2**70, "urn:ngsi-ld:Buoy:1", ("Buoy",), 0, OPEN, 1, "city"),)},
+        {"changes": (Brought(1, "urn:ngsi-ld:Buoy:1", ("Buoy",), 0, OPEN, -(10**17), "city"),)},
+    ],
+)
+def test_figures_out_of_all_bounds_are_refused(said):
+    with pytest.raises(BadInput):
+        unpack(pack(msgspec.structs.replace(Batch("life", 0, 1, 1), **said)))
+
+
+@pytest.mark.parametrize(
+    ("member", "text"),
+    [
+        ('"value":1.0', b'"value":"\xff"'),
+        ('"value":1.0', b'"value":1e999'),
+        ('"type":"Property","value":1.0', b'"type":"VocabProperty","vocab":{"a":1}'),
+        ('"type":"Property","value":1.0', b'"type":"ListRelationship","objectList":5'),
+        ('"value":1.0', b'"value":1.0,"valueType":{"a":1}'),
+    ],
+)
+async def test_what_no_document_can_hold_is_parked_and_the_rest_goes_on(pair, member, text):
+    centre, _ = pair
+    wrong = orjson.dumps(buoy()).replace(member.encode(), text)
+    assert text in wrong
+    fine = _named(change(2, {**buoy(), "id": "urn:ngsi-ld:Buoy:5"}), id="urn:ngsi-ld:Buoy:5")
+    batch = Batch(
+        "a life", 0, 2, now_millis(), (_named(change(1, buoy()), document=msgspec.Raw(wrong)), fine)
+    )
+    await centre.receiving.receive(SHIP, batch)
+    assert level(centre.broker, 5) == 1.0
+    assert (centre.standing().parked, centre.standing().received) == (1, 2)
