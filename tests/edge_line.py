@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import socket
 import threading
 from pathlib import Path
 from typing import Literal
 
-from cityloom.access.accounts import SET_UP, Accounts, actor_of
-from cityloom.access.audit import AuditLog
-from cityloom.app.configuration import parse_configuration
-from cityloom.app.folder import CityFolder
-from cityloom.app.storage import open_accounts
-from cityloom.kernel.actor import InformationClass
 from running_city import RunningCity, ask
 
 EDGE = "ship"
-_PASSWORD = "grey waves carry cold lanterns"
 
 #: What becomes of a request: it arrives; nothing of it does; half of it does; all of it does, and no answer
 #: comes back; it arrives twice.
@@ -113,7 +105,8 @@ def make_centre(home: Path, more: str = "", *, granted: str = "") -> str:
     ask("init", "--home", home, "--name", "Harbour")
     with (home / "city.toml").open("a") as file:
         file.write(f"\n[edges.{EDGE}]\n{granted}\n{more}\n")
-    return asyncio.run(_token(home))
+    ask("account", "create", EDGE, "--role", "edge", "--home", home)
+    return ask("account", "token", EDGE, "--home", home).splitlines()[0]
 
 
 def make_edge(home: Path, line: str, token: str, more: str = "") -> None:
@@ -122,18 +115,3 @@ def make_edge(home: Path, line: str, token: str, more: str = "") -> None:
     with (home / "city.toml").open("a") as file:
         file.write(f'\n[edge]\ncentre = "{line}"\n{more}\n')
     (home / "edge.token").write_text(token + "\n")
-
-
-async def _token(home: Path) -> str:
-    configuration = parse_configuration((home / "city.toml").read_text())
-    with open_accounts(CityFolder(home), configuration) as (store, audit):
-        accounts = Accounts(store, AuditLog(audit))
-        made = await accounts.create(SET_UP, EDGE, roles=["edge"])
-        waiting = actor_of(store.account(made.account_id))
-        await accounts.change_password(waiting, made.password, _PASSWORD)
-        actor = actor_of(store.account(made.account_id))
-        classes = (InformationClass.OPEN, InformationClass.INTERNAL)
-        key = await accounts.tokens.create(
-            actor, "line", permissions=["edge:bring"], clearance=classes, days=30
-        )
-        return key.secret

@@ -17,10 +17,17 @@ from cityloom.access.errors import NotSignedIn
 from cityloom.access.model import Account
 from cityloom.access.passwords import Passwords, check_password, generate_password
 from cityloom.access.ports import AccountStore
-from cityloom.access.roles import PASSWORD_CHANGE_DUE, check_roles, clearance_of, permissions_of
+from cityloom.access.roles import (
+    FOR_PROGRAMS,
+    PASSWORD_CHANGE_DUE,
+    SESSION_ONLY,
+    check_roles,
+    clearance_of,
+    permissions_of,
+)
 from cityloom.access.sessions import SessionRules, Sessions, SignedIn
 from cityloom.access.throttle import SignInThrottle, network_of
-from cityloom.access.tokens import ApiTokens
+from cityloom.access.tokens import ApiTokens, NewToken
 from cityloom.kernel.actor import Actor
 from cityloom.kernel.errors import BadInput, Conflict, NotAllowed, NotFound
 from cityloom.kernel.time import Clock, WallClock
@@ -251,6 +258,37 @@ class Accounts:
             await asyncio.to_thread(self._store.save_account, changed)
         await asyncio.to_thread(self._store.delete_sessions_of, account.id)
         return NewPassword(account.id, account.name, password)
+
+    async def token_of_a_program(self, actor: Actor, name: str, label: str, *, days: int) -> NewToken:
+        """A token with which the account of a device or an edge delivers, and reads nothing.
+
+        Nobody has to sign in as a program: a first password that was never used is replaced by one that
+        nobody knows. Needs accounts:manage. Raises NotFound, BadInput where the account is a person's,
+        NotAllowed where it is closed.
+        """
+        account = await self.named(actor, name)
+        if not account.roles or not account.roles <= FOR_PROGRAMS:
+            hint = (
+                f"Their owners make theirs on the page Your account. Here: {', '.join(sorted(FOR_PROGRAMS))}."
+            )
+            raise BadInput(f"{account.name!r} is a person's account", hint=hint, where="name")
+        if account.disabled:
+            raise NotAllowed(
+                f"The account {account.name!r} is closed", hint="Open it again first.", where="name"
+            )
+        if account.must_change_password:
+            hashed = await self._passwords.hash(generate_password())
+            await self._audit.record(actor, "password.reset", account.id)
+            settled = {"password_hash": hashed, "must_change_password": False, "password_lapses_at": None}
+            async with self._changing:
+                account = msgspec.structs.replace(self._existing(account.id), **settled)
+                await asyncio.to_thread(self._store.save_account, account)
+            await asyncio.to_thread(self._store.delete_sessions_of, account.id)
+        owner = actor_of(account)
+        permissions = owner.permissions - SESSION_ONLY - {"entities:read"}
+        return await self.tokens.create(
+            owner, label, permissions=permissions, clearance=owner.clearance, days=days, asked_by=actor
+        )
 
     async def erase(self, actor: Actor, account_id: str) -> None:
         """Remove an account with its sessions and tokens. Needs accounts:manage."""

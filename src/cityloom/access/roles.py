@@ -43,6 +43,9 @@ PERMISSIONS: dict[str, str] = {
 #: Permissions that a person uses in a session and never through an API token.
 SESSION_ONLY: frozenset[str] = frozenset({"password:change", "tokens:own"})
 
+#: Roles that nobody signs in with: what holds one delivers with a token.
+FOR_PROGRAMS: frozenset[str] = frozenset({"device", "edge"})
+
 
 class Role(msgspec.Struct, frozen=True):
     """A task in the city, with what it needs and no more."""

@@ -52,9 +52,11 @@ class ApiTokens:
         permissions: Iterable[str],
         clearance: Iterable[InformationClass] = (InformationClass.OPEN,),
         days: int = 90,
+        asked_by: Actor | None = None,
     ) -> NewToken:
         """A token with no more than the actor's own rights; it loses what its owner loses.
 
+        `asked_by` is who stands in the audit log where that is another than the owner.
         Raises BadInput for a label, a permission or a life that cannot be, NotAllowed for more than one has.
         """
         require(actor, "tokens:own")
@@ -81,7 +83,7 @@ class ApiTokens:
             expires_at=now + timedelta(days=days),
         )
         detail = {"label": named, "permissions": sorted(wanted), "classes": sorted(c.label for c in cleared)}
-        await self._audit.record(actor, "token.create", token.id, detail)
+        await self._audit.record(asked_by or actor, "token.create", token.id, detail)
         await asyncio.to_thread(self._store.add_token, token)
         return NewToken(secret, token)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from cityloom.access.accounts import Accounts
 from cityloom.access.audit import AuditLog
 from cityloom.access.authority import TERMINAL
@@ -12,9 +14,12 @@ from cityloom.kernel.errors import BadInput
 
 
 async def keep_accounts(
-    folder: CityFolder, configuration: Configuration, action: str, name: str, roles: list[str]
+    folder: CityFolder, configuration: Configuration, action: str, name: str, roles: list[str], days: int
 ) -> int:
-    """List accounts, create one, or give one a new password. Raises BadInput, Conflict, NotFound."""
+    """List accounts, create one, give one a new password, or a program's one a token.
+
+    Raises BadInput, Conflict, NotFound, NotAllowed.
+    """
     with open_accounts(folder, configuration) as (store, audit):
         accounts = Accounts(store, AuditLog(audit))
         if action == "list":
@@ -25,6 +30,11 @@ async def keep_accounts(
             return 0
         if not name:
             raise BadInput("Whose account?", hint=f"Write cityloom account {action} NAME.", where="name")
+        if action == "token":
+            key = await accounts.token_of_a_program(TERMINAL, name, "made at the terminal", days=days)
+            print(f"{name}: counts until {key.token.expires_at:%Y-%m-%d}, shown this once", file=sys.stderr)
+            print(key.secret)
+            return 0
         if action == "create":
             made = await accounts.create(TERMINAL, name, roles=roles or ["citizen"])
         else:

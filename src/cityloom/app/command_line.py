@@ -288,11 +288,17 @@ def _values(parser: argparse.ArgumentParser) -> None:
 
 def _account(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
-        "account", help="accounts of a city that is not running: create, or reset a password"
+        "account",
+        help="accounts of a city that is not running: create, reset a password, make a token",
+        description="With token it prints a token for the account of a device or an edge, for which nobody "
+        "has to sign in. The token delivers and reads nothing.",
     )
-    parser.add_argument("action", choices=("create", "reset", "list"), help="what to do")
+    parser.add_argument("action", choices=("create", "reset", "token", "list"), help="what to do")
     parser.add_argument("name", nargs="?", default="", help="sign-in name")
     parser.add_argument("--role", action="append", default=[], help="a role; may be given several times")
+    parser.add_argument(
+        "--days", type=int, default=366, metavar="N", help="how long a token counts (default: 366, the most)"
+    )
     _home(parser)
     parser.set_defaults(run=_lazily("account"))
 

@@ -173,7 +173,9 @@ def account(options: argparse.Namespace) -> int:
     folder = CityFolder(_home(options))
     configuration = read_configuration(folder.configuration)
     with HomeLock(folder.home):
-        return asyncio.run(keep_accounts(folder, configuration, options.action, options.name, options.role))
+        return asyncio.run(
+            keep_accounts(folder, configuration, options.action, options.name, options.role, options.days)
+        )
 
 
 def _serving(options: argparse.Namespace) -> Serving:

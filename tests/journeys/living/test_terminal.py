@@ -162,3 +162,17 @@ def test_broken_rows_of_a_replayed_table_are_shown_and_the_others_played(tmp_pat
         assert harbour["origin"] == "replayed"
     finally:
         assert running.stop() == 0
+
+
+def test_edge_s_token_is_made_at_the_terminal_and_nobody_signs_in_as_it(tmp_path, capsys):
+    home = ["--home", str(city(tmp_path, 'name = "Testby"\n'))]
+    assert main(["account", "create", "ship", "--role", "edge", *home]) == 0
+    assert main(["account", "create", "kim", "--role", "operator", *home]) == 0
+    capsys.readouterr()
+    assert main(["account", "token", "ship", *home]) == 0
+    told = capsys.readouterr()
+    assert "shown this once" in told.err and told.out.count("\n") == 1
+    assert main(["account", "token", "kim", *home]) == 1
+    assert "'kim' is a person's account" in capsys.readouterr().err
+    assert main(["account", "token", "ship", "--days", "1000", *home]) == 1
+    assert "cannot live 1000 days" in capsys.readouterr().err

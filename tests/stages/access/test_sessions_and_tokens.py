@@ -271,3 +271,20 @@ async def test_full_disk_keeps_nobody_from_reading(room, monkeypatch):
     room.clock.pass_by(minutes=5)
     assert await room.accounts.actor_for_session(session) is not None
     assert await room.accounts.tokens.find(secret) is not None
+
+
+async def test_program_s_token_delivers_reads_nothing_and_ends_its_first_password(room):
+    made = await room.accounts.create(room.admin, "ship", roles=["edge"])
+    key = await room.accounts.token_of_a_program(room.admin, "ship", "line", days=30)
+    actor = await room.accounts.actor_for_token(key.secret)
+    assert actor.permissions == {"edge:bring"} and actor.clearance == {OPEN, INTERNAL}
+    with pytest.raises(NotSignedIn):
+        await room.accounts.authenticate("ship", made.password)
+    await room.accounts.disable(room.admin, made.account_id)
+    with pytest.raises(NotAllowed, match="closed"):
+        await room.accounts.token_of_a_program(room.admin, "ship", "line", days=30)
+    await room.member("bo", "operator")
+    with pytest.raises(BadInput, match="person's account"):
+        await room.accounts.token_of_a_program(room.admin, "bo", "line", days=30)
+    with pytest.raises(NotAllowed):
+        await room.accounts.token_of_a_program(ANONYMOUS, "ship", "line", days=30)
