@@ -299,6 +299,14 @@ class Accounts:
             await self._audit.record(actor, "account.erase", account.id)
             await asyncio.to_thread(self._store.delete_account, account.id)
 
+    def check_may_go(self, actor: Actor, account_id: str) -> None:
+        """Raise where an account may not be removed at this actor's wish, whoever does it then: Conflict for
+        the last administrator, NotAllowed for one whom the actor has no power over."""
+        account = self._existing(account_id)
+        if "accounts:manage" in permissions_of(account.roles):
+            require(actor, "accounts:manage")
+        self._keep_an_administrator(account)
+
     async def all(self, actor: Actor) -> list[Account]:
         """Every account, by name. Needs accounts:manage."""
         require(actor, "accounts:manage")

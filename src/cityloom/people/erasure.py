@@ -28,7 +28,7 @@ from cityloom.context.reading import word
 from cityloom.history.ports import HistoryStore
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT
-from cityloom.kernel.errors import NotFound
+from cityloom.kernel.errors import Conflict, NotFound
 from cityloom.kernel.time import Clock, WallClock, format_instant
 from cityloom.ngsild.model import Document, Instance, entity, prop
 from cityloom.ngsild.names import NULL
@@ -156,7 +156,8 @@ class Erasure:
     # -- erasing -------------------------------------------------------------------------------------------
 
     async def erase(self, actor: Actor, who: Who) -> Erased:
-        """Erase all that is held. It cannot be undone. Needs people:erase."""
+        """Erase all that is held. It cannot be undone. Needs people:erase; raises NotFound, and as
+        `Accounts.check_may_go` does for an account."""
         require(actor, PERMISSION)
         return await self._erase(actor, await self._find(who))
 
@@ -169,11 +170,18 @@ class Erasure:
         orders = await asyncio.to_thread(self._keys.orders)
         for order in orders:
             _log.warning("An erasure was cut off and is finished now: %s", order.id)
-            async with self._at_work:
-                await self._carry_out(order)
+            try:
+                async with self._at_work:
+                    await self._carry_out(order)
+            except Conflict as error:
+                # The city starts all the same; it is tried again at the next start.
+                _log.error("%s cannot be finished: %s", order.id, error)
         return len(orders)
 
     async def _erase(self, actor: Actor, found: _Found) -> Erased:
+        if found.account is not None:
+            # Before anything is promised: what is ordered is carried out, at the next start at the latest.
+            self._accounts.check_may_go(actor, found.account.id)
         order = ErasureOrder(
             id=new_id("erasure:"),
             at=format_instant(self._wall.now()),
@@ -259,10 +267,16 @@ class Erasure:
         return _Found(tuple(entities), tuple(unique.values()), account)
 
     def _about(self, subjects: Sequence[str]) -> list[str]:
-        found = set(self._keys.about(DEFAULT_TENANT, subjects))
-        for subject in subjects:
-            near = [subject, *self._broker.referrers(ERASER, subject)]
-            found.update(one for one in near if self._is_about(one, subject))
+        """What is of these and about them, and what is about that: a conflict about a reply to a report."""
+        found: set[str] = set()
+        waiting = set(subjects)
+        while waiting:
+            more = set(self._keys.about(DEFAULT_TENANT, sorted(waiting)))
+            for subject in waiting:
+                near = [subject, *self._broker.referrers(ERASER, subject)]
+                more.update(one for one in near if self._is_about(one, subject))
+            waiting = more - found - waiting
+            found |= more
         return sorted(found)
 
     def _is_about(self, entity_id: str, subject: str) -> bool:
