@@ -13,6 +13,8 @@ from cityloom.web.head import head_of
 from cityloom.web.turn import Turn, turn_of
 
 MEGABYTE = 1_000_000
+#: Whose bodies are not counted by address: a proxy here that names nobody speaks for many.
+LOOPBACK_ADDRESSES = frozenset({"127.0.0.1", "::1"})
 
 
 class TooLarge(BadInput):
@@ -57,6 +59,8 @@ class BodyLimits(msgspec.Struct, frozen=True):
     whole_seconds: float = 120.0
     #: Of the bodies of all requests that are worked on, as far as they have arrived: four of the largest.
     bytes_at_once: int = 256 * MEGABYTE
+    #: Of those, from one address: one client does not keep all others out. This machine's are not counted.
+    bytes_of_one: int = 128 * MEGABYTE
 
     def largest_below(self, begin: str) -> int | None:
         """The same for all paths that begin so; None where it differs from one to another."""
@@ -73,10 +77,12 @@ class Uploads:
 
     def __init__(self, limits: BodyLimits) -> None:
         self._most = limits.bytes_at_once
+        self._most_of_one = limits.bytes_of_one
+        self._by_address: dict[str, int] = {}
         self.held = 0
 
-    def take(self, count: int) -> None:
-        """So many bytes have arrived. Raises TooMuchAtOnce.
+    def take(self, count: int, address: str = "") -> None:
+        """So many bytes have arrived, from an address; "" counts for nobody. Raises TooMuchAtOnce.
 
         What is announced is not counted: whoever announces much and sends little would keep others out.
         """
@@ -85,7 +91,25 @@ class Uploads:
                 "Others are sending more at the moment than the city can hold",
                 hint="Nothing of this request was done. Send it again in a few seconds.",
             )
+        if address:
+            of_one = self._by_address.get(address, 0) + count
+            if of_one > self._most_of_one:
+                raise TooMuchAtOnce(
+                    "Your address is sending more at the moment than one may",
+                    hint="Nothing of this request was done. Send less at a time.",
+                )
+            self._by_address[address] = of_one
         self.held += count
+
+    def give_back(self, count: int, address: str = "") -> None:
+        """So many bytes that were taken are held no more."""
+        self.held -= count
+        if address and count:
+            left = self._by_address[address] - count
+            if left:
+                self._by_address[address] = left
+            else:
+                del self._by_address[address]
 
 
 class LimitBodies:
@@ -125,7 +149,11 @@ def bounded(
         largest = limits.largest(scope["path"])
     announced = head_of(scope).get(b"content-length", ("0",))[0]
     too_large = not _fits(announced, largest)
-    return BoundedBody(receive, largest, limits, uploads, too_large=too_large, turn=turn_of(scope))
+    client = scope.get("client")
+    address = "" if client is None or client[0] in LOOPBACK_ADDRESSES else str(client[0])
+    return BoundedBody(
+        receive, largest, limits, uploads, too_large=too_large, turn=turn_of(scope), address=address
+    )
 
 
 def _fits(announced: str, largest: int) -> bool:
@@ -146,7 +174,9 @@ class BoundedBody:
         *,
         too_large: bool,
         turn: Turn | None,
+        address: str,
     ) -> None:
+        self._address = address
         self._uploads = uploads
         self._turn = turn
         self._receive = receive
@@ -172,14 +202,14 @@ class BoundedBody:
 
     def release(self) -> None:
         """The request is answered: its body is held no more."""
-        self._uploads.held -= self._seen
+        self._uploads.give_back(self._seen, self._address)
         self._seen = 0
 
     def _note(self, count: int) -> None:
         if self._seen + count > self._largest:
             raise self._refusal()
         try:
-            self._uploads.take(count)
+            self._uploads.take(count, self._address)
         except TooMuchAtOnce:
             self.is_given_up = True
             raise

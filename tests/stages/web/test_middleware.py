@@ -279,10 +279,11 @@ async def test_static_files_serve_what_lies_in_their_folder_alone(visitor, path)
 class Sender:
     """Sends a body in pieces, as far as it is let."""
 
-    def __init__(self, app, *pieces):
+    def __init__(self, app, *pieces, client=None):
         self.pieces = asyncio.Queue()
         self.read = asyncio.Event()
-        self.answered = asyncio.create_task(app(_http("/x"), self._receive, _nobody))
+        scope = _http("/x") | ({"client": (client, 4711)} if client else {})
+        self.answered = asyncio.create_task(app(scope, self._receive, _nobody))
         for piece in pieces:
             self.pieces.put_nowait((piece, True))
 
@@ -315,6 +316,27 @@ async def test_bodies_of_all_requests_together_are_bounded_and_who_is_too_many_c
     assert uploads.held == 40
     await Sender(app, b"3" * 11).end()
     await second.end()
+    assert uploads.held == 0
+
+
+async def test_one_address_does_not_keep_all_others_out():
+    limits = BodyLimits(bytes_by_path={"": 100}, bytes_at_once=200, bytes_of_one=100)
+    uploads = Uploads(limits)
+    app = LimitBodies(_read, limits, uploads)
+    greedy = Sender(app, b"1" * 90, client="192.0.2.7")
+    await greedy.read.wait()
+    with pytest.raises(TooMuchAtOnce):
+        await Sender(app, b"2" * 11, client="192.0.2.7").answered
+    other = Sender(app, b"3" * 90, client="192.0.2.8")
+    await other.read.wait()
+    await other.end()
+    await greedy.end()
+    await Sender(app, b"2" * 11, client="192.0.2.7").end()
+    # Who comes from this machine may be a proxy, which speaks for many.
+    near = [Sender(app, b"4" * 60, client="127.0.0.1") for _ in range(2)]
+    for one in near:
+        await one.read.wait()
+        await one.end()
     assert uploads.held == 0
 
 
