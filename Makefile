@@ -37,7 +37,7 @@ $(VENV)/.dev: $(VENV)/.run
 setup: $(VENV)/.dev web ## the environment for work on CityLoom itself
 
 $(VENV)/.cluster: $(VENV)/.dev
-	$(UV) sync --quiet --frozen --inexact --group build --group dev --group cluster --extra postgres --extra nats --extra analytics --extra spark
+	$(UV) sync --quiet --frozen --inexact --group build --group dev --group cluster --extra postgres --extra nats --extra analytics
 	@touch $@
 
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null)
@@ -50,8 +50,8 @@ web: src/cityloom/web/static/built/.done ## the map, the charts and the live til
 demo: $(VENV)/.run web ## a living demo city: make demo [CITY=aarhus|loomby] [DATA=folder] [HOME_DIR=…]
 	@$(BIN)/cityloom demo $(CITY) $(if $(HOME_DIR),--home $(HOME_DIR)) $(if $(DATA),--data $(DATA))
 
-install: $(VENV)/.run web ## CityLoom alone, for a machine that runs a city: make install PREFIX=/opt/cityloom [WITH=postgres]
-	UV_PROJECT_ENVIRONMENT=$(abspath $(PREFIX)) $(UV) sync --quiet --frozen $(if $(WITH),--extra $(WITH)) --no-editable --reinstall-package cityloom --python $(PYTHON)
+install: $(VENV)/.run web ## CityLoom alone, for a machine that runs a city: make install PREFIX=/opt/cityloom [WITH='postgres nats']
+	UV_PROJECT_ENVIRONMENT=$(abspath $(PREFIX)) $(UV) sync --quiet --frozen $(addprefix --extra ,$(WITH)) --no-editable --reinstall-package cityloom --python $(PYTHON)
 
 browser: $(VENV)/.dev ## Chromium for the browser tests, where it is missing
 	@$(BIN)/python tests/browser/install_chromium.py
@@ -66,7 +66,7 @@ test: $(VENV)/.dev web browser clients ## everything: shape, types, rooms, journ
 test-fast: $(VENV)/.dev ## without browser and fault tests
 	$(BIN)/python -m pytest -n 3 -m 'not browser and not faults and not cluster'
 
-test-cluster: $(VENV)/.cluster ## a city of many machines: real databases, message servers and Spark (root for the network's cuts)
+test-cluster: $(VENV)/.cluster ## a city of many machines: real databases and message servers (root for the network's cuts)
 	$(BIN)/python -m pytest -n 0 -m cluster
 
 faults: $(VENV)/.dev ## 50 power cuts of a city and its kills, with bugs put in that must be found

@@ -17,6 +17,7 @@ import pytest
 from nats_cluster import PASSWORD, USER
 from running_city import RunningCity, ask
 from stage_process import StageProcess
+from standing_by import eventually
 
 pytestmark = pytest.mark.cluster
 
@@ -126,15 +127,8 @@ def remembered(url: str, schema: str) -> list[tuple[str, int, int]]:
 
 def caught_up(city: RunningCity) -> None:
     """Wait until history tells what the state tells; a temporal question waits for that by itself."""
-    until = time.monotonic() + 60
-    while True:
-        answer = city.web.get(
-            "/ngsi-ld/v1/temporal/entities/urn:ngsi-ld:Thing:1?lastN=1", headers=city.as_terminal
-        )
-        if answer.status_code == 200:
-            return
-        assert time.monotonic() < until, answer.text
-        time.sleep(0.2)
+    question = "/ngsi-ld/v1/temporal/entities/urn:ngsi-ld:Thing:1?lastN=1"
+    eventually(lambda: city.web.get(question, headers=city.as_terminal).status_code == 200, patience=120)
 
 
 def check(found: list[tuple[str, int, int]], acknowledged: set[tuple[str, int]]) -> None:
@@ -150,6 +144,12 @@ def check(found: list[tuple[str, int, int]], acknowledged: set[tuple[str, int]])
         assert transactions == sorted(transactions), f"{name} was remembered out of order"
 
 
+def all_are_followed_by(*followers: StageProcess) -> bool:
+    """Whether each has a share, and every partition is somebody's."""
+    shares = [one.health()["partitions"] for one in followers]
+    return all(shares) and {part for share in shares for part in share} == set(range(PARTITIONS))
+
+
 def test_history_is_remembered_elsewhere_whoever_is_killed_or_hangs(
     home: Path, tmp_path, postgres_address, postgres_server, nats_cluster
 ):
@@ -158,9 +158,7 @@ def test_history_is_remembered_elsewhere_whoever_is_killed_or_hangs(
     second = StageProcess(home, tmp_path / "second.log")
     writing = Writing(city)
     watching = Watching(postgres_server.url(), postgres_address.schema)
-    time.sleep(5)
-    shares = {*first.health()["partitions"], *second.health()["partitions"]}
-    assert shares == set(range(PARTITIONS)), "not every partition is somebody's"
+    eventually(lambda: all_are_followed_by(first, second), patience=120)
 
     watching.doing = "server killed"
     nats_cluster.kill(0)

@@ -127,7 +127,7 @@ def cluster_address(configuration: Configuration) -> Address:
     except ImportError:
         raise BadConfig(
             "The library for NATS is not installed",
-            hint="Install it with CityLoom: make install WITH=nats, or pip install 'cityloom[nats]'.",
+            hint="Install it: make install WITH='postgres nats', or pip install 'cityloom[nats]'.",
             where="city.toml: nats",
         ) from None
     nats = configuration.nats

@@ -7,7 +7,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,17 +15,15 @@ import msgspec
 
 from cityloom.access.authority import TERMINAL
 from cityloom.app.configuration import Configuration, read_configuration
-from cityloom.app.folder import CityFolder, read_json
+from cityloom.app.folder import CityFolder
 from cityloom.app.house import House
-from cityloom.app.machine import HomeLock
-from cityloom.kernel.errors import BadConfig, BadInput, CityError, NotAllowed, NotFound, NotReady
-from cityloom.kernel.time import WallClock
+from cityloom.app.way_in import error_of, way_into
+from cityloom.kernel.errors import BadConfig, BadInput, NotReady
 from cityloom.people.erasure import Who
 from cityloom.web.persons import PATH, act
 
 #: Seconds for an erasure of many reports.
 _PATIENCE_S = 600.0
-_ERRORS = {400: BadInput, 403: NotAllowed, 404: NotFound, 503: NotReady}
 
 
 def erase(options: argparse.Namespace) -> int:
@@ -99,29 +97,8 @@ class _Door(Protocol):
     def act(self, name: str, who: Who) -> bytes: ...
 
 
-@contextmanager
-def _door(folder: CityFolder, configuration: Configuration) -> Iterator[_Door]:
-    """The way into the city of a folder; one that stands still is opened for as long as this lasts."""
-    running = read_json(folder.running)
-    if running is not None and _answers(running):
-        yield _RunningDoor(running)
-        return
-    with HomeLock(folder.home), asyncio.Runner() as runner:
-        house = House(folder, configuration, WallClock())
-        runner.run(house.begin())
-        try:
-            yield _StoppedDoor(house, runner)
-        finally:
-            runner.run(house.stop())
-
-
-def _answers(running: dict[str, Any]) -> bool:
-    import httpx2  # a fifth of a second that other commands do without
-
-    try:
-        return not httpx2.get(f"{running['address']}/healthz", timeout=5.0).is_error
-    except (httpx2.HTTPError, KeyError):
-        return False
+def _door(folder: CityFolder, configuration: Configuration) -> AbstractContextManager[_Door]:
+    return way_into(folder, configuration, _RunningDoor, _StoppedDoor)
 
 
 class _RunningDoor:
@@ -147,8 +124,7 @@ class _RunningDoor:
                 hint="Is it still running? What was begun is finished when it starts.",
             ) from None
         if answer.is_error:
-            kind = _ERRORS.get(answer.status_code, CityError)
-            raise kind(str(said.get("detail", answer.reason_phrase)), hint=str(said.get("hint", "")))
+            raise error_of(answer.status_code, said, answer.reason_phrase)
         return answer.content
 
 

@@ -16,10 +16,9 @@ PERMISSION = "edge:bring"
 #: Types of the centre's own: how its edges stand, what two sides said differently, what an edge has deleted.
 NODE, CONFLICT, GRAVE = "EdgeNode", "EdgeConflict", "EdgeDeletion"
 OWN_TYPES = frozenset({NODE, CONFLICT, GRAVE})
-#: Changes in one request, bytes of it unpacked and packed, and bytes of one change.
+#: Changes in one request, bytes of it unpacked, and bytes of one change.
 MOST_CHANGES = 200
 MOST_BYTES = 8_000_000
-MOST_PACKED = 8_000_000
 MOST_BYTES_OF_ONE = 4_000_000
 
 

@@ -1,5 +1,6 @@
 """What a running city finds wrong with itself."""
 
+import asyncio
 import resource
 from types import SimpleNamespace
 
@@ -69,8 +70,6 @@ async def test_a_stage_that_fails_is_told_with_its_error(monkeypatch):
     stages.start(0)
     stages.follow("history", failing, durable=False)
     stages.committed([change(1)])
-    import asyncio
-
     async with asyncio.timeout(10):
         while not stages.status(1)[0].failures:
             await asyncio.sleep(0.001)

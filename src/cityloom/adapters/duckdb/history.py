@@ -327,12 +327,6 @@ class DuckHistory(DuckLoads, DuckRetention):
                 cursor.execute(statement)
             cursor.execute("UPDATE progress SET schema_version = ?", [version])
 
-    def _remove_leftovers(self) -> None:
-        """Exports that nobody came for."""
-        for path in self._exports.iterdir():
-            if path.is_file() and path.suffix in (".csv", ".parquet", ".json"):
-                path.unlink()
-
 
 def _raw(cursor: duckdb.DuckDBPyConnection, window: Window) -> Readings:
     by_another_time = window.by_recorded or window.by_created

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from cityloom.history import pools
 from cityloom.history.directory import SeriesDirectory
 from cityloom.history.model import (
     Floats,
@@ -28,14 +29,14 @@ from cityloom.history.model import (
 )
 from cityloom.history.periodwise import aggregate_readings
 from cityloom.history.planning import Plan, Row
-from cityloom.history.portions import AskedInPortions
+from cityloom.history.pools import CellSummary, Held, Holding, Pool, Presence, mean_of
 from cityloom.history.ports import EXPORT_COLUMNS, FORMULA_BEGINS
 from cityloom.history.shapes import GroupedSeries
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import from_millis, now_millis
 
 
-class MemoryHistory(AskedInPortions):
+class MemoryHistory:
     """Rows by series in lists."""
 
     formats = frozenset({"csv"})
@@ -122,6 +123,34 @@ class MemoryHistory(AskedInPortions):
         if window.by_created:
             times = found.created_at
         return aggregate_readings(found, rows, times, edges, methods, 1 if pooled else len(row_of))
+
+    def cells(
+        self,
+        pool: Pool,
+        edges: Integers,
+        *,
+        chosen: NDArray[np.bool_] | None = None,
+        above: float | None = None,
+        medians: bool = False,
+    ) -> CellSummary:
+        return pools.cells_of(self.raw(pool.window), pool, edges, chosen, above, medians=medians)
+
+    def held(self, pool: Pool, holding: Holding) -> Held:
+        return pools.held_of(self.raw(pool.window), pool, holding)
+
+    def presence(self, pool: Pool, edges: Integers) -> Presence:
+        return pools.presence_of(self.raw(pool.window), pool, edges)
+
+    def time_weighted(
+        self, series: Integers, edges: Integers, *, since: int, hold: int | None, pooled: bool = False
+    ) -> tuple[Floats, Floats]:
+        first, last = int(edges[0]), int(edges[-1])
+        earlier = self.raw(Window(series, since, first, last_n=1))
+        inside = self.raw(Window(series, first, last))
+        area, covered = pools.weighted_of(earlier, inside, series, edges, hold)
+        if pooled:
+            area, covered = area.sum(axis=0, keepdims=True), covered.sum(axis=0, keepdims=True)
+        return mean_of(area, covered), covered.astype(np.float64)
 
     def extent(self, window: Window) -> tuple[int, int] | None:
         with self._lock:

@@ -368,12 +368,6 @@ class PostgresHistory(PostgresLoads, PostgresPools):
                 directory.load(known.columns(rows))
         self._directory = directory
 
-    def _remove_leftovers(self) -> None:
-        """Exports that nobody came for."""
-        for path in self._exports.iterdir():
-            if path.is_file() and path.suffix in (".csv", ".parquet", ".json"):
-                path.unlink()
-
 
 def _for_writing(connection: Connection) -> None:
     connection.execute("SELECT set_config('jit', 'off', false)")

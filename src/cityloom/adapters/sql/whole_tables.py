@@ -103,6 +103,12 @@ class WholeTables:
         """Write the file; returns how many readings there were."""
         raise NotImplementedError
 
+    def _remove_leftovers(self) -> None:
+        """Exports that nobody came for."""
+        for path in self._exports.iterdir():
+            if path.is_file() and path.suffix in (".csv", ".parquet", ".json"):
+                path.unlink()
+
 
 def record_of(said: str) -> LoadRecord:
     """A record as its table keeps it."""

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import msgspec
 
 from cityloom.access.authority import TERMINAL
 from cityloom.app.configuration import Configuration
-from cityloom.app.folder import CityFolder, read_json
+from cityloom.app.folder import CityFolder
 from cityloom.app.house import House
-from cityloom.app.machine import HomeLock
 from cityloom.app.storage import in_postgres
+from cityloom.app.way_in import error_of, way_into
 from cityloom.history.loading import Written
-from cityloom.kernel.errors import CityError, Conflict, NotAllowed, NotFound, NotReady
-from cityloom.kernel.time import WallClock
+from cityloom.kernel.errors import NotFound, NotReady
 from cityloom.web.loads import PATH, act, checked, records
 
 #: Seconds until a portion is brought, at the most.
 PATIENCE_S = 600.0
-_ERRORS = {403: NotAllowed, 404: NotFound, 409: Conflict, 503: NotReady}
 
 
 class Door(Protocol):
@@ -47,30 +45,9 @@ def looking_door_of(folder: CityFolder, configuration: Configuration) -> Iterato
         yield UnbegunDoor()
 
 
-@contextmanager
-def door_of(folder: CityFolder, configuration: Configuration) -> Iterator[Door]:
+def door_of(folder: CityFolder, configuration: Configuration) -> AbstractContextManager[Door]:
     """The way into the city of a folder. A city that does not run is opened for as long as this lasts."""
-    running = read_json(folder.running)
-    if running is not None and _answers(running):
-        yield RunningDoor(running)
-        return
-    with HomeLock(folder.home), asyncio.Runner() as runner:
-        house = House(folder, configuration, WallClock())
-        runner.run(house.begin())
-        try:
-            yield StoppedDoor(house, runner)
-        finally:
-            runner.run(house.stop())
-
-
-def _answers(running: dict[str, Any]) -> bool:
-    """Whether the city that wrote this is there still: one that was killed leaves its note behind."""
-    import httpx2  # a fifth of a second that other commands do without
-
-    try:
-        return not httpx2.get(f"{running['address']}/healthz", timeout=5.0).is_error
-    except (httpx2.HTTPError, KeyError):
-        return False
+    return way_into(folder, configuration, RunningDoor, StoppedDoor)
 
 
 class RunningDoor:
@@ -104,12 +81,7 @@ class RunningDoor:
                 hint="Is it still running? The same command goes on where this one stopped.",
             ) from None
         if answer.is_error:
-            kind = _ERRORS.get(answer.status_code, CityError)
-            raise kind(
-                str(said.get("detail", answer.reason_phrase)),
-                hint=str(said.get("hint", "")),
-                where=None,
-            )
+            raise error_of(answer.status_code, said, answer.reason_phrase)
         return said
 
 
