@@ -40,7 +40,7 @@ DAYS = to_millis(MARCH) + DAY * np.arange(160, dtype=np.int64)
 @pytest.fixture
 def store(tmp_path):
     made = DuckHistory(tmp_path / "history.duckdb", tmp_path / "exports")
-    sequence = 0
+    news = []
     for days in range(0, 150, 3):
         for entity, types, secrecy in (
             ("urn:a", ("Weather",), OPEN),
@@ -48,12 +48,13 @@ def store(tmp_path):
             ("urn:secret", ("Weather",), INTERNAL),
             ("urn:car", ("Traffic",), OPEN),
         ):
-            sequence += 1
+            sequence = len(news) + 1
             readings = tuple(
                 _reading(MARCH + timedelta(days=days, minutes=minute), sequence % 7 + minute)
                 for minute in (0, 20, 21, 70)
             )
-            made.record([_news(sequence, entity, types, secrecy, readings)], sequence)
+            news.append(_news(sequence, entity, types, secrecy, readings))
+    made.record(news, sequence)
     sequence += 1
     # A correction.
     made.record([_news(sequence, "urn:a", ("Weather",), OPEN, (_reading(MARCH, 99.0),))], sequence)
