@@ -217,6 +217,42 @@ def test_what_comes_late_is_rolled_up_with_what_is_there(store):
     assert last == [(4, 500.0, 500.0, 4)]
 
 
+def test_what_is_corrected_late_counts_once(store):
+    """The old value is in the roll-up and in the archive; the hour is rolled up anew from the latter."""
+    _all(store)
+    (number,) = (one.id for one in store.series("") if one.key.entity_id == "urn:b")
+    window = Window(np.array([number], np.int64), to_millis(MARCH), to_millis(MARCH) + 2 * DAY // 24)
+    hours = window.since + DAY // 24 * np.arange(3, dtype=np.int64)
+    methods = ("totalCount", "sum", "min", "max", "sumsq")
+    before = store.aggregate(window, hours, methods)
+    assert before["max"][0].tolist() == [23.0, 72.0]
+    for sequence, value in ((1000, 5.0), (1001, 6.0)):
+        at = MARCH + timedelta(minutes=21)
+        store.record([_news(sequence, "urn:b", ("Weather",), OPEN, (_reading(at, value),))], sequence)
+        _all(store)
+    after = store.aggregate(window, hours, methods)
+    assert {name: column[0].tolist() for name, column in after.items()} == {
+        "totalCount": [3, 1], "sum": [2 + 22 + 6, 72], "min": [2, 72], "max": [22, 72],
+        "sumsq": [4 + 484 + 36, 72 * 72],
+    }  # fmt: skip
+    with store._file.cursor() as cursor:
+        rows = cursor.execute(
+            "SELECT count, last, covered FROM hourly WHERE series = ? AND hour = ?", [number, window.since]
+        ).fetchall()
+    assert rows == [(3, 6.0, 3)]
+
+
+def test_without_an_archive_what_comes_late_is_added(store):
+    _all(store, Rule(("Weather",), (), 100, archive=False))
+    at = MARCH + timedelta(minutes=30)
+    for sequence, archive in ((1000, True), (1001, False), (1002, True)):
+        store.record([_news(sequence, "urn:b", ("Weather",), OPEN, (_reading(at, 500),))], sequence)
+        _all(store, Rule(("Weather",), (), 100, archive=archive))
+    with store._file.cursor() as cursor:
+        found = cursor.execute(f"SELECT count, min FROM hourly WHERE hour = {to_millis(MARCH)} AND max = 500")
+        assert found.fetchall() == [(6, 2.0)]
+
+
 def test_who_is_forgotten_is_in_no_rollup_and_in_no_file(store, tmp_path):
     _all(store)
     secret = [one.id for one in store.series("") if one.key.entity_id == "urn:secret"]

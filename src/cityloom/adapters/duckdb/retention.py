@@ -70,11 +70,12 @@ class DuckRetention:
             one, place, bounds = found[0]
             with self._file.transaction() as cursor:
                 cursor.register("wanted", {"series": due[place].series})
+                before = self._files_of(cursor, one.month)
                 file = self._write(cursor, one, bounds) if due[place].archive else ""
-                cursor.execute(statements.ROLL_UP, [*bounds, *bounds])
+                since, until = bounds
+                cursor.execute(statements.roll_up(since, until, before))
                 for statement in statements.REPLACE_ROLLED:
                     cursor.execute(statement)
-                since, until = bounds
                 for day in range(since, until, _DAY):
                     # In small pieces: what is removed at once is held in memory.
                     cursor.execute(statements.GO, [day, min(until, day + _DAY)])
@@ -99,6 +100,11 @@ class DuckRetention:
         highest = -1 if found is None or found[0] is None else int(found[0])
         files = (row[0] for row in cursor.execute("SELECT file FROM archived ORDER BY file").fetchall())
         return [str(self._archive / file) for file in files if _is_asked(file, window, highest)]
+
+    def _files_of(self, cursor: duckdb.DuckDBPyConnection, month: str) -> list[str]:
+        """The files of a month: of all classes, for an Entity may have been of another one."""
+        found = cursor.execute("SELECT file FROM archived WHERE contains(file, ?)", [f"/month={month}/"])
+        return [str(self._archive / file) for (file,) in found.fetchall()]
 
     def _write(self, cursor: duckdb.DuckDBPyConnection, one: Outgoing, bounds: list[int]) -> str:
         """A file that is there whole; what a power cut leaves of it is overwritten the next time."""

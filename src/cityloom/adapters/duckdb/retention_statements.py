@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+
+from cityloom.adapters.duckdb.table_source import quoted
 
 HOUR = 3_600_000
 SCHEMA = (
@@ -38,26 +41,51 @@ GO = """
     WHERE observed_at >= ? AND observed_at < ? AND series IN (SELECT series FROM wanted)
 """
 
-#: Hours that have a roll-up already, because readings came late, become one with it.
-ROLL_UP = f"""
-    CREATE OR REPLACE TEMP TABLE rolled AS
-    SELECT series, hour, sum(count)::INTEGER AS count, sum(numbers)::INTEGER AS numbers,
-      sum(mean * numbers) / nullif(sum(numbers), 0) AS mean, sum(sumsq) AS sumsq, min(min) AS min,
-      max(max) AS max, arg_max(last, turn) AS last, least(sum(covered), 60)::UTINYINT AS covered
-    FROM (
-      SELECT series, observed_at // {HOUR} * {HOUR} AS hour, count(*) AS count, count(number) AS numbers,
-        avg(number) AS mean, sum(number * number) AS sumsq, min(number) AS min, max(number) AS max,
-        arg_max(number, observed_at) AS last, count(DISTINCT observed_at // 60000) AS covered, 1 AS turn
-      {_GOING} AND NOT superseded AND kind < 5 GROUP BY series, hour
-      UNION ALL
-      SELECT *, 0 AS turn FROM hourly SEMI JOIN wanted USING (series) WHERE hour >= ? AND hour < ?
-    ) GROUP BY series, hour
-"""
 REPLACE_ROLLED = (
     "DELETE FROM hourly USING rolled WHERE hourly.series = rolled.series AND hourly.hour = rolled.hour",
     "INSERT INTO hourly BY NAME FROM rolled ORDER BY series, hour",
     "DROP TABLE rolled",
 )
+
+
+def roll_up(since: int, until: int, files: Sequence[str]) -> str:
+    """Hours that have a roll-up already, because readings came late, become one with these.
+
+    Where `files`, the archive of before, have every reading of such an hour, all of it is rolled up anew:
+    what comes late may correct one of them. Without, a correction counts beside what it corrects.
+    """
+    archived = f"read_parquet([{', '.join(map(quoted, files))}], hive_partitioning = false)"
+    between = f"observed_at >= {int(since)} AND observed_at < {int(until)} AND NOT superseded AND kind < 5"
+    columns = f"series, observed_at, observed_at // {HOUR} * {HOUR} AS hour, sequence, number"
+    newest = "row_number() OVER (PARTITION BY series, observed_at ORDER BY sequence DESC) = 1"
+    return f"""
+        CREATE OR REPLACE TEMP TABLE rolled AS
+        WITH late AS (SELECT {columns} FROM reading SEMI JOIN wanted USING (series) WHERE {between}),
+        early AS (
+          SELECT series, observed_at, hour, sequence, number
+          FROM (SELECT {columns} FROM {archived if files else "reading"} WHERE {between})
+          SEMI JOIN late USING (series, hour) WHERE {bool(files)} QUALIFY {newest}
+        ),
+        known AS (
+          SELECT series, hour FROM early JOIN hourly USING (series, hour)
+          GROUP BY series, hour HAVING count(*) = any_value(hourly.count)
+        ),
+        standing AS (
+          FROM (FROM late UNION ALL FROM early SEMI JOIN known USING (series, hour)) QUALIFY {newest}
+        )
+        SELECT series, hour, sum(count)::INTEGER AS count, sum(numbers)::INTEGER AS numbers,
+          sum(mean * numbers) / nullif(sum(numbers), 0) AS mean, sum(sumsq) AS sumsq, min(min) AS min,
+          max(max) AS max, arg_max(last, turn) AS last, least(sum(covered), 60)::UTINYINT AS covered
+        FROM (
+          SELECT series, hour, count(*) AS count, count(number) AS numbers, avg(number) AS mean,
+            sum(number * number) AS sumsq, min(number) AS min, max(number) AS max,
+            arg_max(number, observed_at) AS last, count(DISTINCT observed_at // 60000) AS covered, 1 AS turn
+          FROM standing GROUP BY series, hour
+          UNION ALL
+          SELECT *, 0 AS turn FROM hourly SEMI JOIN late USING (series, hour)
+          ANTI JOIN known USING (series, hour)
+        ) GROUP BY series, hour
+    """
 
 
 def archive(path: Path) -> str:
