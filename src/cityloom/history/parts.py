@@ -98,7 +98,9 @@ class PartsKeeper:
         cursors = self._store.cursors()
         sorted_out: dict[int, list[Parcel]] = {}
         for parcel in parcels:
-            sorted_out.setdefault(parcel.partition, []).append(parcel)
+            # What stays at home is never sent: a message that says so is nobody's of the city.
+            if parcel.partition != HOME:
+                sorted_out.setdefault(parcel.partition, []).append(parcel)
         portions = [
             portion
             for partition, found in sorted_out.items()

@@ -9,6 +9,7 @@ import pytest
 
 from cityloom.context import relaying
 from cityloom.context.parcels import (
+    HOME,
     UNKNOWN,
     Parcel,
     packed,
@@ -172,3 +173,11 @@ def test_partition_is_the_same_everywhere_and_each_is_somebodys():
 
 #: A change of these loses the order of every city that runs.
 PLACES = [15, 9, 3, 5]
+
+
+def test_a_message_about_what_stays_at_home_is_passed_over():
+    store = KeptInMemory([])
+    store.at[HOME] = 0
+    keeper = PartsKeeper(store, store)
+    keeper.take([Parcel(HOME, 0, 5, [change(5, "mine")]), Parcel(HOME, UNKNOWN, 9, None)])
+    assert (store.kept, store.at[HOME]) == ([], 0)

@@ -73,11 +73,34 @@ class Address(msgspec.Struct, frozen=True):
         return ", ".join(_without_user(one) for one in self.servers)
 
     @property
+    def over_tls(self) -> bool:
+        """Whether nothing may be said in clear."""
+        named = any(urlsplit(one).scheme == "tls" for one in self.servers)
+        return named or bool(self.authority or self.certificate)
+
+    @property
     def stream(self) -> str:
         return f"CITY_{self.name}"
 
     def subject(self, partition: int | str) -> str:
         return f"city.{self.name}.changes.{partition}"
+
+
+class _Client(Client):
+    """Says who it is once the line is safe, where that is wanted.
+
+    The library does what the server says of TLS, whatever the address says: whoever stands in between would
+    be told the password, and all that is carried.
+    """
+
+    def __init__(self, *, over_tls: bool) -> None:
+        super().__init__()
+        self._over_tls = over_tls
+
+    def _connect_command(self) -> bytes:
+        if self._over_tls and not self._server_info.get("tls_required"):
+            raise NatsError("The server offers no TLS")
+        return super()._connect_command()
 
 
 def _without_user(server: str) -> str:
@@ -108,7 +131,7 @@ class Cluster:
         """Return once there is a connection; tries for ever. Raises BadConfig where it never can be."""
         options = self._options()
         while True:
-            client = Client()
+            client = _Client(over_tls=self.address.over_tls)
             try:
                 async with asyncio.timeout(2 * CONNECT_S * len(self.address.servers)):
                     await client.connect(**options)
