@@ -264,6 +264,10 @@ class Provision:
         """An Entity as the next command finds it, whoever may see it: for a room that judges that itself."""
         return self._standing(tenant, entity_id)
 
+    def secrecy_of(self, types: Sequence[str], information_class: InformationClass) -> InformationClass:
+        """The class of something new that another place says is of this class: never below the rules here."""
+        return max(information_class, self._classes.class_for(types))
+
     def bring(
         self,
         request: Request,
@@ -276,7 +280,7 @@ class Provision:
         _check_may_write(request.actor)
         standing = self._standing(request.tenant, document["id"])
         if standing is None:
-            raised, old = max(information_class, self._classes.class_for(document["type"])), None
+            raised, old = self.secrecy_of(document["type"], information_class), None
         else:
             raised, old = max(information_class, standing.information_class), orjson.loads(standing.document)
         _check_cleared(request.actor, raised)

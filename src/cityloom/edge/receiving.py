@@ -173,22 +173,21 @@ class Receiving:
     async def _park(self, edge: _Edge, wrong: Sequence[tuple[Brought, CityError]]) -> None:
         if not wrong:
             return
-        now = self._clock.now()
-        await self._parked.park(
-            [
-                (
-                    Message(
-                        connector=f"edge:{edge.name}",
-                        address=change.id[:500],
-                        body=msgspec.json.encode(change),
-                        received_at=now,
-                        entity_types=change.types[:20],
-                    ),
-                    error,
-                )
-                for change, error in wrong
-            ]
+        await self._parked.park([(self._message(edge, change), error) for change, error in wrong])
+
+    def _message(self, edge: _Edge, change: Brought) -> Message:
+        """A change as it is parked. What is more secret than its types are here is not told with it."""
+        message = Message(
+            connector=f"edge:{edge.name}",
+            address=change.id[:500],
+            body=msgspec.json.encode(change),
+            received_at=self._clock.now(),
+            entity_types=change.types[:20],
         )
+        if change.information_class <= self._parked.class_of(message):
+            return message
+        head = msgspec.structs.replace(change, document=UNTOLD, before=UNTOLD)
+        return msgspec.structs.replace(message, body=msgspec.json.encode(head))
 
 
 class _Edge:
@@ -311,7 +310,7 @@ class _Work:
             attributes=tuple(past.attrs) or tuple({one.attribute for one in past.erase if one.attribute}),
             before=None,
             after=told,
-            information_class=change.information_class,
+            information_class=provision.secrecy_of(change.types, change.information_class),
         )
         put(provision.write_past(self._edge.request(change), change.id, written))
 

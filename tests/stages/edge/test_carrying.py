@@ -14,6 +14,7 @@ from cityloom.adapters.memory.parked_readings import MemoryParkedStore
 from cityloom.adapters.memory.register import MemoryRegister
 from cityloom.adapters.memory.state_table import MemoryStateTable
 from cityloom.context.broker import Broker
+from cityloom.context.classes import ClassPolicy
 from cityloom.edge import forwarding as forwarding_module
 from cityloom.edge.forwarding import Forwarding, Upward
 from cityloom.edge.model import MOST_BYTES_OF_ONE, Batch, Brought, Grant, goes_up, node_id, standing_of
@@ -37,9 +38,9 @@ class Centre:
 
     address = "https://centre.example"
 
-    def __init__(self, grant: Grant | None = None) -> None:
+    def __init__(self, grant: Grant | None = None, classes: ClassPolicy | None = None) -> None:
         self.feed, self.table = MemoryFeed(), MemoryStateTable()
-        self.broker = Broker(self.feed, self.table, WallClock())
+        self.broker = Broker(self.feed, self.table, WallClock(), classes)
         self.parked = ParkedReadings(MemoryParkedStore())
         self.receiving = Receiving(
             self.broker, self.parked, {"ship": grant or Grant()}, WallClock(), name_of=str
@@ -459,3 +460,23 @@ async def test_what_no_document_can_hold_is_parked_and_the_rest_goes_on(pair, me
     await centre.receiving.receive(SHIP, batch)
     assert level(centre.broker, 5) == 1.0
     assert (centre.standing().parked, centre.standing().received) == (1, 2)
+
+
+async def test_what_is_brought_of_the_past_is_no_less_secret_than_the_rules_here_say():
+    centre = Centre(classes=ClassPolicy({"Buoy": INTERNAL}))
+    await centre.broker.start()
+    past = _named(change(1, {"attrs": buoy()["attrs"], "erase": []}), kind=int(ChangeKind.PAST))
+    await centre.bring(Batch("a life", 0, 1, now_millis(), (past,)))
+    (written,) = (one for one in centre.feed.read(0, 1000) if one.kind is ChangeKind.PAST)
+    assert written.information_class is INTERNAL
+    await centre.broker.stop()
+
+
+async def test_what_is_parked_tells_no_secret_to_who_reads_what_is_parked(pair):
+    centre, _ = pair
+    secret = _named(change(1, buoy(value=41.25)), information_class=SECURITY)
+    plain = _named(change(2, buoy(value=97.5)), types=("Bell",))
+    await centre.bring(Batch("a life", 0, 2, now_millis(), (secret, plain)))
+    reader = msgspec.structs.replace(CITY, permissions=frozenset({"parked:read"}))
+    bodies = b"".join(one.body for one in await centre.parked.newest(reader))
+    assert b"97.5" in bodies and b"41.25" not in bodies
