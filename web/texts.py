@@ -1,7 +1,7 @@
 """Brings the catalogs of texts up to date with the sources: python web/texts.py [LANGUAGE]
 
-Reads every text for people out of src/cityloom/web, merges it into each catalog under locale/, and names
-what is not translated yet. A LANGUAGE that has no catalog gets one.
+Reads every text for people out of src/cityloom (web/babel.cfg says where), merges it into each catalog under
+locale/, and names what is not translated yet: it fails then. A LANGUAGE that has no catalog gets one.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ KEYWORDS = {
     "noted": None,
     "ns": (1, 2),
     "noted_plural": (1, 2),
+    "Worded": None,
 }
 SOURCE = "en"
 #: Without dates and names, so that a catalog changes only when a text does.
@@ -45,13 +46,14 @@ msgstr ""
 
 
 def main(arguments: list[str]) -> int:
-    template = extract()
+    template, whole = extract(), True
     for code in sorted({path.name for path in LOCALE.iterdir() if path.is_dir()} | set(arguments)):
         missing = update(code, template)
+        whole = whole and not missing
         sys.stdout.write(f"{code}: {len(template)} texts, {len(missing)} not translated\n")
         for text in missing:
             sys.stdout.write(f"  {text}\n")
-    return 0
+    return 0 if whole else 1
 
 
 def extract() -> Catalog:

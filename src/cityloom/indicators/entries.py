@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cityloom.indicators.model import DataPoint, Entry
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.worded import Worded
 
 #: How far value and numerator over denominator may lie apart, when both are given.
 _AGREE_WITHIN = 0.005
@@ -13,21 +14,31 @@ def checked_value(point: DataPoint, entry: Entry) -> float | bool:
     """The value entered, or numerator over denominator."""
     if point.is_yes_or_no:
         if not isinstance(entry.value, bool):
-            raise BadInput("This is answered with yes or no", hint="Choose one.", where="value")
+            raise BadInput(
+                Worded("This is answered with yes or no"), hint=Worded("Choose one."), where="value"
+            )
         return entry.value
     if isinstance(entry.value, bool):
-        raise BadInput("This is answered with a number", hint="Write a number.", where="value")
+        raise BadInput(
+            Worded("This is answered with a number"), hint=Worded("Write a number."), where="value"
+        )
     from_parts = _from_parts(point, entry)
     value = entry.value if entry.value is not None else from_parts
     if value is None:
-        hint = "Write the value, or numerator and denominator."
-        raise BadInput("There is no value", hint=hint, where="value")
+        hint = Worded("Write the value, or numerator and denominator.")
+        raise BadInput(Worded("There is no value"), hint=hint, where="value")
     if value != value or abs(value) == float("inf"):
-        raise BadInput("This is no number", hint="Write a number such as 12.5.", where="value")
+        raise BadInput(
+            Worded("This is no number"), hint=Worded("Write a number such as 12.5."), where="value"
+        )
     if from_parts is not None and abs(value - from_parts) > _AGREE_WITHIN * max(1.0, abs(from_parts)):
         raise BadInput(
-            f"Numerator and denominator give {from_parts:g}, not {value:g}",
-            hint="Correct one of the three, or leave the value out.",
+            Worded(
+                "Numerator and denominator give %(worked_out)s, not %(value)s",
+                worked_out=f"{from_parts:g}",
+                value=f"{value:g}",
+            ),
+            hint=Worded("Correct one of the three, or leave the value out."),
             where="value",
         )
     return float(value)
@@ -37,5 +48,7 @@ def _from_parts(point: DataPoint, entry: Entry) -> float | None:
     if entry.numerator is None or entry.denominator is None:
         return None
     if entry.denominator <= 0:
-        raise BadInput("The denominator is not above 0", hint="Check it.", where="denominator")
+        raise BadInput(
+            Worded("The denominator is not above 0"), hint=Worded("Check it."), where="denominator"
+        )
     return entry.numerator / entry.denominator * point.multiplier

@@ -15,6 +15,7 @@ from cityloom.indicators.model import DataPoint, Entry, Indicator
 from cityloom.indicators.scorecard import LeftOut, code_map, find_point
 from cityloom.indicators.summaries import IndicatorSummary
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.worded import Worded
 
 #: Values that one file may enter: each is written for itself, and others wait meanwhile.
 MOST_VALUES = 2000
@@ -55,7 +56,9 @@ def plan_of(
     mine = _of_city(rows, city)
     if len(mine) > MOST_VALUES:
         raise BadInput(
-            f"{len(mine)} values are too many at once", hint=f"Send up to {MOST_VALUES}.", where="file"
+            Worded("%(count)s values are too many at once", count=len(mine)),
+            hint=Worded("Send up to %(count)s.", count=MOST_VALUES),
+            where="file",
         )
     codes = code_map(framework)
     planned: list[Planned] = []
@@ -66,15 +69,17 @@ def plan_of(
         try:
             one = _planned(codes, row, zone, source)
             if one is None:
-                left.append(LeftOut(name, "not reported", row.place))
+                left.append(LeftOut(name, Worded("not reported"), row.place))
                 continue
             _check_time(one, known.get((one.point.code, one.point.key)), latest)
             if (one.point.id, one.entry.until) in seen:
-                raise BadInput("stands twice, by another of its names", hint="Keep one.", where=row.place)
+                raise BadInput(
+                    Worded("stands twice, by another of its names"), hint=Worded("Keep one."), where=row.place
+                )
             seen.add((one.point.id, one.entry.until))
             planned.append(one)
         except BadInput as error:
-            left.append(LeftOut(name, error.message, row.place))
+            left.append(LeftOut(name, error.said, row.place))
     planned.sort(key=lambda one: one.entry.until)
     return _without_what_cannot_be(framework, planned, known, left)
 
@@ -83,12 +88,14 @@ def _of_city(rows: Sequence[Reported], city: str) -> list[Reported]:
     cities = sorted({row.city for row in rows})
     if city and city not in cities:
         raise BadInput(
-            f"The file has no {city!r}", hint=f"It has: {', '.join(cities[:20]) or 'nothing'}.", where="city"
+            Worded("The file has no %(name)s", name=repr(city)),
+            hint=Worded("It has: %(names)s.", names=", ".join(cities[:20]) or "-"),
+            where="city",
         )
     if not city and len(cities) > 1:
         raise BadInput(
-            f"The file has values of {len(cities)} cities",
-            hint=f"Name the one that is meant: {', '.join(cities[:20])}.",
+            Worded("The file has values of %(count)s cities", count=len(cities)),
+            hint=Worded("Name the one that is meant: %(names)s.", names=", ".join(cities[:20])),
             where="city",
         )
     return [row for row in rows if not city or row.city == city]
@@ -116,11 +123,13 @@ def _planned(
 
 def _check_time(one: Planned, known: IndicatorSummary | None, latest: datetime) -> None:
     if one.entry.until > latest:
-        raise BadInput("the period is not over", hint="Enter it once it is.", where=one.place)
+        raise BadInput(Worded("the period is not over"), hint=Worded("Enter it once it is."), where=one.place)
     if known is None or known.answered_by is not None or known.method != "manual" or known.until is None:
         return
     if known.until > one.entry.until:
-        raise BadInput("a newer value stands", hint="Take that one back first.", where=one.place)
+        raise BadInput(
+            Worded("a newer value stands"), hint=Worded("Take that one back first."), where=one.place
+        )
 
 
 def _without_what_cannot_be(
@@ -136,13 +145,14 @@ def _without_what_cannot_be(
     for one in planned:
         key = (one.point.code, one.point.key)
         wrong = [
-            finding.check.message.get("en", finding.check.id)
+            finding.check
             for finding in findings(framework, {**newest, key: one.value})
             if finding.check.severity == "error" and key in finding.points
         ]
         if wrong:
             name = f"{one.point.code}.{one.point.key}" if one.point.key else one.point.code
-            left.append(LeftOut(name, wrong[0], one.place))
+            said = wrong[0].message
+            left.append(LeftOut(name, said.get("en", wrong[0].id), one.place, said))
         else:
             kept.append(one)
     return Plan(tuple(kept), tuple(left))

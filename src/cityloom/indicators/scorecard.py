@@ -13,6 +13,7 @@ from cityloom.indicators.exchange.reported import Reported, bounds_of
 from cityloom.indicators.framework import Framework
 from cityloom.indicators.model import DataPoint, Indicator
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.worded import Worded
 
 _Key = tuple[str, str]
 
@@ -25,6 +26,8 @@ class LeftOut(msgspec.Struct, frozen=True):
     why: str
     #: Where it stands in the file; "" for what is not there.
     place: str = ""
+    #: Why, by language, where the framework says it.
+    by_language: Mapping[str, str] = {}
 
 
 class PointScore(msgspec.Struct, frozen=True):
@@ -93,15 +96,23 @@ def find_point(
     """The data point that a row speaks of. Raises BadInput."""
     found = known.get(plain(f"{row.code}.{row.point}" if row.point else row.code))
     if found is None:
-        raise BadInput("not in the framework", hint="Look at the codes of the framework.", where=row.place)
+        raise BadInput(
+            Worded("not in the framework"),
+            hint=Worded("Look at the codes of the framework."),
+            where=row.place,
+        )
     indicator, point = found
     if point is None:
         several = ", ".join(one.key for one in indicator.points)
-        raise BadInput(f"needs a data point: {several}", hint="Add the column point.", where=row.place)
+        raise BadInput(
+            Worded("needs a data point: %(names)s", names=several),
+            hint=Worded("Add the column point."),
+            where=row.place,
+        )
     if row.unit and row.unit not in (point.unit, point.unit_code):
         raise BadInput(
-            f"is in {row.unit}, and {point.unit or 'no unit'} is asked for",
-            hint="Convert it.",
+            Worded("is in %(unit)s, and %(wanted)s is asked for", unit=row.unit, wanted=point.unit or "-"),
+            hint=Worded("Convert it."),
             where=row.place,
         )
     return indicator, point
@@ -116,10 +127,12 @@ def value_from(row: Reported, point: DataPoint) -> float | bool | None:
         return None
     if point.is_yes_or_no:
         if value not in (0, 1):
-            raise BadInput("is answered with yes or no", hint="Write yes or no.", where=row.place)
+            raise BadInput(
+                Worded("is answered with yes or no"), hint=Worded("Write yes or no."), where=row.place
+            )
         return bool(value)
     if isinstance(value, bool):
-        raise BadInput("is answered with a number", hint="Write a number.", where=row.place)
+        raise BadInput(Worded("is answered with a number"), hint=Worded("Write a number."), where=row.place)
     return value
 
 
@@ -139,10 +152,10 @@ def _card(
             _, point = find_point(known, row)
             value = value_from(row, point)
         except BadInput as error:
-            left.append(LeftOut(name, error.message, row.place))
+            left.append(LeftOut(name, error.said, row.place))
             continue
         if (point.code, point.key) in values:
-            left.append(LeftOut(name, "stands twice, by another of its names", row.place))
+            left.append(LeftOut(name, Worded("stands twice, by another of its names"), row.place))
         elif value is not None:
             values[point.code, point.key] = value
             bases[point.code, point.key] = _basis(row)

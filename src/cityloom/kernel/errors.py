@@ -18,8 +18,9 @@ class CityError(Exception):
 
     def __init__(self, message: str, *, hint: str, where: str | None = None) -> None:
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message, self.hint = str(message), str(hint)
+        #: The same as they were given: a `Worded` one can be said in other languages.
+        self.said, self.advice = message, hint
         self.where = where
 
     def __str__(self) -> str:

@@ -86,7 +86,12 @@ class Form:
     def take(self, error: CityError, *fields: str) -> None:
         """Note what a room found wrong, at the field it names when that is one of `fields`."""
         place = (error.where or "").split(".")[0]
-        self.wrong(place if place in fields else WHOLE, f"{error.message}. {error.hint}".strip())
+        self.wrong(place if place in fields else WHOLE, self.words_of(error))
+
+    def words_of(self, error: CityError, place: str = "") -> str:
+        """What a room found wrong, and where, and what to do, in the reader's language where it can be."""
+        say = self._language.say
+        return f"{say(error.said)}{place}. {say(error.advice)}".strip()
 
     def raise_if_wrong(self) -> None:
         if self.errors:

@@ -13,6 +13,8 @@ from babel import Locale
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
+from cityloom.kernel.worded import Worded
+
 FOLDER = Path(__file__).parent / "locale"
 DOMAIN = "cityloom"
 #: The language that the sources are written in.
@@ -37,6 +39,12 @@ class Language(msgspec.Struct, frozen=True):
 
     def ngettext(self, singular: str, plural: str, number: int) -> str:
         return self.texts.ngettext(singular, plural, number)
+
+    def say(self, text: str) -> str:
+        """What a room says, in this language where it is `Worded`."""
+        if isinstance(text, Worded):
+            return self.gettext(text.template) % text.values
+        return text
 
 
 def noted(message: str) -> str:

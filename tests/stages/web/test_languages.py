@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,8 @@ from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as some
 
+from cityloom.kernel.errors import BadInput
+from cityloom.kernel.worded import Worded
 from cityloom.web.languages import FOLDER, available, choose, language, said
 from cityloom.web.wording import NARROW, Wording
 
@@ -44,6 +47,29 @@ def test_every_catalog_has_every_text_of_the_sources_and_no_other(code):
     wanted = {message.id for message in texts.extract() if message.id}
     there = {message.id for message in catalog(code) if message.id}
     assert there == wanted, "run: python web/texts.py"
+
+
+def test_a_text_without_a_translation_fails_the_command_and_is_named(tmp_path, monkeypatch, capsys):
+    for code in ("da", "en"):
+        folder = tmp_path / code / "LC_MESSAGES"
+        folder.mkdir(parents=True)
+        shutil.copy(FOLDER / code / "LC_MESSAGES" / "cityloom.po", folder)
+    monkeypatch.setattr(texts, "LOCALE", tmp_path)
+    assert texts.main([]) == 0
+    danish = tmp_path / "da" / "LC_MESSAGES" / "cityloom.po"
+    danish.write_text(danish.read_text().replace('msgstr "Tabellen er tom"', 'msgstr ""'))
+    assert texts.main([]) == 1
+    assert "1 not translated\n  The table is empty\n" in capsys.readouterr().out
+
+
+def test_what_a_room_words_is_said_in_the_language_and_is_itself_in_english():
+    worded = Worded("The row has %(count)s cells, the head %(width)s", count=3, width=4)
+    assert worded == "The row has 3 cells, the head 4"
+    assert language("da").say(worded) == "Rækken har 3 celler, hovedet 4"
+    assert language("da").say("anything else") == "anything else"
+    error = BadInput(worded, hint=Worded("Correct it."))
+    assert type(error.message) is type(error.hint) is str
+    assert (error.said, str(error)) == (worded, "The row has 3 cells, the head 4. Correct it.")
 
 
 def test_danish_is_whole_and_keeps_every_placeholder():

@@ -102,6 +102,17 @@ async def test_a_wrong_file_is_told_with_its_line(planner):
     assert "names no column" in said
 
 
+async def test_a_danish_reader_is_told_in_danish_what_is_wrong_with_a_file(planner):
+    wrong = {"file": ("values.csv", TABLE.replace(b"91.5", b"many"), "text/csv")}
+    planner.client.headers["accept-language"] = "da"
+    said = await planner.refused(PAGE, {"act": "enter"}, files=wrong)
+    assert "'many' er ikke et tal (values.csv line 2, column 4 (value)). Skriv tal som 12.5" in said
+    looked = await planner.send(PAGE, {"act": "look"}, files={"file": ("values.csv", TABLE, "text/csv")})
+    assert "ikke i rammen: XX" in looked.text
+    said = await planner.refused(PAGE, {"act": "look", "columns": "town=X"}, files=wrong)
+    assert "nævner ingen kolonne. Skriv city=REF_AREA" in said
+
+
 async def test_who_may_not_enter_sees_no_import(measured_city, reader_class):
     visitor = reader_class(measured_city)
     assert "import" not in (await visitor.get("/indicators/u4ssc")).text.casefold()

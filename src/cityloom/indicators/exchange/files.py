@@ -10,6 +10,7 @@ from cityloom.indicators.exchange.long_table import from_rows, read_table
 from cityloom.indicators.exchange.reported import MOST_BYTES, Reported
 from cityloom.indicators.exchange.workbook import rows_of
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.worded import Worded
 
 
 def read_values(raw: bytes, name: str, columns: Mapping[str, str] | None = None) -> list[Reported]:
@@ -28,6 +29,8 @@ def values_in(path: Path, columns: Mapping[str, str] | None = None) -> list[Repo
             raw = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise BadInput(
-            f"The values cannot be read: {error.strerror}", hint="Check the path.", where=str(path)
+            Worded("The values cannot be read: %(why)s", why=error.strerror),
+            hint=Worded("Check the path."),
+            where=str(path),
         ) from None
     return read_values(raw, path.name, columns)

@@ -12,6 +12,7 @@ import msgspec
 from cityloom.indicators.exchange.reported import MOST_BYTES, MOST_ROWS, Reported, once_each
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.numbers import is_number
+from cityloom.kernel.worded import Worded
 
 #: Dimensions of a dataset: more of them have no meaning to anybody, and their sizes a product without an end.
 MOST_DIMENSIONS = 50
@@ -43,19 +44,27 @@ def read_json_stat(raw: bytes, name: str, columns: Mapping[str, str] | None = No
     Raises BadInput.
     """
     if len(raw) > MOST_BYTES:
-        raise BadInput("The file is too large", hint=f"{MOST_BYTES // 2**20} MB are the most.", where=name)
+        raise BadInput(
+            Worded("The file is too large"),
+            hint=Worded("%(count)s MB are the most.", count=MOST_BYTES // 2**20),
+            where=name,
+        )
     try:
         dataset = msgspec.json.decode(raw, type=_Dataset)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        hint = "One dataset of JSON-stat 2.0 is read."
-        raise BadInput(f"This is no JSON-stat: {error}", hint=hint, where=name) from None
+        hint = Worded("One dataset of JSON-stat 2.0 is read.")
+        raise BadInput(Worded("This is no JSON-stat: %(why)s", why=error), hint=hint, where=name) from None
     if (
         len(dataset.id) != len(dataset.size)
         or len(dataset.id) > MOST_DIMENSIONS
         or any(not 1 <= one <= MOST_ROWS for one in dataset.size)
         or math.prod(dataset.size) > MOST_ROWS
     ):
-        raise BadInput("`id` and `size` do not fit", hint=f"Up to {MOST_ROWS} values.", where=name)
+        raise BadInput(
+            Worded("`id` and `size` do not fit"),
+            hint=Worded("Up to %(count)s values.", count=MOST_ROWS),
+            where=name,
+        )
     categories = [
         _categories(dataset, one, size, name) for one, size in zip(dataset.id, dataset.size, strict=True)
     ]
@@ -69,8 +78,10 @@ def _rows(
     others = [at for at, size in enumerate(dataset.size) if at not in places.values() and size > 1]
     if others:
         raise BadInput(
-            f"The dimension {dataset.id[others[0]]!r} has several categories",
-            hint="Cut the dataset down to one of them, or say with `columns` which dimension is which.",
+            Worded("The dimension %(name)s has several categories", name=repr(dataset.id[others[0]])),
+            hint=Worded(
+                "Cut the dataset down to one of them, or say with `columns` which dimension is which."
+            ),
             where=name,
         )
     for number, words in enumerate(product(*categories)):
@@ -99,7 +110,9 @@ def _categories(dataset: _Dataset, dimension: str, size: int, name: str) -> list
     index = {} if said is None else said.category.get("index", said.category.get("label", {}))
     if not isinstance(index, dict | list):
         raise BadInput(
-            f"The categories of {dimension[:60]!r} are no list", hint="Correct the dataset.", where=name
+            Worded("The categories of %(name)s are no list", name=repr(dimension[:60])),
+            hint=Worded("Correct the dataset."),
+            where=name,
         )
     if isinstance(index, dict) and all(is_number(at) for at in index.values()):
         codes = sorted(index, key=lambda code: index[code])
@@ -107,8 +120,13 @@ def _categories(dataset: _Dataset, dimension: str, size: int, name: str) -> list
         codes = [str(one) for one in index]
     if len(codes) != size:
         raise BadInput(
-            f"The dimension {dimension[:60]!r} has {len(codes)} categories and the size {size}",
-            hint="Correct the dataset.",
+            Worded(
+                "The dimension %(name)s has %(count)s categories and the size %(size)s",
+                name=repr(dimension[:60]),
+                count=len(codes),
+                size=size,
+            ),
+            hint=Worded("Correct the dataset."),
             where=name,
         )
     return codes
@@ -126,6 +144,6 @@ def _places(dataset: _Dataset, wanted: Mapping[str, str], name: str) -> dict[str
             found[known] = at
     missing = [one for one in ("indicator", "period") if one not in found]
     if missing:
-        hint = f"Its dimensions are: {', '.join(dataset.id)}. Say which with `columns`."
-        raise BadInput(f"No dimension is the {missing[0]}", hint=hint, where=name)
+        hint = Worded("Its dimensions are: %(names)s. Say which with `columns`.", names=", ".join(dataset.id))
+        raise BadInput(Worded("No dimension is `%(name)s`", name=missing[0]), hint=hint, where=name)
     return found

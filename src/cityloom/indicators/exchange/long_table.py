@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from cityloom.indicators.exchange.reported import MOST_BYTES, Reported, once_each, row_of
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.worded import Worded
 
 _NEEDED = ("city", "indicator", "period", "value")
 KNOWN = (*_NEEDED, "point", "numerator", "denominator", "unit", "source")
@@ -35,13 +36,19 @@ def read_table(raw: bytes, name: str, columns: Mapping[str, str] | None = None) 
     Raises BadInput with line and column.
     """
     if len(raw) > MOST_BYTES:
-        raise BadInput("The file is too large", hint=f"{MOST_BYTES // 2**20} MB are the most.", where=name)
+        raise BadInput(
+            Worded("The file is too large"),
+            hint=Worded("%(count)s MB are the most.", count=MOST_BYTES // 2**20),
+            where=name,
+        )
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise BadInput(
-            "This is not UTF-8", hint="Save the table as CSV UTF-8.", where=f"{name} line {line}"
+            Worded("This is not UTF-8"),
+            hint=Worded("Save the table as CSV UTF-8."),
+            where=f"{name} line {line}",
         ) from None
     head = text.partition("\n")[0]
     semicolon = head.count(";") > head.count(",")
@@ -59,7 +66,11 @@ def from_rows(
     """The values in rows of cells, of which the first row is the head. Raises BadInput."""
     head = next(rows, None)
     if head is None:
-        raise BadInput("The table is empty", hint=f"It begins with {','.join(_NEEDED)}.", where=name)
+        raise BadInput(
+            Worded("The table is empty"),
+            hint=Worded("It begins with %(names)s.", names=",".join(_NEEDED)),
+            where=name,
+        )
     found = _columns(head[1], columns or {}, f"{name} line {head[0]}")
     labelled = {known for known, at in found.items() if ": " in head[1][at]}
     return list(once_each(_values(rows, name, found, len(head[1]), labelled, comma=comma)))
@@ -79,8 +90,8 @@ def _values(
             continue
         if len(cells) != width:
             raise BadInput(
-                f"The row has {len(cells)} cells, the head {width}",
-                hint="Count the commas, and quote cells that have one.",
+                Worded("The row has %(count)s cells, the head %(width)s", count=len(cells), width=width),
+                hint=Worded("Count the commas, and quote cells that have one."),
                 where=f"{name} line {line}",
             )
         row = {known: cells[at] for known, at in columns.items()}
@@ -99,8 +110,8 @@ def _columns(head: Sequence[str], wanted: Mapping[str, str], place: str) -> dict
         if known in wanted:
             if wanted[known] not in names:
                 raise BadInput(
-                    f"There is no column {wanted[known]!r}",
-                    hint=f"There are: {', '.join(names)}.",
+                    Worded("There is no column %(name)s", name=repr(wanted[known])),
+                    hint=Worded("There are: %(names)s.", names=", ".join(names)),
                     where=place,
                 )
             found[known] = names.index(wanted[known])
@@ -111,8 +122,11 @@ def _columns(head: Sequence[str], wanted: Mapping[str, str], place: str) -> dict
     missing = [one for one in _NEEDED if one not in found]
     if missing:
         raise BadInput(
-            f"There is no column for {', '.join(missing)}",
-            hint=f"The first line names the columns: {', '.join(KNOWN)}; the first four are needed.",
+            Worded("There is no column for %(names)s", names=", ".join(missing)),
+            hint=Worded(
+                "The first line names the columns: %(names)s; the first four are needed.",
+                names=", ".join(KNOWN),
+            ),
             where=place,
         )
     return found
@@ -127,6 +141,8 @@ def _lines(reader: Iterator[list[str]], name: str) -> Iterator[tuple[int, Sequen
         except csv.Error as error:
             line = getattr(reader, "line_num", 0)
             raise BadInput(
-                f"This is no CSV: {error}", hint="Correct it.", where=f"{name} line {line}"
+                Worded("This is no CSV: %(why)s", why=error),
+                hint=Worded("Correct it."),
+                where=f"{name} line {line}",
             ) from None
         yield getattr(reader, "line_num", 0), row

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, tzinfo
 import msgspec
 
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.worded import Worded
 
 #: What a file may have at most: it may come from anybody.
 MOST_BYTES = 64 * 1024 * 1024
@@ -60,8 +61,8 @@ def number_of(text: str, place: str, *, comma: bool = False) -> float | None:
     except ValueError:
         found = math.nan
     if not math.isfinite(found):
-        hint = "Write numbers as 12.5, and nothing (or NA) where there is no value: it is not 0."
-        raise BadInput(f"{text[:60]!r} is no number", hint=hint, where=place)
+        hint = Worded("Write numbers as 12.5, and nothing (or NA) where there is no value: it is not 0.")
+        raise BadInput(Worded("%(text)s is no number", text=repr(text[:60])), hint=hint, where=place)
     return found
 
 
@@ -77,13 +78,21 @@ def once_each(rows: Iterator[Reported]) -> Iterator[Reported]:
     for row in rows:
         if row.key in seen:
             raise BadInput(
-                f"{row.city}, {row.code} {row.point}".rstrip() + f", {row.period} stands in {seen[row.key]}",
-                hint="Keep one of the two.",
+                Worded(
+                    "%(what)s stands in %(place)s",
+                    what=f"{row.city}, {row.code} {row.point}".rstrip() + f", {row.period}",
+                    place=seen[row.key],
+                ),
+                hint=Worded("Keep one of the two."),
                 where=row.place,
             )
         seen[row.key] = row.place
         if len(seen) > MOST_ROWS:
-            raise BadInput("The file has too many rows", hint=f"{MOST_ROWS} are the most.", where=row.place)
+            raise BadInput(
+                Worded("The file has too many rows"),
+                hint=Worded("%(count)s are the most.", count=MOST_ROWS),
+                where=row.place,
+            )
         yield row
 
 
@@ -94,11 +103,17 @@ def row_of(cells: Mapping[str, str], places: Mapping[str, str], *, comma: bool =
     """
     for name in ("city", "indicator"):
         if not cells.get(name, "").strip():
-            raise BadInput(f"The {name} is missing", hint="Fill the cell in.", where=places[name])
+            raise BadInput(
+                Worded("The cell of the column %(name)s is empty", name=name),
+                hint=Worded("Fill the cell in."),
+                where=places[name],
+            )
     for name, cell in cells.items():
         if len(cell) > LONGEST_CELL:
             raise BadInput(
-                "The cell is too long", hint=f"Up to {LONGEST_CELL} characters.", where=places[name]
+                Worded("The cell is too long"),
+                hint=Worded("Up to %(count)s characters.", count=LONGEST_CELL),
+                where=places[name],
             )
     code, point = cells["indicator"].strip(), cells.get("point", "").strip()
     return Reported(
@@ -147,8 +162,8 @@ def bounds_of(period: str, zone: tzinfo, place: str) -> tuple[datetime, datetime
 
 
 def _no_period(period: str, place: str) -> BadInput:
-    hint = "Write 2019, 2019-03, 2019-Q1 or 2019-01-01/2019-12-31."
-    return BadInput(f"{period[:60]!r} is no period", hint=hint, where=place)
+    hint = Worded("Write 2019, 2019-03, 2019-Q1 or 2019-01-01/2019-12-31.")
+    return BadInput(Worded("%(text)s is no period", text=repr(period[:60])), hint=hint, where=place)
 
 
 def _optional(cells: Mapping[str, str], places: Mapping[str, str], name: str, *, comma: bool) -> float | None:

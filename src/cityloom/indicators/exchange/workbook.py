@@ -15,6 +15,7 @@ from xml.parsers import expat
 
 from cityloom.indicators.exchange.reported import MOST_BYTES
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.worded import Worded
 
 _MOST_COLUMNS = 200
 #: How programs that write workbooks pack them.
@@ -34,7 +35,9 @@ def rows_of(raw: bytes, name: str) -> Iterator[tuple[int, Sequence[str]]]:
             texts = _texts(book, name)
             rows = _sheet(_part(book, _first_sheet(book, name), name), texts, name)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise BadInput(f"This is no workbook: {error}", hint="Save it as .xlsx.", where=name) from None
+        raise BadInput(
+            Worded("This is no workbook: %(why)s", why=error), hint=Worded("Save it as .xlsx."), where=name
+        ) from None
     if not rows:
         return
     width = max(rows[min(rows)], default=0) + 1
@@ -65,13 +68,21 @@ def _first_sheet(book: zipfile.ZipFile, name: str) -> str:
 
 def _part(book: zipfile.ZipFile, part: str, name: str) -> bytes:
     if part not in book.namelist():
-        raise BadInput("The workbook has no sheet", hint="Put the table on its first sheet.", where=name)
+        raise BadInput(
+            Worded("The workbook has no sheet"), hint=Worded("Put the table on its first sheet."), where=name
+        )
     if book.getinfo(part).compress_type not in _PACKED:
-        raise BadInput("The workbook is packed in an unusual way", hint="Save it as .xlsx again.", where=name)
+        raise BadInput(
+            Worded("The workbook is packed in an unusual way"),
+            hint=Worded("Save it as .xlsx again."),
+            where=name,
+        )
     with book.open(part) as file:
         unpacked = file.read(MOST_BYTES + 1)
     if len(unpacked) > MOST_BYTES:
-        raise BadInput("The workbook is too large", hint="Save the sheet as CSV, in parts.", where=name)
+        raise BadInput(
+            Worded("The workbook is too large"), hint=Worded("Save the sheet as CSV, in parts."), where=name
+        )
     return unpacked
 
 
@@ -126,7 +137,9 @@ def _sheet(raw: bytes, texts: Sequence[str], name: str) -> _Rows:
             count += 1
             if count > MOST_CELLS:
                 raise BadInput(
-                    f"The sheet has more than {MOST_CELLS} cells", hint="Save it as CSV.", where=name
+                    Worded("The sheet has more than %(count)s cells", count=MOST_CELLS),
+                    hint=Worded("Save it as CSV."),
+                    where=name,
                 )
             column, row = _at(cell.get("r", ""), name)
             rows.setdefault(row, {})[column] = _cell(cell.get("t", "n"), "".join(said), texts, name)
@@ -142,12 +155,18 @@ def _sheet(raw: bytes, texts: Sequence[str], name: str) -> _Rows:
 def _cell(kind: str, said: str, texts: Sequence[str], name: str) -> str:
     if kind == "s":
         if not said.isdecimal() or len(said) > _MOST_DIGITS or int(said) >= len(texts):
-            raise BadInput("A text of the workbook is missing", hint="Save the workbook again.", where=name)
+            raise BadInput(
+                Worded("A text of the workbook is missing"),
+                hint=Worded("Save the workbook again."),
+                where=name,
+            )
         return texts[int(said)]
     if kind == "b":
         return "yes" if said == "1" else "no"
     if kind == "e":
-        raise BadInput(f"A cell says {said[:20]}", hint="Correct its formula.", where=name)
+        raise BadInput(
+            Worded("A cell says %(text)s", text=said[:20]), hint=Worded("Correct its formula."), where=name
+        )
     return said
 
 
@@ -159,8 +178,8 @@ def _at(reference: str, name: str) -> tuple[int, int]:
         column = column * 26 + ord(letter) - ord("A") + 1
     if found is None or column > _MOST_COLUMNS:
         raise BadInput(
-            f"The cell {reference[:20]!r} lies outside the table",
-            hint=f"Up to {_MOST_COLUMNS} columns.",
+            Worded("The cell %(text)s lies outside the table", text=repr(reference[:20])),
+            hint=Worded("Up to %(count)s columns.", count=_MOST_COLUMNS),
             where=name,
         )
     return column - 1, int(found[2])
@@ -174,7 +193,9 @@ def _parse(
     name: str,
 ) -> None:
     def refuse(*_: object) -> None:
-        raise BadInput("The workbook has a document type", hint="Save it as .xlsx again.", where=name)
+        raise BadInput(
+            Worded("The workbook has a document type"), hint=Worded("Save it as .xlsx again."), where=name
+        )
 
     parser = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = refuse
@@ -184,4 +205,6 @@ def _parse(
     try:
         parser.Parse(raw, True)
     except expat.ExpatError as error:
-        raise BadInput(f"The workbook is damaged: {error}", hint="Save it again.", where=name) from None
+        raise BadInput(
+            Worded("The workbook is damaged: %(why)s", why=error), hint=Worded("Save it again."), where=name
+        ) from None

@@ -12,6 +12,7 @@ from cityloom.indicators.exchange.files import read_values
 from cityloom.indicators.importing import Plan
 from cityloom.indicators.indicators import Upload
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.worded import Worded
 from cityloom.web.addresses import address
 from cityloom.web.forms import Form
 from cityloom.web.pages.routing import Pages
@@ -47,7 +48,7 @@ async def handle(visit: Visit) -> Response:
     except BadInput as error:
         field = error.where if error.where in ("city", "columns") else "file"
         place = f" ({error.where})" if error.where not in (None, "city", "columns", "file") else ""
-        form.wrong(field, f"{error.message}{place}. {error.hint}")
+        form.wrong(field, form.words_of(error, place))
         return _page(visit, form, status=400)
     return _page(visit, form, plan=plan, entered=act == "enter")
 
@@ -68,8 +69,10 @@ def _columns(said: str) -> dict[str, str]:
     for one in filter(None, (part.strip() for part in said.split(","))):
         known, equals, column = one.partition("=")
         if not equals or known.strip() not in _COLUMNS or not column.strip():
-            hint = f"Write city=REF_AREA; the names are {', '.join(_COLUMNS)}."
-            raise BadInput(f"{one[:60]!r} names no column", hint=hint, where="columns")
+            hint = Worded("Write city=REF_AREA; the names are %(names)s.", names=", ".join(_COLUMNS))
+            raise BadInput(
+                Worded("%(text)s names no column", text=repr(one[:60])), hint=hint, where="columns"
+            )
         found[known.strip()] = column.strip()
     return found
 
@@ -80,7 +83,8 @@ def _page(
     framework = visit.rooms.indicators.framework(visit.part("framework"))
     left: dict[str, list[str]] = {}
     for one in plan.left_out if plan is not None else ():
-        left.setdefault(one.why, []).append(one.what + (f" ({one.place})" if one.place else ""))
+        why = visit.wording.said(one.by_language) if one.by_language else visit.language.say(one.why)
+        left.setdefault(why, []).append(one.what + (f" ({one.place})" if one.place else ""))
     data: dict[str, Any] = {
         "planned": [
             {
