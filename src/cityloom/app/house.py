@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
 
 from cityloom.access.accounts import Accounts
@@ -30,7 +30,6 @@ from cityloom.app.storage import open_storage
 from cityloom.app.watch.commits import CommitTimes, TimedFeed
 from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
-from cityloom.context.recall import Recall
 from cityloom.context.relaying import STAGE as RELAY
 from cityloom.context.warming import Warming
 from cityloom.edge.receiving import Receiving
@@ -68,6 +67,9 @@ from cityloom.snapshots.telling import Telling
 from cityloom.subscriptions.sending import Sender
 from cityloom.subscriptions.subscriptions import Subscriptions
 
+if TYPE_CHECKING:
+    from cityloom.app.standing_by import StoodBy
+
 _log = logging.getLogger(__name__)
 _Read = TypeVar("_Read")
 #: How long after a report was closed its author can still be reached; then how to reach them is forgotten.
@@ -87,16 +89,16 @@ class House:
         open_access: bool = False,
         local_key: str = "",
         own_connectors: Sequence[ConnectorPlugin] = (),
-        recalled: Recall | None = None,
+        stood_by: StoodBy | None = None,
     ) -> None:
-        """`recalled` is the city's state as this process has followed it while it stood by."""
+        """`stood_by` is what this process knows of the city, having followed it while it stood by."""
         folder.make()
         self.folder = folder
         self.configuration = configuration
         self.clock = clock
         self.zone = ZoneInfo(configuration.time_zone)
         self.plugins = find_plugins(configuration.plugins, beside=folder.home)
-        self.storage = open_storage(folder, configuration)
+        self.storage = open_storage(folder, configuration, stood_by.series if stood_by else None)
         #: How long writing takes.
         self.commits = CommitTimes()
         feed = TimedFeed(self.storage.feed, self.commits)
@@ -107,7 +109,9 @@ class House:
         self.accounts = Accounts(self.storage.accounts, self.audit)
         self.access = Access(self.accounts, open_access=open_access, local_key=local_key)
         classes = _classes(configuration)
-        self.broker = Broker(feed, self.storage.table, clock, classes, recalled=recalled)
+        self.broker = Broker(
+            feed, self.storage.table, clock, classes, recalled=stood_by.recall if stood_by else None
+        )
         self.history = History(self.store, self.broker)
         self.temporal = TemporalHistory(self.history)
         self.lineage = Lineage(self.broker, self.history)

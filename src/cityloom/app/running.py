@@ -38,8 +38,7 @@ from cityloom.app.machine import (
     spare_collector,
     take_descriptors,
 )
-from cityloom.app.standing_by import StandingBy
-from cityloom.context.recall import Recall
+from cityloom.app.standing_by import StandingBy, StoodBy
 from cityloom.kernel import spans
 from cityloom.kernel.errors import AlreadyRunning, BadConfig
 from cityloom.kernel.time import Clock, WallClock
@@ -109,14 +108,14 @@ def run_city(home: Path, configuration: Configuration, serving: Serving, demo: D
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         while True:
-            recalled = None
+            stood_by = None
             if serving.standby:
                 waiting = StandingBy(folder, configuration, listener, _address_of(listener))
-                recalled = runner.run(waiting.wait())
-                if recalled is None:
+                stood_by = runner.run(waiting.wait())
+                if stood_by is None:
                     return 0
             try:
-                run = _Run(folder, configuration, serving, demo, listener, recalled)
+                run = _Run(folder, configuration, serving, demo, listener, stood_by)
             except AlreadyRunning:
                 if not serving.standby:
                     raise
@@ -134,7 +133,7 @@ class _Run:
         serving: Serving,
         demo: Demo | None,
         listener: socket.socket,
-        recalled: Recall | None = None,
+        stood_by: StoodBy | None = None,
     ) -> None:
         self.folder = folder
         self.serving = serving
@@ -150,7 +149,7 @@ class _Run:
             open_access=serving.open_access,
             local_key=self.key,
             own_connectors=[demo.connector] if demo else [],
-            recalled=recalled,
+            stood_by=stood_by,
         )
         self.requests = RequestTally(told=configuration.log.requests)
         self.tracing = _tracer(configuration)

@@ -8,7 +8,7 @@ import logging
 import signal
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cityloom import __version__
 from cityloom.app.configuration import Configuration
@@ -21,6 +21,7 @@ from cityloom.web.server import Server
 from cityloom.web.standing_by import Standby
 
 if TYPE_CHECKING:
+    from cityloom.adapters.postgres.history_series import StoredSeries
     from cityloom.adapters.postgres.lease import Held
 
 _log = logging.getLogger(__name__)
@@ -58,6 +59,13 @@ class Turn:
         self._answers_since = self._gone_since = None
 
 
+class StoodBy(NamedTuple):
+    """What a process knows of the city that it takes over."""
+
+    recall: Recall
+    series: StoredSeries
+
+
 class StandingBy:
     """One time of waiting."""
 
@@ -84,8 +92,8 @@ class StandingBy:
         self._store = open_standby(folder, configuration)
         self._recall = self._anew()
 
-    async def wait(self) -> Recall | None:
-        """Return the state once it is this process' turn; None when it was told to stop."""
+    async def wait(self) -> StoodBy | None:
+        """Return what it knows once it is this process' turn; None when it was told to stop."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopped.set)
@@ -103,7 +111,7 @@ class StandingBy:
         server.stop()
         await answering
         await asyncio.to_thread(self._store.close)
-        return None if self._stopped.is_set() else self._recall
+        return None if self._stopped.is_set() else StoodBy(self._recall, self._store.series)
 
     def troubles(self) -> list[str]:
         """Why this process does not answer for the city."""
@@ -132,6 +140,7 @@ class StandingBy:
         try:
             self._recall.follow()
             self._recall.forget_folded()
+            self._store.follow_series()
             self._followed_at = time.monotonic()
         except CityError as error:
             if isinstance(error, BadConfig) or self._recall.at < 0:

@@ -50,6 +50,7 @@ from cityloom.subscriptions.ports import Outbox
 if TYPE_CHECKING:
     from cityloom.adapters.postgres.address import Address
     from cityloom.adapters.postgres.database import Database
+    from cityloom.adapters.postgres.history_series import StoredSeries
     from cityloom.adapters.postgres.lease import Watch
 
 #: Instead of `storage.url`, which stands in a file that others may read.
@@ -84,8 +85,13 @@ class Storage(NamedTuple):
     close: Callable[[], None]
 
 
-def open_storage(folder: CityFolder, configuration: Configuration) -> Storage:
-    """The stores that city.toml names. Raises BadConfig when they cannot be opened."""
+def open_storage(
+    folder: CityFolder, configuration: Configuration, known: StoredSeries | None = None
+) -> Storage:
+    """The stores that city.toml names. Raises BadConfig when they cannot be opened.
+
+    `known`: the history's series as this process has followed them while it stood by.
+    """
     if configuration.nats.servers and not _url(configuration):
         raise BadConfig(
             "Other processes can do a city's work where it keeps its feed in PostgreSQL",
@@ -96,7 +102,7 @@ def open_storage(folder: CityFolder, configuration: Configuration) -> Storage:
     sealing = Sealing(keys, personal_of(configuration))
     try:
         found = (
-            _in_postgres(folder, configuration, keys, sealing)
+            _in_postgres(folder, configuration, keys, sealing, known)
             if _url(configuration)
             else _in_files(folder, keys, sealing)
         )
@@ -133,6 +139,9 @@ class StandbyStore(NamedTuple):
     watch: Watch
     feed: FollowedFeed
     table: StateTable
+    #: What the history knows of its series, and how it is brought up to date. Blocking; raises NotReady.
+    series: StoredSeries
+    follow_series: Callable[[], None]
     close: Callable[[], None]
 
 
@@ -141,6 +150,7 @@ def open_standby(folder: CityFolder, configuration: Configuration) -> StandbySto
     address = _address(configuration)
     from cityloom.adapters.postgres.database import Database
     from cityloom.adapters.postgres.feed import FollowedFeed as ReadFeed
+    from cityloom.adapters.postgres.history_series import StoredSeries
     from cityloom.adapters.postgres.lease import Watch
     from cityloom.adapters.postgres.state_table import PostgresStateTable
 
@@ -153,7 +163,9 @@ def open_standby(folder: CityFolder, configuration: Configuration) -> StandbySto
 
     sealing = Sealing(KeyView(folder.keys, folder.erased), personal_of(configuration))
     feed = OpenedFeed(ReadFeed(database), sealing)
-    return StandbyStore(watch, feed, SealedStateTable(PostgresStateTable(database), sealing), close)
+    table = SealedStateTable(PostgresStateTable(database), sealing)
+    series, line = StoredSeries(), database.line("series")
+    return StandbyStore(watch, feed, table, series, lambda: series.follow_another(line), close)
 
 
 def in_postgres(configuration: Configuration) -> bool:
@@ -247,7 +259,11 @@ def _in_files(folder: CityFolder, keys: KeyFile, sealing: Sealing) -> Storage:
 
 
 def _in_postgres(
-    folder: CityFolder, configuration: Configuration, keys: KeyFile, sealing: Sealing
+    folder: CityFolder,
+    configuration: Configuration,
+    keys: KeyFile,
+    sealing: Sealing,
+    known: StoredSeries | None,
 ) -> Storage:
     _check_retention(configuration)
     database = _database(configuration, overdue_too=True)
@@ -268,7 +284,7 @@ def _in_postgres(
     feed = PostgresFeed(database)
     readings = SealedReadings(sealing)
     parts = _parts(configuration)
-    history = SealedPostgresHistory(readings, database, folder.exports, parts=parts)
+    history = SealedPostgresHistory(readings, database, folder.exports, parts=parts, known=known)
     home = SealedParts(readings, database) if parts else None
     if feed.last_sequence() > 0 and history.last_sequence() == 0 and folder.history.exists():
         lease.give_up()

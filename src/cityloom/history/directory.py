@@ -73,6 +73,10 @@ class SeriesDirectory:
         self._ahead = 1
         self._reach(0)
 
+    def ask(self, newest_of: Callable[[list[int], Integers], dict[int, Newest]]) -> None:
+        """Ask this one for newest readings from now on."""
+        self._newest_of = newest_of
+
     def load(self, columns: SeriesColumns) -> None:
         """Take in series with greater ids than all that are here."""
         if not len(columns.id):

@@ -30,6 +30,7 @@ from cityloom.adapters.postgres.history_loads import PostgresLoads
 from cityloom.adapters.postgres.history_months import Months
 from cityloom.adapters.postgres.history_pools import PostgresPools
 from cityloom.adapters.postgres.history_reading import copied, newest_of, raw
+from cityloom.adapters.postgres.history_series import StoredSeries, Trimming, tell
 from cityloom.adapters.postgres.history_writing import (
     copy_numbers,
     create_series,
@@ -40,7 +41,6 @@ from cityloom.adapters.postgres.history_writing import (
 from cityloom.adapters.postgres.membership import followers_of
 from cityloom.adapters.sql.reading_columns import past_columns
 from cityloom.context.parcels import partition_of
-from cityloom.history.directory import SeriesDirectory
 from cityloom.history.model import (
     EntityNews,
     Floats,
@@ -64,8 +64,6 @@ MIGRATIONS = statements.MIGRATIONS
 _READERS = 3
 #: A question over years may take longer than any write.
 _QUESTION_PATIENCE_MS = 300_000
-#: Series that come from the server at a time.
-_SERIES_AT_ONCE = 50_000
 
 
 class PostgresHistory(PostgresLoads, PostgresPools):
@@ -73,8 +71,11 @@ class PostgresHistory(PostgresLoads, PostgresPools):
 
     formats = frozenset({"csv", "parquet"})
 
-    def __init__(self, database: Database, exports: Path, *, parts: int = 0) -> None:
-        """`parts`: in so many partitions other processes remember the feed; 0: this one does."""
+    def __init__(
+        self, database: Database, exports: Path, *, parts: int = 0, known: StoredSeries | None = None
+    ) -> None:
+        """`parts`: in so many partitions other processes remember the feed; 0: this one does. `known`: the
+        series as this process has followed them while it stood by."""
         exports.mkdir(parents=True, exist_ok=True)
         self._exports = exports.resolve()
         self._remove_leftovers()
@@ -99,7 +100,8 @@ class PostgresHistory(PostgresLoads, PostgresPools):
         #: From where on news of series are looked for.
         self._horizon = ""
         self._share()
-        self._read_series()
+        self._trimming = Trimming(self._writer)
+        self._read_series(known or StoredSeries())
 
     def cursors(self) -> dict[int, int]:
         """The sequence through which each partition is remembered by others."""
@@ -233,6 +235,7 @@ class PostgresHistory(PostgresLoads, PostgresPools):
             with self._stored() as connection:
                 self._hold(connection)
                 gone = forget_series(connection, series)
+                tell(connection, [], series.tolist())
             self._directory.forget(int(number) for number in series)
         return gone
 
@@ -264,9 +267,8 @@ class PostgresHistory(PostgresLoads, PostgresPools):
         news = shared.news_since(self._writer, self._horizon)
         self._directory.forget(news.forgotten)
         self._directory.learn(news.stored)
-        if news.horizon != self._horizon and (news.stored or news.forgotten):
-            shared.learned(self._writer, news.horizon)
         self._horizon = news.horizon
+        self._trimming.trim()
 
     def _last_of(self, news: EntityNews, last: int) -> int:
         """How far the partition of some news is remembered, where that is further than all."""
@@ -294,18 +296,24 @@ class PostgresHistory(PostgresLoads, PostgresPools):
         if not self._in_doubt:
             if self.parts:
                 self._learn()
+            else:
+                self._trimming.trim()
             return
         with self._writer.transaction() as connection:
             connection.execute(statements.HOLD)
         self._months = Months(self._writer)
-        self._read_series()
+        self._read_series(StoredSeries())
         self._in_doubt = False
 
     def _write_plan(self, connection: Connection, plan: Plan) -> None:
         write_plan(connection, plan)
+        tell(connection, list(plan.changed), list(plan.forgotten))
 
     def _create_series(self, connection: Connection, series: list[Series]) -> None:
         create_series(connection, series)
+        if self.parts:
+            # Their ids may be smaller than others that are known already.
+            tell(connection, [one.id for one in series], [])
 
     def _hold(self, connection: Connection) -> None:
         """Keep everybody else who remembers waiting until the transaction ends. Raises NotReady where series
@@ -354,19 +362,12 @@ class PostgresHistory(PostgresLoads, PostgresPools):
         with self._writer.held() as connection:
             return newest_of(connection, series)
 
-    def _read_series(self) -> None:
+    def _read_series(self, known: StoredSeries) -> None:
         """Hold in memory what the database says of its series."""
-        self._horizon = shared.horizon_of(self._writer)
-        directory = SeriesDirectory(self._newest_of)
-        known = columns.KnownSeries()
-        with (
-            self._writer.transaction() as connection,
-            connection.cursor(name="series", binary=True) as cursor,
-        ):
-            cursor.execute(statements.ALL_SERIES)
-            while rows := cursor.fetchmany(_SERIES_AT_ONCE):
-                directory.load(known.columns(rows))
-        self._directory = directory
+        known.follow(self._writer)
+        known.directory.ask(self._newest_of)
+        self._directory = known.directory
+        self._horizon = known.horizon
 
 
 def _for_writing(connection: Connection) -> None:

@@ -20,6 +20,7 @@ from cityloom.adapters.postgres.connection import Connection, Line
 from cityloom.adapters.postgres.history_copy import READING, copy_readings
 from cityloom.adapters.postgres.history_export import write_whole
 from cityloom.adapters.postgres.history_months import Months
+from cityloom.adapters.postgres.history_series import tell
 from cityloom.adapters.sql import whole_tables
 from cityloom.adapters.sql.whole_tables import WholeTables, record_of, row_of
 from cityloom.history import load_planning
@@ -160,6 +161,7 @@ class PostgresLoads(WholeTables):
                 connection.execute(_COUNT_AGAIN)
                 empty = [int(one) for (one,) in connection.execute(_EMPTY).fetchall()]
                 connection.execute(history_statements.FORGET_SERIES, (empty,))
+                tell(connection, [], empty)
             series = np.array([one for (one,) in rows], np.int64)
             self._directory.forget(empty)
             self._directory.unmeet(int(one) for one in series)

@@ -6,8 +6,8 @@ the partitions 0 to parts - 1 of the feed are remembered by whoever follows them
 holds the row shared; whoever writes beside the feed, or ends the sharing, changes `era` under a lock of its
 own, and what followers believed of series no longer counts.
 
-`series_news` names series that followers created, changed or forgot, by their transaction, until the city's
-process has learned of them.
+`series_news` names series that followers created, changed or forgot, by their transaction, for the city's
+process, and those that this one changed or forgot, for processes that stand by. They stay for some minutes.
 """
 
 from __future__ import annotations
@@ -54,7 +54,6 @@ _NEWS: LiteralString = f"""
     FROM series_news AS news LEFT JOIN series ON series.id = news.id
     WHERE news.told >= %s::text::xid8 ORDER BY news.id
 """
-_LEARNED: LiteralString = "DELETE FROM series_news WHERE told < %s::text::xid8"
 _OF_ENTITIES: LiteralString = f"SELECT {SERIES_COLUMNS} FROM series WHERE entity_id = ANY(%s) ORDER BY id"
 
 
@@ -143,12 +142,6 @@ def news_since(line: Line, horizon: str) -> News:
         forgotten=[int(row[0]) for row in rows if row[1] is None],
         horizon=following,
     )
-
-
-def learned(line: Line, horizon: str) -> None:
-    """Forget news that everybody knows."""
-    with line.transaction() as connection:
-        connection.execute(_LEARNED, (horizon,))
 
 
 def series_of_entities(line: Line, entity_ids: Iterable[str]) -> list[Series]:

@@ -78,6 +78,11 @@ MIGRATIONS: tuple[LiteralString, ...] = (
         seen_at timestamptz NOT NULL
     );
     """,
+    # News of series are kept for those who stand by: see `history_series`.
+    """
+    ALTER TABLE history_shared ADD COLUMN told_from xid8 NOT NULL DEFAULT '0';
+    CREATE INDEX series_news_told ON series_news (told);
+    """,
 )
 
 SERIES_COLUMNS: LiteralString = (

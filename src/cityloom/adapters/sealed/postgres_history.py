@@ -10,6 +10,7 @@ import msgspec
 from cityloom.adapters.postgres.database import Database
 from cityloom.adapters.postgres.history import PostgresHistory
 from cityloom.adapters.postgres.history_parts import PostgresParts
+from cityloom.adapters.postgres.history_series import StoredSeries
 from cityloom.adapters.sealed.readings import SealedReadings
 from cityloom.context.parcels import HOME
 from cityloom.history.model import EntityNews, ReadingBatch, Readings, Window
@@ -19,9 +20,17 @@ from cityloom.history.parts import Portion
 class SealedPostgresHistory(PostgresHistory):
     """A `PostgresHistory` whose tables, and their dumps, never hold what is personal in clear."""
 
-    def __init__(self, seal: SealedReadings, database: Database, exports: Path, *, parts: int = 0) -> None:
+    def __init__(
+        self,
+        seal: SealedReadings,
+        database: Database,
+        exports: Path,
+        *,
+        parts: int = 0,
+        known: StoredSeries | None = None,
+    ) -> None:
         self._seal = seal
-        super().__init__(database, exports, parts=parts)
+        super().__init__(database, exports, parts=parts, known=known)
 
     def record(self, batch: ReadingBatch, through: int) -> None:
         super().record(self._seal.sealed(batch), through)
