@@ -40,7 +40,8 @@ def erase(options: argparse.Namespace) -> int:
             return 1
         done = msgspec.json.decode(door.act("erase", who))
     print(
-        f"Erased at {done['at']}: {done['entities']} entities, {done['keys']} keys destroyed ({done['id']})."
+        f"Erased at {done['at']}. Entities: {done['entities']}. Keys destroyed: {done['keys']}. "
+        f"In the audit log: {done['id']}."
     )
     for path in done["stale"]:
         print(f"  {path}: this copy of the keys could not be reached. Destroy it, or make it anew with:")

@@ -260,7 +260,8 @@ class Erasure:
         if not entities and account is None:
             raise NotFound(
                 "Nothing personal is held under this",
-                hint="Look again at how it is written; what was erased is not found a second time.",
+                hint="Look again at how it is written: a number is found as it was left, with or without its "
+                "country code. What was erased is not found a second time.",
                 where="who",
             )
         unique = {one.report_id: one for one in reporters}

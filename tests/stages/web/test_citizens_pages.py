@@ -150,6 +150,11 @@ async def test_a_code_is_found_however_it_is_typed_and_a_wrong_one_is_not(visito
     assert (await visitor.get("/report/aaaaa-aaaaa-aaaaa-aaaaa-aaaaa")).status_code == 404
 
 
+async def test_a_code_that_opens_nothing_is_told_in_the_reader_s_language(city, reader_class):
+    answer = await reader_class(city, language="da").get("/report/aaaaa-aaaaa-aaaaa-aaaaa-aaaaa")
+    assert answer.status_code == 404 and "Koden åbner ingen henvendelse" in answer.text
+
+
 # Data
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import pytest
@@ -312,3 +313,20 @@ async def test_a_warning_is_confirmed_by_the_one_it_was_sent_to(city, reader_of,
     await grower.done(warning["href"], {})
     assert (await grower.data("/warnings.json"))["warnings"][0]["status"] == "confirmed"
     assert "This code confirms nothing." in await visitor.refused("/warnings/code", {"code": "aaaaa-bbbbb"})
+
+
+# One person's data
+
+
+async def test_a_person_is_looked_up_and_erased_in_danish(visitor, reader_of):
+    report = {"category": "road", "description": "Et hul", "latitude": "56,05", "longitude": "8,95"}
+    assert (await visitor.send("/report", {**report, "email": "bodil@example.org"})).status_code == 303
+    reader = await reader_of("data_protection_officer", language="da")
+    said = await reader.refused("/persons", {"act": "look", "phone": "12 34 56 78"}, status=404)
+    assert "både med og uden landekode" in said
+    whose = {"email": "Bodil@example.org"}
+    page = html.unescape((await reader.send("/persons", {"act": "look", **whose})).text)
+    assert "Henvendelse<br>" in page and "Beskrivelse, Sted" in page
+    page = html.unescape((await reader.send("/persons", {"act": "erase", "sure": "yes", **whose})).text)
+    assert "Slettet for altid. 1 entitet, " in page and "I revisionsloggen hedder det" in page
+    await reader.refused("/persons", {"act": "look", **whose}, status=404)

@@ -12,6 +12,8 @@ from cityloom.web.persons import handed_out, packed
 from cityloom.web.visit import Visit
 
 _FIELDS = ("entity", "code", "account", "email", "phone")
+#: In the order of the page: the first that was filled in tells what went wrong.
+_ASKED = ("email", "phone", "account", "code", "entity")
 
 
 def add(pages: Pages) -> None:
@@ -53,10 +55,17 @@ async def handle(visit: Visit) -> Response:
         return _page(visit, Form(visit.language), erased=await erasure.erase(visit.actor, who))
     except WrongForm:
         return _page(visit, form, status=400)
-    except (BadInput, NotFound) as error:
-        form.take(BadInput(error.message, hint=error.hint, where=_place(error)), *_FIELDS)
-        return _page(visit, form, status=404 if isinstance(error, NotFound) else 400)
-
-
-def _place(error: BadInput | NotFound) -> str:
-    return error.where if error.where in _FIELDS else "entity"
+    except NotFound:
+        filled = next(name for name in _ASKED if said[name])
+        form.wrong(
+            filled,
+            visit.gettext(
+                "Nothing personal is held under this. A telephone number is found as it was left: "
+                "try it with and without its country code. What was erased is not found a second time."
+            ),
+        )
+        return _page(visit, form, status=404)
+    except BadInput as error:
+        place = error.where if error.where in _FIELDS else "entity"
+        form.take(BadInput(error.message, hint=error.hint, where=place), *_FIELDS)
+        return _page(visit, form, status=400)

@@ -192,8 +192,19 @@ async def open_by_code(visit: Visit) -> Response:
 
 async def show(visit: Visit) -> Response:
     """The report as its author sees it. Whoever has the code is the author."""
-    followed = await visit.rooms.reports.following.by_code(visit.part("code"))
-    return _follow_page(visit, followed, Form(visit.language))
+    form = Form(visit.language)
+    try:
+        followed = await visit.rooms.reports.following.by_code(visit.part("code"))
+    except NotFound:
+        form.wrong(
+            "code",
+            visit.gettext(
+                "This code opens no report. Type it as it stands on the receipt; "
+                "what was erased is not there any more."
+            ),
+        )
+        return await _form_page(visit, form, status=404)
+    return _follow_page(visit, followed, form)
 
 
 def _follow_page(visit: Visit, followed: Followed, form: Form, *, status: int = 200) -> Response:
