@@ -57,6 +57,14 @@ def test_interrupt_reading_spares_the_next_question(file):
         assert cursor.execute(TINY).fetchone() == (42,)
 
 
+def test_a_question_that_takes_too_much_memory_is_told_as_that_and_as_no_damage(file):
+    with pytest.raises(NotReady, match="more memory") as error, file.reading() as cursor:
+        cursor.execute("SELECT list(n ORDER BY n DESC) FROM range(100_000_000) AS numbers(n)").fetchall()
+    assert "restore" not in error.value.hint
+    with file.reading() as cursor:
+        assert cursor.execute(TINY).fetchone() == (42,)
+
+
 def test_what_is_freed_is_given_back_by_a_thread_of_the_allocator(file):
     with file.reading() as cursor:
         [said] = cursor.execute("SELECT current_setting('allocator_background_threads')").fetchone()

@@ -173,6 +173,11 @@ def _as_city_error(error: duckdb.Error) -> NotReady | StorageFull:
     text = str(error)
     if "No space left" in text:
         return StorageFull("The disk is full: no history was stored", hint="Make room; it goes on by itself.")
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return NotReady(
+            "This takes more memory than the history may use",
+            hint="Nothing is damaged or lost. Ask for a shorter time or for less at once.",
+        )
     return NotReady(
         f"History did not answer: {text.splitlines()[0]}",
         hint="It is tried again. If it stays so, history.duckdb is damaged: restore it with all the folder.",
