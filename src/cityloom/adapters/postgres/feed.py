@@ -65,16 +65,17 @@ _ROWS_A_TRIM = 5000
 #: Seconds between two looks at a server that is gone while an append is in doubt.
 _DOUBT_PAUSE_S = 0.2
 
-_COLUMNS: LiteralString = (
+#: Of a change, as `sql.rows.change_of` reads them.
+COLUMNS: LiteralString = (
     "sequence, tenant, entity_id, types, kind, information_class, document, attributes, at_millis, by, trace,"
     " before"
 )
 _TYPES = ("int8", "text", "text", "text", "int2", "int2", "bytea", "text", "int8", "text", "text", "bytea")
 _INSERT: LiteralString = (
-    f"INSERT INTO change ({_COLUMNS}) VALUES (%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)"
+    f"INSERT INTO change ({COLUMNS}) VALUES (%b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b, %b)"
 )
-_COPY: LiteralString = f"COPY change ({_COLUMNS}) FROM STDIN (FORMAT binary)"
-_READ: LiteralString = f"SELECT {_COLUMNS} FROM change WHERE sequence > %s ORDER BY sequence LIMIT %s"
+_COPY: LiteralString = f"COPY change ({COLUMNS}) FROM STDIN (FORMAT binary)"
+_READ: LiteralString = f"SELECT {COLUMNS} FROM change WHERE sequence > %s ORDER BY sequence LIMIT %s"
 #: Where the feed ends elsewhere, or is another's, `last` becomes NULL, which the table refuses.
 _MOVE = "UPDATE feed_head SET last = CASE WHEN last = %b AND writer = %b THEN %b::bigint END"
 _TAKE = "UPDATE feed_head SET writer = %s WHERE %s OR writer = ANY(%s) RETURNING last"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import LiteralString
 
 from cityloom.adapters.postgres.database import Database
+from cityloom.adapters.postgres.feed import COLUMNS
 from cityloom.adapters.sql.rows import change_of
 from cityloom.context.parcels import Stays, partition_of
 from cityloom.kernel.change import Change
@@ -15,10 +16,7 @@ _AT_ONCE = 2_000
 _IDS: LiteralString = (
     "SELECT sequence, entity_id FROM change WHERE sequence > %s AND sequence <= %s ORDER BY sequence"
 )
-_READ: LiteralString = (
-    "SELECT sequence, tenant, entity_id, types, kind, information_class, document, attributes, at_millis, by,"
-    " trace, before FROM change WHERE sequence = ANY(%s) ORDER BY sequence"
-)
+_READ: LiteralString = f"SELECT {COLUMNS} FROM change WHERE sequence = ANY(%s) ORDER BY sequence"
 
 
 class PostgresPartsFeed:
