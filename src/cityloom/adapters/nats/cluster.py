@@ -28,8 +28,9 @@ _log = logging.getLogger(__name__)
 # It tells each lost connection at length, with addresses that may hold a password.
 logging.getLogger("nats").setLevel(logging.CRITICAL)
 
-#: Seconds until a server is believed to be gone: for connecting, and for whoever does not answer pings.
-CONNECT_S, PING_S, PINGS = 2, 2, 2
+#: Seconds until a server is believed to be gone: for connecting, and between pings, of which so many may be
+#: without an answer: a server that hangs is found out by the one after, sooner than another one is elected.
+CONNECT_S, PING_S, PINGS = 2, 1, 2
 #: Seconds between two attempts.
 RETRY_S = 0.5
 #: Seconds that the cluster has for one answer.
