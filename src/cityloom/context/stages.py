@@ -219,7 +219,10 @@ class Stage:
             except Exception as error:  # noqa: BLE001 - a broken stage must not break the river
                 self._failures += 1
                 self._last_error = f"{type(error).__name__}: {error}"
-                _log.warning("Stage %s failed at change %d", self.name, batch[0].sequence, exc_info=error)
+                # What waits for another system is no defect: where in the code it waits helps nobody.
+                trace = None if isinstance(error, NotReady) else error
+                said = "Stage %s failed at change %d: %s"
+                _log.warning(said, self.name, batch[0].sequence, error, exc_info=trace)
                 self._wake.clear()
                 await self._rest(pause)
                 pause = min(2 * pause, LAST_PAUSE)

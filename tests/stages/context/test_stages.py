@@ -343,3 +343,18 @@ async def test_a_write_to_the_past_is_told_to_those_who_asked_for_it_and_changes
     assert (now.got, history.got) == ([1, 3], [1, 2, 3])
     assert (told.kind, told.by) == (ChangeKind.PAST, CITY.id)
     assert broker.retrieve(CITY, "urn:ngsi-ld:Road:1") == before
+
+
+async def test_stage_that_waits_for_another_system_is_told_in_a_line(broker, quick, caplog):
+    tries = []
+
+    async def waits(batch):
+        tries.append(batch)
+        if len(tries) == 1:
+            raise NotReady("The cluster does not answer", hint="It goes on by itself.")
+
+    broker.follow("relay", waits, durable=True)
+    await write(broker, 1)
+    await broker.caught_up()
+    (told,) = [one for one in caplog.records if "Stage relay" in one.getMessage()]
+    assert "The cluster does not answer" in told.getMessage() and not told.exc_info
