@@ -37,6 +37,9 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str = ""
     #: The schema there: one a city.
     schema: str = "cityloom"
+    #: The file with the keys of what is personal, on a volume that all machines of the city share, such as
+    #: /srv/city/keys.db; never in the city's folder. Empty: keys.db there.
+    keys: str = ""
 
 
 class Nats(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cityloom.access.ports import AccountStore, AuditStore
@@ -98,7 +99,9 @@ def open_storage(
             hint="Carry the city there with cityloom move, or take [nats] out of city.toml.",
             where="city.toml: nats",
         )
-    keys = KeyFile(folder.keys, folder.erased)
+    path = keys_of(folder, configuration)
+    begun = not path.exists()
+    keys = KeyFile(path, folder.erased)
     sealing = Sealing(keys, personal_of(configuration))
     try:
         found = (
@@ -114,12 +117,40 @@ def open_storage(
         found.close()
         keys.close()
 
+    if begun and configuration.storage.keys and found.feed.last_sequence() > 0:
+        close()
+        path.unlink()
+        raise _keys_away(path)
     return found._replace(
         feed=SealedFeed(found.feed, sealing),
         table=SealedStateTable(found.table, sealing),
         outbox=SealedOutbox(found.outbox, sealing),
         reporters=SealedReporters(found.reporters, sealing),
         close=close,
+    )
+
+
+def keys_of(folder: CityFolder, configuration: Configuration) -> Path:
+    """The file of the keys of what is personal: in the folder, or where city.toml says. Raises BadConfig."""
+    if not configuration.storage.keys:
+        return folder.keys
+    path = (folder.home / configuration.storage.keys).resolve()
+    # A backup copies what it finds in the folder, and leaves out keys.db alone.
+    if path.is_relative_to(folder.home.resolve()):
+        raise BadConfig(
+            "The keys are to lie outside the city's folder, whose backups must not have them",
+            hint="Name a file elsewhere, or leave this out: they are in keys.db then.",
+            where="city.toml: storage.keys",
+        )
+    return path
+
+
+def _keys_away(path: Path) -> BadConfig:
+    return BadConfig(
+        "This city has lived, and its keys are not where city.toml names them",
+        hint="Mount what they lie on, or move keys.db of the city's folder there. Without them what is "
+        "personal cannot be read, and new ones open none of it. Nothing was begun.",
+        where=f"storage.keys: {path}",
     )
 
 
@@ -161,7 +192,7 @@ def open_standby(folder: CityFolder, configuration: Configuration) -> StandbySto
         watch.leave()
         database.close()
 
-    sealing = Sealing(KeyView(folder.keys, folder.erased), personal_of(configuration))
+    sealing = Sealing(KeyView(keys_of(folder, configuration), folder.erased), personal_of(configuration))
     feed = OpenedFeed(ReadFeed(database), sealing)
     table = SealedStateTable(PostgresStateTable(database), sealing)
     series, line = StoredSeries(), database.line("series")

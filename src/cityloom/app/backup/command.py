@@ -16,7 +16,7 @@ from cityloom.app.configuration import Configuration
 from cityloom.app.doctor.folder import read_findings
 from cityloom.app.folder import CityFolder
 from cityloom.app.progress import ShownProgress
-from cityloom.app.storage import in_postgres
+from cityloom.app.storage import in_postgres, keys_of
 from cityloom.kernel.errors import BadConfig
 
 _DATABASE = (
@@ -50,7 +50,7 @@ def _make(folder: CityFolder, target: Path, keep: int, keys: Path | None) -> int
         # The backup is whole all the same.
         print(f"{folder.home}: the city does not know of it: {error.strerror}", file=sys.stderr)
     if keys is not None:
-        copy_of_keys(folder.keys, keys)
+        copy_of_keys(keys_of(folder, configuration), keys)
         print(f"{keys}: the keys of what is personal. Keep them apart from the backups.")
     if postgresql:
         print(_DATABASE)
