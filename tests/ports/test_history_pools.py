@@ -284,3 +284,25 @@ def test_times_without_readings_cost_no_statement(stores, monkeypatch):
     assert found.cells.tolist() == [2] * 20
     assert store.presence(pool, edges).present.tolist() == [2] * 20
     assert sorted(asked) == ["medians"] * 2 + ["presence"] * 2 + ["sums"] * 2
+
+
+def test_no_more_groups_are_joined_at_once_than_fit_into_memory(stores, monkeypatch):
+    batch = [
+        EntityNews(
+            *(number, "", f"urn:{number}", ("Weather",), ChangeKind.UPDATED, InformationClass.OPEN),
+            *(START, (reading(0, 1.0), reading(60, 3.0))),
+        )
+        for number in range(1, 21)
+    ]
+    store = stores(batch).made[1]
+    monkeypatch.setattr(pools, "_GROUPS", 6)
+    joined, register = [], pools._register
+
+    def noted(cursor, pool, **more):
+        joined.append(pool.groups)
+        register(cursor, pool, **more)
+
+    monkeypatch.setattr(pools, "_register", noted)
+    pool = pooled(store.grouped(""), Window(np.empty(0, np.int64))).pool
+    assert store.cells(pool, EVEN, medians=True).cells.sum() == 40
+    assert max(joined) == 6

@@ -45,10 +45,13 @@ def cells(
 ) -> CellSummary:
     """As `HistoryStore.cells`."""
     sums = WholeSums(pool.groups, len(edges) - 1)
+    found = [np.empty(0)]
     for first in range(0, pool.groups, _GROUPS):
         part = pool.of_groups(first, first + _GROUPS) if pool.groups > _GROUPS else pool
         _add_cells(cursor, part, edges, chosen, above, sums, first, rolled=rolled)
-    return sums.told(_medians(cursor, pool, edges, chosen, above, rolled=rolled) if medians else np.empty(0))
+        if medians:
+            found.append(_medians(cursor, part, edges, chosen, above, rolled=rolled))
+    return sums.told(np.concatenate(found))
 
 
 def _add_cells(
