@@ -17,8 +17,8 @@ _CREATED = b',"createdAt":"'
 _TIMES = _CREATED + b'%b","modifiedAt":"%b"}'
 #: How a document ends.
 _END = re.compile(_TIMES.replace(b"%b", b'([^"\\\\]+)'))
-# What is cut out. Neither byte stands in JSON.
-_NEVER_MODIFIED, _MODIFIED_LAST = b"\x01", b"\x02"
+#: For what is cut out, which is the end of an attribute instance. Neither byte stands in JSON.
+NEVER_MODIFIED, MODIFIED_LAST = b"\x01", b"\x02"
 
 
 def pack(document: bytes) -> Kept:
@@ -28,9 +28,9 @@ def pack(document: bytes) -> Kept:
     if found is None:
         return Kept(document)
     created, modified = found.groups()
-    kept = document[:at].replace(found[0], _MODIFIED_LAST)
+    kept = document[:at].replace(found[0], MODIFIED_LAST)
     if created != modified:
-        kept = kept.replace(_TIMES % (created, created), _NEVER_MODIFIED)
+        kept = kept.replace(_TIMES % (created, created), NEVER_MODIFIED)
     return Kept(kept + found[0])
 
 
@@ -40,13 +40,13 @@ def unpack(kept: Kept) -> bytes:
     if at < 0:
         return kept
     document, end = kept[:at], kept[at:]
-    if _NEVER_MODIFIED in document:
+    if NEVER_MODIFIED in document:
         created = end[len(_CREATED) : end.index(b'"', len(_CREATED))]
-        document = document.replace(_NEVER_MODIFIED, _TIMES % (created, created))
-    return document.replace(_MODIFIED_LAST, end) + end
+        document = document.replace(NEVER_MODIFIED, _TIMES % (created, created))
+    return document.replace(MODIFIED_LAST, end) + end
 
 
 def without_times(kept: Kept) -> bytes:
     """The document that was packed, without the times of those attributes that repeat the Entity's."""
     # Before the times there are other members, so an object that ends with them can end without.
-    return kept.replace(_NEVER_MODIFIED, b"}").replace(_MODIFIED_LAST, b"}")
+    return kept.replace(NEVER_MODIFIED, b"}").replace(MODIFIED_LAST, b"}")

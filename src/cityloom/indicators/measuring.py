@@ -17,7 +17,7 @@ from cityloom.history.pools import Holding, PooledSeries
 from cityloom.history.pools import pooled as pooled_in
 from cityloom.indicators import measures as verbs
 from cityloom.indicators.model import Measured
-from cityloom.indicators.view import View, moment
+from cityloom.indicators.view import View, moment, only
 from cityloom.kernel.time import from_millis, to_millis
 from cityloom.ngsild.model import Document, value_of
 
@@ -189,7 +189,7 @@ def _arrived(measure: verbs.Arrived, view: View) -> Measured:
         denominator=float(found.expected),
         rows=found.count,
         entities=found.entities,
-        origin=view.origin(view.of_type(measure.type)),
+        origin=view.origin(only(view.of_type(measure.type), "dataOrigin")),
         because=(view.because(measure.type, measure.attribute, found.count, missing=found.missing),),
     )
 

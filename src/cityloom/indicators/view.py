@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
+from functools import cache
 from itertools import islice
 from typing import Any, overload
 
 import msgspec
 import orjson
+from msgspec import defstruct
 
-from cityloom.context.keeping import Kept, unpack
+from cityloom.context.keeping import MODIFIED_LAST, NEVER_MODIFIED, Kept, unpack
 from cityloom.history.links import TYPE_TARGET
 from cityloom.history.queries import History
 from cityloom.indicators.model import Measured
@@ -26,6 +28,9 @@ from cityloom.ngsild.model import Document, content, instance_of, value_of
 ORIGINS = ("measured", "replayed", "entered", "simulated", "estimated")
 
 _ORIGIN = "dataOrigin"
+
+#: Where times were cut out of what is kept, an attribute instance ends.
+_ENDS = bytes.maketrans(NEVER_MODIFIED + MODIFIED_LAST, b"}}")
 
 
 class Documents(Sequence[Document]):
@@ -55,6 +60,20 @@ class Documents(Sequence[Document]):
         """Those that may have an attribute: of a million that have none, none is read."""
         member = orjson.dumps(name) + b":"
         return Documents([one for one in self._written if one.find(member) >= 0])
+
+    def only(self, name: str) -> Iterator[Document]:
+        """All of them with their id and one attribute alone: the rest is passed over, not made."""
+        decode = _decoder_of(name)
+        for one in self._written:
+            found = decode(one.translate(_ENDS))
+            yield {"id": found.id, "attrs": {name: found.attrs.said}}
+
+
+@cache
+def _decoder_of(name: str) -> Callable[[bytes], Any]:
+    """What reads the id and an attribute of a document."""
+    attributes = defstruct("Attributes", [("said", list[dict[str, Any]], [])], rename={"said": name})
+    return msgspec.json.Decoder(defstruct("Said", [("id", str), ("attrs", attributes)])).decode
 
 
 def _read(kept: Kept) -> Document:
@@ -130,11 +149,11 @@ class View(msgspec.Struct, frozen=True):
 
     def origin_of(self, type_name: str, used: Container[str]) -> str:
         """The same of those Entities of a type whose ids are among some."""
-        said = self.origin(one for one in self.having(type_name, _ORIGIN) if one["id"] in used)
+        said = self.origin(one for one in only(self.having(type_name, _ORIGIN), _ORIGIN) if one["id"] in used)
         if said:
             return said
         # Whoever says nothing has measured.
-        others = (one for one in self.of_type(type_name) if one["id"] in used)
+        others = (one for one in only(self.of_type(type_name), _ORIGIN) if one["id"] in used)
         return self.origin(islice((one for one in others if value_of(one, _ORIGIN) is None), 1))
 
     def of_type(self, type_name: str) -> Sequence[Document]:
@@ -149,12 +168,17 @@ class View(msgspec.Struct, frozen=True):
     def fixed(self, type_name: str, attribute: str, unit_code: str = "") -> dict[str, float]:
         """A positive number that stands on each Entity, in a unit, by id."""
         found = {}
-        for document in self.having(type_name, attribute):
+        for document in only(self.having(type_name, attribute), attribute):
             item = instance_of(document, attribute)
             said = None if item is None else content(item)
             if is_number(said) and said > 0 and item is not None:
                 found[document["id"]] = _converted(float(said), item.get("unitCode", ""), unit_code)
         return found
+
+
+def only(found: Sequence[Document], attribute: str) -> Iterable[Document]:
+    """Entities of which one attribute is looked at."""
+    return found.only(attribute) if isinstance(found, Documents) else found
 
 
 def moment(document: Document, path: str) -> datetime | None:

@@ -13,7 +13,7 @@ from cityloom.indicators.view import Documents, View
 from cityloom.kernel.actor import ANONYMOUS, CITY, Actor, InformationClass
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import format_instant
-from cityloom.ngsild.model import entity, json_value, prop, rel
+from cityloom.ngsild.model import entity, json_value, prop, rel, value_of
 
 #: In Copenhagen it is two hours later.
 MONDAY = datetime(2014, 9, 22, tzinfo=UTC)
@@ -272,6 +272,17 @@ def test_documents_are_read_when_they_are_looked_at():
     assert (len(documents), documents[1]["id"], documents[:1][0]["id"]) == (3, "urn:b", "urn:a")
     assert next(iter(documents))["id"] == "urn:a"
     assert documents[0] is not documents[0]
+
+
+async def test_one_attribute_alone_is_read_as_in_the_whole_document(city):
+    written = entity("Air", "urn:ngsi-ld:Air:1", {"no2": prop(1), "dataOrigin": prop("simulated")})
+    await city.write(written)
+    await city.write(entity("Air", "urn:ngsi-ld:Air:2", {"no2": prop({"dataOrigin": [{"value": 2}]})}))
+    documents = Documents(city.broker.kept_of_type(CITY, "Air"))
+    read = [(one["id"], value_of(one, "dataOrigin")) for one in documents.only("dataOrigin")]
+    assert read == [("urn:ngsi-ld:Air:1", "simulated"), ("urn:ngsi-ld:Air:2", None)]
+    assert [value_of(one, "no2") for one in documents.only("no2")] == [1, {"dataOrigin": [{"value": 2}]}]
+    assert all(list(one["attrs"]) == ["no2"] for one in documents.only("no2"))
 
 
 async def test_origin_is_that_of_the_entities_that_were_used(city):
