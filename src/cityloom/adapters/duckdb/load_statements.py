@@ -67,6 +67,6 @@ LET_COUNT_AGAIN = """
     ) AS again WHERE reading.rowid = again.place AND reading.superseded
 """
 EMPTY_SERIES = """
-    SELECT DISTINCT series FROM taken WHERE series NOT IN (SELECT DISTINCT series FROM reading)
+    SELECT series FROM taken EXCEPT SELECT series FROM reading SEMI JOIN taken USING (series)
 """
 FORGET_EMPTY = f"DELETE FROM series WHERE id IN ({EMPTY_SERIES})"
