@@ -13,7 +13,7 @@ from cityloom.edge.merging import Incoming
 from cityloom.edge.model import MOST_BYTES, MOST_BYTES_OF_ONE, MOST_CHANGES, UNTOLD, Batch, Brought
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import Change, ChangeKind
-from cityloom.kernel.errors import BadInput, fault_of
+from cityloom.kernel.errors import BadInput, json_fault_of
 from cityloom.kernel.time import FUTURE_TOLERANCE, format_instant, parse_instant, to_millis
 from cityloom.ngsild.model import Document
 from cityloom.ngsild.parse import parse_entity
@@ -78,17 +78,15 @@ def unpack(packed: bytes) -> Batch:
     unpacking = zlib.decompressobj()
     try:
         text = unpacking.decompress(packed, MOST_BYTES + 2 * MOST_BYTES_OF_ONE)
-    except zlib.error as error:
-        raise BadInput(f"This cannot be unpacked: {error}", hint=_HINT, where="body") from None
+    except zlib.error:
+        raise BadInput("This cannot be unpacked", hint=_HINT, where="body") from None
     if not unpacking.eof:
         raise BadInput("This is cut short, or more than is taken at once", hint=_HINT, where="body")
     try:
         batch = _decode(text)
-    except msgspec.ValidationError as error:
-        fault, place = fault_of(error)
-        raise BadInput(fault, hint=_HINT, where=place) from None
     except (msgspec.DecodeError, RecursionError) as error:
-        raise BadInput(f"This is no JSON: {error}", hint=_HINT, where="body") from None
+        fault, place = json_fault_of(error)
+        raise BadInput(fault, hint=_HINT, where=place or "body") from None
     if len(batch.changes) > MOST_CHANGES or not 0 <= batch.after <= batch.through:
         raise BadInput("This is no batch of changes", hint=_HINT, where="changes")
     _check_figures(batch)
@@ -196,11 +194,9 @@ def _check_times(items: Sequence[_Instance | _Entity], latest: int, *, nested: b
 def _shaped(decode: Callable[[bytes], _Shape], text: bytes) -> _Shape:
     try:
         return decode(text)
-    except msgspec.ValidationError as error:
-        fault, place = fault_of(error)
-        raise BadInput(fault, hint=_HINT, where=f"document.{place}") from None
     except (msgspec.DecodeError, RecursionError) as error:
-        raise BadInput(f"This is no JSON: {error}", hint=_HINT, where="document") from None
+        fault, place = json_fault_of(error)
+        raise BadInput(fault, hint=_HINT, where=f"document.{place}".rstrip(".")) from None
 
 
 def _loaded(text: bytes) -> Any:

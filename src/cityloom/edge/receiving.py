@@ -39,7 +39,7 @@ from cityloom.edge.packing import incoming_of
 from cityloom.history.past import Past, encode_past
 from cityloom.kernel.actor import AS_A_ROOM, AS_THE_PLATFORM, CITY, Actor, InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT, ChangeKind
-from cityloom.kernel.errors import BadInput, CityError, NotAllowed, NotReady
+from cityloom.kernel.errors import BadInput, CityError, NotAllowed, NotReady, json_fault_of
 from cityloom.kernel.time import FUTURE_TOLERANCE, Clock, format_instant, from_millis, to_millis
 from cityloom.ngsild.model import Document, Instance
 from cityloom.sensing.model import Message
@@ -358,7 +358,10 @@ def _past_of(change: Brought, grant: Grant) -> Past:
     try:
         past = msgspec.json.decode(bytes(change.document), type=Past)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise BadInput(f"This is no write to the past: {error}", hint="", where="document") from None
+        fault, place = json_fault_of(error)
+        raise BadInput(
+            f"This is no write to the past: {fault}", hint="", where=f"document.{place}".rstrip(".")
+        ) from None
     if any(one.at is not None for one in past.erase):
         raise BadInput(
             "One reading was erased at the edge, or replaced",

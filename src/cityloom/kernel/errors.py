@@ -100,6 +100,13 @@ def fault_of(error: msgspec.ValidationError) -> tuple[str, str]:
     return _in_words(message), place.strip("`").removeprefix("$").removeprefix(".")
 
 
+def json_fault_of(error: Exception) -> tuple[str, str]:
+    """The same of a text that was to be JSON and may be none."""
+    if isinstance(error, msgspec.ValidationError):
+        return fault_of(error)
+    return "This is no JSON", ""
+
+
 def words_of(error: Exception) -> str:
     """What is told of a file that cannot be read: what `fault_of` says, or the reader's own words."""
     if not isinstance(error, msgspec.ValidationError):

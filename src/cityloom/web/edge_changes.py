@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import orjson
 from msgspec import to_builtins
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from cityloom.edge.line import PATH
 from cityloom.edge.model import Received
 from cityloom.edge.packing import unpack
-from cityloom.kernel.errors import BadInput, CityError
+from cityloom.kernel.errors import CityError
 from cityloom.kernel.media_types import PROBLEM
+from cityloom.web.bodies import whole_body
 from cityloom.web.desk import Desk
 from cityloom.web.errors import problem, told
 from cityloom.web.identity import refusal_of
@@ -39,10 +40,7 @@ def edge_route(desk: Desk) -> Route:
         actor = request.state.actor
         # Nobody else's body is read.
         desk.rooms.receiving.granted(actor)
-        try:
-            body = await request.body()
-        except ClientDisconnect:
-            raise BadInput("The line was cut", hint="Send it again.", where="body") from None
+        body = await whole_body(request)
         return await desk.rooms.receiving.receive(actor, unpack(body))
 
     return Route(PATH, bring, methods=["POST"])

@@ -19,10 +19,11 @@ from cityloom.history.loading import Loading
 from cityloom.history.loads import PERMISSION, LoadRecord, Portion
 from cityloom.history.whole_exports import Part
 from cityloom.kernel.actor import Actor, InformationClass
-from cityloom.kernel.errors import BadInput, CityError, NotAllowed, NotFound, fault_of
+from cityloom.kernel.errors import BadInput, CityError, NotAllowed, NotFound, json_fault_of
 from cityloom.kernel.media_types import PROBLEM
 from cityloom.ngsild.model import Document
 from cityloom.ngsild.parse import parse_entity
+from cityloom.web.bodies import whole_body
 from cityloom.web.desk import Desk
 from cityloom.web.errors import problem, told
 from cityloom.web.identity import refusal_of
@@ -92,11 +93,9 @@ async def act(loading: Loading, actor: Actor, name: str, body: bytes) -> dict[st
     shape, do = _ACTS[name]
     try:
         said = msgspec.json.decode(body, type=shape)
-    except msgspec.ValidationError as error:
-        fault, place = fault_of(error)
-        raise BadInput(fault, hint="Send what `cityloom load` sends.", where=place) from None
     except (msgspec.DecodeError, RecursionError) as error:
-        raise BadInput(f"This is no JSON: {error}", hint="Send JSON.", where="body") from None
+        fault, place = json_fault_of(error)
+        raise BadInput(fault, hint="Send what `cityloom load` sends.", where=place or "body") from None
     return await do(loading, actor, said)
 
 
@@ -182,7 +181,7 @@ def load_routes(desk: Desk) -> list[Route]:
                 "This is done with files in the city's folder",
                 hint="Use `cityloom load` or `cityloom export` on the city's machine.",
             )
-        return await act(desk.rooms.loading, actor, name, await request.body())
+        return await act(desk.rooms.loading, actor, name, await whole_body(request))
 
     async def show(request: Request) -> Response:
         """All loads, the oldest first."""

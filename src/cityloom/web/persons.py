@@ -14,9 +14,10 @@ from starlette.routing import Route
 
 from cityloom.access.authority import require
 from cityloom.kernel.actor import Actor
-from cityloom.kernel.errors import BadInput, CityError, NotFound, fault_of
+from cityloom.kernel.errors import BadInput, CityError, NotFound, json_fault_of
 from cityloom.kernel.media_types import PROBLEM
 from cityloom.people.erasure import PERMISSION, Erasure, Who
+from cityloom.web.bodies import whole_body
 from cityloom.web.desk import Desk
 from cityloom.web.errors import problem, told
 from cityloom.web.identity import refusal_of
@@ -36,11 +37,10 @@ async def act(erasure: Erasure, actor: Actor, name: str, body: bytes) -> Any:
         raise NotFound("There is no such act", hint=f"There are: {', '.join(ACTS)}.", where=name)
     try:
         who = msgspec.json.decode(body, type=Who)
-    except msgspec.ValidationError as error:
-        fault, place = fault_of(error)
-        raise BadInput(fault, hint="Say entity, code, account, email or phone.", where=place) from None
     except (msgspec.DecodeError, RecursionError) as error:
-        raise BadInput(f"This is no JSON: {error}", hint="Send JSON.", where="body") from None
+        fault, place = json_fault_of(error)
+        hint = "Say, as JSON, entity, code, account, email or phone."
+        raise BadInput(fault, hint=hint, where=place or "body") from None
     if name == "look":
         return await erasure.look(actor, who)
     if name == "erase":
@@ -75,7 +75,7 @@ def person_routes(desk: Desk) -> list[Route]:
         try:
             if (refusal := refusal_of(request.scope)) is not None:
                 raise refusal
-            name, body = request.path_params["act"], await request.body()
+            name, body = request.path_params["act"], await whole_body(request)
             found = await act(desk.rooms.erasure, request.state.actor, name, body)
         except CityError as error:
             return JSONResponse(

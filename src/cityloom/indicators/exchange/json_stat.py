@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from cityloom.indicators.exchange.reported import MOST_BYTES, MOST_ROWS, Reported, once_each
-from cityloom.kernel.errors import BadInput
+from cityloom.kernel.errors import BadInput, json_fault_of
 from cityloom.kernel.numbers import is_number
 from cityloom.kernel.worded import Worded
 
@@ -53,7 +53,9 @@ def read_json_stat(raw: bytes, name: str, columns: Mapping[str, str] | None = No
         dataset = msgspec.json.decode(raw, type=_Dataset)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         hint = Worded("One dataset of JSON-stat 2.0 is read.")
-        raise BadInput(Worded("This is no JSON-stat: %(why)s", why=error), hint=hint, where=name) from None
+        fault, place = json_fault_of(error)
+        why = f"{fault} ({place})" if place else fault
+        raise BadInput(Worded("This is no JSON-stat: %(why)s", why=why), hint=hint, where=name) from None
     if (
         len(dataset.id) != len(dataset.size)
         or len(dataset.id) > MOST_DIMENSIONS
