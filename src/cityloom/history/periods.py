@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from calendar import monthrange
 from datetime import UTC, datetime, timedelta, tzinfo
 
 import msgspec
@@ -11,7 +10,7 @@ import numpy as np
 
 from cityloom.history.model import Integers
 from cityloom.kernel.errors import BadInput
-from cityloom.kernel.time import to_millis
+from cityloom.kernel.time import months_later, to_millis
 
 #: More periods than this are not drawn and not computed in one query.
 MOST_PERIODS = 100_000
@@ -133,15 +132,8 @@ def _calendar_edges(since: datetime, until: datetime, step: Step, passed: int = 
 
 def shifted(since: datetime, step: Step, times: int) -> datetime:
     """An instant some steps later, or (negative) earlier, by the calendar of its own time zone."""
-    months = since.month - 1 + step.months * times
-    year, month = since.year + months // 12, months % 12 + 1
-    day = min(since.day, monthrange(year, month)[1])
     # Wall-clock arithmetic: the offset is found again for the new date.
-    return (
-        since.replace(year=year, month=month, day=day)
-        + timedelta(days=step.days * times)
-        + step.fixed * times
-    )
+    return months_later(since, step.months * times) + timedelta(days=step.days * times) + step.fixed * times
 
 
 def _check_count(count: int) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from cityloom.history.model import Integers, Series, Window
 from cityloom.kernel.actor import InformationClass
-from cityloom.kernel.time import to_millis
+from cityloom.kernel.time import month_of, to_millis
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -101,11 +101,12 @@ def due_of(series: Iterable[Series], rules: Sequence[Rule], now: datetime) -> li
             name = next((name for name in one.types if name in rule.types), one.types[0])
             found.setdefault((name, one.information_class, rule), []).append(one.id)
     return [
-        Due(name, secrecy, np.array(numbers, np.int64), _first_of_month(now, rule.days or 0), rule.archive)
+        Due(
+            name,
+            secrecy,
+            np.array(numbers, np.int64),
+            to_millis(month_of(now - timedelta(days=rule.days or 0))),
+            rule.archive,
+        )
         for (name, secrecy, rule), numbers in sorted(found.items(), key=lambda item: item[0][:2])
     ]
-
-
-def _first_of_month(now: datetime, days: int) -> int:
-    at = now - timedelta(days=days)
-    return to_millis(at.replace(day=1, hour=0, minute=0, second=0, microsecond=0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from calendar import monthrange
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Protocol
@@ -78,6 +79,22 @@ def to_millis(instant: datetime) -> int:
 def from_millis(millis: int) -> datetime:
     """The aware UTC instant of milliseconds since 1970."""
     return _EPOCH + millis * _MILLISECOND
+
+
+def month_of(instant: datetime) -> datetime:
+    """The beginning of the month of an instant, by the calendar of its own time zone."""
+    return instant.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def months_later(instant: datetime, months: int) -> datetime:
+    """The same time of day some months later, or (negative) earlier, by the calendar of its own time zone.
+
+    A day that the month does not have is its last one. Raises ValueError outside the calendar.
+    """
+    passed, month = divmod(instant.month - 1 + months, 12)
+    year = instant.year + passed
+    day = min(instant.day, monthrange(year, month + 1)[1])
+    return instant.replace(year=year, month=month + 1, day=day)
 
 
 def now_millis() -> int:

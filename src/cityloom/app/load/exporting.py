@@ -7,7 +7,6 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from cityloom.app.load.doors import Door, door_of
 from cityloom.history.file_names import file_name
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadConfig
-from cityloom.kernel.time import WallClock, format_instant, from_millis, to_millis
+from cityloom.kernel.time import WallClock, format_instant, from_millis, month_of, months_later, to_millis
 
 #: Endings of files by format.
 SUFFIXES = {"parquet": ".parquet", "csv": ".csv", "ngsild": ".json"}
@@ -143,9 +142,8 @@ def _fetch(
 
 def months(first: int, last: int) -> Iterator[tuple[str, int, int]]:
     """The months (UTC) from that of an instant to that of another: name, begin and end in milliseconds."""
-    begin = from_millis(first).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    begin = month_of(from_millis(first))
     while to_millis(begin) <= last:
-        year, month = divmod(begin.year * 12 + begin.month, 12)
-        end = datetime(year, month + 1, 1, tzinfo=UTC)
+        end = months_later(begin, 1)
         yield f"{begin:%Y-%m}", to_millis(begin), to_millis(end)
         begin = end

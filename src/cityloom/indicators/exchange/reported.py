@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, tzinfo
 import msgspec
 
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.time import months_later
 from cityloom.kernel.worded import Worded
 
 #: What a file may have at most: it may come from anybody.
@@ -154,11 +155,8 @@ def bounds_of(period: str, zone: tzinfo, place: str) -> tuple[datetime, datetime
         begins, months = 6 * int(found["half"]) - 5, 6
     elif found["month"]:
         begins, months = int(found["month"]), 1
-    year, after = int(found["year"]), begins - 1 + months
-    return (
-        datetime(year, begins, 1, tzinfo=zone),
-        datetime(year + after // 12, after % 12 + 1, 1, tzinfo=zone),
-    )
+    begin = datetime(int(found["year"]), begins, 1, tzinfo=zone)
+    return begin, months_later(begin, months)
 
 
 def _no_period(period: str, place: str) -> BadInput:
