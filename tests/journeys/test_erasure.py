@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import signal
 import subprocess
@@ -165,6 +166,15 @@ def test_declared_person_is_erased_from_past_archive_and_backup_with_what_is_abo
     past = city.web.get(f"/ngsi-ld/v1/temporal/entities/{PERSON}").json()
     assert sorted(one["value"] for one in past["name"]) == [NAME, f"{NAME} II"], "it reads as it was"
     assert [one["value"] for one in past["height"]] == [HEIGHT]
+    ask("person", "export", "--home", home, "--entity", PERSON, "--to", tmp_path / "copy.zip")
+    with zipfile.ZipFile(tmp_path / "copy.zip") as pack:
+        held = json.loads(pack.read("held.json"))["past"]
+    (tmp_path / "copy.zip").unlink()
+    told = {
+        (one["entity"], one["attribute"]): [reading["value"] for reading in one["readings"]] for one in held
+    }
+    assert told[PERSON, "name"] == [NAME, f"{NAME} II"] and told[PERSON, "height"] == [HEIGHT]
+    assert told["urn:ngsi-ld:Visit:1", "note"] == [f"{NAME} came late"]
     city.stop()
     _let_old_readings_go(home)
     assert list((home / "archive").rglob("*.parquet"))

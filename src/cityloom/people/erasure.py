@@ -32,6 +32,7 @@ from cityloom.kernel.errors import Conflict, NotFound
 from cityloom.kernel.time import Clock, WallClock, format_instant
 from cityloom.ngsild.model import Document, Instance, entity, prop
 from cityloom.ngsild.names import NULL
+from cityloom.people.past import past_of
 from cityloom.people.personal import ERASED_AT, PersonalType, PersonalTypes, coarse
 from cityloom.people.ports import ErasureOrder, PersonalKeys, PhotoStore, Reporter, ReporterStore
 from cityloom.people.report import REPORTER, check_email, check_phone, code_digest
@@ -340,9 +341,14 @@ class Erasure:
                 photo = await asyncio.to_thread(self._photos.get, name)
                 if photo is not None:
                     files[f"photos/{name}"] = photo
+        await self._remembered()
+        past = [
+            one for name in found.entities for one in await asyncio.to_thread(past_of, self._history, name)
+        ]
         said: dict[str, Any] = {
             "made": format_instant(self._wall.now()),
             "entities": [_plain(one) for one in documents],
+            "past": past,
             "contacts": [_shown(one) for one in found.reporters],
         }
         if found.account is not None:
