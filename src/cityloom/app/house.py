@@ -260,12 +260,14 @@ class House:
         """Start what decides and what feeds: the city moves."""
         await self.deliveries.start()
         await self.services.start()
-        await self.indicators.start()
+        warming = Warming(self.broker, self.register)
+        # They read a whole city; the columns that the first questions wait for come before.
+        await self.indicators.start(warming.done)
         await self.connectors.start()
         self._housekeeping = [
             asyncio.create_task(self._keep_house(), name="housekeeping"),
             asyncio.create_task(self._keeping.run(), name="keeping the history"),
-            asyncio.create_task(Warming(self.broker, self.register).run(), name="columns"),
+            asyncio.create_task(warming.run(), name="columns"),
         ]
 
     async def stop(self) -> None:

@@ -38,10 +38,15 @@ class Warming:
         self._broker = broker
         self._register = register
         self._noted: dict[Shelf, frozenset[Path]] = {}
+        #: Set when there are the columns that the city had, or it cannot be told which.
+        self.done = asyncio.Event()
 
     async def run(self) -> None:
         """Make what there was, then look what is asked for until cancelled."""
-        await self.warm()
+        try:
+            await self.warm()
+        finally:
+            self.done.set()
         while True:
             await asyncio.sleep(LOOK_S)
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 
@@ -83,8 +84,11 @@ class Computing:
                     attributes = writing.unreported() | attributes
                 await self.write(point, attributes)
 
-    async def tick(self) -> int:
-        """Work out what is due by the city's time; returns how many values were looked at."""
+    async def tick(self, *, rest: float = 0.0) -> int:
+        """Work out what is due by the city's time; returns how many values were looked at.
+
+        After each of them it rests so many times as long as it worked.
+        """
         async with self._turn:
             now = self._clock.now()
             due = [
@@ -96,8 +100,10 @@ class Computing:
             ]
             documents: _Documents = {}
             for framework, measure, until, settled in due:
+                begun = time.monotonic()
                 await self._compute(framework, measure, until, documents)
                 self._through[_key(framework, measure)] = until, settled
+                await asyncio.sleep(rest * (time.monotonic() - begun))
         return len(due)
 
     def beginning(self, measure: AnyMeasure, until: datetime) -> datetime:

@@ -52,6 +52,8 @@ _log = logging.getLogger(__name__)
 
 #: Seconds of the machine's time between two looks at the city's clock.
 LOOK_EVERY = 5.0
+#: How much it rests after each measure, in times of how long it worked: people ask the same history.
+REST = 1.0
 LONGEST_TEXT = 2000
 
 _ENTER, _VERIFY = "indicators:enter", "indicators:verify"
@@ -113,15 +115,17 @@ class Indicators:
 
     # Life
 
-    async def start(self) -> None:
-        """Publish, and begin to work values out in the background."""
+    async def start(self, after: asyncio.Event | None = None) -> None:
+        """Publish, and begin to work values out in the background, `after` what people wait for."""
         await self.publish()
-        self._task = asyncio.create_task(self._keep_computing(), name="indicators")
+        self._task = asyncio.create_task(self._keep_computing(after), name="indicators")
 
-    async def _keep_computing(self) -> None:
+    async def _keep_computing(self, after: asyncio.Event | None) -> None:
         """Look at the city's clock until cancelled; the past comes after the first look, when all runs."""
+        if after is not None:
+            await after.wait()
         while True:
-            await self._or_wait(self._computing.tick)
+            await self._or_wait(partial(self._computing.tick, rest=REST))
             await asyncio.sleep(LOOK_EVERY)
             await self._or_wait(self._past.fill)
 

@@ -443,3 +443,19 @@ async def test_indicators_are_entities_like_any_other(city, room, planner):
     with pytest.raises(CityError):
         await city.broker.update(ANONYMOUS, INTERNET, document)
     assert city.broker.class_of(CITY, INTERNET) is InformationClass.OPEN
+
+
+async def test_values_are_worked_out_after_what_people_wait_for(room, monkeypatch):
+    looked, ready = asyncio.Event(), asyncio.Event()
+
+    async def tick(**_):
+        assert ready.is_set()
+        looked.set()
+
+    monkeypatch.setattr(room._computing, "tick", tick)
+    await room.start(ready)
+    await asyncio.sleep(0)
+    assert not looked.is_set()
+    ready.set()
+    await asyncio.wait_for(looked.wait(), 30)
+    await room.stop()
