@@ -23,6 +23,7 @@ from cityloom.adapters.duckdb.table_source import (
     read_head,
 )
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.separators import separator_of
 from cityloom.kernel.units import code_of, symbol
 from cityloom.sensing.table_meaning import ISO, UNIX, UNIX_MS, TableForm
 
@@ -78,8 +79,7 @@ def _head(path: Path) -> _Head:
         taken = file.read(_HEAD_BYTES)
     encoding = _encoding(taken)
     text = taken.decode(encoding, errors="replace")
-    first = text.splitlines()[0] if text.strip() else ""
-    separator = max(SEPARATORS, key=first.count)
+    separator = separator_of(text, SEPARATORS)
     form = TableForm(encoding=encoding, separator=separator)
     reader = csv.reader(text.splitlines(keepends=True), delimiter=separator)
     try:

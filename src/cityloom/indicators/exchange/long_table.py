@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from cityloom.indicators.exchange.reported import MOST_BYTES, Reported, once_each, row_of
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.separators import separator_of
 from cityloom.kernel.worded import Worded
 
 _NEEDED = ("city", "indicator", "period", "value")
@@ -50,10 +51,9 @@ def read_table(raw: bytes, name: str, columns: Mapping[str, str] | None = None) 
             hint=Worded("Save the table as CSV UTF-8."),
             where=f"{name} line {line}",
         ) from None
-    head = text.partition("\n")[0]
-    semicolon = head.count(";") > head.count(",")
-    reader = csv.reader(io.StringIO(text), delimiter=";" if semicolon else ",", strict=True)
-    return from_rows(_lines(reader, name), name, columns, comma=semicolon)
+    separator = separator_of(text, (",", ";"))
+    reader = csv.reader(io.StringIO(text), delimiter=separator, strict=True)
+    return from_rows(_lines(reader, name), name, columns, comma=separator == ";")
 
 
 def from_rows(
