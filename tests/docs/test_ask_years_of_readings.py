@@ -38,7 +38,7 @@ def test_the_question_of_the_guide_is_answered(tmp_path, monkeypatch):
     pytest.importorskip("ibis", reason="amber: the extra `analytics` is not installed")
     _archive(tmp_path)
     monkeypatch.chdir(tmp_path)
-    (code,) = re.findall(r"^```python\n(.*?)^```", GUIDE, re.M | re.S)
+    code, _ = re.findall(r"^```python\n(.*?)^```", GUIDE, re.M | re.S)
     said: dict[str, object] = {}
     exec(code, said)
     assert said["answer"] == [("2024-03", 31, 15.0, 30.0), ("2024-04", 30, 45.5, 60.0)]

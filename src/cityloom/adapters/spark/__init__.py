@@ -1,0 +1,1 @@
+"""Questions over the archive, on the many machines of a Spark cluster."""
