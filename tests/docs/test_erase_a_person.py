@@ -19,7 +19,7 @@ EMAIL = "bodil@example.org"
 
 
 def test_guide_s_commands_do_what_it_says(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("test_erasure.EMAIL", EMAIL)
+    monkeypatch.setattr("one_person.EMAIL", EMAIL)
     monkeypatch.chdir(tmp_path)
     look, copy, erase, backup, restore = (
         shlex.split(line) for line in re.findall(r"^\$ cityloom (.*)$", GUIDE, re.M)

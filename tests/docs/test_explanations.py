@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from cityloom.access.ownership import EVIDENCE, ORIGIN
+from cityloom.edge.forwarding import STAGE as FORWARD
 from cityloom.history.stage import STAGE as HISTORY
 from cityloom.indicators.view import ORIGINS
 from cityloom.people.deliveries import STAGE as DELIVERIES
@@ -60,7 +61,7 @@ def test_the_river_shows_every_room():
 
 def test_the_river_names_every_stage():
     rows = re.findall(r"^\| `(\w+)` \|", RIVER, re.M)
-    assert sorted(rows) == sorted([HISTORY, SERVICES, DELIVERIES, SENSING, SUBSCRIPTIONS, LIVE])
+    assert sorted(rows) == sorted([HISTORY, SERVICES, DELIVERIES, SENSING, SUBSCRIPTIONS, FORWARD, LIVE])
 
 
 def test_badges_stand_in_the_order_in_which_they_can_be_relied_on():

@@ -34,8 +34,9 @@ def test_the_settings_of_the_guide_are_settings():
 def test_the_account_of_the_guide_can_be_made(tmp_path):
     home = tmp_path / "centre"
     ask("init", "--home", home, "--name", "Centre")
-    (said,) = re.findall(r"^\$ cityloom (account .*)$", GUIDE, re.M)
-    assert "password" in ask(*said.split(), "--home", home)
+    made, token = re.findall(r"^\$ cityloom (account [^>\n]*)", GUIDE, re.M)
+    assert "password" in ask(*made.split(), "--home", home)
+    assert ask(*token.split(), "--home", home).strip()
     assert ROLES["edge"].permissions >= {"edge:bring"}
     assert "entities:write" not in ROLES["edge"].permissions
 

@@ -94,4 +94,4 @@ def test_the_guide_names_the_classes_and_roles_there_are():
     classes = re.findall(r"^\| (\w+) \| \w[^|]*\|$", GUIDE.partition("## What comes in")[0], re.M)
     assert classes[1:] == [one.label for one in sorted(InformationClass)]
     roles = set(re.findall(r"\| `(\w+)` \|$", GUIDE, re.M))
-    assert roles == ROLES.keys() - {"anonymous", "citizen", "device", "administrator"}
+    assert roles == ROLES.keys() - {"anonymous", "citizen", "device", "edge", "administrator"}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cityloom.adapters.duckdb import pools
 from cityloom.adapters.postgres.history import PostgresHistory
-from cityloom.history import portions, slots
+from cityloom.history import slots
 from cityloom.history.model import EntityNews, NewReading, ValueKind, Window
 from cityloom.history.pools import Holding, pooled
 from cityloom.kernel.actor import InformationClass
@@ -114,7 +114,6 @@ def part(request, monkeypatch):
     """In one part, and in as many as there may be."""
     monkeypatch.setattr(pools, "_AT_ONCE", request.param)
     monkeypatch.setattr(pools, "_GROUPS", max(2, request.param // 5))
-    monkeypatch.setattr(portions, "AT_ONCE", max(1, request.param // 4))
     monkeypatch.setattr(slots, "_MOST_STRETCHES", max(5, request.param // 5))
 
 

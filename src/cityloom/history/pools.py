@@ -42,7 +42,8 @@ class Pool(msgspec.Struct, frozen=True, dict=True):
         return len(np.unique(self.group)) == len(self.group)
 
     def of_groups(self, first: int, last: int) -> Pool:
-        """Some of the groups, numbered anew."""
+        """Groups from `first` to before `last`, as far as there are so many, numbered anew."""
+        last = min(last, self.groups)
         here = np.flatnonzero((self.group >= first) & (self.group < last))
         window = msgspec.structs.replace(self.window, series=self.window.series[here])
         return Pool(window, self.group[here] - first, last - first, self.factor[here], self.offset[here])

@@ -37,6 +37,8 @@ STAGES = {
     "deliveries": n("Warnings to people"),
     "sensing": n("Devices and their commands"),
     "subscriptions": n("Notifications to other systems"),
+    "forward": n("Changes for the centre"),
+    "relay": n("Changes for other processes"),
     "demo-people": n("The people of the demo city"),
 }
 
