@@ -33,7 +33,7 @@ LIFE = Path(__file__).with_name("short_life.py")
 #: Calls by which SQLite and DuckDB change what a process that was killed leaves (flushes change nothing).
 CALLS = "pwrite64,ftruncate,unlink,rename"
 #: In the suite one moment in so many is tried; `--fuzz` of this much tries them all.
-STRIDE = 4
+STRIDE = 6
 #: Entities in a feed that an earlier CityLoom wrote.
 OLD = 5
 OLD_ROW = (

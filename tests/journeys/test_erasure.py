@@ -93,9 +93,7 @@ sys.exit(main(sys.argv[3:]))
 """
 
 
-@pytest.mark.parametrize(
-    "step", ["Erasure _carry_out", "Erasure _forget_past", "KeyFile destroy", "KeyFile _remove"]
-)
+@pytest.mark.parametrize("step", ["Erasure _forget_past", "KeyFile destroy"])
 def test_erasure_that_was_cut_off_is_finished_at_the_next_start(tmp_path: Path, step: str):
     home, keys = tmp_path / "city", tmp_path / "apart" / "keys"
     city = begun(home, person=False)

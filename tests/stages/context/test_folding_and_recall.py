@@ -276,6 +276,7 @@ async def test_stop_folds_also_what_came_while_it_was_folding(monkeypatch):
     async with Rig() as rig:
         await rig.broker.create(CITY, road(1))
         held = Held(rig.table, monkeypatch)
+        monkeypatch.setattr(folding, "ROUNDS", 1)
         rig.broker._folding._enough.set()
         await asyncio.to_thread(held.entered.acquire)
         await rig.broker.create(CITY, road(2))
