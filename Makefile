@@ -14,7 +14,7 @@ WITH ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web demo install test test-fast test-cluster faults browser check fix translations docs questions clients lock clean
+.PHONY: help setup web demo install test test-fast test-cluster test-spark faults browser check fix translations docs questions clients lock clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +94,10 @@ clients: $(VENV)/.dev ## the clients that others wrote, for the tests of the int
 
 lock: $(UV) ## resolve the lock file again
 	$(UV) lock --upgrade
+
+test-spark: $(VENV)/.cluster ## the long questions on a Spark cluster of this machine (770 MB are fetched; Java 17)
+	$(UV) sync --quiet --frozen --inexact --group build --group dev --group cluster --extra postgres --extra nats --extra analytics --extra spark
+	$(BIN)/python -m pytest -n 0 -rs tests/cluster/test_spark_archive.py
 
 clean: ## remove what make has made (the demo's data too)
 	rm -rf $(VENV) .cityloom web/node_modules src/cityloom/web/static/built
