@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from cityloom.app.watch.metrics import METRICS
 from edge_line import BrokenLine, make_centre, make_edge
 from running_city import RunningCity
 
@@ -181,7 +182,20 @@ def test_what_two_places_said_differently_is_decided_shown_and_parked_apart(pair
     assert (line["waiting"], line["trouble"]) == (0, "")
     metrics = pair.centre.web.get("/metrics", headers=key).text
     assert 'cityloom_edge_conflicts_total{edge="ship"} 2.0' in metrics
+    assert told_apart(metrics) == by("centre")
+    assert told_apart(pair.edge.web.get("/metrics").text) == by("edge")
     assert "edge-conflicts" in pair.centre.web.get("/system.json", headers=key).text
+
+
+def by(teller: str) -> set[str]:
+    """The metrics that such a city alone tells."""
+    return {one.name for one in METRICS if one.told_by == teller}
+
+
+def told_apart(text: str) -> set[str]:
+    """Of the metrics in this answer, those which not every city tells."""
+    told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+    return told & {one.name for one in METRICS if one.told_by}
 
 
 @pytest.mark.parametrize("granted", ['types = ["Buoy"]\nids = ["urn:ngsi-ld:Buoy:"]'])

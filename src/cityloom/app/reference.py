@@ -280,6 +280,16 @@ def _address(route: Route, *, as_data: bool) -> str:
     return f"| {methods} | {shown} | {' '.join(said.split())} |"
 
 
+#: How a metric begins that not every city tells.
+_TOLD_BY = {
+    "": "",
+    "edge": "Of an edge. ",
+    "centre": "Of a city with edges. ",
+    "relay": "Of a city whose history other processes remember. ",
+    "follower": "Of such a process (`cityloom up --stages`). ",
+}
+
+
 def _metrics() -> Iterator[str]:
     yield from (
         "# Metrics",
@@ -293,7 +303,7 @@ def _metrics() -> Iterator[str]:
         yield from (f"## {title}", "", "| metric | kind | labels | meaning |", "| --- | --- | --- | --- |")
         for one in metrics:
             labels = ", ".join(f"`{name}`" for name in one.labels)
-            yield f"| `{one.name}` | {one.kind} | {labels} | {one.help} |"
+            yield f"| `{one.name}` | {one.kind} | {labels} | {_TOLD_BY[one.told_by]}{one.help} |"
         yield ""
 
 

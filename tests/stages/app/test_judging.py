@@ -5,6 +5,7 @@ import resource
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 
 from cityloom.adapters.memory.feed import MemoryFeed
 from cityloom.app import health as healths
@@ -16,6 +17,7 @@ from cityloom.app.watch.commits import CommitTimes, TimedFeed
 from cityloom.app.watch.process import children, descriptors, threads
 from cityloom.context import stages as following
 from cityloom.context.stages import Stages
+from cityloom.edge.model import Line, Standing
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import Change, ChangeKind
 from cityloom.kernel.errors import BrokenPlugin, StorageFull
@@ -170,3 +172,49 @@ def test_a_broken_plugin_and_a_city_that_is_starting(tmp_path, monkeypatch):
     assert "plugin-broken" in ids(found)
     assert "starting" not in ids(found)
     assert "It has no Connector" in found[0].what
+
+
+LINE = Line("https://city.example", 7, 3, 240.0, 1, "", refused=False, given_up=0)
+
+
+@pytest.mark.parametrize(
+    ("more", "wanted"),
+    [
+        ({}, []),
+        ({"trouble": "no route"}, ["line-down"]),
+        ({"trouble": "no such token", "refused": True}, ["edge-refused"]),
+        ({"given_up": 3}, ["edge-gave-up"]),
+        ({"trouble": "no route", "given_up": 3}, ["line-down", "edge-gave-up"]),
+    ],
+)
+def test_an_edge_tells_how_it_stands_with_its_centre(more, wanted):
+    told = list(judging.of_line(replace(LINE, **more)))
+    assert ids(told) == wanted
+    assert all(one.where == LINE.address for one in told)
+
+
+def test_what_waits_for_a_centre_is_counted_and_its_age_told():
+    (told,) = judging.of_line(replace(LINE, trouble="no route"))
+    assert told.what == "3 changes wait for the centre, the oldest for 4 min: no route"
+    assert list(judging.of_line(None)) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "wanted"),
+    [
+        ({}, []),
+        ({"last_contact": 0}, ["edge-silent"]),
+        ({"last_contact": 1_000_000 - 300_000}, []),
+        ({"last_contact": 1_000_000 - 300_001}, ["edge-silent"]),
+        ({"clock_ahead": 10_000}, []),
+        ({"clock_ahead": 10_001}, ["edge-clock"]),
+        ({"clock_ahead": -10_001}, ["edge-clock"]),
+        ({"conflicts": 1}, ["edge-conflicts"]),
+        ({"given_up": 1}, ["edge-gave-up"]),
+    ],
+)
+def test_a_centre_tells_how_its_edges_stand(more, wanted):
+    ship = replace(Standing("ship", last_contact=1_000_000), **more)
+    told = list(judging.of_edges([ship], 1_000_000))
+    assert ids(told) == wanted
+    assert all(one.where == "ship" for one in told)

@@ -23,6 +23,8 @@ class Metric(msgspec.Struct, frozen=True):
     kind: Literal["counter", "gauge", "histogram"]
     help: str
     labels: Labels = ()
+    #: Which process tells it, where not every city does.
+    told_by: Literal["", "edge", "centre", "relay", "follower"] = ""
 
 
 _STAGE = ("stage",)
@@ -73,24 +75,39 @@ METRICS: tuple[Metric, ...] = (
     Metric("cityloom_stage_handled_total", "counter", "The last change that a stage has handled.", _STAGE),
     Metric("cityloom_stage_failures", "gauge", "Failures of a stage in a row; 0 when all is well.", _STAGE),
     Metric("cityloom_stage_skipped_total", "counter", "Changes that a stage missed.", _STAGE),
-    Metric("cityloom_followers", "gauge", "Processes that do a stage in place of the city's own.", _STAGE),
+    Metric(
+        "cityloom_followers",
+        "gauge",
+        "Processes that do a stage in place of the city's own.",
+        _STAGE,
+        told_by="relay",
+    ),
     Metric(
         "cityloom_relay_repeated_total",
         "counter",
         "Partitions that were told again of changes which their followers lacked and the cluster had lost.",
+        told_by="relay",
     ),
     Metric(
         "cityloom_followed_partitions",
         "gauge",
-        "Partitions of the feed that this process follows (cityloom up --stages).",
+        "Partitions of the feed that this process follows.",
         _STAGE,
+        told_by="follower",
     ),
-    Metric("cityloom_followed_changes_total", "counter", "Changes that this process has kept.", _STAGE),
+    Metric(
+        "cityloom_followed_changes_total",
+        "counter",
+        "Changes that this process has kept.",
+        _STAGE,
+        told_by="follower",
+    ),
     Metric(
         "cityloom_followed_mended_total",
         "counter",
         "Of these, changes that the cluster did not bring and that were looked up in the feed.",
         _STAGE,
+        told_by="follower",
     ),
     Metric(
         "cityloom_notifications_total",
@@ -102,18 +119,52 @@ METRICS: tuple[Metric, ...] = (
     Metric("cityloom_notifications_waiting", "gauge", "Entities that wait to be told of."),
     Metric("cityloom_endpoints_failing", "gauge", "Subscriptions whose endpoint does not take what is sent."),
     Metric("cityloom_sources_failing", "gauge", "Registered context sources that do not answer."),
-    Metric("cityloom_line_up", "gauge", "Of an edge: whether its centre took what was sent last: 1 or 0."),
-    Metric("cityloom_line_waiting_changes", "gauge", "Of an edge: changes that the centre does not have."),
-    Metric("cityloom_line_oldest_seconds", "gauge", "Of an edge: age of the oldest of these."),
-    Metric("cityloom_line_given_up_total", "counter", "Of an edge: changes that found no room to wait."),
-    Metric("cityloom_edge_waiting_changes", "gauge", "Changes that wait at an edge, as it said last.", _EDGE),
-    Metric("cityloom_edge_silent_seconds", "gauge", "Time since an edge was heard of last.", _EDGE),
-    Metric("cityloom_edge_parked_total", "counter", "Changes of an edge that were parked.", _EDGE),
+    Metric(
+        "cityloom_line_up",
+        "gauge",
+        "Whether the centre took what was sent last: 1 or 0.",
+        told_by="edge",
+    ),
+    Metric(
+        "cityloom_line_waiting_changes",
+        "gauge",
+        "Changes that the centre does not have.",
+        told_by="edge",
+    ),
+    Metric("cityloom_line_oldest_seconds", "gauge", "Age of the oldest of these.", told_by="edge"),
+    Metric(
+        "cityloom_line_given_up_total",
+        "counter",
+        "Changes that found no room to wait.",
+        told_by="edge",
+    ),
+    Metric(
+        "cityloom_edge_waiting_changes",
+        "gauge",
+        "Changes that wait at an edge, as it said last.",
+        _EDGE,
+        told_by="centre",
+    ),
+    Metric(
+        "cityloom_edge_silent_seconds",
+        "gauge",
+        "Time since an edge was heard of last.",
+        _EDGE,
+        told_by="centre",
+    ),
+    Metric(
+        "cityloom_edge_parked_total",
+        "counter",
+        "Changes of an edge that were parked.",
+        _EDGE,
+        told_by="centre",
+    ),
     Metric(
         "cityloom_edge_conflicts_total",
         "counter",
         "Attributes of which an edge and this city said different things, and observedAt did not decide.",
         _EDGE,
+        told_by="centre",
     ),
     Metric(
         "cityloom_messages_total",
