@@ -41,6 +41,13 @@ class Pair:
     def node(self) -> dict:
         return self.at_centre(f"{ENTITIES}/urn:ngsi-ld:EdgeNode:ship", options="keyValues").json()
 
+    def hears_of_it(self) -> None:
+        """Wait until the edge knows what the centre has, which the centre knows first."""
+        until = time.monotonic() + PATIENCE_S
+        while self.edge.web.get("/other-systems.json").json()["line"]["waiting"]:
+            assert time.monotonic() < until, self.edge.said
+            time.sleep(0.1)
+
     def arrives(self) -> None:
         """Wait until the centre has all that the edge has written by now."""
         last = int(
@@ -178,6 +185,7 @@ def test_what_two_places_said_differently_is_decided_shown_and_parked_apart(pair
     assert (edge["name"], edge["conflicts"], edge["waiting"]) == ("ship", 2, 0)
     assert len(page["conflicts"]) == 2
     assert pair.centre.web.get("/other-systems", headers=key).status_code == 200
+    pair.hears_of_it()
     line = pair.edge.web.get("/other-systems.json").json()["line"]
     assert (line["waiting"], line["trouble"]) == (0, "")
     metrics = pair.centre.web.get("/metrics", headers=key).text

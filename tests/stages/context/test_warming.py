@@ -69,7 +69,8 @@ async def test_a_change_while_a_column_is_made_is_seen(broker, monkeypatch):
     for number in range(5):
         changed = entity("Road", f"urn:ngsi-ld:Thing:{number}", {"speed": prop(50)})
         await broker.append(CITY, changed["id"], changed)
-    assert (await searching).total in (35, 40)
+    # Each change comes before or after the look at its Entity.
+    assert 35 <= (await searching).total <= 40
     assert broker.query(CITY, SPEED).total == 40
 
 
