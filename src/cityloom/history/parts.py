@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from cityloom.context.parcels import HOME, UNKNOWN, Parcel, Stays, newest_by_partition
+from cityloom.context.parcels import HOME, UNKNOWN, Parcel, Stays, newest_by_partition, partition_of
 from cityloom.history.extraction import news_of
 from cityloom.history.model import ReadingBatch
 from cityloom.history.ports import HistoryStore
@@ -50,6 +50,10 @@ class PartsStore(Protocol):
 
 class PartsFeed(Protocol):
     """The feed, as far as a partition is looked up in it. Blocking."""
+
+    def last_sequence(self) -> int:
+        """The sequence of the newest change."""
+        ...
 
     def read_part(self, partition: int, parts: int, after: int, through: int) -> list[Change]:
         """The changes of a partition with after < sequence <= through, in order."""
@@ -95,11 +99,12 @@ class PartsKeeper:
 
         Raises NotReady or StorageFull when nothing was kept: then try again.
         """
-        cursors = self._store.cursors()
+        cursors, last = self._store.cursors(), self._feed.last_sequence()
         sorted_out: dict[int, list[Parcel]] = {}
         for parcel in parcels:
-            # What stays at home is never sent: a message that says so is nobody's of the city.
-            if parcel.partition != HOME:
+            # What stays at home is never sent, nor what is not yet in the feed: a message that says so is
+            # nobody's of the city, and would have changes passed over.
+            if parcel.partition != HOME and parcel.through <= last:
                 sorted_out.setdefault(parcel.partition, []).append(parcel)
         portions = [
             portion
@@ -113,20 +118,32 @@ class PartsKeeper:
 
     def _portion(self, partition: int, cursors: Mapping[int, int], parcels: list[Parcel]) -> Portion:
         begin = cursor = cursors[partition]
-        changes: list[Change] = []
+        news: ReadingBatch = []
         for parcel in sorted(parcels, key=lambda one: one.through):
             if parcel.through > cursor:
-                changes += self._changes(parcel, cursor, parts_of(cursors))
+                news += self._news(parcel, cursor, parts_of(cursors))
                 cursor = parcel.through
-        return Portion(partition, begin, cursor, [news_of(one) for one in changes])
+        return Portion(partition, begin, cursor, news)
 
-    def _changes(self, parcel: Parcel, cursor: int, parts: int) -> list[Change]:
-        """What is new in a parcel; where something before it is missing, with that."""
-        if parcel.changes is not None and parcel.before != UNKNOWN and parcel.before <= cursor:
-            return [one for one in parcel.changes if one.sequence > cursor]
+    def _news(self, parcel: Parcel, cursor: int, parts: int) -> ReadingBatch:
+        """What is new in a parcel; where something before it is missing, with that. What a parcel may not
+        hold, or what nobody can read, is looked up instead."""
+        if parcel.before != UNKNOWN and parcel.before <= cursor and _is_whole(parcel, parts):
+            # Of what others wrote into a document nothing is known until it is read.
+            with suppress(ValueError, TypeError, LookupError, AttributeError):
+                return [news_of(one) for one in parcel.changes or () if one.sequence > cursor]
         found = self._feed.read_part(parcel.partition, parts, cursor, parcel.through)
         self.looked_up += len(found)
-        return found
+        return [news_of(one) for one in found]
+
+
+def _is_whole(parcel: Parcel, parts: int) -> bool:
+    """Whether a parcel holds changes, all of its partition and between its bounds."""
+    return parcel.changes is not None and all(
+        parcel.before < one.sequence <= parcel.through
+        and partition_of(one.entity_id, parts) == parcel.partition
+        for one in parcel.changes
+    )
 
 
 class HistoryElsewhere(HistoryStage):

@@ -63,6 +63,9 @@ class KeptInMemory:
             self.at[one.partition] = one.through
             self.kept += [(one.partition, news.sequence) for news in one.news]
 
+    def last_sequence(self) -> int:
+        return self.feed[-1].sequence if self.feed else 0
+
     def read_part(self, partition: int, parts: int, after: int, through: int) -> list[Change]:
         self.asked += 1
         return [
@@ -181,3 +184,19 @@ def test_a_message_about_what_stays_at_home_is_passed_over():
     keeper = PartsKeeper(store, store)
     keeper.take([Parcel(HOME, 0, 5, [change(5, "mine")]), Parcel(HOME, UNKNOWN, 9, None)])
     assert (store.kept, store.at[HOME]) == ([], 0)
+
+
+def test_what_somebody_else_put_on_the_line_moves_nothing_and_ends_nothing():
+    feed = [change(1, "a"), change(2, "a"), change(3, "a")]
+    own = partition_of("urn:a", PARTS)
+    other = next(name for name in "bcdefgh" if partition_of(f"urn:{name}", PARTS) != own)
+    store = KeptInMemory(feed)
+    keeper = PartsKeeper(store, store)
+    keeper.take([Parcel(own, 0, 2**60, [change(4, "a")]), Parcel(own, UNKNOWN, 2**60, None)])
+    assert (store.kept, store.at[own]) == ([], 0), "what is not in the feed"
+    keeper.take([Parcel(own, 0, 1, [change(1, other)])])
+    keeper.take([Parcel(own, 1, 2, [change(9, "a")])])
+    unreadable = msgspec.structs.replace(change(3, "a", b"no JSON"), attributes=("level",))
+    keeper.take([Parcel(own, 2, 3, [unreadable])])
+    assert store.kept == [(own, 1), (own, 2), (own, 3)]
+    assert keeper.looked_up == 3
