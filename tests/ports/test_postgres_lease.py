@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 
 import pytest
@@ -126,6 +127,18 @@ def test_the_holder_counts_from_before_it_asked(postgres, lost, monkeypatch):
     monkeypatch.setattr(leases, "LEASE_S", 3600.0)
     lease.renew()
     assert lease.held
+
+
+def test_a_lease_runs_out_while_its_holders_machine_sleeps(postgres, lost, monkeypatch):
+    slept = [0.0]
+    clock = time.clock_gettime
+    also_asleep = time.CLOCK_BOOTTIME
+    monkeypatch.setattr(time, "clock_gettime", lambda which: clock(which) + slept[0] * (which == also_asleep))
+    lease = taken(postgres, lost)
+    assert lease.held and lease.unheld_s == 0
+    # The monotonic clock stood still meanwhile.
+    slept[0] = leases.LEASE_S + 30
+    assert not lease.held and lease.unheld_s > 29
 
 
 def test_what_comes_after_the_lease_was_given_up_is_refused_once_another_has_it(postgres, other, lost):

@@ -49,7 +49,7 @@ from cityloom.web.request_tally import RequestTally
 from cityloom.web.rooms import City, MqttAddress, Pace, Rooms
 from cityloom.web.server import Server
 from cityloom.web.site import Site, build
-from cityloom.web.standing_by import WhileHeld
+from cityloom.web.standing_by import WhileHeld, may_speak
 
 if TYPE_CHECKING:
     from cityloom.adapters.otlp.tracer import OtlpTracer
@@ -265,10 +265,10 @@ class _Run:
         )
 
     def _speaks(self) -> bool:
-        """Whether what this process remembers is how the city is. With nobody standing by it is, though the
-        database is away."""
+        """Whether what this process remembers may be told as how the city is."""
         storage = self.house.storage
-        return storage.held() or not (self.serving.standby or storage.standbys())
+        alone = not (self.serving.standby or storage.standbys())
+        return may_speak(storage.unheld_s(), alone=alone)
 
     def _reached_at(self) -> str:
         """Where others reach the city when nobody says; "" where it listens on every address it has."""

@@ -75,8 +75,8 @@ class Storage(NamedTuple):
     history: HistoryStore
     #: What of a shared history this process keeps itself; None where it keeps all.
     home: PartsStore | None
-    #: Whether this process alone can run the city now, and how many others stand by.
-    held: Callable[[], bool]
+    #: For how many seconds another process could have run the city (0: none can), and how many stand by.
+    unheld_s: Callable[[], float]
     standbys: Callable[[], int]
     #: With which what is personal is sealed in all of these.
     keys: PersonalKeys
@@ -280,7 +280,7 @@ def _in_files(folder: CityFolder, keys: KeyFile, sealing: Sealing) -> Storage:
         snapshots=SealedSnapshotStores(SqliteSnapshotStores(folder.snapshots), sealing),
         history=history,
         home=None,
-        held=lambda: True,
+        unheld_s=lambda: 0.0,
         standbys=lambda: 0,
         keys=keys,
         personal=sealing.personal,
@@ -345,7 +345,7 @@ def _in_postgres(
         snapshots=SealedSnapshotStores(SqliteSnapshotStores(folder.snapshots), sealing),
         history=history,
         home=home,
-        held=lambda: lease.held,
+        unheld_s=lambda: lease.unheld_s,
         standbys=lambda: lease.standbys,
         keys=keys,
         personal=sealing.personal,

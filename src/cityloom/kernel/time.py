@@ -15,6 +15,8 @@ EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 #: A device's clock may run ahead this much before its reading is refused.
 FUTURE_TOLERANCE = timedelta(minutes=10)
 
+#: The clock that nobody sets, and that goes on while the machine sleeps where it has one that does.
+_UNSET_CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -100,6 +102,12 @@ def months_later(instant: datetime, months: int) -> datetime:
 def now_millis() -> int:
     """The machine's clock in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
+
+
+def elapsed_s() -> float:
+    """Seconds of a clock that nobody sets: what has passed between two looks at it, the sleep of a suspended
+    machine included. `time.monotonic` stands still then, and others take over what has run out meanwhile."""
+    return time.clock_gettime(_UNSET_CLOCK)
 
 
 def check_observed(instant: datetime, *, now: datetime, where: str) -> None:

@@ -15,7 +15,16 @@ READY = "/readyz"
 METRICS = "/metrics"
 #: Seconds after which a client may ask again.
 _AGAIN_S = "1"
+#: For how long a city with no other process goes on telling what it remembers while its database is away, as
+#: in a restart of it. Then that may be another process' city after all, one that this one is cut off from.
+LONGEST_FROM_MEMORY_S = 30.0
 _NEVER_KEPT = {"cache-control": "no-store"}
+
+
+def may_speak(unheld_s: float, *, alone: bool) -> bool:
+    """Whether a process may tell what it remembers, so many seconds after its lease ran out; `alone`: it
+    knows of no process that stands by."""
+    return unheld_s < LONGEST_FROM_MEMORY_S if alone else unheld_s == 0
 
 
 class WhileHeld:
@@ -29,7 +38,7 @@ class WhileHeld:
         if scope["type"] != "http" or self._held() or scope["path"] == ALIVE:
             await self._app(scope, receive, send)
             return
-        trouble = "The database does not answer, and another process may run the city by now."
+        trouble = "The database does not answer, so what is remembered here may be out of date by now."
         answer = not_here(scope["path"], "waiting", [trouble])
         await answer(scope, receive, send)
 

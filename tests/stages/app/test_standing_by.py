@@ -7,7 +7,7 @@ import pytest
 
 from cityloom.adapters.postgres.lease import Held
 from cityloom.app.standing_by import GRACE_S, Turn
-from cityloom.web.standing_by import Standby, WhileHeld
+from cityloom.web.standing_by import LONGEST_FROM_MEMORY_S, Standby, WhileHeld, may_speak
 
 RUNS = Held(name="a:1", given_up=False, run_out=False, connected=True)
 GIVEN_UP = Held(name="a:1", given_up=True, run_out=False, connected=True)
@@ -84,3 +84,10 @@ async def test_without_a_lease_nothing_is_told_out_of_memory():
     assert refused.status_code == 503 and "17" not in refused.text
     assert (await asked(app, "/readyz")).json()["status"] == "waiting"
     assert (await asked(app, "/healthz")).text == "17 degrees"
+
+
+def test_a_process_that_is_cut_off_tells_what_it_remembers_for_a_while_and_beside_another_not_at_all():
+    assert may_speak(0, alone=True) and may_speak(0, alone=False)
+    assert may_speak(LONGEST_FROM_MEMORY_S - 1, alone=True)
+    assert not may_speak(LONGEST_FROM_MEMORY_S, alone=True)
+    assert not may_speak(0.1, alone=False)

@@ -6,14 +6,14 @@ taking the lease ends every session of the holder before, in the server, and eac
 later is looked at before it is used. So what it had committed by then the new holder reads, and nothing comes
 after. The feed's own row (`PostgresFeed`) refuses it besides.
 
-The holder counts from before it asked to renew, on its own machine's clock, so it knows its lease to be over
-before the database does. What it then does with questions is for whoever asks `held`.
+The holder counts from before it asked to renew, on its own machine's clock, one that goes on while the
+machine sleeps, so it knows its lease to be over before the database does. What it then does with questions is
+for whoever asks `unheld_s`.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import LiteralString
 
@@ -23,6 +23,7 @@ from cityloom.adapters.postgres.connection import Connection, Line
 from cityloom.adapters.postgres.database import Database
 from cityloom.adapters.postgres.sessions import end_sessions, sessions_of
 from cityloom.kernel.errors import CityError, NotReady, TakenOver
+from cityloom.kernel.time import elapsed_s
 
 MIGRATIONS: tuple[LiteralString, ...] = (
     """
@@ -91,7 +92,7 @@ class Lease:
         self._over = threading.Event()
         #: How many processes stood by when it was last renewed.
         self.standbys = 0
-        began = time.monotonic()
+        began = elapsed_s()
         with self._line.transaction() as connection:
             found = connection.execute(_TAKE, (database.token, name, LEASE_S)).fetchone()
         (before,) = found or ("",)
@@ -105,11 +106,16 @@ class Lease:
     @property
     def held(self) -> bool:
         """Whether nobody else can run the city now. Quick."""
-        return time.monotonic() < self._held_until
+        return self.unheld_s == 0
+
+    @property
+    def unheld_s(self) -> float:
+        """For how many seconds it has been held no more: 0 while it is. Quick."""
+        return max(elapsed_s() - self._held_until, 0.0)
 
     def renew(self) -> None:
         """Hold it from now on for another while. Raises NotReady; calls `lost` when it is another's."""
-        began = time.monotonic()
+        began = elapsed_s()
         with self._line.held() as connection:
             found = connection.execute(_RENEW, (LEASE_S, self._database.token)).fetchone()
         if found is None:

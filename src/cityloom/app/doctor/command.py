@@ -13,6 +13,7 @@ import msgspec
 from cityloom import __version__
 from cityloom.app.asking import ask_running_city
 from cityloom.app.backup.last import backup_findings
+from cityloom.app.configuration import Configuration
 from cityloom.app.doctor.folder import (
     certificate_findings,
     clock_findings,
@@ -51,7 +52,10 @@ def _findings(folder: CityFolder, options: argparse.Namespace, *, runs: bool) ->
     yield from certificate_findings(configuration)
     yield from exposure_findings(configuration, host_of(folder) if runs else options.host)
     if runs:
-        yield from _told_by_the_city(folder)
+        told = list(_told_by_the_city(folder))
+        yield from told
+        if any(one.id == "does-not-answer" for one in told):
+            yield from _storage_findings(configuration)
         return
     yield from backup_findings(folder, configuration.backup.remind_after_days)
     yield from disk_findings(folder.home, grown(read_samples(folder.growth)))
@@ -65,6 +69,11 @@ def _findings(folder: CityFolder, options: argparse.Namespace, *, runs: bool) ->
     from cityloom.app.doctor.databases import database_findings  # brings the databases along
 
     yield from database_findings(folder)
+    yield from _storage_findings(configuration)
+
+
+def _storage_findings(configuration: Configuration) -> Iterator[Finding]:
+    """What keeps a city from its database; nothing of one that lives in its folder."""
     from cityloom.app.storage import unfit
 
     yield from (found("database-away", error.message, error.where or "") for error in unfit(configuration))
