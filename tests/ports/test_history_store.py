@@ -233,6 +233,25 @@ def test_series_of_an_entity_that_comes_back_in_another_class_begin_anew(store):
     ]
 
 
+@pytest.mark.parametrize("kind", [ChangeKind.PAST, ChangeKind.CREATED])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_secret_evolution_that_exists_only_as_past_is_opened_by_nobody_who_brings_its_id(
+    store, kind, at_once
+):
+    secret = InformationClass.SECURITY
+    past = news(1, number(1), kind=ChangeKind.PAST, information_class=secret)
+    brought = news(2, number(2, START + MINUTE), kind=kind)
+    for batch in [[past, brought]] if at_once else [[past], [brought]]:
+        store.record(batch, through=batch[-1].sequence)
+    told = {one.information_class: one for one in store.series("")}
+    assert {level: one.retired for level, one in told.items()} == {secret: True, InformationClass.OPEN: False}
+    of_secret = store.raw(Window(np.array([told[secret].id])))
+    assert values(of_secret) == [1]
+    # Told again by whoever is cleared, it goes on as before.
+    store.record([news(3, number(3, START + 2 * MINUTE), kind=ChangeKind.PAST, information_class=secret)], 3)
+    assert all(one.information_class is secret for one in store.series(""))
+
+
 def test_series_of_an_entity_deleted_and_made_again_in_one_batch(store):
     secret = InformationClass.SECURITY
     store.record(

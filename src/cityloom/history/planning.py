@@ -118,6 +118,7 @@ class Planner:
         for erasure in news.erasures:
             self._erase(news, erasure)
         if news.kind is ChangeKind.CREATED or news.kind is ChangeKind.PAST:
+            self._retire_secrets(news)
             self._revive(news)
         self._follow_entity(news)
         if news.readings:
@@ -208,6 +209,15 @@ class Planner:
     def _current(self, number: int) -> Series:
         plan = self.plan
         return plan.added.get(number) or plan.changed.get(number) or self._directory.get(number)
+
+    def _retire_secrets(self, news: EntityNews) -> None:
+        """What the past alone has keeps its class, whoever comes with its id and a lower one.
+
+        It takes no more readings: theirs begin anew. An Entity that stands is moved by a change of itself.
+        """
+        for one in self._series_of(news):
+            if not one.retired and one.information_class > news.information_class:
+                self._change(msgspec.structs.replace(one, retired=True))
 
     def _revive(self, news: EntityNews) -> None:
         """An Entity of the same class that comes back goes on with its series.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import orjson
 from msgspec import to_builtins
 from starlette.requests import Request
@@ -41,6 +43,6 @@ def edge_route(desk: Desk) -> Route:
         # Nobody else's body is read.
         desk.rooms.receiving.granted(actor)
         body = await whole_body(request)
-        return await desk.rooms.receiving.receive(actor, unpack(body))
+        return await desk.rooms.receiving.receive(actor, await asyncio.to_thread(unpack, body))
 
     return Route(PATH, bring, methods=["POST"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import zlib
 
 import msgspec
@@ -18,7 +19,7 @@ from cityloom.context.classes import ClassPolicy
 from cityloom.edge import forwarding as forwarding_module
 from cityloom.edge.forwarding import Forwarding, Upward
 from cityloom.edge.model import MOST_BYTES_OF_ONE, Batch, Brought, Grant, goes_up, node_id, standing_of
-from cityloom.edge.packing import pack, unpack
+from cityloom.edge.packing import incoming_of, pack, unpack
 from cityloom.edge.ports import LineDown
 from cityloom.edge.receiving import Receiving
 from cityloom.kernel.actor import CITY, Actor, InformationClass
@@ -480,3 +481,16 @@ async def test_what_is_parked_tells_no_secret_to_who_reads_what_is_parked(pair):
     reader = msgspec.structs.replace(CITY, permissions=frozenset({"parked:read"}))
     bodies = b"".join(one.body for one in await centre.parked.newest(reader))
     assert b"97.5" in bodies and b"41.25" not in bodies
+
+
+async def test_what_an_edge_brings_is_read_beside_the_event_loop(pair, monkeypatch):
+    centre, edge = pair
+    read_by = set()
+    monkeypatch.setattr(
+        "cityloom.edge.receiving.incoming_of",
+        lambda *given, **more: read_by.add(threading.get_ident()) or incoming_of(*given, **more),
+    )
+    await edge.write(1, 7)
+    await edge.arrived()
+    assert level(centre.broker, 1) == 7
+    assert read_by and threading.get_ident() not in read_by
