@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
-from cityloom.app.configuration import Configuration
+from cityloom.app.configuration import PASSWORD_IN_CLEAR, Configuration, told_in_clear
 from cityloom.app.storage import personal_of
 from cityloom.context.parcels import Stays
 from cityloom.context.relaying import Relay
@@ -137,14 +137,18 @@ def cluster_address(configuration: Configuration) -> Address:
             hint="Name its servers in [nats]: docs/guides/run_at_scale.md.",
             where="city.toml: nats.servers",
         )
+    password, token = os.environ.get(PASSWORD_VARIABLE, ""), os.environ.get(TOKEN_VARIABLE, "")
+    if (password or token) and any(told_in_clear(nats, one) for one in nats.servers):
+        message, hint = PASSWORD_IN_CLEAR
+        raise BadConfig(message, hint=hint, where="city.toml: nats.servers")
     return Address(
         servers=nats.servers,
         name=nats.stream or configuration.storage.schema,
         replicas=nats.replicas,
         credentials=nats.credentials,
         user=nats.user,
-        password=os.environ.get(PASSWORD_VARIABLE, ""),
-        token=os.environ.get(TOKEN_VARIABLE, ""),
+        password=password,
+        token=token,
         authority=nats.authority,
         certificate=nats.certificate,
         key=nats.key,

@@ -25,6 +25,12 @@ _ALIAS = re.compile(r"[A-Za-z0-9.-]{0,100}", re.ASCII)
 _SERVER = re.compile(r"(nats|tls)://[^/?#@\s]+")
 _STREAM = re.compile(r"[A-Za-z0-9_-]{0,64}", re.ASCII)
 _FETCHED = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?")
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
+#: What is wrong, and what to do.
+PASSWORD_IN_CLEAR = (
+    "The password would go over the line for all to read, and with it the whole feed",
+    "Write tls://, and the host; nats:// with a password is for this machine alone (127.0.0.1).",
+)
 #: A scheme alone allows all that is public by it.
 _SENT_TO = re.compile(r"(https?|mqtts?)://([^/?#@\s]+(/[^?#\s]*)?)?")
 
@@ -454,6 +460,14 @@ def _meaningless(configuration: Configuration, where: str) -> Iterator[BadConfig
     )
 
 
+def told_in_clear(nats: Nats, server: str) -> bool:
+    """Whether a password or a token would go to this server over a line that others can read."""
+    parts = urlsplit(server)
+    on_line = parts.scheme == "nats" and parts.hostname not in _THIS_MACHINE
+    named_safe = any(urlsplit(one).scheme == "tls" for one in nats.servers)
+    return on_line and not (named_safe or nats.authority or nats.certificate)
+
+
 def _no_cluster(nats: Nats, wrong: Callable[[str, str, str], BadConfig]) -> Iterator[BadConfig]:
     for server in nats.servers:
         if not _SERVER.fullmatch(server):
@@ -462,6 +476,8 @@ def _no_cluster(nats: Nats, wrong: Callable[[str, str, str], BadConfig]) -> Iter
                 "This is not the address of a server",
                 "Write nats://n1.example:4222 or tls://…; a password stands in the environment.",
             )
+        elif nats.user and told_in_clear(nats, server):
+            yield wrong("nats.servers", *PASSWORD_IN_CLEAR)
     if not _STREAM.fullmatch(nats.stream):
         yield wrong("nats.stream", f"{nats.stream!r} is not a name", "Use letters, digits, - and _.")
 
@@ -481,7 +497,7 @@ def _no_federation(
 def _unsafe_line(edge: Edge, wrong: Callable[[str, str, str], BadConfig]) -> Iterator[BadConfig]:
     """What goes to the centre must be read by its host alone."""
     parts = urlsplit(edge.centre)
-    safe = parts.scheme == "https" or parts.hostname in ("127.0.0.1", "::1", "localhost")
+    safe = parts.scheme == "https" or parts.hostname in _THIS_MACHINE
     if edge.centre and not (safe and _FETCHED.fullmatch(edge.centre)):
         yield wrong(
             "edge.centre",

@@ -213,8 +213,10 @@ KINDS: dict[str, Kind] = {
     ),
     "database-away": Kind(
         "bad",
-        "Nothing can be written, and nobody can sign in; what is known is still told.",
-        "Start the server, or see what is between; writing goes on by itself. `cityloom check` says more.",
+        noted("Nothing can be written, and nobody can sign in. What is known is told for half a minute."),
+        noted(
+            "Start the server, or see what is between; writing goes on by itself. `cityloom check` says more."
+        ),
     ),
     "commits-slow": Kind(
         "warning",

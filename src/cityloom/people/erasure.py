@@ -36,6 +36,7 @@ from cityloom.people.past import past_of
 from cityloom.people.personal import ERASED_AT, PersonalType, PersonalTypes, coarse
 from cityloom.people.ports import ErasureOrder, PersonalKeys, PhotoStore, Reporter, ReporterStore
 from cityloom.people.report import REPORTER, check_email, check_phone, code_digest
+from cityloom.people.telephone import same_number
 
 _log = logging.getLogger(__name__)
 
@@ -261,8 +262,7 @@ class Erasure:
         if not entities and account is None:
             raise NotFound(
                 "Nothing personal is held under this",
-                hint="Look again at how it is written: a number is found as it was left, with or without its "
-                "country code. What was erased is not found a second time.",
+                hint="Look again at how it is written. What was erased is not found a second time.",
                 where="who",
             )
         unique = {one.report_id: one for one in reporters}
@@ -295,12 +295,12 @@ class Erasure:
         found = []
         if who.code:
             found.append(self._reporters.of_code(code_digest(who.code[:100])))
-        email, phone = check_email(who.email).casefold(), _digits(check_phone(who.phone))
+        email, phone = check_email(who.email).casefold(), check_phone(who.phone)
         if email or phone:
             for report_id in self._reporters.with_contact():
                 one = self._reporters.of_report(report_id)
                 if one is not None and (
-                    (email and one.email.casefold() == email) or (phone and _digits(one.phone) == phone)
+                    (email and one.email.casefold() == email) or (phone and same_number(one.phone, phone))
                 ):
                     found.append(one)
         return [one for one in found if one is not None]
@@ -378,10 +378,6 @@ def _nothing(instance: Instance) -> Instance:
 
 def _without_times(instance: Instance) -> Instance:
     return {name: said for name, said in instance.items() if name not in ("createdAt", "modifiedAt")}
-
-
-def _digits(phone: str) -> str:
-    return "".join(character for character in phone if character.isdigit())
 
 
 def _plain(document: Document) -> dict[str, Any]:

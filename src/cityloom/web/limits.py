@@ -31,8 +31,8 @@ class TooMuchAtOnce(NotReady):
 
 USUAL: Mapping[str, int] = {
     "": MEGABYTE,
-    "/ngsi-ld/": 64 * MEGABYTE,
-    "/ngsi-ld/ex/": 8 * MEGABYTE,
+    # A batch; each operation of the API says itself whether it takes less.
+    "/ngsi-ld/": 8 * MEGABYTE,
     "/sta/": 8 * MEGABYTE,
     "/hooks/": 16 * MEGABYTE,
     "/report": 12 * MEGABYTE,

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from cityloom.app.between import cluster_address
 from cityloom.app.command_line import main
 from cityloom.app.configuration import parse_configuration, read_configuration
 from cityloom.app.first_configuration import write_first
@@ -32,6 +33,7 @@ from cityloom.kernel.errors import BadConfig
         ('[outbound]\nallow = ["example.org"]', "city.toml: outbound.allow", "https://example.org/ld/"),
         ('[contexts]\nallow = ["https:///"]', "city.toml: contexts.allow", "https://example.org/ld/"),
         ('[contexts]\nallow = ["ftp://example.org/"]', "city.toml: contexts.allow", "https://example.org"),
+        ('[nats]\nservers = ["nats://n1.example:4222"]\nuser = "city"', "city.toml: nats.servers", "tls://"),
         ("[mqtt]\nport = 1", "city.toml: mqtt", "Correct the value"),
     ],
 )
@@ -40,6 +42,28 @@ def test_parse_configuration_names_the_place_and_the_cure(text, where, hint):
         parse_configuration(text)
     assert caught.value.where == where
     assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["CITYLOOM_NATS_PASSWORD", "CITYLOOM_NATS_TOKEN"])
+@pytest.mark.parametrize(
+    ("lines", "refused"),
+    [
+        ('servers = ["nats://n1.example:4222"]', True),
+        ('servers = ["nats://127.0.0.1:4222", "nats://10.0.0.7:4222"]', True),
+        ('servers = ["nats://127.0.0.1:4222"]', False),
+        ('servers = ["tls://n1.example:4222"]', False),
+        ('servers = ["nats://n1.example:4222"]\nauthority = "ca.pem"', False),
+    ],
+)
+def test_what_lets_into_the_cluster_is_told_over_a_safe_line_alone(monkeypatch, name, lines, refused):
+    monkeypatch.setenv(name, "four grey geese")
+    configuration = parse_configuration(f"[nats]\n{lines}\n")
+    if not refused:
+        assert cluster_address(configuration).servers == configuration.nats.servers
+        return
+    with pytest.raises(BadConfig, match="for all to read") as caught:
+        cluster_address(configuration)
+    assert "geese" not in str(caught.value)
 
 
 def test_check_tells_every_fault_of_a_city(tmp_path, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import httpx2
 import pytest
@@ -13,6 +14,7 @@ from cityloom.web.errors import error_headers, told
 from cityloom.web.headers import SecureHeaders, content_security_policy
 from cityloom.web.identity import Identify
 from cityloom.web.limits import BodyLimits, LimitBodies, TooLarge, TooMuchAtOnce, TooSlow, Uploads
+from cityloom.web.ngsild.routes import OPERATIONS
 
 
 async def test_every_answer_tells_the_browser_what_to_refuse(visitor):
@@ -119,6 +121,17 @@ async def _read(scope, receive, send):
 
 def _http(path: str, *headers: tuple[bytes, bytes]) -> dict:
     return {"type": "http", "path": path, "method": "POST", "headers": list(headers)}
+
+
+async def test_a_question_is_at_most_a_megabyte_and_nothing_of_the_api_more_than_a_batch(visitor):
+    path, form = "/ngsi-ld/v1/entityOperations/query", {"content-type": "application/json"}
+    question = {"type": "Query", "entities": [{"type": "Streetlight"}]}
+    large = json.dumps(question).encode() + b" " * 1_000_000
+    refused = await visitor.client.post(path, content=large, headers=form)
+    assert refused.status_code == 413 and "1 MB" in refused.text
+    assert (await visitor.client.post(path, json=question, headers=form)).status_code == 200
+    most = max(one.largest_body for one in OPERATIONS)
+    assert most == BodyLimits().largest_below("/ngsi-ld/v1/") == BodyLimits().largest("/ngsi-ld/ex/v1/")
 
 
 async def test_limit_bodies_refuses_what_is_announced_too_large_before_reading_it():

@@ -10,6 +10,8 @@ import pytest
 from cityloom.access.authority import TERMINAL
 from cityloom.kernel.actor import CITY
 from cityloom.kernel.change import Because
+from cityloom.kernel.errors import BadInput
+from cityloom.kernel.worded import Worded
 from cityloom.ngsild.model import entity, json_value, prop, rel, text, value_of
 from cityloom.people.delivery import Channel, Recipient
 
@@ -320,13 +322,32 @@ async def test_a_warning_is_confirmed_by_the_one_it_was_sent_to(city, reader_of,
 
 async def test_a_person_is_looked_up_and_erased_in_danish(visitor, reader_of):
     report = {"category": "road", "description": "Et hul", "latitude": "56,05", "longitude": "8,95"}
-    assert (await visitor.send("/report", {**report, "email": "bodil@example.org"})).status_code == 303
+    mine = {"email": "bodil@example.org", "phone": "+45 21 22 23 24"}
+    assert (await visitor.send("/report", {**report, **mine})).status_code == 303
     reader = await reader_of("data_protection_officer", language="da")
     said = await reader.refused("/persons", {"act": "look", "phone": "12 34 56 78"}, status=404)
-    assert "både med og uden landekode" in said
+    assert "findes ikke en gang til" in said
+    found = await reader.send("/persons", {"act": "look", "phone": "21222324"})
+    assert "Henvendelse<br>" in html.unescape(found.text)
     whose = {"email": "Bodil@example.org"}
     page = html.unescape((await reader.send("/persons", {"act": "look", **whose})).text)
     assert "Henvendelse<br>" in page and "Beskrivelse, Sted" in page
     page = html.unescape((await reader.send("/persons", {"act": "erase", "sure": "yes", **whose})).text)
     assert "Slettet for altid. 1 entitet, " in page and "I revisionsloggen hedder det" in page
     await reader.refused("/persons", {"act": "look", **whose}, status=404)
+
+
+async def test_what_a_room_finds_wrong_with_a_person_or_a_report_is_said_in_danish(
+    city, visitor, reader_of, monkeypatch
+):
+    async def refuses(*_given, **_more):
+        hint = Worded("Write a number.")
+        raise BadInput(Worded("The denominator is not above 0"), hint=hint, where="location.1")
+
+    monkeypatch.setattr(city.rooms.erasure, "look", refuses)
+    monkeypatch.setattr(city.rooms.reports, "submit", refuses)
+    reader = await reader_of("data_protection_officer", language="da")
+    said = await reader.refused("/persons", {"act": "look", "phone": "12 34 56 78"})
+    assert "Nævneren er ikke over 0" in said
+    report = {"category": "road", "description": "Et hul", "latitude": "56,05", "longitude": "8,95"}
+    assert "Nævneren er ikke over 0" in await reader.refused("/report", report)

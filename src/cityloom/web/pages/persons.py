@@ -59,13 +59,10 @@ async def handle(visit: Visit) -> Response:
         filled = next(name for name in _ASKED if said[name])
         form.wrong(
             filled,
-            visit.gettext(
-                "Nothing personal is held under this. A telephone number is found as it was left: "
-                "try it with and without its country code. What was erased is not found a second time."
-            ),
+            visit.gettext("Nothing personal is held under this. What was erased is not found a second time."),
         )
         return _page(visit, form, status=404)
     except BadInput as error:
         place = error.where if error.where in _FIELDS else "entity"
-        form.take(BadInput(error.message, hint=error.hint, where=place), *_FIELDS)
+        form.take(BadInput(error.said, hint=error.advice, where=place), *_FIELDS)
         return _page(visit, form, status=400)

@@ -72,7 +72,7 @@ async def send(visit: Visit) -> Response:
 def _at_field(error: BadInput) -> CityError:
     """The place is one thing to the room and two fields in the form."""
     if (error.where or "").startswith("location"):
-        return BadInput(error.message, hint=error.hint, where="latitude")
+        return BadInput(error.said, hint=error.advice, where="latitude")
     return error
 
 
