@@ -31,13 +31,13 @@ $(VENV)/.run: $(UV) uv.lock pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(UV) sync --quiet --frozen --inexact --group build --group dev --extra postgres --extra nats --extra analytics
+	$(UV) sync --quiet --frozen --inexact --group build --group dev --extra postgres --extra nats --extra analytics --extra reports
 	@touch $@
 
 setup: $(VENV)/.dev web ## the environment for work on CityLoom itself
 
 $(VENV)/.cluster: $(VENV)/.dev
-	$(UV) sync --quiet --frozen --inexact --group build --group dev --group cluster --extra postgres --extra nats --extra analytics
+	$(UV) sync --quiet --frozen --inexact --group build --group dev --group cluster --extra postgres --extra nats --extra analytics --extra reports
 	@touch $@
 
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null)
@@ -88,7 +88,7 @@ questions: $(VENV)/.dev ## make the texts of long questions anew of their expres
 	$(BIN)/python -m cityloom.adapters.sql.long_questions
 
 clients: $(VENV)/.dev ## the clients that others wrote, for the tests of the interfaces, where they are missing
-	$(UV) sync --quiet --frozen --inexact --group build --group dev --extra postgres --group clients \
+	$(UV) sync --quiet --frozen --inexact --group build --group dev --extra postgres --extra reports --group clients \
 	  || echo "The clients of maps and sensors cannot be installed: their tests are skipped."
 	@$(BIN)/python tests/other_clients.py
 
@@ -96,7 +96,7 @@ lock: $(UV) ## resolve the lock file again
 	$(UV) lock --upgrade
 
 test-spark: $(VENV)/.cluster ## the long questions on a Spark cluster of this machine (770 MB are fetched; Java 17)
-	$(UV) sync --quiet --frozen --inexact --group build --group dev --group cluster --extra postgres --extra nats --extra analytics --extra spark
+	$(UV) sync --quiet --frozen --inexact --group build --group dev --group cluster --extra postgres --extra nats --extra analytics --extra reports --extra spark
 	$(BIN)/python -m pytest -n 0 -rs tests/cluster/test_spark_archive.py
 
 clean: ## remove what make has made (the demo's data too)

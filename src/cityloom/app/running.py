@@ -23,6 +23,7 @@ from cityloom.adapters.http.context_documents import ContextDocuments
 from cityloom.adapters.mqtt.bridge_client import MqttClient
 from cityloom.adapters.mqtt.listener import MqttListener
 from cityloom.adapters.mqtt.tls import TlsFiles
+from cityloom.adapters.weasyprint.printer import WeasyPrinter
 from cityloom.app.configuration import Configuration, Mqtt
 from cityloom.app.folder import CityFolder, write_private_json
 from cityloom.app.health import ProcessHealth
@@ -358,6 +359,7 @@ def rooms_of(
         initiatives=house.initiatives,
         health=health,
         requests=requests,
+        printer=WeasyPrinter(),
         pace=demo.pace if demo else None,
         mqtt=mqtt,
     )

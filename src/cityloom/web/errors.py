@@ -36,6 +36,7 @@ from cityloom.ngsild.errors import (
 )
 from cityloom.web.languages import noted as n
 from cityloom.web.limits import TooLarge, TooSlow
+from cityloom.web.printing import CannotPrint, TooLongToPrint
 from cityloom.web.turning_away import COME_BACK_AFTER, retry_after
 
 
@@ -70,6 +71,8 @@ TABLE: tuple[tuple[type[CityError], Told], ...] = (
     (NotSignedIn, _plain(401, "Not signed in", n("Please sign in"))),
     (NotAllowed, _plain(403, "Not allowed", n("This is not yours to do"))),
     (TooManyAttempts, _plain(429, "Too many attempts", n("Too many attempts"))),
+    (CannotPrint, _plain(501, "Not implemented", n("This city makes no PDF"))),
+    (TooLongToPrint, _plain(413, "Too long to print", n("That is too large"))),
     (StorageFull, _plain(507, "Disk full", n("The city's disk is full"))),
     (LdContextNotAvailable, _standard(504, "LdContextNotAvailable", "@context not available")),
     (LoopDetected, _plain(508, "Loop detected", n("Please try again in a moment"))),

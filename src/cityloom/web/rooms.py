@@ -14,6 +14,7 @@ from cityloom.kernel.actor import Actor
 from cityloom.kernel.findings import Finding
 from cityloom.kernel.measures import Growth
 from cityloom.kernel.time import Clock
+from cityloom.web.printing import NoPrinter, Printer
 from cityloom.web.request_tally import RequestTally
 
 if TYPE_CHECKING:
@@ -210,5 +211,7 @@ class Rooms:
     health: Health
     #: What is asked, and how it is answered.
     requests: RequestTally = field(default_factory=RequestTally)
+    #: Sets pages as PDF.
+    printer: Printer = field(default_factory=NoPrinter)
     pace: Pace | None = None
     mqtt: MqttAddress | None = None

@@ -35,6 +35,10 @@ class StaticFiles:
         """The address under which a page asks for the file."""
         return f"/static/{name}?v={self._digests.get(name, '0')}"
 
+    def text(self, name: str) -> str:
+        """The content of a text file."""
+        return self._files[name].read_text(encoding="utf-8")
+
     async def serve(self, request: Request) -> Response:
         """Answer a request for `{name}`."""
         name = request.path_params["name"]

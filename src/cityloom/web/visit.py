@@ -83,6 +83,8 @@ class Visit:
         self.wording = Wording(self.language, self.city.zone, self.rooms.clock)
         theme = request.cookies.get(THEME_COOKIE, "")
         self.theme = theme if theme in THEMES else ""
+        #: Whether the page is printed, too, under its path with ".pdf".
+        self.has_pdf = False
         self._cookies: list[tuple[str, str, int]] = []
 
     # What was asked
@@ -96,6 +98,22 @@ class Visit:
     def as_json(self) -> bool:
         """Whether the page is asked for as data."""
         return self.path.endswith((".json", "/metrics"))
+
+    @property
+    def as_pdf(self) -> bool:
+        """Whether the page is asked for on paper."""
+        return self.has_pdf and self.path.endswith(".pdf")
+
+    @property
+    def page_address(self) -> str:
+        """The whole address of the page itself, where it is read in a browser."""
+        return str(self.request.url.replace(path=self.path.removesuffix(".pdf"), fragment=""))
+
+    @property
+    def pdf_address(self) -> str:
+        """The address of the page on paper, with what is asked for."""
+        query = f"?{self.request.url.query}" if self.request.url.query else ""
+        return f"{quote(self.path, safe='/:')}.pdf{query}"
 
     @property
     def address(self) -> str:
@@ -337,7 +355,7 @@ class Visit:
 
     def _take_told(self) -> Told | None:
         raw = self.request.cookies.get(TOLD_COOKIE)
-        if not raw:
+        if not raw or self.as_pdf:
             return None
         self._set(TOLD_COOKIE, "", 0)
         try:

@@ -34,6 +34,7 @@ from cityloom.adapters.memory.keys import MemoryKeys
 from cityloom.adapters.memory.outbox import MemoryOutbox
 from cityloom.adapters.memory.parameters import MemoryParameterStore
 from cityloom.adapters.memory.parked_readings import MemoryParkedStore
+from cityloom.adapters.memory.printer import MemoryPrinter
 from cityloom.adapters.memory.register import MemoryRegister
 from cityloom.adapters.memory.reporters import MemoryPhotoStore, MemoryReporterStore
 from cityloom.adapters.memory.snapshot_stores import MemorySnapshotStores
@@ -234,6 +235,7 @@ class SmallCity:
             subscriptions,
         )
         self.reporters, self.photos = MemoryReporterStore(), MemoryPhotoStore()
+        self.printer = MemoryPrinter()
         self.rooms = Rooms(
             city=City(
                 name="Loomby",
@@ -294,6 +296,7 @@ class SmallCity:
             initiatives=Initiatives(self.broker, self.clock, history),
             indicators=self.indicators,
             health=self.health,
+            printer=self.printer,
             mqtt=MqttAddress(port=1883),
             pace=self.clock if demo else None,
         )

@@ -44,9 +44,9 @@ _FIELDS = ("value", "numerator", "denominator", "since", "until", "source", "not
 def add(pages: Pages) -> None:
     pages.get("/indicators", browse)
     pages.data("/indicators/{framework}/{code}/evidence/{digest}", evidence)
-    pages.get("/indicators/{framework}/{code}", show)
+    pages.get("/indicators/{framework}/{code}", show, pdf=True)
     pages.post("/indicators/{framework}/{code}", handle)
-    pages.get("/indicators/{framework}", show_framework)
+    pages.get("/indicators/{framework}", show_framework, pdf=True)
 
 
 async def browse(visit: Visit) -> Response:

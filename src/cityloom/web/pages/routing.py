@@ -14,6 +14,7 @@ from cityloom.kernel.errors import CityError
 from cityloom.web.desk import Desk
 from cityloom.web.identity import refusal_of
 from cityloom.web.languages import noted as n
+from cityloom.web.pages.paper import printed
 from cityloom.web.refusal import error_page, refuse
 from cityloom.web.visit import Visit
 
@@ -31,11 +32,18 @@ class Pages:
         self.desk = desk
         self.routes: list[BaseRoute] = []
 
-    def get(self, path: str, handler: Handler, *, json: bool = True) -> None:
-        """A page, and beside it the same as data under the path with ".json"."""
+    def get(self, path: str, handler: Handler, *, json: bool = True, pdf: bool = False) -> None:
+        """A page, and beside it the same as data under the path with ".json".
+
+        With `pdf` the same template is printed under the path with ".pdf", forms and menus left out.
+        """
         if json and path != "/":
             self.routes.append(Route(f"{path}.json", self._endpoint(handler), methods=["GET"]))
-        self.routes.append(Route(path, self._endpoint(handler), methods=["GET"]))
+        if pdf:
+            self.routes.append(Route(f"{path}.pdf", self._endpoint(_on_paper(handler)), methods=["GET"]))
+        self.routes.append(
+            Route(path, self._endpoint(_printable(handler) if pdf else handler), methods=["GET"])
+        )
 
     def data(self, path: str, handler: Handler) -> None:
         """Something to fetch that is no page."""
@@ -68,3 +76,25 @@ class Pages:
 
         endpoint.__doc__ = handler.__doc__
         return endpoint
+
+
+def _printable(handler: Handler) -> Handler:
+    """The page, which names its printed form."""
+
+    async def page(visit: Visit) -> Response:
+        visit.has_pdf = True
+        return await handler(visit)
+
+    page.__doc__ = handler.__doc__
+    return page
+
+
+def _on_paper(handler: Handler) -> Handler:
+    """The page as PDF."""
+
+    async def paper(visit: Visit) -> Response:
+        visit.has_pdf = True
+        return await printed(visit, await handler(visit))
+
+    paper.__doc__ = handler.__doc__
+    return paper

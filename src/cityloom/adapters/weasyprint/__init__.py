@@ -1,0 +1,1 @@
+"""Pages on paper, by WeasyPrint: in a process of its own for each."""
