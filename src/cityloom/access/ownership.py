@@ -22,6 +22,8 @@ OWNED_TYPES: Mapping[str, tuple[str, ...]] = {
     "CitizenReport": ("reports:answer",),
     "CitizenReply": ("reports:answer",),
     "Initiative": ("initiatives:edit",),
+    # What is written down in planning.
+    "Goal": ("plan:edit",),
     # To enter a value and to verify it are two people's work: who writes it whole must be let do both.
     "KeyPerformanceIndicator": ("indicators:enter", "indicators:verify"),
     "Device": ("devices:admit",),

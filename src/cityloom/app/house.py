@@ -52,6 +52,8 @@ from cityloom.people.erasure import Erasure
 from cityloom.people.notices import Notices
 from cityloom.people.reports import Reports
 from cityloom.planning.initiatives import Initiatives
+from cityloom.planning.records.records import Records
+from cityloom.planning.register import KINDS
 from cityloom.sensing.commands import CommandDesk
 from cityloom.sensing.connector_making import ConnectorPlugin
 from cityloom.sensing.contract import Transport
@@ -219,6 +221,7 @@ class House:
             audit=self.audit,
         )
         self.initiatives = Initiatives(self.broker, clock, self.history)
+        self.records = Records(self.broker, clock, KINDS)
         self.commands = CommandDesk(self.broker, clock)
         self.presence = Presence(self.broker, clock)
         #: How bytes reach connectors, by the name that manifests use. Whoever runs the house fills it.

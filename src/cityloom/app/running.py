@@ -357,6 +357,7 @@ def rooms_of(
         services=house.services,
         indicators=house.indicators,
         initiatives=house.initiatives,
+        records=house.records,
         health=health,
         requests=requests,
         printer=WeasyPrinter(),

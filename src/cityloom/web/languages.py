@@ -43,7 +43,10 @@ class Language(msgspec.Struct, frozen=True):
     def say(self, text: str) -> str:
         """What a room says, in this language where it is `Worded`."""
         if isinstance(text, Worded):
-            return self.gettext(text.template) % text.values
+            return self.gettext(text.template) % {
+                name: self.say(value) if isinstance(value, Worded) else value
+                for name, value in text.values.items()
+            }
         return text
 
 

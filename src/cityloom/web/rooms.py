@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from cityloom.people.notices import Notices
     from cityloom.people.reports import Reports
     from cityloom.planning.initiatives import Initiatives
+    from cityloom.planning.records.records import Records
     from cityloom.sensing.devices import DeviceRegistry
     from cityloom.sensing.host import ConnectorHost
     from cityloom.sensing.models import DataModels
@@ -208,6 +209,8 @@ class Rooms:
     services: ServiceHost
     indicators: Indicators
     initiatives: Initiatives
+    #: Whatever else is written down in planning.
+    records: Records
     health: Health
     #: What is asked, and how it is answered.
     requests: RequestTally = field(default_factory=RequestTally)

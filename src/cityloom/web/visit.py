@@ -146,22 +146,22 @@ class Visit:
         if not any(self.actor.may(permission) for permission in permissions):
             require(self.actor, permissions[0])
 
-    async def form(self) -> Form:
+    async def form(self, *, most_fields: int = 200) -> Form:
         """The form that was sent. Raises NotAllowed when its token is not this browser's, BadInput."""
-        data = await self._form_data()
+        data = await self._form_data(most_fields)
         if not self.request.state.bearer:
             shown = data.get(TOKEN_FIELD)
             check_token(self._known_key(), shown if isinstance(shown, str) else "")
         return Form(self.language, data)
 
-    async def _form_data(self) -> FormData:
+    async def _form_data(self, most_fields: int) -> FormData:
         # By a charset the sender would choose a decoder, and some take minutes for a megabyte. It is read as
         # the parser of the form reads it.
         _, said = parse_options_header(self.request.headers.get("content-type"))
         if said.get(b"charset", b"utf-8").lower() != b"utf-8":
             raise BadInput("The form is in a charset that is not taken", hint="Send it as UTF-8.")
         try:
-            return await self.request.form(max_files=2, max_fields=200, max_part_size=_LONGEST_FORM)
+            return await self.request.form(max_files=2, max_fields=most_fields, max_part_size=_LONGEST_FORM)
         except HTTPException as error:
             raise BadInput(
                 f"The form cannot be read: {error.detail}", hint="Load the page again and send it once more."

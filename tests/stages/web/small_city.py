@@ -64,6 +64,8 @@ from cityloom.people.notices import Notices
 from cityloom.people.personal import PersonalTypes
 from cityloom.people.reports import Reports
 from cityloom.planning.initiatives import Initiatives
+from cityloom.planning.records.records import Records
+from cityloom.planning.register import KINDS
 from cityloom.sensing.connector_making import ConnectorPlugin
 from cityloom.sensing.devices import DeviceRegistry
 from cityloom.sensing.host import ConnectorHost
@@ -294,6 +296,7 @@ class SmallCity:
                 store=MemoryParameterStore(),
             ),
             initiatives=Initiatives(self.broker, self.clock, history),
+            records=Records(self.broker, self.clock, KINDS),
             indicators=self.indicators,
             health=self.health,
             printer=self.printer,

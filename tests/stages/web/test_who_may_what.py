@@ -44,6 +44,7 @@ THING, SECRET = "urn:ngsi-ld:Thing:open", "urn:ngsi-ld:Thing:secret"
 INSIDE = "urn:ngsi-ld:Thing:internal"
 ALERT, NOTICE, REPORT = "urn:ngsi-ld:Alert:1", "urn:ngsi-ld:Notice:1", "urn:ngsi-ld:CitizenReport:1"
 INITIATIVE = "urn:ngsi-ld:Initiative:1"
+GOAL = "urn:ngsi-ld:Goal:1"
 DEVICE, OTHER_DEVICE = "d1", "d2"
 #: An indicator that is entered by hand.
 CODE = "EC:ICT:ICT:1C"
@@ -160,6 +161,16 @@ PAGES: dict[str, str] = {
     f"GET /initiatives/{INITIATIVE}.json": PEOPLE,
     f"GET /initiatives/{INITIATIVE}": PEOPLE,
     f"POST /initiatives/{INITIATIVE}": "pm",
+    "GET /plan/goals.csv": PEOPLE,
+    "GET /plan/goals.json": PEOPLE,
+    "GET /plan/goals": PEOPLE,
+    "GET /plan/goals/new": "pm",
+    "POST /plan/goals/new": "pm",
+    f"GET /plan/goals/{GOAL}/edit": "pm",
+    f"POST /plan/goals/{GOAL}/edit": "pm",
+    f"GET /plan/goals/{GOAL}.json": PEOPLE,
+    f"GET /plan/goals/{GOAL}": PEOPLE,
+    f"POST /plan/goals/{GOAL}": "pm",
     "GET /devices.json": "em",
     "GET /devices": "em",
     "GET /devices/new": "em",
@@ -235,7 +246,7 @@ async def filled(measured_city):
         await city.write(
             entity("Thing", entity_id, {**at, "level": prop(1.0, at=city.clock.now())}), secrecy=secrecy
         )
-    for entity_id in (ALERT, NOTICE, INITIATIVE):
+    for entity_id in (ALERT, NOTICE, INITIATIVE, GOAL):
         kind = entity_id.split(":")[2]
         more = {"status": prop("open" if kind == "Alert" else "published"), "phase": prop("running")}
         await city.write(entity(kind, entity_id, {**at, **more}), secrecy=InformationClass.OPEN)

@@ -35,6 +35,7 @@ from cityloom.web.pages import (
     warnings,
 )
 from cityloom.web.pages.hooks import hook_route
+from cityloom.web.pages.planning import records
 from cityloom.web.pages.routing import Pages
 from cityloom.web.persons import person_routes
 
@@ -53,6 +54,7 @@ _PARTS = (
     value_import,
     indicators,
     initiatives,
+    records,
     devices,
     parked,
     services,

@@ -1,0 +1,1 @@
+"""The master plan: what the city wants to become, and how."""

@@ -1,0 +1,1 @@
+"""Records: whatever is written down in planning, by one mechanism."""

@@ -1,0 +1,44 @@
+"""A kind of record: its fields, who writes it, and what it is called. Data, not code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from cityloom.planning.records.fields import Field
+
+#: Attributes that every record has beside its fields.
+RESERVED = frozenset({"status", "dataOrigin", "history", "revisions", "dateIssued"})
+
+
+class RecordKind(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of record. Its first field is `name`, a Said."""
+
+    #: The type of its Entities.
+    type: str
+    #: Its part of the address: /plan/goals.
+    path: str
+    #: What one and several are called.
+    singular: str
+    plural: str
+    #: What it is for, in a sentence.
+    about: str
+    fields: tuple[Field, ...]
+    #: What it takes to write one.
+    permission: str
+    #: Whether one may be published for everybody.
+    publishable: bool = True
+    #: Fields that a list shows beside the name.
+    columns: tuple[str, ...] = ()
+    #: Rules over several fields: raises BadInput naming the field.
+    check: Callable[[Mapping[str, Any]], None] | None = None
+
+    def field(self, name: str) -> Field:
+        """A field by its name. Raises KeyError."""
+        return next((one for one in self.fields if one.name == name), None) or _none(name)
+
+
+def _none(name: str) -> Field:
+    raise KeyError(name)

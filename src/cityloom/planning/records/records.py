@@ -1,0 +1,349 @@
+"""Records: drafted, edited, taken back, published, thrown away. For whatever is written down in planning.
+
+A record is two Entities at most: the working copy, which is internal, and what was published of it, which
+is open. So nobody outside sees an edit until it is published, and figures that were struck out stay inside.
+Others point at the published one, whether it is there or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from cityloom.access.authority import may_write, require
+from cityloom.access.credentials import new_id
+from cityloom.context.broker import Broker
+from cityloom.context.editing import Editing, Edits, check_version
+from cityloom.context.summaries import Summaries
+from cityloom.kernel.actor import ANONYMOUS, Actor, InformationClass
+from cityloom.kernel.errors import BadInput, Conflict
+from cityloom.kernel.texts import check_text
+from cityloom.kernel.time import Clock, format_instant
+from cityloom.kernel.worded import Worded
+from cityloom.ngsild.errors import ResourceNotFound
+from cityloom.ngsild.model import Document, entity, json_value, prop
+from cityloom.planning.records.fields import Link, Links
+from cityloom.planning.records.kinds import RecordKind
+from cityloom.planning.records.model import (
+    Record,
+    State,
+    Step,
+    joined,
+    new_prefix,
+    public_id,
+    record_of,
+    said_in,
+    working_id,
+)
+from cityloom.planning.records.writing import (
+    checked,
+    edited,
+    instances,
+    public_values,
+    stepped,
+    undone,
+)
+
+LONGEST_NOTE = 2000
+_INTERNAL, _OPEN = InformationClass.INTERNAL, InformationClass.OPEN
+
+
+class Records:
+    """Writes and reads records of all kinds. `clock` is the city's."""
+
+    def __init__(self, broker: Broker, clock: Clock, kinds: Iterable[RecordKind]) -> None:
+        self.kinds: Mapping[str, RecordKind] = {kind.type: kind for kind in kinds}
+        self._broker = broker
+        self._clock = clock
+        self._editing = Editing(broker)
+        self._summaries = {
+            kind.type: Summaries(broker, kind.type, _reader(kind)) for kind in self.kinds.values()
+        }
+
+    # -- writing: each needs the kind's permission; Conflict when `version` is not what is there -------------
+
+    async def draft(
+        self,
+        actor: Actor,
+        type_name: str,
+        values: Mapping[str, Any],
+        *,
+        note: str = "",
+        origin: str = "entered",
+    ) -> Record:
+        """A new record, for the staff. Raises BadInput naming the field."""
+        kind = self.kind(type_name)
+        require(actor, kind.permission)
+        normal = checked(kind, values)
+        self._check_links(actor, kind, normal)
+        attributes = {name: item for name, item in instances(kind, normal).items() if item is not None}
+        attributes |= {
+            "status": prop(State.DRAFT.value),
+            "dataOrigin": prop(origin),
+            "history": json_value(msgspec.to_builtins([self._step(actor, "drafted", note)])),
+        }
+        document = entity(kind.type, new_id(new_prefix(kind)), attributes)
+        await self._create(actor, document, _INTERNAL, "draft")
+        return self.get(actor, document["id"])
+
+    async def edit(
+        self, actor: Actor, record_id: str, values: Mapping[str, Any], *, version: str = "", note: str = ""
+    ) -> Record:
+        """Write all values anew; what stood there can be brought back."""
+
+        def edits(record: Record) -> Edits:
+            normal = checked(record.kind, values)
+            self._check_links(actor, record.kind, normal, but=record.values)
+            return edited(record, normal, self._step(actor, "edited", note))
+
+        return await self._change(actor, record_id, version, "edit", edits)
+
+    async def change(
+        self, actor: Actor, record_id: str, values: Mapping[str, Any], *, version: str = "", note: str = ""
+    ) -> Record:
+        """Write some values anew; None takes one away."""
+
+        def edits(record: Record) -> Edits:
+            normal = checked(record.kind, {**record.values, **values})
+            self._check_links(actor, record.kind, normal, but=record.values)
+            return edited(record, normal, self._step(actor, "edited", note))
+
+        return await self._change(actor, record_id, version, "edit", edits)
+
+    async def undo(self, actor: Actor, record_id: str, *, version: str = "") -> Record:
+        """Bring back what stood there before the last edit; again, what stood before that."""
+
+        def edits(record: Record) -> Edits:
+            return undone(record, self._step(actor, "undone"))
+
+        return await self._change(actor, record_id, version, "undo", edits)
+
+    async def discard(self, actor: Actor, record_id: str, *, version: str = "", note: str = "") -> Record:
+        """Throw it away, out of the open too. It can be restored."""
+
+        def edits(record: Record) -> Edits:
+            if record.state is State.DISCARDED:
+                return {}
+            return {
+                "status": prop(State.DISCARDED.value),
+                "history": stepped(record, self._step(actor, "discarded", note)),
+            }
+
+        discarded = await self._change(actor, record_id, version, "discard", edits)
+        await self._remove_published(actor, discarded.id, "discard")
+        return self.get(actor, discarded.id)
+
+    async def restore(self, actor: Actor, record_id: str, *, version: str = "") -> Record:
+        """Take back that it was thrown away; for the staff, until it is published again."""
+
+        def edits(record: Record) -> Edits:
+            if record.state is not State.DISCARDED:
+                return {}
+            return {
+                "status": prop(State.DRAFT.value),
+                "history": stepped(record, self._step(actor, "restored")),
+            }
+
+        return await self._change(actor, record_id, version, "restore", edits)
+
+    async def publish(self, actor: Actor, record_id: str, *, version: str = "", note: str = "") -> Record:
+        """Let everybody see what stands there now. What is edited later stays inside until the next time."""
+        record = self.get(actor, record_id)
+        if not record.kind.publishable:
+            raise Conflict(
+                Worded("Records of this kind stay inside"), hint=Worded("Leave it as it is."), where="status"
+            )
+
+        def edits(found: Record) -> Edits:
+            if found.state is State.DISCARDED:
+                raise Conflict(
+                    Worded("It has been thrown away"), hint=Worded("Restore it first."), where="status"
+                )
+            return {"history": stepped(found, self._step(actor, "published", note))}
+
+        working = await self._change(actor, record_id, version, "publish", edits)
+        await self._write_published(actor, working)
+        return self.get(actor, working.id)
+
+    async def withdraw(self, actor: Actor, record_id: str, *, note: str = "") -> Record:
+        """Take it out of the open."""
+
+        def edits(record: Record) -> Edits:
+            return {"history": stepped(record, self._step(actor, "withdrawn", note))}
+
+        working = await self._change(actor, record_id, "", "withdraw", edits)
+        await self._remove_published(actor, working.id, "withdraw")
+        return self.get(actor, working.id)
+
+    # -- asking: what the actor is cleared for ---------------------------------------------------------------
+
+    def kind(self, type_name: str) -> RecordKind:
+        """A kind by the type of its Entities. Raises BadInput."""
+        try:
+            return self.kinds[type_name]
+        except KeyError:
+            hint = f"Kinds are: {', '.join(self.kinds)}."
+            raise BadInput(f"There are no records {type_name[:40]!r}", hint=hint, where="type") from None
+
+    def get(self, actor: Actor, record_id: str) -> Record:
+        """One record, thrown away or not: the working copy for the staff, for others what was published.
+
+        Raises ResourceNotFound.
+        """
+        found = joined(self._read(actor, working_id(record_id)), self._read(actor, public_id(record_id)))
+        if found is None:
+            raise ResourceNotFound(
+                Worded("There is no record %(id)s", id=record_id[:200]),
+                hint=Worded("See the list of them."),
+                where="id",
+            )
+        return found
+
+    def find(self, actor: Actor, record_id: str) -> Record | None:
+        """One record, or None."""
+        try:
+            return self.get(actor, record_id)
+        except ResourceNotFound:
+            return None
+
+    def list(self, actor: Actor, type_name: str, *, discarded: bool = False) -> Sequence[Record]:
+        """The records of a kind, by name. `discarded`: those that were thrown away instead."""
+        pairs: dict[str, list[Record | None]] = {}
+        for record in self._summaries[self.kind(type_name).type].all(actor):
+            pairs.setdefault(record.id, [None, None])[not record.is_working] = record
+        found = [one for pair in pairs.values() if (one := joined(*pair)) is not None]
+        chosen = [one for one in found if (one.state is State.DISCARDED) == discarded]
+        return sorted(chosen, key=lambda one: next(iter(one.name.values()), "").casefold())
+
+    def pointing_at(self, actor: Actor, entity_id: str) -> Sequence[Record]:
+        """The records of all kinds that point at an Entity."""
+        found: dict[str, Record] = {}
+        for name in dict.fromkeys((public_id(entity_id), working_id(entity_id), entity_id)):
+            for referrer in self._broker.referrers(actor, name):
+                record = self._record(actor, referrer)
+                if record is not None and record.state is not State.DISCARDED:
+                    found[record.id] = record
+        return sorted(found.values(), key=lambda one: (one.kind.type, next(iter(one.name.values()), "")))
+
+    def target(self, actor: Actor, entity_id: str) -> Document | None:
+        """What a link points at, published or not, as far as the actor may see it."""
+        return self._broker.find(actor, working_id(entity_id)) or self._broker.find(actor, entity_id)
+
+    # -- inside ----------------------------------------------------------------------------------------------
+
+    def _record(self, actor: Actor, entity_id: str) -> Record | None:
+        document = self._broker.find(actor, entity_id)
+        if document is None or document["type"][0] not in self.kinds:
+            return None
+        return self.find(actor, entity_id)
+
+    def _read(self, actor: Actor, entity_id: str) -> Record | None:
+        document = self._broker.find(actor, entity_id)
+        kind = self.kinds.get(document["type"][0]) if document is not None else None
+        return record_of(kind, document) if kind is not None and document is not None else None
+
+    async def _change(
+        self, actor: Actor, record_id: str, version: str, did: str, decide: Callable[[Record], Edits]
+    ) -> Record:
+        found = self.get(actor, record_id)
+        require(actor, found.kind.permission)
+        if not found.is_working:
+            raise _no_working_copy()
+
+        def edits(document: Document) -> Edits:
+            check_version(version, document, said_in(found.kind))
+            return decide(record_of(found.kind, document))
+
+        await self._editing.edit(may_write(actor), working_id(found.id), edits, trace=f"planning:{did}")
+        return self.get(actor, found.id)
+
+    async def _create(
+        self, actor: Actor, document: Document, information_class: InformationClass, did: str
+    ) -> None:
+        writer = may_write(actor, classify=True)
+        await self._broker.create(
+            writer, document, information_class=information_class, trace=f"planning:{did}"
+        )
+
+    async def _write_published(self, actor: Actor, working: Record) -> None:
+        """What everybody sees from now on."""
+        values = self._without_secrets(working.kind, public_values(working.kind, working.values))
+        attributes = instances(working.kind, values) | {
+            "status": prop(State.PUBLISHED.value),
+            "dateIssued": prop(self._now()),
+        }
+        if self._broker.find(actor, working.id) is not None:
+            trace = "planning:publish"
+            await self._editing.edit(may_write(actor), working.id, lambda _: attributes, trace=trace)
+            return
+        attributes["dataOrigin"] = prop(working.origin or "entered")
+        said = {name: item for name, item in attributes.items() if item is not None}
+        await self._create(actor, entity(working.kind.type, working.id, said), _OPEN, "publish")
+
+    async def _remove_published(self, actor: Actor, record_id: str, did: str) -> None:
+        async with self._editing.turn(record_id):
+            if self._broker.find(actor, record_id) is not None:
+                await self._broker.delete(may_write(actor), record_id, trace=f"planning:{did}")
+
+    def _without_secrets(self, kind: RecordKind, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Without links to what not everybody may see: an id says that something is there."""
+        shown = dict(values)
+        for field in kind.fields:
+            if isinstance(field, Link | Links) and field.name in shown:
+                said = shown[field.name]
+                left = [one for one in _ids(said) if self._broker.find(ANONYMOUS, one) is not None]
+                if isinstance(field, Links):
+                    shown[field.name] = tuple(left)
+                elif not left:
+                    del shown[field.name]
+        return {name: value for name, value in shown.items() if value != ()}
+
+    def _check_links(
+        self,
+        actor: Actor,
+        kind: RecordKind,
+        values: dict[str, Any],
+        *,
+        but: Mapping[str, Any] = {},
+    ) -> None:
+        """Each link leads to something that is there for the actor, of a type that may stand there."""
+        for field in kind.fields:
+            if isinstance(field, Link | Links):
+                known = set(_ids(but.get(field.name)))
+                for one in _ids(values.get(field.name)):
+                    if one not in known:
+                        self._check_link(actor, field, one)
+
+    def _check_link(self, actor: Actor, field: Link | Links, entity_id: str) -> None:
+        document = self.target(actor, entity_id)
+        if document is None or not set(field.to) & set(document["type"]):
+            raise BadInput(
+                Worded("There is nothing of the kind: %(id)s", id=entity_id[:200]),
+                hint=Worded("Choose one of the list."),
+                where=field.name,
+            )
+
+    def _step(self, actor: Actor, did: str, note: str = "") -> Step:
+        why = check_text(note, where="note", longest=LONGEST_NOTE, optional=True)
+        return Step(self._now(), actor.id, did, why)
+
+    def _now(self) -> str:
+        return format_instant(self._clock.now())
+
+
+def _reader(kind: RecordKind) -> Callable[[Document], Record]:
+    return lambda document: record_of(kind, document)
+
+
+def _ids(said: Any) -> tuple[str, ...]:
+    if said is None:
+        return ()
+    return (said,) if isinstance(said, str) else tuple(said)
+
+
+def _no_working_copy() -> Conflict:
+    return Conflict(
+        Worded("It has no working copy"), hint=Worded("It can be read, not changed."), where="status"
+    )

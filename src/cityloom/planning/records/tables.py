@@ -1,0 +1,144 @@
+"""Records as a table, and a table as records: one column a field, a text's language behind a point. Pure."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from cityloom.kernel.errors import BadInput, CityError
+from cityloom.kernel.worded import Worded
+from cityloom.planning.records.fields import Field, Said, is_empty
+from cityloom.planning.records.kinds import RecordKind
+from cityloom.planning.records.model import Record
+
+#: Columns beside the fields.
+ID, STATE = "id", "state"
+MOST_ROWS = 10_000
+#: A cell that begins so is a formula to a spreadsheet; an apostrophe before it makes it a text.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class TableRow(msgspec.Struct, frozen=True):
+    """A row of a table that is to become a record, or what is wrong with it."""
+
+    #: Counted from one, without the header.
+    number: int
+    #: The record it says to be; "" for a new one.
+    id: str
+    values: Mapping[str, Any]
+    error: CityError | None = None
+
+
+def header(kind: RecordKind, languages: Sequence[str]) -> list[str]:
+    """The names of the columns."""
+    return [ID, STATE, *(column for field in kind.fields for column in _columns(field, languages))]
+
+
+def cells(record: Record, languages: Sequence[str]) -> list[str]:
+    """A record as a row."""
+    found = [record.id, record.state.value]
+    for field in record.kind.fields:
+        found += _cells(field, record.values.get(field.name), languages)
+    return found
+
+
+def as_csv(rows: Iterable[Sequence[str]]) -> str:
+    """Rows as CSV (RFC 4180). What a spreadsheet would take for a formula gets an apostrophe before it."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\r\n").writerows([[_tame(cell) for cell in row] for row in rows])
+    return out.getvalue()
+
+
+def read_rows(kind: RecordKind, text: str) -> list[TableRow]:
+    """What a table in CSV says, row by row. Raises BadInput when it is no table of this kind."""
+    try:
+        lines = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), _dialect(text)))
+    except csv.Error as error:
+        raise BadInput(
+            f"This is no CSV: {error}", hint=Worded("Save it again as CSV."), where="file"
+        ) from None
+    if not lines:
+        raise BadInput(Worded("The table is empty"), hint=Worded("Begin with a row of names."), where="file")
+    names = [name.strip() for name in lines[0]]
+    _check_names(kind, names)
+    if len(lines) - 1 > MOST_ROWS:
+        hint = Worded("Bring it in parts of %(most)s rows.", most=MOST_ROWS)
+        raise BadInput(Worded("The table has too many rows"), hint=hint, where="file")
+    numbered = enumerate(lines[1:], 1)
+    return [_read_row(kind, names, number, line) for number, line in numbered if any(line)]
+
+
+def _columns(field: Field, languages: Sequence[str]) -> list[str]:
+    return [f"{field.name}.{code}" for code in languages] if isinstance(field, Said) else [field.name]
+
+
+def _cells(field: Field, value: Any, languages: Sequence[str]) -> Iterator[str]:
+    if isinstance(field, Said):
+        yield from ((value or {}).get(code, "") for code in languages)
+    else:
+        yield "" if is_empty(value) else field.text(value)
+
+
+def _tame(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA) and not _is_number(cell) else cell
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _dialect(text: str) -> type[csv.Dialect]:
+    first = text.partition("\n")[0]
+    return _Semicolons if first.count(";") > first.count(",") else csv.excel
+
+
+class _Semicolons(csv.excel):
+    delimiter = ";"
+
+
+def _check_names(kind: RecordKind, names: Sequence[str]) -> None:
+    known = {field.name for field in kind.fields} | {ID, STATE}
+    for name in names:
+        if name.partition(".")[0] not in known:
+            raise BadInput(
+                Worded("There is no field %(name)s", name=repr(name[:40])),
+                hint=Worded("Fields are: %(names)s.", names=", ".join(sorted(known))),
+                where=f"file.{name[:40]}",
+            )
+
+
+def _read_row(kind: RecordKind, names: Sequence[str], number: int, line: Sequence[str]) -> TableRow:
+    said = {name: _untamed(cell.strip()) for name, cell in zip(names, line, strict=False) if cell.strip()}
+    try:
+        values = {field.name: _read_field(field, said) for field in kind.fields}
+    except BadInput as error:
+        return TableRow(number, said.get(ID, ""), {}, error)
+    return TableRow(
+        number, said.get(ID, ""), {name: value for name, value in values.items() if not is_empty(value)}
+    )
+
+
+def _read_field(field: Field, said: Mapping[str, str]) -> Any:
+    if isinstance(field, Said):
+        before = f"{field.name}."
+        by_language = {
+            name.removeprefix(before): text for name, text in said.items() if name.startswith(before)
+        }
+        plain = said.get(field.name)
+        return (
+            field.check(by_language, field.name) if by_language else plain and field.parsed(plain, field.name)
+        )
+    text = said.get(field.name)
+    return field.parsed(text, field.name) if text else None
+
+
+def _untamed(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell

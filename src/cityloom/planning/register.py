@@ -1,0 +1,9 @@
+"""All kinds of records that planning keeps."""
+
+from __future__ import annotations
+
+from cityloom.planning.masterplan.goals import GOAL
+from cityloom.planning.records.kinds import RecordKind
+
+#: In the order in which the workspace lists them.
+KINDS: tuple[RecordKind, ...] = (GOAL,)

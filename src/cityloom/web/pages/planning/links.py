@@ -1,0 +1,53 @@
+"""What records point at: its name, where its page is, and what may be chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from markupsafe import Markup
+
+from cityloom.ngsild.model import Document
+from cityloom.planning.model import TYPE as INITIATIVE
+from cityloom.planning.records.fields import Link, Links
+from cityloom.planning.records.model import Record, public_id
+from cityloom.web.addresses import address, entity_path
+from cityloom.web.looks import name_of
+from cityloom.web.visit import Visit
+
+
+def record_href(record: Record, suffix: str = "") -> str:
+    """The address of a record's page."""
+    return address("plan", record.kind.path, record.id, suffix=suffix)
+
+
+def link_to(visit: Visit, entity_id: str) -> Markup:
+    """A link to what a record points at, by its name; its id where the reader may not see it."""
+    document = visit.rooms.records.target(visit.actor, entity_id)
+    if document is None:
+        return Markup("<code>{}</code>").format(entity_id)
+    return Markup('<a href="{}">{}</a>').format(href_of(visit, document), name_of(document, visit.wording))
+
+
+def href_of(visit: Visit, document: Document) -> str:
+    """The address of the page of an Entity."""
+    kind = visit.rooms.records.kinds.get(document["type"][0])
+    if kind is not None:
+        return address("plan", kind.path, public_id(document["id"]))
+    if INITIATIVE in document["type"]:
+        return address("initiatives", document["id"])
+    return entity_path(document["id"])
+
+
+def candidates(visit: Visit, field: Link | Links) -> list[tuple[str, str]]:
+    """What a link may point at: ids and names, by name."""
+    found = {one: words for kind in field.to for one, words in _of_type(visit, kind)}
+    return sorted(found.items(), key=lambda pair: pair[1].casefold())
+
+
+def _of_type(visit: Visit, name: str) -> Iterable[tuple[str, str]]:
+    if name in visit.rooms.records.kinds:
+        for record in visit.rooms.records.list(visit.actor, name):
+            yield record.id, visit.wording.said(record.name)
+        return
+    for document in visit.rooms.broker.of_type(visit.actor, name):
+        yield public_id(document["id"]), name_of(document, visit.wording)

@@ -1,0 +1,16 @@
+"""What a record's page shows below what is written down: computed results, diagrams."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+from markupsafe import Markup
+
+from cityloom.planning.records.model import Record
+from cityloom.web.visit import Visit
+
+Panel: TypeAlias = Callable[[Visit, Record], Awaitable[Markup | None]]
+
+#: By the type of the record's Entity.
+PANELS: Mapping[str, Panel] = {}
