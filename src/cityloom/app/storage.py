@@ -188,11 +188,14 @@ def open_standby(folder: CityFolder, configuration: Configuration) -> StandbySto
     database = Database(address)
     watch = Watch(database, this_process())
 
+    keys = KeyView(keys_of(folder, configuration), folder.erased)
+
     def close() -> None:
         watch.leave()
         database.close()
+        keys.close()
 
-    sealing = Sealing(KeyView(keys_of(folder, configuration), folder.erased), personal_of(configuration))
+    sealing = Sealing(keys, personal_of(configuration))
     feed = OpenedFeed(ReadFeed(database), sealing)
     table = SealedStateTable(PostgresStateTable(database), sealing)
     series, line = StoredSeries(), database.line("series")

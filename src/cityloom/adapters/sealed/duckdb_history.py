@@ -22,4 +22,4 @@ class SealedDuckHistory(DuckHistory):
         super().record(self._seal.sealed(batch), through)
 
     def raw(self, window: Window) -> Readings:
-        return self._seal.opened(super().raw(window))
+        return self._seal.opened(super().raw(window), self._directory.known)

@@ -83,6 +83,10 @@ class KeyFile:
         """Whether something of this Entity is sealed."""
         return (tenant, entity_id) in self._ids
 
+    def name_of(self, tenant: str, entity_id: str) -> str:
+        """The name of an Entity's key; "" where it has none."""
+        return self._ids.get((tenant, entity_id), "")
+
     def of(self, wanted: Sequence[Wanted]) -> list[str]:
         """The names of the Entities' keys; those that are missing are made, durably, before this returns."""
         with self._lock:
@@ -195,16 +199,30 @@ class KeyFile:
 
 
 class KeyView:
-    """The keys of a city that another process runs, looked up as they are needed. Makes and changes none."""
+    """The keys of a city that another process runs, looked up as they are needed. Makes and changes none.
+
+    They are kept for as long as nothing is written there: what was destroyed opens nothing here either. From
+    any thread.
+    """
 
     def __init__(self, path: Path, erased: Path) -> None:
         self._path = path
         self._erased_path = erased
+        self._lock = threading.RLock()
+        self._reader: apsw.Connection | None = None
+        #: The file that is open, and how far it was written when `_secrets` were read from it.
+        self._file: tuple[int, int] | None = None
+        self._version = 0
         self._secrets: dict[str, bytes] = {}
 
     def has(self, tenant: str, entity_id: str) -> bool:
         """See `KeyFile.has`."""
         return bool(self._rows("SELECT 1 FROM key WHERE tenant = ? AND entity_id = ?", (tenant, entity_id)))
+
+    def name_of(self, tenant: str, entity_id: str) -> str:
+        """See `KeyFile.name_of`."""
+        found = self._rows("SELECT id FROM key WHERE tenant = ? AND entity_id = ?", (tenant, entity_id))
+        return str(found[0][0]) if found else ""
 
     def of(self, wanted: Sequence[Wanted]) -> list[str]:
         """There are no new ones here. Raises NotReady."""
@@ -219,25 +237,47 @@ class KeyView:
 
     def open(self, name: str, data: bytes, purpose: bytes) -> bytes | None:
         """See `KeyFile.open`."""
-        if name not in self._secrets:
-            for (secret,) in self._rows("SELECT secret FROM key WHERE id = ?", (name,)):
-                self._secrets[name] = secret
-        return _opened(self._secrets.get(name), name, data, purpose)
+        with self._lock:
+            self._look()
+            if name not in self._secrets:
+                for (secret,) in self._rows("SELECT secret FROM key WHERE id = ?", (name,)):
+                    self._secrets[name] = secret
+            return _opened(self._secrets.get(name), name, data, purpose)
 
     def erased_at(self, name: str) -> str:
         """See `KeyFile.erased_at`."""
         found = self._rows("SELECT at FROM erased WHERE id = ?", (name,))
         return str(found[0][0]) if found else _read_erased(self._erased_path).get(name, "")
 
+    def close(self) -> None:
+        with self._lock:
+            if self._reader is not None:
+                self._reader.close()
+            self._reader, self._file = None, None
+            self._secrets.clear()
+
     def _rows(self, statement: str, values: tuple[str, ...]) -> list[tuple[Any, ...]]:
-        if not self._path.exists():
-            return []
-        reader = open_reader(self._path)
+        with self._lock, sound(self._path):
+            reader = self._look()
+            return [] if reader is None else reader.execute(statement, values).fetchall()
+
+    def _look(self) -> apsw.Connection | None:
+        """The keys as they are; None where there are none. What was read before something was written there,
+        or before another file came in its place, is forgotten."""
         try:
-            with sound(self._path):
-                return reader.execute(statement, values).fetchall()
-        finally:
-            reader.close()
+            found = self._path.stat()
+        except FileNotFoundError:
+            self.close()
+            return None
+        if self._reader is None or self._file != (found.st_dev, found.st_ino):
+            self.close()
+            self._reader, self._file = open_reader(self._path), (found.st_dev, found.st_ino)
+        with sound(self._path):
+            version = int(self._reader.pragma("data_version"))
+        if version != self._version:
+            self._secrets.clear()
+            self._version = version
+        return self._reader
 
 
 def copy_of_keys(keys: Path, target: Path) -> None:

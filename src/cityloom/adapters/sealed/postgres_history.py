@@ -39,7 +39,7 @@ class SealedPostgresHistory(PostgresHistory):
         return HOME if self._seal.is_personal(news) else super()._partition_of(news, parts)
 
     def raw(self, window: Window) -> Readings:
-        return self._seal.opened(super().raw(window))
+        return self._seal.opened(super().raw(window), self._directory.known)
 
 
 class SealedParts(PostgresParts):

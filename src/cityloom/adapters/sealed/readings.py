@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ import numpy as np
 import orjson
 
 from cityloom.adapters.sealed.sealing import Sealing, is_sealed
-from cityloom.history.model import EntityNews, NewReading, ReadingBatch, Readings, ValueKind
+from cityloom.history.model import EntityNews, Integers, NewReading, ReadingBatch, Readings, Series, ValueKind
 from cityloom.people.personal import PersonalType
 
 _READING = b"reading"
@@ -33,8 +34,8 @@ class SealedReadings:
             for news in batch
         ]
 
-    def opened(self, readings: Readings) -> Readings:
-        """Readings as they were, without those whose key is gone."""
+    def opened(self, readings: Readings, known: Callable[[Integers], list[Series]]) -> Readings:
+        """Readings as they were, without those whose key is gone. `known` tells the series of numbers."""
         rows = np.flatnonzero(readings.kind == ValueKind.TEXT)
         rows = rows[[is_sealed(text) for text in readings.text[rows]]] if len(rows) else rows
         if not len(rows):
@@ -42,11 +43,17 @@ class SealedReadings:
         columns: list[Any] = [column.copy() for column in readings]
         readings = Readings(*columns)
         kept = np.ones(len(readings.kind), np.bool_)
+        keys = {one.id: one.key for one in known(np.unique(readings.series[rows]))}
         for row in rows.tolist():
-            plain = self._sealing.opened_text(readings.text[row], _READING)
+            key, text = keys.get(int(readings.series[row])), readings.text[row]
+            plain = None
+            if key is not None:
+                plain = self._sealing.opened_text(key.tenant, key.entity_id, text, _READING)
             if plain is None:
                 kept[row] = False
                 continue
+            if plain == text:
+                continue  # It only begins as a sealed one does.
             kind, number, text, details = orjson.loads(plain)
             readings.kind[row], readings.text[row], readings.details[row] = kind, text, details
             readings.number[row] = np.nan if number is None else number

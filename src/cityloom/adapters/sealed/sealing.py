@@ -26,7 +26,9 @@ from cityloom.people.personal import (
 
 _MEMBER = "@sealed"
 _BEGINS = b'{"@sealed":"'
-_TEXT_BEGINS = "sealed:1:"
+_TEXT_BEGINS = "sealed:2:"
+#: Of texts from before they were bound to their Entity by more than its key.
+_BOUND_BY_KEY = "sealed:1:"
 _DATA_BEGINS = b"\x00sealed:1:"
 
 
@@ -103,18 +105,24 @@ class Sealing:
     def text(self, tenant: str, entity_id: str, text: str, purpose: bytes) -> str:
         """A text about an Entity, sealed."""
         (name,) = self.keys.of([Wanted(tenant, entity_id, entity_id)])
-        data = b64encode(self.keys.seal(name, text.encode(), purpose)).decode()
+        data = b64encode(self.keys.seal(name, text.encode(), _bound(purpose, tenant, entity_id))).decode()
         return f"{_TEXT_BEGINS}{name}.{data}"
 
-    def opened_text(self, text: str, purpose: bytes) -> str | None:
-        """A text from the disk; None where its key is gone. One that is not sealed is as it is."""
-        if not text.startswith(_TEXT_BEGINS):
+    def opened_text(self, tenant: str, entity_id: str, text: str, purpose: bytes) -> str | None:
+        """A text about an Entity from the disk; None where its key is gone, or it was sealed of another one:
+        whoever writes somebody's sealed text into an Entity of their own reads nothing there. One that is not
+        sealed is as it is."""
+        if not is_sealed(text):
             return text
-        name, _, data = text.removeprefix(_TEXT_BEGINS).partition(".")
+        name, _, data = text[len(_TEXT_BEGINS) :].partition(".")
+        by_key = text.startswith(_BOUND_BY_KEY)
         try:
-            plain = self.keys.open(name, b64decode(data, validate=True), purpose)
+            sealed = b64decode(data, validate=True)
         except ValueError:
             return text
+        if by_key and self.keys.name_of(tenant, entity_id) != name:
+            return None
+        plain = self.keys.open(name, sealed, purpose if by_key else _bound(purpose, tenant, entity_id))
         return None if plain is None else plain.decode()
 
     def data(self, tenant: str, entity_id: str, data: bytes, purpose: bytes) -> bytes:
@@ -132,4 +140,9 @@ class Sealing:
 
 def is_sealed(text: str) -> bool:
     """Whether a text is one of `Sealing.text`."""
-    return text.startswith(_TEXT_BEGINS)
+    return text.startswith((_TEXT_BEGINS, _BOUND_BY_KEY))
+
+
+def _bound(purpose: bytes, tenant: str, entity_id: str) -> bytes:
+    """What a text is for and of whom. Neither a tenant's name nor an id has a line's end."""
+    return b"\n".join((purpose, tenant.encode(), entity_id.encode()))

@@ -149,9 +149,12 @@ class SealedReporters:
     def _opened(self, reporter: Reporter | None) -> Reporter | None:
         if reporter is None:
             return None
-        email = self._sealing.opened_text(reporter.email, _CONTACT)
-        phone = self._sealing.opened_text(reporter.phone, _CONTACT)
-        return msgspec.structs.replace(reporter, email=email or "", phone=phone or "")
+        of = reporter.report_id
+        plain = {
+            name: self._sealing.opened_text(DEFAULT_TENANT, of, said, _CONTACT) or ""
+            for name, said in (("email", reporter.email), ("phone", reporter.phone))
+        }
+        return msgspec.structs.replace(reporter, **plain)
 
 
 class SealedPhotos:

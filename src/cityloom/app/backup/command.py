@@ -39,6 +39,8 @@ def backup(options: argparse.Namespace) -> int:
 
 def _make(folder: CityFolder, target: Path, keep: int, keys: Path | None) -> int:
     configuration = _configuration(folder)
+    if keys is not None:
+        _check_apart(keys, folder.home, target)
     postgresql = in_postgres(configuration)
     path, manifest = make_backup(
         folder, configuration.name, target, postgresql=postgresql, progress=ShownProgress(sys.stderr)
@@ -58,6 +60,17 @@ def _make(folder: CityFolder, target: Path, keep: int, keys: Path | None) -> int
         for gone in delete_old(target, origin_of(folder, configuration.name), keep):
             print(f"{gone}: deleted")
     return 0
+
+
+def _check_apart(keys: Path, home: Path, target: Path) -> None:
+    """A copy of the keys must not lie where a backup copies it, or beside what it opens. Raises BadConfig."""
+    for within in (home, target):
+        if keys.resolve().is_relative_to(within.resolve()):
+            raise BadConfig(
+                "The keys would lie with what they open: whoever gets one has the other",
+                hint="Name a file outside the city's folder and outside the backups. Nothing was copied.",
+                where=f"--keys {keys}",
+            )
 
 
 def _configuration(folder: CityFolder) -> Configuration:
