@@ -1,1 +1,1 @@
-"""The master plan: what the city wants to become, and how."""
+"""The master plan: ITU's four phases as a guided workspace, from the basis to learning."""
