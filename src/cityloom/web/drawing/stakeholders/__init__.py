@@ -1,0 +1,1 @@
+"""Diagrams of stakeholders. Each says the same as the table beside it."""
