@@ -53,6 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     _plugins(verbs)
     _index(verbs)
     _score(verbs)
+    _cba(verbs)
     _account(verbs)
     _backup(verbs)
     _restore(verbs)
@@ -268,6 +269,24 @@ def _score(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--benchmarks", type=Path, default=None, metavar="FILE", help="targets in place of the framework's"
     )
     parser.set_defaults(run=_lazily("score", "cityloom.app.indices"))
+
+
+def _cba(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser(
+        "cba",
+        help="weigh costs against benefits from a file, without a running city",
+        description="Reads an analysis (TOML: costs and gains by year and group), prints its present value, "
+        "rate of return, payback, who bears and who gains, what it hangs on and how uncertain it is. "
+        "conventions lists the ways of discounting that come along, with their sources.",
+    )
+    parser.add_argument("action", choices=("compute", "conventions"), help="what to do")
+    parser.add_argument("analysis", nargs="?", type=Path, default=None, metavar="FILE", help="a TOML file")
+    parser.add_argument(
+        "--out", type=Path, default=None, metavar="FILE", help="where all of it goes, as JSON"
+    )
+    parser.add_argument("--runs", type=int, default=None, metavar="N", help="in place of the file's")
+    parser.add_argument("--seed", type=int, default=None, metavar="N", help="in place of the file's")
+    parser.set_defaults(run=_lazily("cba", "cityloom.app.cost_benefit"))
 
 
 def _values(parser: argparse.ArgumentParser) -> None:

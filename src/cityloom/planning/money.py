@@ -41,7 +41,7 @@ def check_money(money: Money, *, where: str) -> Money:
     if money.currency not in CURRENCIES:
         hint = "Use the three letters of ISO 4217, such as EUR or DKK."
         raise BadInput(f"{money.currency[:10]!r} is no currency", hint=hint, where=f"{where}.currency")
-    digits = _DIGITS.get(money.currency, 2)
+    digits = digits_of(money.currency)
     place = f"{where}.amount"
     if not money.amount.is_finite() or not 0 <= money.amount <= MOST:
         raise BadInput("This is no amount of money", hint=f"Enter 0 to {MOST:,}.", where=place)
@@ -50,6 +50,11 @@ def check_money(money: Money, *, where: str) -> Money:
         hint = f"{money.currency} has {digits} digits after the point."
         raise BadInput("The amount is finer than the currency", hint=hint, where=place)
     return Money(exact, money.currency)
+
+
+def digits_of(currency: str) -> int:
+    """Digits after the point of a currency's amounts."""
+    return _DIGITS.get(currency, 2)
 
 
 def written(money: Money) -> dict[str, str]:
