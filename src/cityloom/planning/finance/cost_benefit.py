@@ -346,8 +346,8 @@ def _notes(analysis: Analysis, spread: Simulation | None) -> Iterator[str]:
     yield Worded("Residual value counts as a gain, so it stands above the line of the benefit-cost ratio.")
     if spread is not None:
         yield Worded(
-            "The runs draw each uncertain input by itself, independent of the others. The same seed gives the "
-            "same runs."
+            "The runs draw each uncertain input by itself, independent of the others. The same seed gives "
+            "the same runs."
         )
 
 
