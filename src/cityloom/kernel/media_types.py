@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 JSON: Final = "application/json"
+XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 PDF: Final = "application/pdf"
 JSON_LD: Final = "application/ld+json"
 GEO_JSON: Final = "application/geo+json"

@@ -32,10 +32,11 @@ from cityloom.planning.records.fields import (
     Said,
     Web,
 )
+from cityloom.planning.records.importing import Does, Import
 from cityloom.planning.records.kinds import RecordKind
 from cityloom.planning.records.model import State, check_kind
 from cityloom.planning.records.records import Records
-from cityloom.planning.records.tables import as_csv, cells, header, read_rows
+from cityloom.planning.records.tables import as_csv, as_workbook, cells, header, lines_of, read_rows
 from cityloom.planning.register import KINDS
 
 OPEN, INTERNAL, SECURITY = InformationClass
@@ -244,24 +245,49 @@ async def test_a_table_brings_back_what_it_took_out(office):
     text = as_csv([header(BRIDGE, languages), cells(record, languages)])
     assert "\r\n" in text
     assert "'=1+1" in text
-    (row,) = read_rows(BRIDGE, text)
+    (row,) = read_rows(BRIDGE, lines_of(text.encode(), "bridges.csv"))
     assert (row.id, row.error) == (record.id, None)
     assert row.values == record.values
+    book = as_workbook([header(BRIDGE, languages), cells(record, languages)], "Bridges: [all]")
+    (row,) = read_rows(BRIDGE, lines_of(book, "bridges.xlsx"))
+    assert (row.error, row.values) == (None, record.values)
+
+
+async def test_a_table_says_what_it_would_do_and_then_does_it(office):
+    old = await office.records.draft(office.planner, "Bridge", {"name": {"en": "Old"}, "length": 5.0})
+    table = (
+        f"id,name,length,replaces\n,New,7,Old\n{old.id},Old,6,\n,Newer,8,New\n,Bad,long,\n,Lost,1,Nobody\n"
+    )
+    rows = read_rows(BRIDGE, lines_of(table.encode(), "x"))
+    looked = Import(office.records, office.planner, BRIDGE).look(rows)
+    expected = [Does.NEW, Does.CHANGED, Does.NEW, Does.WRONG, Does.WRONG]
+    assert [one.does for one in looked] == expected
+    assert [one.error.where for one in looked[3:]] == ["length", "replaces"]
+    assert office.records.list(office.planner, "Bridge") == [old]
+    done = await Import(office.records, office.planner, BRIDGE).bring(rows, note="from the port's list")
+    assert [one.does for one in done] == expected
+    new, changed, newer = (office.records.get(office.planner, one.record.id) for one in done[:3])
+    assert (new.values["replaces"], newer.values["replaces"]) == (old.id, new.id)
+    assert (changed.id, changed.values["length"]) == (old.id, 6.0)
+    again = await Import(office.records, office.planner, BRIDGE).bring(
+        read_rows(BRIDGE, lines_of(f"id,name,length\n{old.id},Old,6\n".encode(), "x"))
+    )
+    assert [one.does for one in again] == [Does.SAME]
 
 
 def test_a_row_that_is_wrong_says_so_and_the_others_are_read():
-    first, second = read_rows(BRIDGE, "name;length\nA;long\nB;5,5\n")
+    first, second = read_rows(BRIDGE, lines_of(b"name;length\nA;long\nB;5,5\n", "x"))
     assert (first.number, first.error.where) == (1, "length")
     assert (second.number, second.values) == (2, {"name": {"en": "B"}, "length": 5.5})
     with pytest.raises(BadInput) as caught:
-        read_rows(BRIDGE, "name,colour\nA,red\n")
+        read_rows(BRIDGE, lines_of(b"name,colour\nA,red\n", "x"))
     assert caught.value.where == "file.colour"
 
 
-@given(st.text(max_size=300))
-def test_no_table_breaks_the_reader(text):
+@given(st.text(max_size=300).map(str.encode) | st.binary(max_size=300))
+def test_no_table_breaks_the_reader(raw):
     try:
-        read_rows(BRIDGE, text)
+        read_rows(BRIDGE, lines_of(raw, "table.csv"))
     except BadInput as error:
         assert error.hint
 

@@ -71,3 +71,24 @@ async def test_who_may_not_write_gets_no_form(reader_of):
     operator = await reader_of("operator")
     assert (await operator.get(f"{GOALS}/new")).status_code == 403
     assert (await operator.get("/plan/nonsense")).status_code == 404
+
+
+async def test_a_table_is_looked_at_and_then_brought(reader_of):
+    planner = await reader_of("planner")
+    air = await goal(planner, "Air")
+    table = ("goals.csv", b"name.en,parent\nQuiet nights,\nTrees,Air\nx,Nothing\n", "text/csv")
+    seen = {"seen": f"{GOALS}/import", "files": {"file": table}}
+    answer = await planner.send(f"{GOALS}/import", {"act": "look"}, **seen)
+    assert "What would be done" in answer.text and "nothing of the kind" in answer.text
+    assert len((await planner.data(f"{GOALS}.json"))["records"]) == 1
+    answer = await planner.send(f"{GOALS}/import", {"act": "bring"}, **seen)
+    assert "What was done" in answer.text
+    assert len((await planner.data(f"{GOALS}.json"))["records"]) == 3
+    assert "Trees" in await planner.text(air)
+    book = await planner.get(f"{GOALS}.xlsx")
+    answer = await planner.send(
+        f"{GOALS}/import", {"act": "look"}, files={"file": ("goals.xlsx", book.content)}
+    )
+    assert "as it is: 3" in answer.text
+    wrong = {"files": {"file": ("x.csv", b"name.en,colour\nA,red\n")}}
+    assert "no field 'colour'" in await planner.refused(f"{GOALS}/import", {"act": "look"}, **wrong)

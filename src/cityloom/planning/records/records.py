@@ -64,6 +64,23 @@ class Records:
 
     # -- writing: each needs the kind's permission; Conflict when `version` is not what is there -------------
 
+    def check(
+        self,
+        actor: Actor,
+        type_name: str,
+        values: Mapping[str, Any],
+        *,
+        but: Mapping[str, Any] = {},
+    ) -> dict[str, Any]:
+        """The values in their normal form, as a record would be written. Raises BadInput naming the field.
+
+        `but`: values that stood there already, whose links are not looked at again.
+        """
+        kind = self.kind(type_name)
+        normal = checked(kind, values)
+        self._check_links(actor, kind, normal, but)
+        return normal
+
     async def draft(
         self,
         actor: Actor,
@@ -76,8 +93,7 @@ class Records:
         """A new record, for the staff. Raises BadInput naming the field."""
         kind = self.kind(type_name)
         require(actor, kind.permission)
-        normal = checked(kind, values)
-        self._check_links(actor, kind, normal)
+        normal = self.check(actor, type_name, values)
         attributes = {name: item for name, item in instances(kind, normal).items() if item is not None}
         attributes |= {
             "status": prop(State.DRAFT.value),
@@ -94,8 +110,7 @@ class Records:
         """Write all values anew; what stood there can be brought back."""
 
         def edits(record: Record) -> Edits:
-            normal = checked(record.kind, values)
-            self._check_links(actor, record.kind, normal, but=record.values)
+            normal = self.check(actor, record.kind.type, values, but=record.values)
             return edited(record, normal, self._step(actor, "edited", note))
 
         return await self._change(actor, record_id, version, "edit", edits)
@@ -106,8 +121,8 @@ class Records:
         """Write some values anew; None takes one away."""
 
         def edits(record: Record) -> Edits:
-            normal = checked(record.kind, {**record.values, **values})
-            self._check_links(actor, record.kind, normal, but=record.values)
+            merged = {**record.values, **values}
+            normal = self.check(actor, record.kind.type, merged, but=record.values)
             return edited(record, normal, self._step(actor, "edited", note))
 
         return await self._change(actor, record_id, version, "edit", edits)
@@ -301,12 +316,7 @@ class Records:
         return {name: value for name, value in shown.items() if value != ()}
 
     def _check_links(
-        self,
-        actor: Actor,
-        kind: RecordKind,
-        values: dict[str, Any],
-        *,
-        but: Mapping[str, Any] = {},
+        self, actor: Actor, kind: RecordKind, values: Mapping[str, Any], but: Mapping[str, Any]
     ) -> None:
         """Each link leads to something that is there for the actor, of a type that may stand there."""
         for field in kind.fields:

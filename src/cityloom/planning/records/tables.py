@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import xlsxwriter
 
+from cityloom.indicators.exchange.workbook import rows_of
 from cityloom.kernel.errors import BadInput, CityError
 from cityloom.kernel.worded import Worded
 from cityloom.planning.records.fields import Field, Said, is_empty
@@ -17,7 +20,10 @@ from cityloom.planning.records.model import Record
 
 #: Columns beside the fields.
 ID, STATE = "id", "state"
-MOST_ROWS = 10_000
+MOST_ROWS = 2_000
+#: Characters in a workbook's cell.
+_LONGEST_CELL = 32_767
+_NO_SHEET_NAME = re.compile(r"[\[\]:*?/\\']")
 #: A cell that begins so is a formula to a spreadsheet; an apostrophe before it makes it a text.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -53,14 +59,38 @@ def as_csv(rows: Iterable[Sequence[str]]) -> str:
     return out.getvalue()
 
 
-def read_rows(kind: RecordKind, text: str) -> list[TableRow]:
-    """What a table in CSV says, row by row. Raises BadInput when it is no table of this kind."""
+def as_workbook(rows: Iterable[Sequence[str]], sheet: str) -> bytes:
+    """Rows as a workbook (.xlsx, ECMA-376) with one sheet. Numbers are numbers, all else is text."""
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
+        page = book.add_worksheet(_NO_SHEET_NAME.sub(" ", sheet)[:31] or "1")
+        page.freeze_panes(1, 1)
+        bold = book.add_format({"bold": True})
+        for number, row in enumerate(rows):
+            for column, cell in enumerate(row):
+                if number and _is_number(cell):
+                    page.write_number(number, column, float(cell))
+                elif cell:
+                    page.write_string(number, column, cell[:_LONGEST_CELL], None if number else bold)
+    return out.getvalue()
+
+
+def lines_of(raw: bytes, name: str) -> list[Sequence[str]]:
+    """The lines of a file, a workbook or CSV in UTF-8, told by what it holds. Raises BadInput."""
+    if raw.startswith(b"PK\x03\x04"):
+        return [line for _, line in rows_of(raw, name)]
     try:
-        lines = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), _dialect(text)))
-    except csv.Error as error:
+        text = raw.decode("utf-8-sig")
+        return list(csv.reader(io.StringIO(text, newline=""), _dialect(text)))
+    except (UnicodeDecodeError, csv.Error) as error:
+        hint = Worded("Save it again as CSV in UTF-8, or as a workbook (.xlsx).")
         raise BadInput(
-            f"This is no CSV: {error}", hint=Worded("Save it again as CSV."), where="file"
+            Worded("This is no table: %(why)s", why=str(error)[:200]), hint=hint, where="file"
         ) from None
+
+
+def read_rows(kind: RecordKind, lines: Sequence[Sequence[str]]) -> list[TableRow]:
+    """What a table says, row by row. Raises BadInput when it is no table of this kind."""
     if not lines:
         raise BadInput(Worded("The table is empty"), hint=Worded("Begin with a row of names."), where="file")
     names = [name.strip() for name in lines[0]]

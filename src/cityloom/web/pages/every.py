@@ -35,7 +35,7 @@ from cityloom.web.pages import (
     warnings,
 )
 from cityloom.web.pages.hooks import hook_route
-from cityloom.web.pages.planning import records
+from cityloom.web.pages.planning import record_import, records
 from cityloom.web.pages.routing import Pages
 from cityloom.web.persons import person_routes
 
@@ -54,6 +54,7 @@ _PARTS = (
     value_import,
     indicators,
     initiatives,
+    record_import,
     records,
     devices,
     parked,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,12 +10,12 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
-from cityloom.kernel.media_types import CSV
+from cityloom.kernel.media_types import CSV, XLSX
 from cityloom.planning.records.fields import Field
 from cityloom.planning.records.kinds import RecordKind
 from cityloom.planning.records.model import Record, State
 from cityloom.planning.records.records import LONGEST_NOTE
-from cityloom.planning.records.tables import as_csv, cells, header
+from cityloom.planning.records.tables import as_csv, as_workbook, cells, header
 from cityloom.web.forms import Form, WrongForm
 from cityloom.web.pages.planning.links import link_to, record_href
 from cityloom.web.pages.planning.panels import PANELS
@@ -29,12 +30,13 @@ ACTS = ("publish", "withdraw", "undo", "discard", "restore")
 
 def add(pages: Pages) -> None:
     pages.data("/plan/{kind}.csv", table)
-    pages.get("/plan/{kind}", browse)
+    pages.data("/plan/{kind}.xlsx", workbook)
+    pages.get("/plan/{kind}", browse, pdf=True)
     pages.get("/plan/{kind}/new", show_new, json=False)
     pages.post("/plan/{kind}/new", write_new)
     pages.get("/plan/{kind}/{id:path}/edit", show_edit, json=False)
     pages.post("/plan/{kind}/{id:path}/edit", edit)
-    pages.get("/plan/{kind}/{id:path}", show)
+    pages.get("/plan/{kind}/{id:path}", show, pdf=True)
     pages.post("/plan/{kind}/{id:path}", handle)
 
 
@@ -110,12 +112,24 @@ def record_row(visit: Visit, record: Record) -> dict[str, Any]:
 
 async def table(visit: Visit) -> Response:
     """The records of a kind as CSV, as far as the reader may see them."""
-    kind = kind_of(visit)
-    languages = visit.desk.languages
+    return _file(visit, "csv", ("\ufeff" + as_csv(_rows(visit))).encode(), CSV)
+
+
+async def workbook(visit: Visit) -> Response:
+    """The records of a kind as a workbook, as far as the reader may see them."""
+    sheet = visit.language.say(kind_of(visit).plural)
+    return _file(visit, "xlsx", await asyncio.to_thread(as_workbook, _rows(visit), sheet), XLSX)
+
+
+def _rows(visit: Visit) -> list[list[str]]:
+    kind, languages = kind_of(visit), visit.desk.languages
     found = visit.rooms.records.list(visit.actor, kind.type)
-    rows = [header(kind, languages), *(cells(one, languages) for one in found)]
-    response = Response("\ufeff" + as_csv(rows), media_type=CSV)
-    name = visit.file_name(kind.path, "csv")
+    return [header(kind, languages), *(cells(one, languages) for one in found)]
+
+
+def _file(visit: Visit, ending: str, content: bytes, media_type: str) -> Response:
+    response = Response(content, media_type=media_type)
+    name = visit.file_name(kind_of(visit).path, ending)
     response.headers["content-disposition"] = f'attachment; filename="{name}"'
     response.headers["cache-control"] = "no-store"
     return response
