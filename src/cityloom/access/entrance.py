@@ -8,6 +8,7 @@ from cityloom.access.accounts import Accounts
 from cityloom.access.authority import OPEN_ACCESS, TERMINAL
 from cityloom.access.errors import NotSignedIn
 from cityloom.kernel.actor import ANONYMOUS, Actor
+from cityloom.kernel.time import to_millis
 
 
 class Access:
@@ -53,6 +54,11 @@ class Access:
         if session and (holder := await self.accounts.actor_for_session(session, seen=False)):
             return holder == actor
         return actor == (OPEN_ACCESS if self.open_access else ANONYMOUS)
+
+    async def token_ends(self, bearer: str) -> int:
+        """When an API token ends that was shown, milliseconds since 1970; 0 for anything else."""
+        found = await self.accounts.tokens.find(bearer)
+        return 0 if found is None else to_millis(found.expires_at)
 
     def now(self, actor_id: str) -> Actor | None:
         """Who an `Actor.id` stands for now, with today's rights; None when nobody may act under it."""

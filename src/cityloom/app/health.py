@@ -68,7 +68,7 @@ class ProcessHealth:
             judging.of_hearing(house.connectors.statuses(), inside),
             judging.of_process(inside),
             judging.of_other_systems(house.subscriptions.health(), house.federation.health()),
-            judging.of_line(house.line.forwarding.line() if house.line else None),
+            judging.of_line(house.line.forwarding.line() if house.line else None, now_millis()),
             judging.of_edges(house.receiving.standings(), now_millis()),
             judging.of_storage(house.storage.trouble()),
             (found("plugin-broken", str(error)) for error in house.broken),

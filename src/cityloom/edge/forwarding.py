@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 import secrets
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
@@ -21,9 +22,11 @@ from cityloom.edge.model import (
     MOST_BYTES,
     MOST_BYTES_OF_ONE,
     MOST_CHANGES,
+    MOST_TOLD,
     Batch,
     Brought,
     Line,
+    NotTaken,
     Received,
     goes_up,
 )
@@ -87,6 +90,10 @@ class Forwarding:
         self._last_sent = 0.0
         self._trouble = ""
         self._refused = False
+        #: What the centre said last of what it has parked, and of the token.
+        self._parked = 0
+        self._not_taken: deque[NotTaken] = deque(maxlen=MOST_TOLD)
+        self._token_ends = 0
         self._stopping = asyncio.Event()
         self._sending = asyncio.Lock()
         self._heart: asyncio.Task[None] | None = None
@@ -118,6 +125,9 @@ class Forwarding:
             trouble=self._trouble,
             refused=self._refused,
             given_up=self._kept.given_up,
+            parked=self._parked,
+            not_taken=tuple(self._not_taken),
+            token_ends=self._token_ends,
         )
 
     async def handle(self, changes: list[Change]) -> None:
@@ -271,6 +281,10 @@ class Forwarding:
         self._last_contact = now_millis()
         self._last_sent = asyncio.get_running_loop().time()
         self._trouble, self._refused = "", False
+        self._parked, self._token_ends = answer.parked, answer.token_ends
+        for one in answer.not_taken:
+            _log.warning("The centre has parked change %d of %s: %s", one.sequence, one.id, one.why)
+            self._not_taken.append(one)
         return answer
 
     async def _lose(self, through: int) -> None:

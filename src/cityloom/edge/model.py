@@ -20,6 +20,8 @@ OWN_TYPES = frozenset({NODE, CONFLICT, GRAVE})
 MOST_CHANGES = 200
 MOST_BYTES = 8_000_000
 MOST_BYTES_OF_ONE = 4_000_000
+#: Parked changes that one answer tells of, and characters of a reason.
+MOST_TOLD, LONGEST_REASON = 20, 300
 
 
 #: A part of a change that is not told.
@@ -70,6 +72,14 @@ class Batch(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     through_at: int = 0
 
 
+class NotTaken(msgspec.Struct, frozen=True, rename="camel"):
+    """A change that was parked at the centre. The reason says nothing of what the edge may not know."""
+
+    sequence: int
+    id: str
+    why: str
+
+
 class Received(msgspec.Struct, frozen=True, rename="camel"):
     """How the centre answers: everything of this life through `received` is durable there."""
 
@@ -79,6 +89,10 @@ class Received(msgspec.Struct, frozen=True, rename="camel"):
     received_at: int = 0
     parked: int = 0
     conflicts: int = 0
+    #: Of this batch: what was parked, the first of it.
+    not_taken: tuple[NotTaken, ...] = ()
+    #: When the token ends that the edge has shown, milliseconds since 1970; 0: the centre does not know.
+    token_ends: int = 0
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -124,6 +138,8 @@ class Standing(msgspec.Struct, frozen=True):
     given_up: int = 0
     #: Milliseconds by which the edge's clock is ahead of the centre's.
     clock_ahead: int = 0
+    #: When the token ends that it showed last, milliseconds since 1970; 0: that is not known.
+    token_ends: int = 0
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -143,6 +159,11 @@ class Line(msgspec.Struct, frozen=True):
     refused: bool
     #: Changes that were given up since there was no room for more.
     given_up: int
+    #: Changes that the centre has parked in all, and the newest of those since the start.
+    parked: int = 0
+    not_taken: tuple[NotTaken, ...] = ()
+    #: When the token ends, milliseconds since 1970; 0: the centre did not say.
+    token_ends: int = 0
 
 
 def node_id(name: str) -> str:
@@ -186,4 +207,5 @@ _FIGURES = {
     "conflicts": "conflicts",
     "givenUp": "given_up",
     "clockAhead": "clock_ahead",
+    "tokenEnds": "token_ends",
 }

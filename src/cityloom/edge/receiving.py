@@ -23,12 +23,15 @@ from cityloom.edge.merging import Clash, Graves, Incoming, Outcome, merged, writ
 from cityloom.edge.model import (
     CONFLICT,
     GRAVE,
+    LONGEST_REASON,
+    MOST_TOLD,
     NODE,
     PERMISSION,
     UNTOLD,
     Batch,
     Brought,
     Grant,
+    NotTaken,
     Received,
     Standing,
     node_id,
@@ -49,6 +52,7 @@ from cityloom.sensing.parked import ParkedReadings
 GRAVES_KEPT = timedelta(days=90)
 #: Milliseconds between two notes of a contact that brought nothing.
 _CONTACT_EVERY = 30_000
+_NOT_GRANTED = "The centre does not let this edge bring it: its operator sees why, among the parked messages."
 _Put = Callable[[Revision], None]
 
 
@@ -85,15 +89,17 @@ class Receiving:
         found = self._broker.of_type(actor, CONFLICT)
         return sorted(found, key=lambda one: str(one["modifiedAt"]), reverse=True)
 
-    async def receive(self, actor: Actor, batch: Batch) -> Received:
+    async def receive(self, actor: Actor, batch: Batch, *, token_ends: int = 0) -> Received:
         """Take a batch, and return once it is durable. Raises NotAllowed, NotReady; then nothing was taken.
 
-        What of it cannot be taken is parked with the reason, and does not keep the rest.
+        What of it cannot be taken is parked with the reason, and does not keep the rest. `token_ends`: when
+        what the edge has shown counts no more, milliseconds since 1970; 0 where that is not known.
         """
         name, grant = self.granted(actor)
         self._check_clock(batch)
         async with self._turns.setdefault(name, asyncio.Lock()):
-            return await self._receive(_Edge(name, actor, grant), batch)
+            answer = await self._receive(_Edge(name, actor, grant), batch, token_ends)
+        return msgspec.structs.replace(answer, token_ends=token_ends)
 
     def granted(self, actor: Actor) -> tuple[str, Grant]:
         """The name of the edge that somebody is, and what it may bring. Raises NotAllowed."""
@@ -116,8 +122,9 @@ class Receiving:
                 hint="Set the edge's clock; what waits there is sent when its time has come.",
             )
 
-    async def _receive(self, edge: _Edge, batch: Batch) -> Received:
+    async def _receive(self, edge: _Edge, batch: Batch, token_ends: int) -> Received:
         before = standing_of(self._broker.find(CITY, node_id(edge.name)), edge.name)
+        before = msgspec.structs.replace(before, token_ends=token_ends or before.token_ends)
         has = before.received if before.life == batch.life else 0
         if batch.after > has and not batch.lost:
             # Something is missing between: the edge goes on from where this stands.
@@ -138,15 +145,12 @@ class Receiving:
         def draw(provision: Provision, put: _Put) -> None:
             for change, incoming in taken:
                 work.take(provision, put, change, incoming)
-            parked = before.parked + len(wrong) + len(work.wrong)
-            counted = msgspec.structs.replace(
-                after, parked=parked, conflicts=before.conflicts + work.conflicts
-            )
-            work.note(provision, put, counted)
+            work.note(provision, put, _counted(after, wrong, work))
 
         await self._broker.together(draw)
         await self._park(edge, work.wrong)
-        return _answer(after, batch.life, after.received)
+        answer = _answer(_counted(after, wrong, work), batch.life, after.received)
+        return msgspec.structs.replace(answer, not_taken=_told([*wrong, *work.wrong]))
 
     def _after(self, before: Standing, batch: Batch, received: int) -> Standing:
         now = to_millis(self._clock.now())
@@ -209,6 +213,27 @@ class _Edge:
 
 def _answer(before: Standing, life: str, received: int) -> Received:
     return Received(life, received, before.received_at, before.parked, before.conflicts)
+
+
+def _counted(after: Standing, wrong: Sequence[tuple[Brought, CityError]], work: _Work) -> Standing:
+    """How an edge stands with what this batch adds."""
+    return msgspec.structs.replace(
+        after,
+        parked=after.parked + len(wrong) + len(work.wrong),
+        conflicts=after.conflicts + work.conflicts,
+    )
+
+
+def _told(wrong: Sequence[tuple[Brought, CityError]]) -> tuple[NotTaken, ...]:
+    """What the edge is told of what was parked. Of what stands here, and whether it does, it learns nothing."""
+    return tuple(
+        NotTaken(
+            change.sequence,
+            change.id[:500],
+            _NOT_GRANTED if isinstance(error, NotAllowed) else str(error)[:LONGEST_REASON],
+        )
+        for change, error in wrong[:MOST_TOLD]
+    )
 
 
 def _taken(

@@ -261,6 +261,16 @@ KINDS: dict[str, Kind] = {
         noted("More waited than the disk may hold: the centre never gets these readings."),
         noted("They stand in the edge's own history: cityloom export, and cityloom load at the centre."),
     ),
+    "edge-parked": Kind(
+        "warning",
+        noted("The centre could not take these changes of this edge, so they are missing there."),
+        noted("Its operator sees each with the reason among the parked messages; the log here names them."),
+    ),
+    "edge-token-ends": Kind(
+        "warning",
+        noted("From then on the centre takes nothing from this edge, and what it knows waits there."),
+        noted("Make another token at the centre, and put it where [edge] in the edge's city.toml says."),
+    ),
     "edge-silent": Kind(
         "warning",
         noted("What it knows is missing here, and what is shown of it is old."),

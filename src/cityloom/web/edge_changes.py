@@ -18,7 +18,7 @@ from cityloom.kernel.media_types import PROBLEM
 from cityloom.web.bodies import whole_body
 from cityloom.web.desk import Desk
 from cityloom.web.errors import problem, told
-from cityloom.web.identity import refusal_of
+from cityloom.web.identity import bearer_of, refusal_of
 
 
 def edge_route(desk: Desk) -> Route:
@@ -43,6 +43,11 @@ def edge_route(desk: Desk) -> Route:
         # Nobody else's body is read.
         desk.rooms.receiving.granted(actor)
         body = await whole_body(request)
-        return await desk.rooms.receiving.receive(actor, await asyncio.to_thread(unpack, body))
+        shown = bearer_of({"authorization": request.headers.get("authorization", "")})
+        return await desk.rooms.receiving.receive(
+            actor,
+            await asyncio.to_thread(unpack, body),
+            token_ends=await desk.rooms.access.token_ends(shown or ""),
+        )
 
     return Route(PATH, bring, methods=["POST"])

@@ -17,7 +17,7 @@ from cityloom.app.watch.commits import CommitTimes, TimedFeed
 from cityloom.app.watch.process import children, descriptors, threads
 from cityloom.context import stages as following
 from cityloom.context.stages import Stages
-from cityloom.edge.model import Line, Standing
+from cityloom.edge.model import Line, NotTaken, Standing
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import Change, ChangeKind
 from cityloom.kernel.errors import BrokenPlugin, StorageFull
@@ -174,6 +174,8 @@ def test_a_broken_plugin_and_a_city_that_is_starting(tmp_path, monkeypatch):
     assert "It has no Connector" in found[0].what
 
 
+DAY = 86_400_000
+NOW = 1_700_000_000_000
 LINE = Line("https://city.example", 7, 3, 240.0, 1, "", refused=False, given_up=0)
 
 
@@ -185,18 +187,22 @@ LINE = Line("https://city.example", 7, 3, 240.0, 1, "", refused=False, given_up=
         ({"trouble": "no such token", "refused": True}, ["edge-refused"]),
         ({"given_up": 3}, ["edge-gave-up"]),
         ({"trouble": "no route", "given_up": 3}, ["line-down", "edge-gave-up"]),
+        ({"parked": 1, "not_taken": (NotTaken(4, "urn:a", "It is no Entity"),)}, ["edge-parked"]),
+        ({"token_ends": NOW + 30 * DAY}, []),
+        ({"token_ends": NOW + 30 * DAY - 1}, ["edge-token-ends"]),
+        ({"token_ends": NOW - 1}, ["edge-token-ends"]),
     ],
 )
 def test_an_edge_tells_how_it_stands_with_its_centre(more, wanted):
-    told = list(judging.of_line(replace(LINE, **more)))
+    told = list(judging.of_line(replace(LINE, **more), NOW))
     assert ids(told) == wanted
     assert all(one.where == LINE.address for one in told)
 
 
 def test_what_waits_for_a_centre_is_counted_and_its_age_told():
-    (told,) = judging.of_line(replace(LINE, trouble="no route"))
+    (told,) = judging.of_line(replace(LINE, trouble="no route"), NOW)
     assert told.what == "3 changes wait for the centre, the oldest for 4 min: no route"
-    assert list(judging.of_line(None)) == []
+    assert list(judging.of_line(None, NOW)) == []
 
 
 @pytest.mark.parametrize(
@@ -211,6 +217,8 @@ def test_what_waits_for_a_centre_is_counted_and_its_age_told():
         ({"clock_ahead": -10_001}, ["edge-clock"]),
         ({"conflicts": 1}, ["edge-conflicts"]),
         ({"given_up": 1}, ["edge-gave-up"]),
+        ({"token_ends": 1_000_000 + 30 * DAY}, []),
+        ({"token_ends": 1_000_000 + 29 * DAY}, ["edge-token-ends"]),
     ],
 )
 def test_a_centre_tells_how_its_edges_stand(more, wanted):

@@ -494,3 +494,29 @@ async def test_what_an_edge_brings_is_read_beside_the_event_loop(pair, monkeypat
     await edge.arrived()
     assert level(centre.broker, 1) == 7
     assert read_by and threading.get_ident() not in read_by
+
+
+async def test_an_edge_is_told_what_its_centre_parked_and_nothing_of_what_it_may_not_know(pair):
+    centre, edge = pair
+    await centre.broker.upsert(
+        CITY, entity("Buoy", "urn:ngsi-ld:Buoy:9", {"level": prop(1)}), information_class=SECURITY
+    )
+    await edge.write(9, 7)
+    await edge.write(1, 7)
+    await edge.arrived()
+    line = edge.forwarding.line()
+    assert (line.parked, centre.standing().parked) == (1, 1)
+    (told,) = line.not_taken
+    assert told.id == "urn:ngsi-ld:Buoy:9" and "security" not in told.why and "operator" in told.why
+    assert level(centre.broker, 1) == 7
+
+
+async def test_an_edge_is_told_why_what_it_brought_is_none(pair):
+    centre, _edge = pair
+    wrong = Brought(1, "urn:ngsi-ld:Buoy:1", ("Buoy",), 0, OPEN, now_millis(), "x", (), msgspec.Raw(b"{}"))
+    answer = await centre.receiving.receive(
+        SHIP, Batch("life", 0, 1, now_millis(), (wrong,)), token_ends=1_800_000_000_000
+    )
+    assert answer.parked == len(answer.not_taken) == 1
+    assert "document" in answer.not_taken[0].why
+    assert answer.token_ends == centre.standing().token_ends == 1_800_000_000_000

@@ -20,6 +20,9 @@ LONG_BEHIND_S = 300.0
 EDGE_SILENT_S = 300.0
 #: Milliseconds by which the clocks of an edge and its centre may differ.
 CLOCKS_APART_MS = 10_000
+#: Days before its token ends in which an edge is to get another one.
+TOKEN_ENDS_DAYS = 30
+_DAY_MS = 86_400_000
 #: Share of the machine's memory that must be free.
 MEMORY_FREE = 0.05
 #: Share of the open files that may be in use.
@@ -106,8 +109,8 @@ def of_other_systems(told: Sequence[EndpointHealth], asked: Sequence[SourceHealt
     )
 
 
-def of_line(line: Line | None) -> Iterator[Finding]:
-    """Of a city that is an edge: how it stands with its centre."""
+def of_line(line: Line | None, now: int) -> Iterator[Finding]:
+    """Of a city that is an edge: how it stands with its centre. `now` in milliseconds since 1970."""
     if line is None:
         return
     if line.refused:
@@ -117,6 +120,12 @@ def of_line(line: Line | None) -> Iterator[Finding]:
         yield found("line-down", f"{what}: {line.trouble}", line.address)
     if line.given_up:
         yield found("edge-gave-up", f"{line.given_up} changes were given up", line.address)
+    if line.parked:
+        last = (
+            f", the last one of {line.not_taken[-1].id}: {line.not_taken[-1].why}" if line.not_taken else ""
+        )
+        yield found("edge-parked", f"{line.parked} changes are parked at the centre{last}", line.address)
+    yield from _token_ends("This edge's token", line.token_ends, now, line.address)
 
 
 def of_edges(edges: Sequence[Standing], now: int) -> Iterator[Finding]:
@@ -136,6 +145,15 @@ def of_edges(edges: Sequence[Standing], now: int) -> Iterator[Finding]:
             yield found("edge-conflicts", f"{one.conflicts} conflicts with {one.name}", one.name)
         if one.given_up:
             yield found("edge-gave-up", f"{one.name} has given up {one.given_up} changes", one.name)
+        yield from _token_ends(f"The token of {one.name}", one.token_ends, now, one.name)
+
+
+def _token_ends(whose: str, ends: int, now: int, where: str) -> Iterator[Finding]:
+    days = (ends - now) / _DAY_MS
+    if 0 < ends < now:
+        yield found("edge-token-ends", f"{whose} has ended", where)
+    elif ends and days < TOKEN_ENDS_DAYS:
+        yield found("edge-token-ends", f"{whose} ends in {days:.0f} days", where)
 
 
 def _some(kind: str, said: str, endpoints: list[str]) -> Iterator[Finding]:

@@ -148,6 +148,9 @@ def _line(line: Forwarding) -> dict[str, Any]:
         "trouble": told.trouble,
         "refused": told.refused,
         "givenUp": told.given_up,
+        "parked": told.parked,
+        "notTaken": [{"id": one.id, "why": one.why} for one in reversed(told.not_taken)],
+        "tokenEnds": _at(told.token_ends),
     }
 
 
