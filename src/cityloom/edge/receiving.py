@@ -225,7 +225,7 @@ def _counted(after: Standing, wrong: Sequence[tuple[Brought, CityError]], work: 
 
 
 def _told(wrong: Sequence[tuple[Brought, CityError]]) -> tuple[NotTaken, ...]:
-    """What the edge is told of what was parked. Of what stands here, and whether it does, it learns nothing."""
+    """What the edge is told of what was parked. Of what stands here it learns nothing."""
     return tuple(
         NotTaken(
             change.sequence,

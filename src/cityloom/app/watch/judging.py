@@ -121,9 +121,7 @@ def of_line(line: Line | None, now: int) -> Iterator[Finding]:
     if line.given_up:
         yield found("edge-gave-up", f"{line.given_up} changes were given up", line.address)
     if line.parked:
-        last = (
-            f", the last one of {line.not_taken[-1].id}: {line.not_taken[-1].why}" if line.not_taken else ""
-        )
+        last = "".join(f", the last one of {one.id}: {one.why}" for one in line.not_taken[-1:])
         yield found("edge-parked", f"{line.parked} changes are parked at the centre{last}", line.address)
     yield from _token_ends("This edge's token", line.token_ends, now, line.address)
 
