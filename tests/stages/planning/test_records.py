@@ -209,6 +209,11 @@ async def test_what_is_wrong_is_refused_by_its_field_and_nothing_is_written(offi
     assert office.records.list(office.planner, "Bridge") == []
 
 
+def test_no_address_that_others_wrote_becomes_a_link_that_runs():
+    assert BRIDGE.field("page").typed("javascript:alert(1)") is None
+    assert BRIDGE.field("page").typed("https://example.org/") == "https://example.org/"
+
+
 async def test_who_has_not_the_permission_writes_nothing(office):
     record = await office.records.draft(office.planner, "Bridge", WHOLE)
     for role in ("operator", "auditor", "engineer"):

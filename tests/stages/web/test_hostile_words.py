@@ -12,6 +12,7 @@ import pytest
 from cityloom.kernel.actor import CITY, InformationClass
 from cityloom.kernel.errors import BadInput
 from cityloom.ngsild.model import entity, json_value, point, prop, rel, text
+from cityloom.planning.register import KINDS
 from cityloom.sensing.model import Device, Message, Profile
 
 MARK = "zzevil"
@@ -186,6 +187,56 @@ async def test_no_page_makes_elements_scripts_or_addresses_of_what_strangers_wro
                 "text/plain",
             ), (path, kind)
     assert pages > 30 and told > 15, (pages, told)
+
+
+def _shapes(kind, turn: int) -> dict:
+    """What nobody of the plan would write, in each of its fields: words in every shape, and wrong shapes."""
+    rows = json_value([{one.name: WORDS for one in _columns(kind)}, {one.name: 7 for one in _columns(kind)}])
+    shapes = [
+        prop(WORDS),
+        prop(SCRIPT),
+        text(en=WORDS, da=SCRIPT),
+        rows,
+        rel(f"urn:ngsi-ld:{MARK}'\"><x-evil>"),
+    ]
+    shapes += [prop([WORDS, SCRIPT]), prop({"amount": "1e999", "currency": WORDS}), prop(1e308), prop(True)]
+    shapes += [point(8.95, 56.05), json_value({WORDS: [WORDS]}), prop("2026-02-30")]
+    fields = {one.name: shapes[(at + turn) % len(shapes)] for at, one in enumerate(kind.fields)}
+    steps = json_value([{"at": WORDS, "by": WORDS, "did": WORDS, "note": WORDS}])
+    return {
+        **fields,
+        "name": text(en=WORDS),
+        "status": prop(WORDS),
+        "history": steps,
+        "dataOrigin": prop(WORDS),
+    }
+
+
+def _columns(kind):
+    return [column for field in kind.fields for column in getattr(field, "columns", ())]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.type)
+async def test_records_that_others_wrote_are_words_and_break_no_page(city, reader_of, kind):
+    for turn in range(0, 12, 4):
+        for number, secrecy in ((f"draft-{turn}", InformationClass.INTERNAL), (turn, InformationClass.OPEN)):
+            written = entity(kind.type, f"urn:ngsi-ld:{kind.type}:{number}", _shapes(kind, turn))
+            await city.write(written, secrecy=secrecy)
+    reader = await reader_of("administrator")
+    here = f"/plan/{kind.path}"
+    for path in [
+        here,
+        f"{here}/new",
+        *(f"{here}/urn:ngsi-ld:{kind.type}:{turn}" for turn in range(0, 12, 4)),
+    ]:
+        for address in (path, f"{path}/edit" if ":" in path else f"{path}.json"):
+            answer = await reader.get(address)
+            assert answer.status_code < 500, (address, answer.text[:500])
+            page = Reading()
+            page.feed(answer.text if "html" in answer.headers["content-type"] else "")
+            assert page.faults == [], (address, page.faults)
+    assert (await reader.get(f"{here}.csv")).status_code == 200
+    assert (await reader.get(f"{here}.xlsx")).status_code == 200
 
 
 async def test_drawings_and_data_hold_hostile_words_as_words(haunted, visitor):

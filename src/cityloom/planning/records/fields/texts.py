@@ -79,16 +79,22 @@ class Web(Line, frozen=True, kw_only=True):
 
     def check(self, value: Any, where: str) -> str:
         text = check_line(a_text(value, where), where=where, longest=self.longest, optional=True)
-        if not text:
-            return ""
-        try:
-            parts = urlsplit(text)
-        except ValueError:
-            parts = urlsplit("")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if text and not _is_address(text):
             raise BadInput(
                 Worded("This is no address on the web"),
                 hint=Worded("Write it as https://example.org/page."),
                 where=where,
             )
         return text
+
+    def typed(self, plain: Any) -> str | None:
+        # What others wrote becomes a link too: only what would have been taken here.
+        return plain if isinstance(plain, str) and _is_address(plain) else None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
