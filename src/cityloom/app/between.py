@@ -18,7 +18,7 @@ from cityloom.history.stage import STAGE as HISTORY
 from cityloom.kernel.errors import BadConfig, CityError, NotReady
 
 if TYPE_CHECKING:
-    from cityloom.adapters.nats.cluster import Address
+    from cityloom.adapters.nats.cluster import Address, Cluster
     from cityloom.app.storage import Storage
 
 _log = logging.getLogger(__name__)
@@ -118,6 +118,35 @@ def stays_of(configuration: Configuration) -> Stays:
     """What never leaves the process that has the keys: Entities of which something is somebody's own."""
     personal = personal_of(configuration)
     return lambda types: personal.of(types) is not None
+
+
+def cluster_faults(configuration: Configuration) -> list[BadConfig]:
+    """What is wrong with the cluster that city.toml names, up to that nobody answers there; nothing is
+    changed by asking."""
+    if not configuration.nats.servers:
+        return []
+    try:
+        address = cluster_address(configuration)
+        from cityloom.adapters.nats.cluster import Cluster
+
+        cluster = Cluster(address, "check")
+        if not asyncio.run(_answers(cluster)):
+            raise BadConfig(
+                f"No server of the cluster lets the city in: {cluster.trouble}",
+                hint="Start them, see what is between, and whether user and password are right. A city runs "
+                "without them meanwhile, and its history waits.",
+                where="city.toml: nats.servers",
+            )
+    except BadConfig as error:
+        return [error]
+    return []
+
+
+async def _answers(cluster: Cluster) -> bool:
+    try:
+        return await cluster.reach()
+    finally:
+        await cluster.close()
 
 
 def cluster_address(configuration: Configuration) -> Address:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from cityloom.app.accounts import keep_accounts
 from cityloom.app.asking import ask_running_city, written_way
+from cityloom.app.between import cluster_faults
 from cityloom.app.configuration import (
     LANGUAGES,
     Configuration,
@@ -106,7 +107,7 @@ def check(options: argparse.Namespace) -> int:
     folder = CityFolder(_home(options))
     path = folder.configuration
     configuration, misread = examine_configuration(text_of(path), where=path.name)
-    wrong: list[CityError] = [*misread, *unfit(configuration)]
+    wrong: list[CityError] = [*misread, *unfit(configuration), *cluster_faults(configuration)]
     try:
         found = find_plugins(configuration.plugins, beside=folder.home)
         wrong += faults(configuration, found, folder)

@@ -93,12 +93,7 @@ def open_storage(
 
     `known`: the history's series as this process has followed them while it stood by.
     """
-    if configuration.nats.servers and not _url(configuration):
-        raise BadConfig(
-            "Other processes can do a city's work where it keeps its feed in PostgreSQL",
-            hint="Carry the city there with cityloom move, or take [nats] out of city.toml.",
-            where="city.toml: nats",
-        )
+    _check_shared(configuration)
     path = keys_of(folder, configuration)
     begun = not path.exists()
     keys = KeyFile(path, folder.erased)
@@ -231,9 +226,10 @@ def open_accounts(
 
 def unfit(configuration: Configuration) -> list[BadConfig]:
     """What is wrong with the storage that city.toml names; nothing is changed by asking."""
-    if not _url(configuration):
-        return []
     try:
+        _check_shared(configuration)
+        if not _url(configuration):
+            return []
         address = _address(configuration)
         _check_retention(configuration)
     except BadConfig as error:
@@ -242,6 +238,15 @@ def unfit(configuration: Configuration) -> list[BadConfig]:
     from cityloom.adapters.postgres.schema import PARTS
 
     return look_at(address, PARTS)
+
+
+def _check_shared(configuration: Configuration) -> None:
+    if configuration.nats.servers and not _url(configuration):
+        raise BadConfig(
+            "Other processes can do a city's work where it keeps its feed in PostgreSQL",
+            hint="Carry the city there with cityloom move, or take [nats] out of city.toml.",
+            where="city.toml: nats",
+        )
 
 
 def _check_retention(configuration: Configuration) -> None:

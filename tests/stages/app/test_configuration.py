@@ -1,6 +1,7 @@
 """city.toml: every fault names its place and the cure."""
 
 import os
+import socket
 
 import pytest
 
@@ -64,6 +65,17 @@ def test_what_lets_into_the_cluster_is_told_over_a_safe_line_alone(monkeypatch, 
     with pytest.raises(BadConfig, match="for all to read") as caught:
         cluster_address(configuration)
     assert "geese" not in str(caught.value)
+
+
+def test_check_says_that_nobody_answers_for_the_cluster(tmp_path, capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        server = f"nats://127.0.0.1:{taken.getsockname()[1]}"
+        (tmp_path / "city.toml").write_text(f'[nats]\nservers = ["{server}"]\n')
+        assert main(["check", "--home", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "No server of the cluster lets the city in" in said and server in said
+    assert "keeps its feed in PostgreSQL (city.toml: nats)" in said
 
 
 def test_check_tells_every_fault_of_a_city(tmp_path, capsys):

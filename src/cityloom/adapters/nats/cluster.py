@@ -130,20 +130,24 @@ class Cluster:
 
     async def connect(self) -> None:
         """Return once there is a connection; tries for ever. Raises BadConfig where it never can be."""
+        while not await self.reach():
+            await asyncio.sleep(RETRY_S)
+
+    async def reach(self) -> bool:
+        """Whether there is a connection now; tries once, and `trouble` says why there is none. Raises
+        BadConfig where there never can be."""
         options = self._options()
-        while True:
-            client = _Client(over_tls=self.address.over_tls)
-            try:
-                async with asyncio.timeout(2 * CONNECT_S * len(self.address.servers)):
-                    await client.connect(**options)
-            except AWAY as error:
-                self.trouble = f"{self.address.shown}: {type(error).__name__}"
-                with suppress(*AWAY):
-                    await client.close()
-                await asyncio.sleep(RETRY_S)
-            else:
-                self._client, self.trouble = client, ""
-                return
+        client = _Client(over_tls=self.address.over_tls)
+        try:
+            async with asyncio.timeout(2 * CONNECT_S * len(self.address.servers)):
+                await client.connect(**options)
+        except AWAY as error:
+            self.trouble = f"{self.address.shown}: {type(error).__name__}"
+            with suppress(*AWAY):
+                await client.close()
+            return False
+        self._client, self.trouble = client, ""
+        return True
 
     async def prepare(self, parts: int, stages: Iterable[str]) -> None:
         """Have the stream and a consumer for each stage and partition; tries for ever. Raises BadConfig."""
