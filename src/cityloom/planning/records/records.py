@@ -232,14 +232,16 @@ class Records:
         chosen = [one for one in found if (one.state is State.DISCARDED) == discarded]
         return sorted(chosen, key=lambda one: next(iter(one.name.values()), "").casefold())
 
-    def pointing_at(self, actor: Actor, entity_id: str) -> Sequence[Record]:
-        """The records of all kinds that point at an Entity."""
+    def pointing_at(self, actor: Actor, entity_id: str, *, most: int | None = None) -> Sequence[Record]:
+        """The records of all kinds that point at an Entity; `most` of them at the most."""
         found: dict[str, Record] = {}
         for name in dict.fromkeys((public_id(entity_id), working_id(entity_id), entity_id)):
             for referrer in self._broker.referrers(actor, name):
                 record = self._record(actor, referrer)
                 if record is not None and record.state is not State.DISCARDED:
                     found[record.id] = record
+                if len(found) == most:
+                    break
         return sorted(found.values(), key=lambda one: (one.kind.type, next(iter(one.name.values()), "")))
 
     def target(self, actor: Actor, entity_id: str) -> Document | None:

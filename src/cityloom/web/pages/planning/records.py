@@ -25,6 +25,8 @@ from cityloom.web.visit import Visit
 
 #: Records on one page of a list.
 PAGE = 100
+#: Records that a record's page lists as pointing at it.
+MOST_POINTING = 200
 ACTS = ("publish", "withdraw", "undo", "discard", "restore")
 
 
@@ -163,8 +165,9 @@ async def _page(visit: Visit, record: Record, form: Form, *, status: int = 200) 
         panel=await panel(visit, record) if panel is not None and not visit.as_json else None,
         pointing=[
             (visit.language.say(one.kind.singular), visit.wording.said(one.name), record_href(one))
-            for one in visit.rooms.records.pointing_at(visit.actor, record.id)
+            for one in visit.rooms.records.pointing_at(visit.actor, record.id, most=MOST_POINTING)
         ],
+        most_pointing=MOST_POINTING,
         may_edit=visit.actor.may(record.kind.permission) and staff,
         steps=[(one, visit.person(one.by)) for one in reversed(record.history)] if staff else [],
     )
