@@ -28,6 +28,8 @@ FOR_EVERYBODY = (
     "/indicators",
     "/indicators/u4ssc?q=water",
     "/indicators/city/S2",
+    "/indicators/u4ssc/factsheet",
+    "/indicators/u4ssc/verification",
     "/initiatives",
     f"/initiatives/{INITIATIVE}",
     "/notices",

@@ -26,6 +26,7 @@ OWNED_TYPES: Mapping[str, tuple[str, ...]] = {
     "Goal": ("plan:edit",),
     # To enter a value and to verify it are two people's work: who writes it whole must be let do both.
     "KeyPerformanceIndicator": ("indicators:enter", "indicators:verify"),
+    "IndicatorReport": ("indicators:verify",),
     "Device": ("devices:admit",),
     "Command": ("connectors:manage",),
     "EdgeNode": ("connectors:manage",),

@@ -34,6 +34,7 @@ from cityloom.indicators.model import (
 )
 from cityloom.indicators.past import Past
 from cityloom.indicators.ports import EvidenceStore
+from cityloom.indicators.publications import Publications
 from cityloom.indicators.summaries import (
     DECIDED_ON,
     FrameworkReport,
@@ -110,6 +111,8 @@ class Indicators:
             figures=self._figures,
             editing=self._editing,
         )
+        #: Reports as they were published.
+        self.publications = Publications(broker, clock, self.report, audit)
         self._past = Past(broker, history, clock, frameworks, self._computing, zone=zone)
         self._task: asyncio.Task[None] | None = None
 

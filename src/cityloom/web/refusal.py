@@ -43,7 +43,8 @@ def refuse(visit: Visit, error: CityError) -> Response:
 def error_page(
     visit: Visit, status: int, title: str, *, said: str = "", hint: str = "", language: str = SOURCE
 ) -> Response:
-    """A page of an error. What rooms say is English; it is marked so."""
+    """A page of an error, which is never printed. What rooms say is English; it is marked so."""
+    visit.has_pdf = False
     return visit.render(
         "error.html",
         status=status,

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 #: Children at a time, and those who wait for one.
 AT_ONCE, MOST_WAITING = 2, 8
 #: Seconds from the start of a child to its end.
-LONGEST_S = 60.0
+LONGEST_S = 120.0
 #: Letters of a page, and bytes of a PDF.
 LARGEST_PAGE, LARGEST_PDF = 4_000_000, 40_000_000
 _CHILD = "cityloom.adapters.weasyprint.typesetting"

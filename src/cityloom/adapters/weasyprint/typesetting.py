@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 #: How this process ends when it has made no PDF.
 NOT_INSTALLED, OUT_OF_MEMORY = 3, 4
@@ -61,14 +62,26 @@ def _set(html: str, address: str, files: Mapping[str, str], drawing_style: str) 
             return URLFetcherResponse(url, files[path].encode(), {"Content-Type": media})
 
     page = HTML(string=html, base_url=address, url_fetcher=OnlyThese(), media_type="print")
-    _style_drawings(page.etree_element, drawing_style)
+    _prepare_drawings(page.etree_element, drawing_style, files)
     content: bytes = page.write_pdf(pdf_variant="pdf/ua-1", pdf_tags=True, custom_metadata=False)
     return content
 
 
-def _style_drawings(root: Any, style: str) -> None:
-    """The rules go into each drawing, and its title becomes what is said instead of it."""
+def _prepare_drawings(root: Any, style: str, files: Mapping[str, str]) -> None:
+    """What each drawing uses of another file is put in, as are the rules; its title is said instead of it."""
+    symbols = {
+        f"{path}#{one.get('id')}": one
+        for path, text in files.items()
+        if path.endswith(".svg")
+        for one in ElementTree.fromstring(text).iter(f"{_SVG}symbol")  # noqa: S314 - our own file
+    }
     for drawing in root.iter(f"{_SVG}svg"):
+        for use in list(drawing.iter(f"{_SVG}use")):
+            path, _, name = (use.get("href") or "").partition("#")
+            symbol = symbols.get(f"{path.partition('?')[0]}#{name}")
+            if symbol is not None:
+                drawing.set("viewBox", symbol.get("viewBox", "0 0 24 24"))
+                drawing.extend(list(symbol))
         rules = drawing.makeelement(f"{_SVG}style", {})
         rules.text = style
         drawing.insert(0, rules)
