@@ -145,11 +145,11 @@ PAGES: dict[str, str] = {
     "GET /indicators/u4ssc/verification": PEOPLE,
     "GET /indicators/u4ssc/verification.csv": PEOPLE,
     "POST /indicators/u4ssc/verification": "am",
-    # None is published here.
-    "GET /indicators/u4ssc/verification/1.json": "",
-    "GET /indicators/u4ssc/verification/1.pdf": "",
-    "GET /indicators/u4ssc/verification/1": "",
-    "GET /indicators/u4ssc/verification/1.csv": "",
+    # There is no such version.
+    "GET /indicators/u4ssc/verification/999.json": "",
+    "GET /indicators/u4ssc/verification/999.pdf": "",
+    "GET /indicators/u4ssc/verification/999": "",
+    "GET /indicators/u4ssc/verification/999.csv": "",
     "GET /indicators/u4ssc/factsheet.json": PEOPLE,
     "GET /indicators/u4ssc/factsheet.pdf": PEOPLE,
     "GET /indicators/u4ssc/factsheet": PEOPLE,
