@@ -52,6 +52,7 @@ from cityloom.people.erasure import Erasure
 from cityloom.people.notices import Notices
 from cityloom.people.reports import Reports
 from cityloom.planning.initiatives import Initiatives
+from cityloom.planning.masterplan.plan import MasterPlan
 from cityloom.planning.records.records import Records
 from cityloom.planning.register import KINDS
 from cityloom.sensing.commands import CommandDesk
@@ -210,18 +211,29 @@ class House:
             remembered=self.all_is_remembered,
         )
         self.deliveries = Deliveries(self.broker, clock, self.alerts)
+        evidence = FileEvidenceStore(folder.evidence)
         self.indicators = Indicators(
             self.broker,
             self.history,
             clock,
             self._frameworks(),
-            FileEvidenceStore(folder.evidence),
+            evidence,
             zone=self.zone,
             figures=_figures(configuration),
             audit=self.audit,
         )
         self.initiatives = Initiatives(self.broker, clock, self.history)
         self.records = Records(self.broker, clock, KINDS)
+        self.plan = MasterPlan(
+            self.broker,
+            clock,
+            self.records,
+            self.initiatives,
+            self.indicators,
+            evidence,
+            city=configuration.name,
+            zone=self.zone,
+        )
         self.commands = CommandDesk(self.broker, clock)
         self.presence = Presence(self.broker, clock)
         #: How bytes reach connectors, by the name that manifests use. Whoever runs the house fills it.

@@ -358,6 +358,7 @@ def rooms_of(
         indicators=house.indicators,
         initiatives=house.initiatives,
         records=house.records,
+        plan=house.plan,
         health=health,
         requests=requests,
         printer=WeasyPrinter(),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cityloom.planning.masterplan.goals import GOAL
+from cityloom.planning.masterplan.kinds import KINDS as MASTER_PLAN
 from cityloom.planning.records.kinds import RecordKind
 
 #: In the order in which the workspace lists them.
-KINDS: tuple[RecordKind, ...] = (GOAL,)
+KINDS: tuple[RecordKind, ...] = (*MASTER_PLAN,)

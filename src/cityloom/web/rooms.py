@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from cityloom.people.notices import Notices
     from cityloom.people.reports import Reports
     from cityloom.planning.initiatives import Initiatives
+    from cityloom.planning.masterplan.plan import MasterPlan
     from cityloom.planning.records.records import Records
     from cityloom.sensing.devices import DeviceRegistry
     from cityloom.sensing.host import ConnectorHost
@@ -211,6 +212,8 @@ class Rooms:
     initiatives: Initiatives
     #: Whatever else is written down in planning.
     records: Records
+    #: The master plan as a whole.
+    plan: MasterPlan
     health: Health
     #: What is asked, and how it is answered.
     requests: RequestTally = field(default_factory=RequestTally)

@@ -60,7 +60,7 @@ def test_no_phase_is_left_out_and_going_back_is_given_a_reason():
 
 def decided(before, after, *, by_right=True, day=1, initiative="urn:ngsi-ld:Initiative:a"):
     return BudgetDecision(
-        id=f"urn:ngsi-ld:PlanDecision:{day}",
+        id=f"urn:ngsi-ld:CommitteeDecision:{day}",
         initiative=initiative,
         decided_on=date(2026, 4, day),
         before=before,
@@ -107,7 +107,7 @@ def version(*records, number=1):
         "city": "Loomby",
         "number": number,
         "adoptedOn": "2026-04-10",
-        "decision": {"id": "urn:ngsi-ld:PlanDecision:1", "name": "Adopted"},
+        "decision": {"id": "urn:ngsi-ld:CommitteeDecision:1", "name": "Adopted"},
         "records": list(records),
     }
 

@@ -64,6 +64,7 @@ from cityloom.people.notices import Notices
 from cityloom.people.personal import PersonalTypes
 from cityloom.people.reports import Reports
 from cityloom.planning.initiatives import Initiatives
+from cityloom.planning.masterplan.plan import MasterPlan
 from cityloom.planning.records.records import Records
 from cityloom.planning.register import KINDS
 from cityloom.sensing.connector_making import ConnectorPlugin
@@ -199,12 +200,13 @@ class SmallCity:
         history = History(self.store, self.broker)
         self.alerts = Alerts(self.broker, self.clock)
         self.deliveries = Deliveries(self.broker, self.clock, self.alerts)
+        self.evidence = MemoryEvidenceStore()
         self.indicators = Indicators(
             self.broker,
             history,
             self.clock,
             [read_framework(CATALOGUE / "frameworks" / name) for name in frameworks],
-            MemoryEvidenceStore(),
+            self.evidence,
             zone=ZoneInfo("Europe/Copenhagen"),
             figures={"inhabitants": 24300, "households": 11200},
         )
@@ -238,6 +240,18 @@ class SmallCity:
         )
         self.reporters, self.photos = MemoryReporterStore(), MemoryPhotoStore()
         self.printer = MemoryPrinter()
+        self.initiatives = Initiatives(self.broker, self.clock, history)
+        self.records = Records(self.broker, self.clock, KINDS)
+        self.plan = MasterPlan(
+            self.broker,
+            self.clock,
+            self.records,
+            self.initiatives,
+            self.indicators,
+            self.evidence,
+            city="Loomby",
+            zone=ZoneInfo("Europe/Copenhagen"),
+        )
         self.rooms = Rooms(
             city=City(
                 name="Loomby",
@@ -295,8 +309,9 @@ class SmallCity:
                 zone=ZoneInfo("Europe/Copenhagen"),
                 store=MemoryParameterStore(),
             ),
-            initiatives=Initiatives(self.broker, self.clock, history),
-            records=Records(self.broker, self.clock, KINDS),
+            initiatives=self.initiatives,
+            records=self.records,
+            plan=self.plan,
             indicators=self.indicators,
             health=self.health,
             printer=self.printer,

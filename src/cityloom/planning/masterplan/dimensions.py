@@ -9,28 +9,28 @@ from importlib.resources import files
 
 import msgspec
 
-from cityloom.kernel.findings import noted as n
+from cityloom.kernel.worded import Worded
 
 #: ITU FG-SSC, master plan, section 2.
 DIMENSIONS: Mapping[str, str] = {
-    "societal": n("Society"),
-    "economic": n("Economy"),
-    "environmental": n("Environment"),
-    "governmental": n("Government"),
+    "societal": Worded("Society"),
+    "economic": Worded("Economy"),
+    "environmental": Worded("Environment"),
+    "governmental": Worded("Government"),
 }
 #: The aspects of smartness that definitions name most often (the same section).
 ASPECTS: Mapping[str, str] = {
-    "economy": n("Smart economy"),
-    "people": n("Smart people"),
-    "governance": n("Smart governance"),
-    "mobility": n("Smart mobility"),
-    "living": n("Smart living"),
-    "environment": n("Smart environment"),
+    "economy": Worded("Smart economy"),
+    "people": Worded("Smart people"),
+    "governance": Worded("Smart governance"),
+    "mobility": Worded("Smart mobility"),
+    "living": Worded("Smart living"),
+    "environment": Worded("Smart environment"),
 }
 REGIONS: Mapping[str, str] = {
-    "latinAmerica": n("Latin America: security, local government, mobility"),
-    "asia": n("Asia: infrastructure and services as the city grows"),
-    "europe": n("Europe: public services that serve people's well-being"),
+    "latinAmerica": Worded("Latin America: security, local government, mobility"),
+    "asia": Worded("Asia: infrastructure and services as the city grows"),
+    "europe": Worded("Europe: public services that serve people's well-being"),
 }
 #: The aspects that a region's emphases fall under (section 3; the placing under aspects is ours).
 EMPHASES: Mapping[str, tuple[str, ...]] = {

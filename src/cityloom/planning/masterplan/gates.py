@@ -12,7 +12,6 @@ from enum import IntEnum
 import msgspec
 
 from cityloom.kernel.errors import BadInput, Conflict
-from cityloom.kernel.findings import noted as n
 from cityloom.kernel.worded import Worded
 
 
@@ -27,16 +26,16 @@ class PlanPhase(IntEnum):
 
 #: What each phase is called, and what comes out of it.
 TITLES: Mapping[PlanPhase, str] = {
-    PlanPhase.BASIS: n("Basis"),
-    PlanPhase.STRATEGY: n("Strategy"),
-    PlanPhase.ACTION: n("Action plan"),
-    PlanPhase.MANAGEMENT: n("Management"),
+    PlanPhase.BASIS: Worded("Basis"),
+    PlanPhase.STRATEGY: Worded("Strategy"),
+    PlanPhase.ACTION: Worded("Action plan"),
+    PlanPhase.MANAGEMENT: Worded("Management"),
 }
 PURPOSES: Mapping[PlanPhase, str] = {
-    PlanPhase.BASIS: n("Where the city stands, what it wants to be, and who is part of it."),
-    PlanPhase.STRATEGY: n("Which goals it sets itself, who leads, and what the council adopts."),
-    PlanPhase.ACTION: n("What is done for the goals, by whom, by when, with which money."),
-    PlanPhase.MANAGEMENT: n("How it goes, what is decided, told and learned, and what then changes."),
+    PlanPhase.BASIS: Worded("Where the city stands, what it wants to be, and who is part of it."),
+    PlanPhase.STRATEGY: Worded("Which goals it sets itself, who leads, and what the council adopts."),
+    PlanPhase.ACTION: Worded("What is done for the goals, by whom, by when, with which money."),
+    PlanPhase.MANAGEMENT: Worded("How it goes, what is decided, told and learned, and what then changes."),
 }
 
 

@@ -10,29 +10,29 @@ from datetime import date
 
 import msgspec
 
-from cityloom.kernel.findings import noted as n
+from cityloom.kernel.worded import Worded
 
 GROUPS: Mapping[str, str] = {
-    "network": n("Network facilities"),
-    "facilities": n("ICT facilities"),
-    "sensing": n("Terminals, sensing and devices"),
+    "network": Worded("Network facilities"),
+    "facilities": Worded("ICT facilities"),
+    "sensing": Worded("Terminals, sensing and devices"),
 }
 #: By category: its group, and what it is called.
 _TABLE = {
-    "dataLayer": ("network", n("Data layer")),
-    "dataCentre": ("network", n("Data and content centre")),
-    "communicationLayer": ("network", n("Communication layer")),
-    "transportNetworks": ("network", n("Transport networks")),
-    "accessNetworks": ("network", n("Access networks")),
-    "networkManagement": ("facilities", n("Network management software")),
-    "integratedServices": ("facilities", n("Capacity for integrated services")),
-    "dataManagement": ("facilities", n("Data management")),
-    "cloud": ("facilities", n("Cloud computing and data platform")),
-    "geographic": ("facilities", n("Geographic information")),
-    "augmentedReality": ("facilities", n("Augmented reality")),
-    "terminals": ("sensing", n("Terminals and gateways")),
-    "sensors": ("sensing", n("Sensors")),
-    "internetOfThings": ("sensing", n("Internet of Things")),
+    "dataLayer": ("network", Worded("Data layer")),
+    "dataCentre": ("network", Worded("Data and content centre")),
+    "communicationLayer": ("network", Worded("Communication layer")),
+    "transportNetworks": ("network", Worded("Transport networks")),
+    "accessNetworks": ("network", Worded("Access networks")),
+    "networkManagement": ("facilities", Worded("Network management software")),
+    "integratedServices": ("facilities", Worded("Capacity for integrated services")),
+    "dataManagement": ("facilities", Worded("Data management")),
+    "cloud": ("facilities", Worded("Cloud computing and data platform")),
+    "geographic": ("facilities", Worded("Geographic information")),
+    "augmentedReality": ("facilities", Worded("Augmented reality")),
+    "terminals": ("sensing", Worded("Terminals and gateways")),
+    "sensors": ("sensing", Worded("Sensors")),
+    "internetOfThings": ("sensing", Worded("Internet of Things")),
 }
 CATEGORIES: Mapping[str, str] = {key: title for key, (_, title) in _TABLE.items()}
 _YEAR = 365.2425

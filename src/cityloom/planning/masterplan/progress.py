@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
 
-from cityloom.kernel.findings import noted as n
+from cityloom.kernel.worded import Worded
 
 
 class Verdict(StrEnum):
@@ -22,12 +22,12 @@ class Verdict(StrEnum):
 
 
 WORDS: Mapping[str, str] = {
-    Verdict.REACHED: n("reached"),
-    Verdict.ON_THE_WAY: n("on the way"),
-    Verdict.BEHIND: n("behind"),
-    Verdict.WRONG_WAY: n("going the wrong way"),
-    Verdict.MISSED: n("missed"),
-    Verdict.UNKNOWN: n("cannot be told yet"),
+    Verdict.REACHED: Worded("reached"),
+    Verdict.ON_THE_WAY: Worded("on the way"),
+    Verdict.BEHIND: Worded("behind"),
+    Verdict.WRONG_WAY: Worded("going the wrong way"),
+    Verdict.MISSED: Worded("missed"),
+    Verdict.UNKNOWN: Worded("cannot be told yet"),
 }
 #: Which level a verdict is shown as.
 LEVELS: Mapping[str, str] = {

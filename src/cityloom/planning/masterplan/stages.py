@@ -16,6 +16,7 @@ from importlib.resources import files
 import msgspec
 
 from cityloom.kernel.findings import noted as n
+from cityloom.kernel.worded import Worded
 
 
 class Stage(StrEnum):
@@ -27,9 +28,9 @@ class Stage(StrEnum):
 
 
 STAGES: Mapping[str, str] = {
-    Stage.NEW: n("Newly developed"),
-    Stage.MATURE: n("Mature"),
-    Stage.DETERIORATED: n("Deteriorated"),
+    Stage.NEW: Worded("Newly developed"),
+    Stage.MATURE: Worded("Mature"),
+    Stage.DETERIORATED: Worded("Deteriorated"),
 }
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from cityloom.kernel.findings import noted as n
+from cityloom.kernel.worded import Worded
 
 
 class Watched(StrEnum):
@@ -22,10 +22,10 @@ class Watched(StrEnum):
 
 
 WORDS: Mapping[str, str] = {
-    Watched.WITHIN: n("within its bounds"),
-    Watched.NEAR: n("near a bound"),
-    Watched.OUTSIDE: n("out of bounds"),
-    Watched.UNKNOWN: n("no value"),
+    Watched.WITHIN: Worded("within its bounds"),
+    Watched.NEAR: Worded("near a bound"),
+    Watched.OUTSIDE: Worded("out of bounds"),
+    Watched.UNKNOWN: Worded("no value"),
 }
 #: Nearer to a bound than this share of the way between both, or of the bound itself, is near.
 NEAR = 0.1

@@ -1,0 +1,173 @@
+"""Versions of the plan that the council adopted: all that everybody may see of it, frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import tzinfo
+from typing import Any
+
+from cityloom.access.authority import require
+from cityloom.context.broker import Broker
+from cityloom.context.reading import bare
+from cityloom.indicators.ports import EvidenceStore
+from cityloom.kernel.actor import ANONYMOUS, Actor
+from cityloom.kernel.errors import BadInput, Conflict
+from cityloom.kernel.time import Clock
+from cityloom.kernel.worded import Worded
+from cityloom.ngsild.model import Document, content, prop, rel
+from cityloom.planning.initiatives import Initiatives
+from cityloom.planning.masterplan.baselines import Baselines
+from cityloom.planning.masterplan.frozen import Frozen, FrozenDocuments
+from cityloom.planning.masterplan.versions import FORMAT
+from cityloom.planning.records.fields import plain_values
+from cityloom.planning.records.model import Record
+from cityloom.planning.records.records import Records
+
+TYPE = "PlanVersion"
+_PERMISSION = "plan:adopt"
+#: Attributes of an initiative that say how it is written, not what is promised.
+_NOT_PROMISED = frozenset({"history", "revisions", "status", "dataOrigin", "spent", "phase"})
+
+
+class Adoption:
+    """Freezes the plan as it stands in the open, on the ground of a decision."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        clock: Clock,
+        store: EvidenceStore,
+        records: Records,
+        initiatives: Initiatives,
+        baselines: Baselines,
+        *,
+        city: str,
+        zone: tzinfo,
+    ) -> None:
+        self._frozen = FrozenDocuments(broker, clock, store, TYPE)
+        self._records = records
+        self._initiatives = initiatives
+        self._baselines = baselines
+        self._clock = clock
+        self._city = city
+        self._zone = zone
+
+    async def adopt(self, actor: Actor, decision_id: str, *, origin: str = "entered") -> Frozen:
+        """Freeze what is published now as the version that a decision adopts. Needs plan:adopt.
+
+        Raises BadInput naming `decision` where it is none of an adoption, or not published; Conflict where a
+        version rests on it already, or where nothing is published.
+        """
+        require(actor, _PERMISSION)
+        decision = self._decision(actor, decision_id)
+        taken = [
+            one
+            for one in self.list(actor)
+            if one.document["attrs"].get("decidedBy") and _rests(one, decision)
+        ]
+        if taken:
+            raise Conflict(
+                Worded("A version rests on this decision already"),
+                hint=Worded("Record the decision by which the plan is adopted anew."),
+                where="decision",
+            )
+        said = self.content(actor, decision)
+        if not said["records"]:
+            raise Conflict(
+                Worded("Nothing of the plan is published"),
+                hint=Worded("Publish what the council adopts first."),
+                where="records",
+            )
+        name = {code: text for code, text in decision.name.items() if text}
+        more = {"decidedBy": rel(decision.id), "records": prop(len(said["records"]))}
+        return await self._frozen.freeze(actor, said, name, more, origin=origin)
+
+    def content(self, actor: Actor, decision: Record) -> dict[str, Any]:
+        """What would be frozen: only what everybody may see, whoever asks."""
+        newest, baseline = self._frozen.newest(actor), next(iter(self._baselines.list(ANONYMOUS)), None)
+        return {
+            "format": FORMAT,
+            "city": self._city,
+            "number": self._frozen.next_number(actor),
+            "previous": newest.digest if newest else "",
+            "adoptedOn": decision.values["decidedOn"].isoformat(),
+            "frozenOn": self._clock.now().astimezone(self._zone).date().isoformat(),
+            "decision": {
+                "id": decision.id,
+                "name": next(iter(decision.name.values()), ""),
+                "body": self._name_of(decision.get("body", "")),
+                "votes": decision.get("votes", ""),
+            },
+            "baseline": {"id": baseline.id, "sha256": baseline.digest} if baseline else {},
+            "records": self.open_records(),
+        }
+
+    def open_records(self) -> list[dict[str, Any]]:
+        """Every record and initiative that everybody may see, by type and id."""
+        found = [
+            {"id": one.id, "type": kind.type, "says": plain_values(kind.fields, one.values)}
+            for kind in self._records.kinds.values()
+            for one in self._records.list(ANONYMOUS, kind.type)
+        ]
+        found += [_initiative(one.document) for one in self._initiatives.list(ANONYMOUS)]
+        return sorted(found, key=lambda one: (one["type"], one["id"]))
+
+    def list(self, actor: Actor) -> Sequence[Frozen]:
+        """All versions, the newest first."""
+        return self._frozen.list(actor)
+
+    def get(self, actor: Actor, version_id: str) -> Frozen:
+        """One version. Raises ResourceNotFound."""
+        return self._frozen.get(actor, version_id)
+
+    async def frozen(self, version: Frozen) -> dict[str, Any] | None:
+        """What was adopted; None where it is gone or is not what it was."""
+        return await self._frozen.content(version)
+
+    def unpublished(self, actor: Actor) -> Sequence[Record]:
+        """Records that may be published and say something that nobody outside sees."""
+        return [
+            one
+            for kind in self._records.kinds.values()
+            if kind.publishable
+            for one in self._records.list(actor, kind.type)
+            if one.published_at is None or one.is_ahead
+        ]
+
+    def _decision(self, actor: Actor, decision_id: str) -> Record:
+        decision = self._records.find(actor, decision_id)
+        if (
+            decision is None
+            or decision.kind.type != "CommitteeDecision"
+            or decision.get("kind") != "adoption"
+        ):
+            raise BadInput(
+                Worded("This is no decision by which the plan is adopted"),
+                hint=Worded("Record the decision first, as one of this kind."),
+                where="decision",
+            )
+        if self._records.find(ANONYMOUS, decision.id) is None:
+            raise BadInput(
+                Worded("The decision is not published"),
+                hint=Worded("Publish it: what rests on it is for everybody to see."),
+                where="decision",
+            )
+        return decision
+
+    def _name_of(self, record_id: str) -> str:
+        found = self._records.find(ANONYMOUS, record_id) if record_id else None
+        return next(iter(found.name.values()), "") if found is not None else ""
+
+
+def _rests(version: Frozen, decision: Record) -> bool:
+    return any(content(bare(one)) == decision.id for one in version.document["attrs"]["decidedBy"])
+
+
+def _initiative(document: Document) -> dict[str, Any]:
+    """An initiative as it is promised: by attribute what it says, without how far it is."""
+    says = {
+        name: content(bare(instances[0]))
+        for name, instances in document["attrs"].items()
+        if name not in _NOT_PROMISED and instances
+    }
+    return {"id": document["id"], "type": document["type"][0], "says": says}
