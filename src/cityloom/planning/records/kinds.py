@@ -37,8 +37,7 @@ class RecordKind(msgspec.Struct, frozen=True, kw_only=True):
 
     def field(self, name: str) -> Field:
         """A field by its name. Raises KeyError."""
-        return next((one for one in self.fields if one.name == name), None) or _none(name)
-
-
-def _none(name: str) -> Field:
-    raise KeyError(name)
+        for field in self.fields:
+            if field.name == name:
+                return field
+        raise KeyError(name)
