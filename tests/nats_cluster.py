@@ -1,4 +1,5 @@
-"""Three NATS servers of the tests' own on loopback, with JetStream on disk, each a process."""
+"""Three NATS servers of the tests' own, with JetStream on disk, each a process: on loopback, or each on a
+machine of a network whose lines can be cut."""
 
 from __future__ import annotations
 
@@ -10,14 +11,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+
+from network_nodes import Network
 
 NODES = 3
 USER, PASSWORD = "city", "only for this test"
 
 CONFIGURATION = """
 server_name: n{number}
-listen: "127.0.0.1:{client}"
+listen: "{host}:{client}"
 http: "127.0.0.1:{watch}"
 jetstream {{
   store_dir: "{store}"
@@ -25,11 +29,11 @@ jetstream {{
 }}
 cluster {{
   name: city
-  listen: "127.0.0.1:{route}"
+  listen: "{host}:{route}"
   routes: [{routes}]
 }}
-authorization {{ users: [{{ user: "{user}", password: "{password}" }}] }}
 """
+LET_IN = f'authorization {{ users: [{{ user: "{USER}", password: "{PASSWORD}" }}] }}\n'
 
 
 def program() -> Path | None:
@@ -52,10 +56,17 @@ def _free_ports(count: int) -> list[int]:
 class NatsCluster:
     """Servers that can be killed, paused, and started again."""
 
-    def __init__(self, server: Path) -> None:
+    def __init__(self, server: Path, network: Network | None = None) -> None:
+        """In a network nobody needs a password, which would go over lines that others can read."""
         self._server = server
+        self._network = network
+        self.machines = "" if network is None else "".join(network.own)
         self.folder = Path(tempfile.mkdtemp(prefix="city-nats-"))
-        ports = _free_ports(3 * NODES)
+        if network is None:
+            self._hosts, ports = ["127.0.0.1"] * NODES, _free_ports(3 * NODES)
+        else:
+            self._hosts = list(network.own.values())
+            ports = [one for one in (4222, 6222, 8222) for _ in range(NODES)]
         self._client, self._route, self._watch = ports[:NODES], ports[NODES : 2 * NODES], ports[2 * NODES :]
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         for number in range(NODES):
@@ -64,27 +75,33 @@ class NatsCluster:
 
     @property
     def servers(self) -> list[str]:
-        return [f"nats://127.0.0.1:{port}" for port in self._client]
+        return [f"nats://{host}:{port}" for host, port in zip(self._hosts, self._client, strict=True)]
 
     def start(self, number: int) -> None:
-        routes = ", ".join(f'"nats-route://127.0.0.1:{port}"' for port in self._route)
+        ends = zip(self._hosts, self._route, strict=True)
+        routes = ", ".join(f'"nats-route://{host}:{port}"' for host, port in ends)
         file = self.folder / f"n{number}.conf"
         file.write_text(
-            CONFIGURATION.format(
+            ("" if self._network else LET_IN)
+            + CONFIGURATION.format(
                 number=number,
+                host=self._hosts[number],
                 client=self._client[number],
                 watch=self._watch[number],
                 route=self._route[number],
                 routes=routes,
                 store=self.folder / f"n{number}",
-                user=USER,
-                password=PASSWORD,
             )
         )
-        with (self.folder / f"n{number}.log").open("ab") as log:
+        with (self.folder / f"n{number}.log").open("ab") as log, self._inside(number):
             self._processes[number] = subprocess.Popen(
                 [self._server, "-c", str(file)], stdout=log, stderr=log, env={**os.environ, "GOMAXPROCS": "1"}
             )
+
+    def _inside(self, number: int | None = None) -> AbstractContextManager[None]:
+        if self._network is None:
+            return nullcontext()
+        return self._network.inside() if number is None else self._network.inside(self.machines[number])
 
     def kill(self, number: int) -> None:
         """As a machine that is gone: nothing is written any more."""
@@ -106,10 +123,11 @@ class NatsCluster:
     def _wait(self) -> None:
         """Until each takes connections; that they have a leader is waited for by whoever uses them."""
         until = time.monotonic() + 30
-        for number, port in enumerate(self._client):
+        for number, (host, port) in enumerate(zip(self._hosts, self._client, strict=True)):
             while time.monotonic() < until:
                 try:
-                    socket.create_connection(("127.0.0.1", port), 1).close()
+                    with self._inside():
+                        socket.create_connection((host, port), 1).close()
                     break
                 except OSError:
                     time.sleep(0.05)

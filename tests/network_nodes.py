@@ -22,11 +22,16 @@ HUB = "hub"
 class Network:
     """A hub, where the database and the clients are, and machines "a", "b", … around it."""
 
-    def __init__(self, machines: str) -> None:
-        self._label = f"city{os.getpid()}"
+    def __init__(self, machines: str, *, label: str = "", joined: bool = False) -> None:
+        """`label` tells it from others of this process; `joined`: machines reach each other by their lines to
+        the database, through the hub."""
+        self._label = f"city{os.getpid()}{label}"
+        self._joined = joined
         #: By machine: its address for clients, and that under which it finds the database.
         self.front = dict.fromkeys(machines, "127.0.0.1")
         self.database = dict.fromkeys(machines, "127.0.0.1")
+        #: That which others than clients know it by.
+        self.own = dict.fromkeys(machines, "127.0.0.1")
         self.real = _may_be_made()
         if self.real:
             self._make(machines)
@@ -63,8 +68,13 @@ class Network:
         for number, machine in enumerate(machines, 1):
             self._ip("netns", "add", self._name(machine))
             self._ip("-n", self._name(machine), "link", "set", "dev", "lo", "up")
-            self.database[machine] = self._line("d", machine, f"10.77.{number}")[0]
+            self.database[machine], self.own[machine] = self._line("d", machine, f"10.77.{number}")
             self.front[machine] = self._line("f", machine, f"10.78.{number}")[1]
+            if self._joined:
+                self._ip("-n", self._name(machine), "route", "add", "default", "via", self.database[machine])
+        if self._joined:
+            with self.inside():
+                Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
 
     def _line(self, line: str, machine: str, prefix: str) -> tuple[str, str]:
         """A line from the hub to a machine; the addresses of its two ends."""
@@ -75,6 +85,7 @@ class Network:
             here,
             "link",
             "add",
+            "name",
             f"{line}{machine}",
             "type",
             "veth",

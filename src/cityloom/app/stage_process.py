@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import time
 from collections.abc import Mapping, Sequence
 
 import uvloop
@@ -33,14 +34,14 @@ from cityloom.app.storage import shared_database
 from cityloom.app.watch.collecting import Samples
 from cityloom.app.watch.metrics import exposed
 from cityloom.context.parcels import UNKNOWN, Parcel, shared_out
-from cityloom.history.parts import PartsKeeper, parts_of
+from cityloom.history.parts import PartsKeeper, Stillness, parts_of
 from cityloom.history.stage import STAGE as HISTORY
 from cityloom.kernel.errors import BadConfig, NotReady
 from cityloom.web.server import Server
 
 #: What can be done elsewhere than in the city's own process.
 STAGES = (HISTORY,)
-#: Changes of the feed that are looked through for a partition that was another process'.
+#: Changes of the feed that are looked through at a time for a partition that nothing comes of.
 _LOOKED_UP = 5_000
 
 
@@ -78,6 +79,7 @@ class _Following:
         self._keeper = PartsKeeper(self._store, self._feed)
         self._membership = Membership(database, HISTORY, socket.gethostname())
         self._follower = Follower(cluster, HISTORY, self._keep)
+        self._stillness = Stillness(_LOOKED_UP)
         self._listener = listener
         #: Why it does not follow, in words; empty while it does.
         self._trouble = "starting"
@@ -115,8 +117,9 @@ class _Following:
         return 0
 
     async def _follow(self) -> None:
-        await self._cluster.connect()
+        # Without the cluster it follows by what it looks up.
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._cluster.connect())
             group.create_task(self._share())
             group.create_task(self._follower.run())
 
@@ -136,14 +139,17 @@ class _Following:
 
     def _follow_share(self, share: set[int], cursors: Mapping[int, int], last: int) -> None:
         """Follow these partitions. What a process took that is gone would come again after seconds: it is
-        looked up at once."""
+        looked up at once, and what nobody brings soon."""
         taken_over = share.difference(self._follower.partitions)
         self._follower.follow(share)
-        behind = [(one, cursors[one]) for one in taken_over if cursors[one] < last]
+        behind = [
+            Parcel(one, UNKNOWN, min(last, cursors[one] + _LOOKED_UP), None)
+            for one in taken_over
+            if cursors[one] < last
+        ]
+        behind += self._stillness.behind(share, cursors, last, time.monotonic())
         if behind:
-            self._follower.look_up(
-                Parcel(one, UNKNOWN, min(last, at + _LOOKED_UP), None) for one, at in behind
-            )
+            self._follower.look_up(behind)
 
     async def _keep(self, parcels: Sequence[Parcel]) -> None:
         await asyncio.to_thread(self._keeper.take, parcels)

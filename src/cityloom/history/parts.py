@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -22,6 +22,8 @@ from cityloom.kernel.errors import NotReady
 FIRST_LOOK, LAST_LOOK = 0.05, 0.4
 #: Seconds without progress after which what is missing is looked for.
 PATIENCE = 4.0
+#: Seconds without news after which whoever follows a partition looks into the feed itself.
+STILL_S = 2.0
 
 
 class Portion(msgspec.Struct, frozen=True):
@@ -135,6 +137,52 @@ class PartsKeeper:
         found = self._feed.read_part(parcel.partition, parts, cursor, parcel.through)
         self.looked_up += len(found)
         return [news_of(one) for one in found]
+
+
+class _Seen(msgspec.Struct):
+    """A partition as it was looked at last."""
+
+    at: int
+    #: When something came, or all that there was had been looked up.
+    since: float
+    #: Through where it was looked up last; UNKNOWN where it was not.
+    asked: int = UNKNOWN
+
+
+class Stillness:
+    """Tells which partitions stand still though the feed goes on: nobody brings what is in it. Pure."""
+
+    def __init__(self, most: int) -> None:
+        """`most` changes of the feed are to be looked through for a partition at a time."""
+        self._most = most
+        self._seen: dict[int, _Seen] = {}
+        #: The newest change when it was looked at before: what is as old as that should have come.
+        self._last = 0
+
+    def behind(
+        self, share: Collection[int], cursors: Mapping[int, int], last: int, now: float
+    ) -> list[Parcel]:
+        """What is to be looked up now, of the partitions that are this process' share.
+
+        `cursors` tell where partitions stand, `last` the newest change of the feed, `now` seconds.
+        """
+        due, self._last = self._last, last
+        self._seen = {one: seen for one, seen in self._seen.items() if one in share}
+        found = (self._of(one, cursors[one], due, now) for one in sorted(share) if one in cursors)
+        return [one for one in found if one is not None]
+
+    def _of(self, partition: int, at: int, due: int, now: float) -> Parcel | None:
+        seen = self._seen.get(partition)
+        if seen is None or at not in (seen.at, seen.asked):
+            self._seen[partition] = _Seen(at, now)
+            return None
+        seen.at = at
+        if at >= due or now - seen.since < STILL_S:
+            return None
+        seen.asked = min(due, at + self._most)
+        if seen.asked == due:
+            seen.since = now
+        return Parcel(partition, UNKNOWN, seen.asked, None)
 
 
 def _is_whole(parcel: Parcel, parts: int) -> bool:

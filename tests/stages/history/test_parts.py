@@ -19,7 +19,7 @@ from cityloom.context.parcels import (
     unpacked,
 )
 from cityloom.context.relaying import Relay
-from cityloom.history.parts import PartsKeeper, Portion
+from cityloom.history.parts import STILL_S, PartsKeeper, Portion, Stillness
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import Change, ChangeKind
 from cityloom.kernel.errors import BadInput, NotReady
@@ -200,3 +200,41 @@ def test_what_somebody_else_put_on_the_line_moves_nothing_and_ends_nothing():
     keeper.take([Parcel(own, 2, 3, [unreadable])])
     assert store.kept == [(own, 1), (own, 2), (own, 3)]
     assert keeper.looked_up == 3
+
+
+def looked_up(stillness: Stillness, cursors: dict[int, int], last: int, now: float) -> dict[int, int]:
+    found = stillness.behind({0, 1}, cursors, last, now)
+    assert all(one.changes is None and one.before == UNKNOWN for one in found)
+    return {one.partition: one.through for one in found}
+
+
+def test_a_partition_that_nothing_comes_of_is_looked_up_after_a_while_as_far_as_should_have_come():
+    stillness = Stillness(5_000)
+    assert looked_up(stillness, {0: 10, 1: 10}, 20, 0) == {}
+    # One goes on, the other does not.
+    assert looked_up(stillness, {0: 10, 1: 21}, 30, 1) == {}
+    assert looked_up(stillness, {0: 10, 1: 32}, 40, STILL_S) == {0: 30}
+    # It was kept: there is time again until the next look.
+    assert looked_up(stillness, {0: 30, 1: 41}, 50, STILL_S + 1) == {}
+    assert looked_up(stillness, {0: 30, 1: 52}, 60, 2 * STILL_S) == {0: 50}
+    # Something came by itself.
+    assert looked_up(stillness, {0: 61, 1: 62}, 70, 3 * STILL_S) == {}
+    assert looked_up(stillness, {0: 61, 1: 72}, 80, 3 * STILL_S + 1) == {}
+
+
+def test_a_city_in_which_nothing_happens_is_not_looked_through():
+    stillness = Stillness(5_000)
+    for now in range(20):
+        assert looked_up(stillness, {0: 10, 1: 10}, 10, now) == {}
+
+
+def test_what_is_far_behind_is_looked_up_piece_by_piece_without_a_pause():
+    stillness = Stillness(100)
+    at, looks = 0, 0
+    for now in range(20):
+        found = looked_up(stillness, {0: at, 1: 350}, 350, now)
+        at = found.get(0, at)
+        looks += bool(found)
+        if at == 350:
+            break
+    assert (at, looks, now) == (350, 4, STILL_S + 3)
