@@ -130,6 +130,12 @@ class Accounts:
         account = self._store.account(actor_id)
         return None if account is None or account.disabled else actor_of(account)
 
+    def id_of(self, name: str) -> str | None:
+        """The id of the account that signs in with a name; None where there is none."""
+        folded = fold_name(name)[:64]
+        account = self._store.account_named(folded) if _NAME.fullmatch(folded) else None
+        return account.id if account else None
+
     def user_name(self, actor_id: str) -> str:
         """The name that an account signs in with; the id itself where it is no account's."""
         account = self._store.account(actor_id)

@@ -43,6 +43,10 @@ OWNED_TYPES: Mapping[str, tuple[str, ...]] = {
     # To enter a value and to verify it are two people's work: who writes it whole must be let do both.
     "KeyPerformanceIndicator": ("indicators:enter", "indicators:verify"),
     "IndicatorReport": ("indicators:verify",),
+    # Whoever could write these whole would write, examine and settle alone.
+    "ContractParty": ("contracts:manage", "contracts:examine"),
+    "ServiceContract": ("contracts:manage", "contracts:examine"),
+    "ContractSettlement": ("contracts:manage", "contracts:examine"),
     "Device": ("devices:admit",),
     "Command": ("connectors:manage",),
     "EdgeNode": ("connectors:manage",),

@@ -28,6 +28,7 @@ PERMISSIONS: dict[str, str] = {
     "stakeholders:edit": "keep the register of stakeholders, and open consultations",
     "contracts:manage": "write contracts that are paid on indicators",
     "contracts:examine": "examine and settle contracts that somebody else wrote",
+    "contracts:provide": "see the contracts of one's own party, and dispute what was settled",
     "indicators:enter": "enter indicator values with their evidence",
     "indicators:verify": "verify indicator values that somebody else entered",
     "history:load": "bring whole tables into the past, and take them out again",
@@ -149,6 +150,12 @@ ROLES: dict[str, Role] = {
             "verifies indicators, settles contracts, and reads who did what",
             ["indicators:verify", "contracts:examine", "audit:read", "parked:read", "sources:read"],
             [OPEN, INTERNAL],
+        ),
+        _role(
+            "provider",
+            "Provider",
+            "delivers under contracts of the city: sees those of its own party, and may dispute a settlement",
+            ["contracts:provide"],
         ),
         _role(
             "data_protection_officer",

@@ -51,6 +51,9 @@ from cityloom.people.deliveries import Deliveries
 from cityloom.people.erasure import Erasure
 from cityloom.people.notices import Notices
 from cityloom.people.reports import Reports
+from cityloom.planning.contracts.contracts import Contracts
+from cityloom.planning.contracts.parties import Parties
+from cityloom.planning.contracts.settlements import Settlements
 from cityloom.planning.initiatives import Initiatives
 from cityloom.planning.masterplan.plan import MasterPlan
 from cityloom.planning.records.records import Records
@@ -233,6 +236,22 @@ class House:
             evidence,
             city=configuration.name,
             zone=self.zone,
+        )
+        self.contracts = Contracts(
+            self.broker,
+            clock,
+            Parties(self.broker, self.access.now),
+            self.access.now,
+            zone=self.zone,
+            audit=self.audit,
+        )
+        self.settlements = Settlements(
+            self.broker,
+            clock,
+            self.history,
+            self.contracts,
+            remembered=self.all_is_remembered,
+            audit=self.audit,
         )
         self.commands = CommandDesk(self.broker, clock)
         self.presence = Presence(self.broker, clock)

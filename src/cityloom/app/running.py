@@ -359,6 +359,8 @@ def rooms_of(
         initiatives=house.initiatives,
         records=house.records,
         plan=house.plan,
+        contracts=house.contracts,
+        settlements=house.settlements,
         health=health,
         requests=requests,
         printer=WeasyPrinter(),

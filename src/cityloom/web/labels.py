@@ -12,6 +12,8 @@ from cityloom.web.languages import noted_plural as ns
 TYPES: dict[str, tuple[str, str]] = {
     "AirQualityObserved": (n("Air quality"), n("Air quality stations")),
     "Alert": (n("Alert"), n("Alerts")),
+    "ContractParty": (n("Provider"), n("Providers")),
+    "ContractSettlement": (n("Settlement"), n("Settlements")),
     "CitizenReport": (n("Report"), n("Reports from citizens")),
     "Command": (n("Command"), n("Commands to devices")),
     "Connector": (n("Connector"), n("Connectors")),
@@ -184,6 +186,16 @@ CHOICES: dict[str, str] = {
     "planned": n("planned"),
     "running": n("running"),
     "done": n("done"),
+    # contracts
+    "concluded": n("concluded"),
+    "excluded": n("time excluded"),
+    "due": n("to be settled"),
+    "settled": n("settled"),
+    "disputed": n("disputed"),
+    "decided": n("decided"),
+    "paid": n("paid"),
+    "stands": n("it stands"),
+    "recalculated": n("recalculated"),
     # devices, connectors, services
     "ok": n("in order"),
     "online": n("online"),
@@ -304,6 +316,10 @@ ROLES: dict[str, tuple[str, str]] = {
     "operator": (n("Operator"), n("watches the city, handles alerts, answers citizens")),
     "planner": (n("Planner"), n("plans initiatives and enters indicators")),
     "auditor": (n("Auditor"), n("verifies indicators, settles contracts, and reads who did what")),
+    "provider": (
+        n("Provider"),
+        n("delivers under contracts of the city: sees those of its own party, and may dispute a settlement"),
+    ),
     "committee": (n("Committee"), n("decides on the plan, and on changes of its budgets")),
     "data_protection_officer": (
         n("Data protection officer"),

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from cityloom.people.erasure import Erasure
     from cityloom.people.notices import Notices
     from cityloom.people.reports import Reports
+    from cityloom.planning.contracts.contracts import Contracts
+    from cityloom.planning.contracts.settlements import Settlements
     from cityloom.planning.initiatives import Initiatives
     from cityloom.planning.masterplan.plan import MasterPlan
     from cityloom.planning.records.records import Records
@@ -214,6 +216,8 @@ class Rooms:
     records: Records
     #: The master plan as a whole.
     plan: MasterPlan
+    contracts: Contracts
+    settlements: Settlements
     health: Health
     #: What is asked, and how it is answered.
     requests: RequestTally = field(default_factory=RequestTally)

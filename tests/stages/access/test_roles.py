@@ -40,14 +40,22 @@ def test_security_class_is_seen_by_two_roles_alone():
     assert cleared == {"security_operator", "administrator"}
 
 
-def test_internal_class_is_hidden_from_visitors_citizens_and_devices():
+def test_internal_class_is_hidden_from_visitors_citizens_devices_and_providers():
     hidden = {name for name, role in ROLES.items() if INTERNAL not in role.clearance}
-    assert hidden == {"anonymous", "citizen", "device"}
+    assert hidden == {"anonymous", "citizen", "device", "provider"}
 
 
 def test_who_enters_an_indicator_does_not_verify_it():
     for name in ("planner", "auditor"):
         assert not {"indicators:enter", "indicators:verify"} <= ROLES[name].permissions
+
+
+def test_who_writes_a_contract_does_not_settle_it():
+    for name in ("planner", "auditor", "provider"):
+        assert not {"contracts:manage", "contracts:examine"} <= ROLES[name].permissions
+    assert {one for one in ROLES["provider"].permissions if ":" in one and "contracts" in one} == {
+        "contracts:provide"
+    }
 
 
 def test_permissions_and_clearance_of_several_roles_are_their_union():

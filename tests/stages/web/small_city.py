@@ -63,6 +63,9 @@ from cityloom.people.erasure import Erasure
 from cityloom.people.notices import Notices
 from cityloom.people.personal import PersonalTypes
 from cityloom.people.reports import Reports
+from cityloom.planning.contracts.contracts import Contracts
+from cityloom.planning.contracts.parties import Parties
+from cityloom.planning.contracts.settlements import Settlements
 from cityloom.planning.initiatives import Initiatives
 from cityloom.planning.masterplan.plan import MasterPlan
 from cityloom.planning.records.records import Records
@@ -238,6 +241,15 @@ class SmallCity:
             ),
             subscriptions,
         )
+        actors = Access(self.accounts, open_access=open_access).now
+        contracts = Contracts(
+            self.broker,
+            self.clock,
+            Parties(self.broker, actors),
+            actors,
+            zone=ZoneInfo("Europe/Copenhagen"),
+            audit=self.audit,
+        )
         self.reporters, self.photos = MemoryReporterStore(), MemoryPhotoStore()
         self.printer = MemoryPrinter()
         self.initiatives = Initiatives(self.broker, self.clock, history)
@@ -312,6 +324,10 @@ class SmallCity:
             initiatives=self.initiatives,
             records=self.records,
             plan=self.plan,
+            contracts=contracts,
+            settlements=Settlements(
+                self.broker, self.clock, history, contracts, remembered=self.remembered, audit=self.audit
+            ),
             indicators=self.indicators,
             health=self.health,
             printer=self.printer,

@@ -7,7 +7,9 @@ what one may not see.
 from __future__ import annotations
 
 import re
+from datetime import date
 
+import msgspec
 import pytest
 from starlette.routing import Mount
 
@@ -15,7 +17,8 @@ from cityloom.access.authority import TERMINAL
 from cityloom.access.roles import ROLES
 from cityloom.federation.handing_on import NOTIFIED_AT
 from cityloom.kernel.actor import InformationClass
-from cityloom.ngsild.model import entity, point, prop
+from cityloom.ngsild.model import entity, json_value, point, prop
+from cityloom.planning.contracts.terms import Line, Terms
 from cityloom.sensing.model import Device, Profile
 from cityloom.web.ngsild.routes import OPERATIONS
 from cityloom.web.ogc.routes import RESOURCES
@@ -45,6 +48,7 @@ INSIDE = "urn:ngsi-ld:Thing:internal"
 ALERT, NOTICE, REPORT = "urn:ngsi-ld:Alert:1", "urn:ngsi-ld:Notice:1", "urn:ngsi-ld:CitizenReport:1"
 INITIATIVE = "urn:ngsi-ld:Initiative:1"
 GOAL = "urn:ngsi-ld:Goal:1"
+CONTRACT, PARTY = "urn:ngsi-ld:ServiceContract:draft-1", "urn:ngsi-ld:ContractParty:1"
 DEVICE, OTHER_DEVICE = "d1", "d2"
 #: An indicator that is entered by hand.
 CODE = "EC:ICT:ICT:1C"
@@ -174,6 +178,26 @@ PAGES: dict[str, str] = {
     f"GET /initiatives/{INITIATIVE}.json": PEOPLE,
     f"GET /initiatives/{INITIATIVE}": PEOPLE,
     f"POST /initiatives/{INITIATIVE}": "pm",
+    "GET /plan/contracts.csv": "pam",
+    "GET /plan/contracts.json": PEOPLE,
+    "GET /plan/contracts": PEOPLE,
+    "GET /plan/contracts/new": "pm",
+    "POST /plan/contracts/new": "pm",
+    "GET /plan/contracts/parties.json": "pam",
+    "GET /plan/contracts/parties": "pam",
+    "POST /plan/contracts/parties": "pm",
+    f"GET /plan/contracts/{CONTRACT}/edit": "pm",
+    f"POST /plan/contracts/{CONTRACT}/edit": "pm",
+    f"GET /plan/contracts/{CONTRACT}/2026-03-01.csv": "pam",
+    f"GET /plan/contracts/{CONTRACT}/2026-03-01.json": "pam",
+    f"GET /plan/contracts/{CONTRACT}/2026-03-01.pdf": "pam",
+    f"GET /plan/contracts/{CONTRACT}/2026-03-01": "pam",
+    # Nobody here is its examiner; test_contract_pages.py has those who are.
+    f"POST /plan/contracts/{CONTRACT}/2026-03-01 act=settle": "",
+    f"GET /plan/contracts/{CONTRACT}.json": "pam",
+    f"GET /plan/contracts/{CONTRACT}.pdf": "pam",
+    f"GET /plan/contracts/{CONTRACT}": "pam",
+    f"POST /plan/contracts/{CONTRACT} act=conclude": "pam",
     "GET /plan/goals/import": "pm",
     "POST /plan/goals/import": "pm",
     "GET /plan/goals.csv": PEOPLE,
@@ -273,6 +297,22 @@ async def filled(measured_city):
     said = {**at, "status": prop("received"), "category": prop("road"), "photo": prop(photo)}
     await city.write(entity("CitizenReport", REPORT, said), secrecy=InformationClass.INTERNAL)
     await city.devices.admit(TERMINAL, Device(OTHER_DEVICE))
+    line = Line(name={"en": "Level"}, about=THING, attribute="level", target=2.0, worst=1.0)
+    terms = Terms(
+        name={"en": "One"},
+        provider=PARTY,
+        examiner=TERMINAL.id,
+        currency="EUR",
+        starts=date(2026, 3, 1),
+        ends=date(2026, 5, 1),
+        lines=(line,),
+    )
+    contract = {"status": prop("draft"), "terms": json_value(msgspec.to_builtins(terms))}
+    await city.write(
+        entity("ContractParty", PARTY, {"name": prop("Somebody")}),
+        entity("ServiceContract", CONTRACT, contract),
+        secrecy=InformationClass.INTERNAL,
+    )
     return city
 
 

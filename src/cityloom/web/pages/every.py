@@ -37,7 +37,7 @@ from cityloom.web.pages import (
     warnings,
 )
 from cityloom.web.pages.hooks import hook_route
-from cityloom.web.pages.planning import record_import, records
+from cityloom.web.pages.planning import contracts, record_import, records
 from cityloom.web.pages.routing import Pages
 from cityloom.web.persons import person_routes
 
@@ -57,6 +57,7 @@ _PARTS = (
     framework_reports,
     indicators,
     initiatives,
+    contracts,
     record_import,
     records,
     devices,

@@ -1,0 +1,1 @@
+"""Contracts paid on indicators: terms, scores from evidence, settlements, disputes, payments."""

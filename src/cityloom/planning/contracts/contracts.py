@@ -1,0 +1,333 @@
+"""Contracts: written by one person of the city, concluded by a second, seen by the provider they are with.
+
+The file of a contract is internal. Of a concluded one everybody sees its name, the provider, and for each
+settled period the score and what was paid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import tzinfo
+from typing import Any
+
+import msgspec
+
+from cityloom.access.audit import AuditLog
+from cityloom.access.authority import may_write, require
+from cityloom.access.credentials import new_id
+from cityloom.context.broker import Broker
+from cityloom.context.editing import Editing, Edits, check_version
+from cityloom.context.reading import language_property
+from cityloom.context.summaries import Summaries
+from cityloom.kernel.actor import CITY, Actor, InformationClass
+from cityloom.kernel.errors import BadInput, Conflict, NotAllowed
+from cityloom.kernel.time import Clock, format_instant
+from cityloom.ngsild.errors import ResourceNotFound
+from cityloom.ngsild.model import Document, Instance, entity, json_value, prop, rel
+from cityloom.planning.contracts.checking import MOST_EXCLUSIONS, check_exclusion, check_terms
+from cityloom.planning.contracts.gathering import Exclusion
+from cityloom.planning.contracts.model import (
+    CONTRACT,
+    DECIDED_ON,
+    FILE,
+    Concluded,
+    Contract,
+    ContractStatus,
+    Step,
+    contract_of,
+    file_id,
+)
+from cityloom.planning.contracts.parties import MANAGE, Parties
+from cityloom.planning.contracts.publishing import Publishing
+from cityloom.planning.contracts.statement import digest_of
+from cityloom.planning.contracts.terms import Terms
+
+EXAMINE = "contracts:examine"
+#: Steps of its history that a contract keeps.
+MOST_STEPS = 500
+_INTERNAL = InformationClass.INTERNAL
+
+
+class Contracts:
+    """Writes, concludes and shows contracts. `clock` is the city's, days are those of `zone`."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        clock: Clock,
+        parties: Parties,
+        actor_now: Callable[[str], Actor | None],
+        *,
+        zone: tzinfo,
+        audit: AuditLog | None = None,
+    ) -> None:
+        self._broker = broker
+        self._clock = clock
+        self._actor_now = actor_now
+        self._audit = audit
+        self._editing = Editing(broker)
+        self._contracts = Summaries(broker, CONTRACT, contract_of)
+        self.parties = parties
+        #: What everybody sees.
+        self.public = Publishing(broker)
+        self.zone = zone
+
+    # -- writing: each raises Conflict when `version` is not what is there -------------------------
+
+    async def draft(self, actor: Actor, terms: Terms, *, origin: str = "entered") -> Contract:
+        """A new contract, not in force yet. Needs contracts:manage. Raises BadInput naming the field."""
+        require(actor, MANAGE)
+        checked = self._check(actor, terms)
+        attributes: dict[str, Instance] = {
+            **_said(checked),
+            "status": prop(ContractStatus.DRAFT.value),
+            "authors": json_value([actor.id]),
+            "everyAuthor": json_value([actor.id]),
+            "dataOrigin": prop(origin),
+            "history": self._stepped((), actor, "drafted"),
+        }
+        document = entity(CONTRACT, new_id(FILE), attributes)
+        writer = may_write(actor, classify=True)
+        await self._broker.create(writer, document, information_class=_INTERNAL, trace="contracts:draft")
+        return self.get(actor, document["id"])
+
+    async def edit(self, actor: Actor, contract_id: str, terms: Terms, *, version: str = "") -> Contract:
+        """Write the terms anew. What was concluded stays in force until a second person concludes these."""
+        require(actor, MANAGE)
+        checked = self._check(actor, terms)
+
+        def edits(contract: Contract) -> Edits:
+            if contract.versions:
+                _check_amendment(contract.standing, checked)
+            return {
+                **_said(checked),
+                **_none_for_missing(checked),
+                "authors": json_value(_with(contract.authors, actor.id)),
+                "everyAuthor": json_value(_with(contract.every_author, actor.id)),
+                "history": self._stepped(contract.history, actor, "edited"),
+            }
+
+        return await self._change(actor, contract_id, version, "edit", edits)
+
+    async def conclude(self, actor: Actor, contract_id: str, *, version: str = "") -> Contract:
+        """Put the terms in force: by somebody who did not write them, for periods that are still to begin.
+
+        Needs contracts:manage or contracts:examine. The first terms hold from the contract's first day.
+        """
+        self._require_staff(actor)
+        now = self._clock.now()
+        before = self.get(actor, contract_id)
+        if self._audit is not None:
+            detail = {"terms": digest_of(before.terms)}
+            await self._audit.record(actor, "contract.conclude", before.id, detail)
+
+        def edits(contract: Contract) -> Edits:
+            self._check_second(actor, contract)
+            if not contract.is_changed:
+                raise Conflict("These terms are in force already", hint="Change them first.", where="version")
+            self._check(actor, contract.terms)
+            concluded = Concluded(
+                since=self._in_force_from(contract),
+                terms=contract.terms,
+                digest=digest_of(contract.terms),
+                by=actor.id,
+                at=format_instant(now),
+            )
+            return {
+                "status": prop(ContractStatus.CONCLUDED.value),
+                "versions": json_value(msgspec.to_builtins([*contract.versions, concluded])),
+                "authors": json_value([]),
+                "history": self._stepped(contract.history, actor, "concluded"),
+            }
+
+        concluded = await self._change(actor, contract_id, version, "conclude", edits)
+        await self.public.show(concluded, self.parties.get(concluded.standing.provider))
+        return concluded
+
+    async def exclude(
+        self,
+        actor: Actor,
+        contract_id: str,
+        exclusion: Exclusion,
+        settled: Iterable[tuple[str, str]] = (),
+        *,
+        version: str = "",
+    ) -> Contract:
+        """Let some time not count, by a decision. `settled` are the periods that are closed to that."""
+        self._require_staff(actor)
+        now = format_instant(self._clock.now())
+        checked = msgspec.structs.replace(check_exclusion(exclusion), by=actor.id, at=now)
+        for begin, end in settled:
+            if checked.since < end and begin < checked.until:
+                hint = "A reviewer may take it into account when the provider disputes the settlement."
+                raise Conflict("This time has been settled", hint=hint, where="since")
+
+        def edits(contract: Contract) -> Edits:
+            self._check_not_the_provider(actor, contract.terms.provider)
+            if len(contract.exclusions) >= MOST_EXCLUSIONS:
+                raise BadInput(
+                    "There are too many of them", hint=f"Keep to {MOST_EXCLUSIONS}.", where="since"
+                )
+            return {
+                "exclusions": json_value(msgspec.to_builtins([*contract.exclusions, checked])),
+                "history": self._stepped(contract.history, actor, "excluded", checked.decision),
+            }
+
+        return await self._change(actor, contract_id, version, "exclude", edits)
+
+    async def discard(self, actor: Actor, contract_id: str) -> None:
+        """Throw away a contract that was never concluded. Needs contracts:manage."""
+        require(actor, MANAGE)
+        contract = self.get(actor, contract_id)
+        if not contract.is_draft:
+            raise Conflict("A contract that was concluded stays", hint="Let it end.", where="status")
+        await self._broker.delete(may_write(actor), contract.id, trace="contracts:discard")
+
+    # -- asking ------------------------------------------------------------------------------------
+
+    def get(self, actor: Actor, contract_id: str) -> Contract:
+        """A contract's file: for the staff, and, once it is concluded, for the provider's own accounts.
+
+        The public id leads to the file too. Raises ResourceNotFound, for others as if there were none.
+        """
+        document = self._broker.find(CITY, file_id(contract_id))
+        contract = contract_of(document) if document and CONTRACT in document["type"] else None
+        if contract is None or not self.may_see(actor, contract):
+            raise ResourceNotFound(
+                f"There is no contract {contract_id}", hint="List the contracts.", where="id"
+            )
+        return contract
+
+    def list(self, actor: Actor) -> Sequence[Contract]:
+        """The contracts whose file the actor may see, by name."""
+        every = (one for one in self._contracts.all(CITY) if one is not None)
+        found = [one for one in every if self.may_see(actor, one)]
+        return sorted(found, key=lambda one: (one.is_draft, _name(one)))
+
+    def about(self, actor: Actor, entity_id: str) -> Sequence[Contract]:
+        """The contracts that pay by an Entity's values, or serve it."""
+        return [
+            one
+            for one in self.list(actor)
+            if entity_id in (one.standing.initiative, *(line.about for line in one.standing.lines))
+        ]
+
+    def may_see(self, actor: Actor, contract: Contract) -> bool:
+        """Whether somebody may read a contract's file."""
+        if actor.may(MANAGE) or actor.may(EXAMINE):
+            return actor.sees(_INTERNAL)
+        if contract.is_draft:
+            return False
+        return self.parties.speaks_for(actor, contract.standing.provider)
+
+    def is_provider(self, actor: Actor, contract: Contract) -> bool:
+        """Whether somebody belongs to the party that delivers."""
+        return self.parties.is_tied(actor.id, contract.standing.provider)
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def _require_staff(self, actor: Actor) -> None:
+        if not actor.may(EXAMINE):
+            require(actor, MANAGE)
+
+    async def _change(
+        self, actor: Actor, contract_id: str, version: str, did: str, decide: Callable[[Contract], Edits]
+    ) -> Contract:
+        found = self.get(actor, contract_id)
+
+        def edits(document: Document) -> Edits:
+            check_version(version, document, DECIDED_ON)
+            contract = contract_of(document)
+            return decide(contract) if contract else {}
+
+        await self._editing.edit(may_write(actor), found.id, edits, trace=f"contracts:{did}")
+        return self.get(actor, found.id)
+
+    def _check(self, actor: Actor, terms: Terms) -> Terms:
+        """The terms, when they can be settled by somebody who is not the provider."""
+        checked = check_terms(terms)
+        party = self.parties.get(checked.provider)
+        self._check_not_the_provider(actor, party.id)
+        examiner = self._actor_now(checked.examiner)
+        if examiner is None or not examiner.may(EXAMINE):
+            hint = "Choose an account that may examine contracts."
+            raise BadInput("This is no examiner", hint=hint, where="examiner")
+        if checked.examiner in party.accounts:
+            hint = "Whoever delivers does not judge what was delivered."
+            raise BadInput("The examiner belongs to the provider", hint=hint, where="examiner")
+        for place, line in enumerate(checked.lines):
+            if not self._may_be_measured(actor, line.about):
+                hint = "Choose an indicator, or an entity that has a history."
+                raise BadInput(f"There is no entity {line.about}", hint=hint, where=f"lines.{place}.about")
+        if checked.initiative and self._broker.find(actor, checked.initiative) is None:
+            raise BadInput("There is no such initiative", hint="Choose one of the list.", where="initiative")
+        return checked
+
+    def _may_be_measured(self, actor: Actor, entity_id: str) -> bool:
+        """Whether somebody sees an Entity, and the provider may be told of its values."""
+        if self._broker.find(actor, entity_id) is None:
+            return False
+        return self._broker.class_of(actor, entity_id) is not InformationClass.SECURITY
+
+    def _check_second(self, actor: Actor, contract: Contract) -> None:
+        if actor.id in contract.authors:
+            raise NotAllowed(
+                "Who wrote a contract does not conclude it",
+                hint="Ask a second person who may manage or examine contracts.",
+            )
+        self._check_not_the_provider(actor, contract.terms.provider)
+
+    def _check_not_the_provider(self, actor: Actor, party_id: str) -> None:
+        if self.parties.is_tied(actor.id, party_id):
+            raise NotAllowed(
+                "Whoever delivers does not write the contract",
+                hint="Ask somebody who does not belong to the provider.",
+            )
+
+    def _in_force_from(self, contract: Contract) -> Any:
+        if not contract.versions:
+            return contract.terms.starts
+        today = self._clock.now().astimezone(self.zone).date()
+        coming = [one.first for one in contract.periods() if one.first > today]
+        if not coming:
+            hint = "Write a new contract."
+            raise Conflict("No period of the contract is still to begin", hint=hint, where="terms")
+        return coming[0]
+
+    def _stepped(self, steps: Sequence[Step], actor: Actor, did: str, note: str = "") -> Instance:
+        step = Step(format_instant(self._clock.now()), actor.id, did, note)
+        return json_value(msgspec.to_builtins([*steps, step][-MOST_STEPS:]))
+
+
+def _said(terms: Terms) -> dict[str, Instance]:
+    """The attributes that follow from the terms: they link the contract to what it is about."""
+    said = {
+        "name": language_property(terms.name),
+        "terms": json_value(msgspec.to_builtins(terms)),
+        "provider": rel(terms.provider),
+        "measures": rel(list(dict.fromkeys(line.about for line in terms.lines))),
+    }
+    if terms.initiative:
+        said["initiative"] = rel(terms.initiative)
+    return said
+
+
+def _none_for_missing(terms: Terms) -> Edits:
+    return {} if terms.initiative else {"initiative": None}
+
+
+def _check_amendment(standing: Terms, terms: Terms) -> None:
+    """What has been settled must stay what it is: parties, currency and periods are not changed."""
+    for name in ("provider", "currency", "starts", "every", "ends"):
+        if getattr(standing, name) != getattr(terms, name):
+            hint = "Write a new contract for that."
+            raise BadInput("This cannot be changed once the contract is concluded", hint=hint, where=name)
+
+
+def _with(authors: Sequence[str], one: str) -> Sequence[str]:
+    return list(dict.fromkeys([*authors, one]))
+
+
+def _name(contract: Contract) -> str:
+    names = contract.standing.name
+    return str(names.get("en") or next(iter(names.values()), "")).casefold()

@@ -1,0 +1,397 @@
+"""Settling: a period is worked out, sealed, paid; disputed by the provider, decided by a reviewer.
+
+Nothing that is sealed is written again: a decision stands beside it, and later readings are shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Protocol
+
+import msgspec
+
+from cityloom.access.audit import AuditLog
+from cityloom.access.authority import may_write, require
+from cityloom.context.broker import Broker
+from cityloom.context.editing import Editing, Edits, check_version
+from cityloom.history.model import Reading
+from cityloom.kernel.actor import CITY, Actor, InformationClass
+from cityloom.kernel.change import Because
+from cityloom.kernel.errors import BadInput, Conflict, NotAllowed, NotFound
+from cityloom.kernel.texts import check_line, check_text
+from cityloom.kernel.time import Clock, format_instant
+from cityloom.ngsild.errors import AlreadyExists
+from cityloom.ngsild.model import Document, Instance, entity, json_value, prop, rel
+from cityloom.planning.contracts.checking import LONGEST_TEXT, check_exclusion
+from cityloom.planning.contracts.contracts import EXAMINE, MOST_STEPS, Contracts
+from cityloom.planning.contracts.gathering import Exclusion, window
+from cityloom.planning.contracts.model import (
+    SETTLED_ON,
+    SETTLEMENT,
+    Contract,
+    Decision,
+    Dispute,
+    Payment,
+    Settlement,
+    Step,
+    settlement_of,
+)
+from cityloom.planning.contracts.parties import MANAGE, PROVIDE
+from cityloom.planning.contracts.periods import Period
+from cityloom.planning.contracts.statement import Later, Statement, digest_of, later_than, statement_of
+from cityloom.planning.contracts.terms import Terms
+from cityloom.planning.money import Money, check_money
+
+#: Readings of one line in one period.
+MOST_READINGS = 300_000
+#: Readings are read as the city's staff may: nothing of the security class decides about money.
+_READER = msgspec.structs.replace(
+    CITY, clearance=frozenset({InformationClass.OPEN, InformationClass.INTERNAL})
+)
+OUTCOMES = ("stands", "recalculated")
+_ID = f"urn:ngsi-ld:{SETTLEMENT}:"
+
+
+class Past(Protocol):
+    """The part of history that settling needs."""
+
+    def raw(
+        self,
+        actor: Actor,
+        entity_id: str,
+        attributes: Sequence[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        limit: int = ...,
+        dataset: str | None = None,
+    ) -> list[Reading]:
+        """Readings of an Entity. Blocking. Raises NotFound."""
+        ...
+
+
+class Settlements:
+    """Works periods out and settles them. `remembered` waits until history tells what the state tells."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        clock: Clock,
+        history: Past,
+        contracts: Contracts,
+        *,
+        remembered: Callable[[], Awaitable[None]],
+        audit: AuditLog | None = None,
+    ) -> None:
+        self._broker = broker
+        self._clock = clock
+        self._history = history
+        self._contracts = contracts
+        self._remembered = remembered
+        self._audit = audit
+        self._editing = Editing(broker)
+
+    # -- asking: of contracts whose file the actor may see -----------------------------------------
+
+    def of(self, actor: Actor, contract_id: str) -> dict[str, Settlement]:
+        """The settlements of a contract by their period's key. Raises ResourceNotFound."""
+        contract = self._contracts.get(actor, contract_id)
+        return {one.statement.first: one for one in self._contracts.public.settled(contract)}
+
+    def get(self, actor: Actor, contract_id: str, key: str) -> Settlement:
+        """The settlement of a period. Raises NotFound."""
+        contract = self._contracts.get(actor, contract_id)
+        document = self._broker.find(CITY, _settlement_id(contract, key))
+        found = settlement_of(document) if document else None
+        if found is None:
+            raise NotFound("This period has not been settled", hint="Look at the contract.", where="period")
+        return found
+
+    def period(self, contract: Contract, key: str) -> Period:
+        """A period by its key. Raises NotFound."""
+        for one in contract.periods():
+            if one.key == key:
+                return one
+        raise NotFound("The contract has no such period", hint="Look at the contract.", where="period")
+
+    def is_over(self, period: Period) -> bool:
+        """Whether a period is past, by the city's clock."""
+        return period.finishes(self._contracts.zone) <= self._clock.now()
+
+    async def compute(
+        self, actor: Actor, contract_id: str, key: str, *, more: Sequence[Exclusion] = ()
+    ) -> Statement:
+        """What a period comes to by what is known now; of one that is not over, by what is known so far."""
+        contract = self._contracts.get(actor, contract_id)
+        period = self.period(contract, key)
+        exclusions = [*contract.exclusions, *more]
+        return await self._compute(contract, contract.terms_of(period), period, exclusions)
+
+    async def later(self, actor: Actor, settlement: Settlement) -> tuple[Later, ...]:
+        """What has come since a period was settled. It changes nothing."""
+        contract = self._contracts.get(actor, settlement.contract)
+        period = self.period(contract, settlement.statement.first)
+        final = settlement.final
+        now = await self._compute(contract, contract.terms_of(period), period, final.exclusions)
+        return later_than(final, now)
+
+    def payments(self, actor: Actor) -> list[Settlement]:
+        """Settlements of all contracts the actor may see, the oldest first."""
+        seen = {one.id for one in self._contracts.list(actor)}
+        every = self._contracts.public.every_settlement()
+        return sorted((one for one in every if one.contract in seen), key=lambda one: one.settled_at)
+
+    # -- acting ------------------------------------------------------------------------------------
+
+    async def settle(self, actor: Actor, contract_id: str, key: str) -> Settlement:
+        """Seal a period that is over, once. By the contract's examiner, who had no hand in the contract.
+
+        Raises NotAllowed, Conflict.
+        """
+        require(actor, EXAMINE)
+        contract = self._contracts.get(actor, contract_id)
+        period = self.period(contract, key)
+        self._check_examiner(actor, contract, contract.terms_of(period))
+        if not contract.versions:
+            raise Conflict("The contract is not concluded", hint="Let a second person conclude it.")
+        if not self.is_over(period):
+            raise Conflict("The period is not over", hint="Settle it once it is.", where="period")
+        await self._remembered()
+        statement = await self.compute(actor, contract.id, key)
+        document = self._sealed(actor, contract, contract.terms_of(period), statement)
+        await self._record(actor, "contract.settle", document["id"], hash=digest_of(statement))
+        writer = may_write(actor, classify=True)
+        try:
+            await self._broker.create(
+                writer, document, information_class=InformationClass.INTERNAL, trace="contracts:settle"
+            )
+        except AlreadyExists:
+            hint = "Look at the settlement; the provider may dispute it."
+            raise Conflict("This period has been settled", hint=hint, where="period") from None
+        return await self._shown(actor, contract, key)
+
+    async def dispute(self, actor: Actor, contract_id: str, key: str, reason: str) -> Settlement:
+        """Object to a settlement, as the provider, while it may be. Raises NotAllowed, Conflict."""
+        contract = self._contracts.get(actor, contract_id)
+        require(actor, PROVIDE)
+        if not self._contracts.is_provider(actor, contract):
+            hint = "Only an account of the provider may."
+            raise NotAllowed("You do not speak for the provider", hint=hint)
+        said = check_text(reason, where="reason", longest=LONGEST_TEXT)
+        now = format_instant(self._clock.now())
+
+        def edits(found: Settlement) -> Edits:
+            if found.status != "settled":
+                hint = "Each settlement is decided on once."
+                raise Conflict("This settlement has been disputed", hint=hint, where="status")
+            if now > found.dispute_until:
+                raise Conflict("The time for a dispute is over", hint=found.dispute_until, where="status")
+            return {
+                "status": prop("disputed"),
+                "dispute": json_value(msgspec.to_builtins(Dispute(actor.id, now, said))),
+                "history": self._stepped(found, actor, "disputed", now),
+            }
+
+        # The provider's words are written by the room: the account itself may write nothing.
+        return await self._change(actor, contract, key, "dispute", edits)
+
+    async def decide(
+        self,
+        actor: Actor,
+        contract_id: str,
+        key: str,
+        outcome: str,
+        reasons: str,
+        exclusions: Sequence[Exclusion] = (),
+    ) -> Settlement:
+        """Decide a dispute: by somebody who neither wrote, examined nor settled it, nor delivers.
+
+        "recalculated" works the period out again from what is known now, with these exclusions as well.
+        """
+        require(actor, EXAMINE)
+        contract = self._contracts.get(actor, contract_id)
+        before = self.get(actor, contract_id, key)
+        self._check_reviewer(actor, contract, before)
+        if outcome not in OUTCOMES:
+            raise BadInput("This is no outcome", hint=f"Choose {' or '.join(OUTCOMES)}.", where="outcome")
+        said = check_text(reasons, where="reasons", longest=LONGEST_TEXT)
+        statement = before.statement
+        now = format_instant(self._clock.now())
+        if outcome == "recalculated":
+            statement = await self._again(contract, before, self._more(actor, exclusions, now))
+        decision = Decision(actor.id, now, outcome, said, statement, digest_of(statement))
+
+        def edits(found: Settlement) -> Edits:
+            if found.status != "disputed":
+                hint = "Only what the provider disputes is decided."
+                raise Conflict("There is nothing to decide", hint=hint, where="status")
+            return {
+                "status": prop("decided"),
+                "decision": json_value(msgspec.to_builtins(decision)),
+                "because": _because(statement),
+                "history": self._stepped(found, actor, "decided", now, outcome),
+            }
+
+        await self._record(actor, "contract.decide", before.id, hash=decision.hash, outcome=outcome)
+        return await self._change(actor, contract, key, "decide", edits)
+
+    async def pay(
+        self,
+        actor: Actor,
+        contract_id: str,
+        key: str,
+        amount: Decimal,
+        on: date,
+        reference: str,
+        *,
+        version: str = "",
+    ) -> Settlement:
+        """Write down that money was paid. By somebody who did not settle; never more than is owed."""
+        require(actor, MANAGE)
+        contract = self._contracts.get(actor, contract_id)
+        currency = self.get(actor, contract_id, key).statement.currency
+        exact = check_money(Money(amount, currency), where="amount").amount
+        said = check_line(reference, where="reference", longest=200)
+        now = format_instant(self._clock.now())
+
+        def edits(found: Settlement) -> Edits:
+            check_version(version, found.document, SETTLED_ON)
+            self._check_payer(actor, contract, found)
+            if not 0 < exact <= found.outstanding:
+                hint = f"{found.outstanding} {currency} is owed."
+                raise BadInput("This is not what is owed", hint=hint, where="amount")
+            payments = [*found.payments, Payment(exact, on, said, actor.id, now)]
+            return {
+                "payments": json_value(msgspec.to_builtins(payments)),
+                "history": self._stepped(found, actor, "paid", now, said),
+            }
+
+        await self._record(actor, "contract.pay", _settlement_id(contract, key), amount=str(exact))
+        return await self._change(actor, contract, key, "pay", edits)
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    async def _compute(
+        self, contract: Contract, terms: Terms, period: Period, exclusions: Sequence[Exclusion]
+    ) -> Statement:
+        readings = await asyncio.to_thread(self._read, terms, period)
+        return statement_of(
+            contract.id,
+            terms,
+            period,
+            readings,
+            exclusions,
+            zone=self._contracts.zone,
+            computed_at=format_instant(self._clock.now()),
+        )
+
+    def _read(self, terms: Terms, period: Period) -> dict[int, list[Reading]]:
+        """Readings by line."""
+        zone = self._contracts.zone
+        found: dict[int, list[Reading]] = {}
+        for place, line in enumerate(terms.lines):
+            since, until = window(line, period.begins(zone), period.finishes(zone))
+            try:
+                found[place] = self._history.raw(
+                    _READER, line.about, [line.attribute], since, until, limit=MOST_READINGS + 1, dataset=""
+                )
+            except NotFound:
+                found[place] = []
+            if len(found[place]) > MOST_READINGS:
+                hint = "Let an indicator stand for them, or settle more often."
+                raise BadInput("There are too many readings", hint=hint, where=f"lines.{place}.about")
+        return found
+
+    async def _again(self, contract: Contract, before: Settlement, more: Sequence[Exclusion]) -> Statement:
+        await self._remembered()
+        period = self.period(contract, before.statement.first)
+        exclusions = [*before.statement.exclusions, *more]
+        return await self._compute(contract, contract.terms_of(period), period, exclusions)
+
+    def _more(self, actor: Actor, exclusions: Sequence[Exclusion], now: str) -> list[Exclusion]:
+        return [msgspec.structs.replace(check_exclusion(one), by=actor.id, at=now) for one in exclusions]
+
+    def _sealed(self, actor: Actor, contract: Contract, terms: Terms, statement: Statement) -> Document:
+        now = self._clock.now()
+        step = Step(format_instant(now), actor.id, "settled")
+        attributes: dict[str, Instance] = {
+            "name": prop(f"{next(iter(terms.name.values()))} {statement.first}"),
+            "contract": rel(contract.id),
+            "status": prop("settled"),
+            "statement": json_value(msgspec.to_builtins(statement)),
+            "hash": prop(digest_of(statement)),
+            "settledBy": prop(actor.id),
+            "settledAt": prop(format_instant(now)),
+            "disputeUntil": prop(format_instant(now + timedelta(days=terms.dispute_days))),
+            "payBy": prop(format_instant(now + timedelta(days=terms.payment_days))),
+            "because": _because(statement),
+            "dataOrigin": prop("entered"),
+            "history": json_value(msgspec.to_builtins([step])),
+        }
+        return entity(SETTLEMENT, _settlement_id(contract, statement.first), attributes)
+
+    async def _change(
+        self, actor: Actor, contract: Contract, key: str, did: str, decide: Callable[[Settlement], Edits]
+    ) -> Settlement:
+        found = self.get(actor, contract.id, key)
+
+        def edits(document: Document) -> Edits:
+            settlement = settlement_of(document)
+            return decide(settlement) if settlement else {}
+
+        await self._editing.edit(_as_the_room(actor), found.id, edits, trace=f"contracts:{did}")
+        return await self._shown(actor, contract, key)
+
+    async def _shown(self, actor: Actor, contract: Contract, key: str) -> Settlement:
+        party = self._contracts.parties.get(contract.standing.provider)
+        await self._contracts.public.show(contract, party)
+        return self.get(actor, contract.id, key)
+
+    async def _record(self, actor: Actor, did: str, subject: str, **detail: str) -> None:
+        if self._audit is not None:
+            await self._audit.record(actor, did, subject, detail)
+
+    def _stepped(self, found: Settlement, actor: Actor, did: str, at: str, note: str = "") -> Instance:
+        return json_value(msgspec.to_builtins([*found.history, Step(at, actor.id, did, note)][-MOST_STEPS:]))
+
+    def _check_examiner(self, actor: Actor, contract: Contract, terms: Terms) -> None:
+        if self._contracts.is_provider(actor, contract):
+            raise NotAllowed("Whoever delivers does not settle", hint="Ask the contract's examiner.")
+        if actor.id in contract.every_author:
+            raise NotAllowed("Who wrote a contract does not settle it", hint="Ask the contract's examiner.")
+        if actor.id != terms.examiner:
+            raise NotAllowed("The contract names another examiner", hint="Ask them, or change the contract.")
+
+    def _check_reviewer(self, actor: Actor, contract: Contract, settlement: Settlement) -> None:
+        examiners = {settlement.settled_by, *(one.terms.examiner for one in contract.versions)}
+        if actor.id in examiners or actor.id in contract.every_author:
+            raise NotAllowed(
+                "Who wrote or examined a contract does not decide a dispute about it",
+                hint="Ask a person who had no part in it.",
+            )
+        if self._contracts.is_provider(actor, contract):
+            raise NotAllowed("Whoever delivers does not decide", hint="Ask a person who had no part in it.")
+
+    def _check_payer(self, actor: Actor, contract: Contract, settlement: Settlement) -> None:
+        if settlement.status == "disputed":
+            raise Conflict("It is disputed", hint="Pay once the dispute is decided.", where="status")
+        if actor.id == settlement.settled_by or self._contracts.is_provider(actor, contract):
+            raise NotAllowed("Who settled does not pay", hint="Ask a second person.")
+
+
+def _as_the_room(actor: Actor) -> Actor:
+    """The room's own hand, under the name of whoever acts: it has checked what they may."""
+    writer = may_write(actor)
+    return msgspec.structs.replace(writer, clearance=CITY.clearance)
+
+
+def _because(statement: Statement) -> Instance:
+    pieces: list[Because] = [one for line in statement.lines for one in line.evidence.because]
+    return json_value(msgspec.to_builtins(pieces))
+
+
+def _settlement_id(contract: Contract, key: str) -> str:
+    return f"{_ID}{contract.id.rsplit('draft-', 1)[-1]}:{key[:10]}"

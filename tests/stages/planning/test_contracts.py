@@ -1,0 +1,410 @@
+"""Contracts paid on indicators: who may do what, what is sealed, what everybody sees."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from cityloom.access.authority import TERMINAL
+from cityloom.adapters.memory.history import MemoryHistory
+from cityloom.history.queries import History
+from cityloom.history.stage import STAGE, HistoryStage
+from cityloom.kernel.actor import ANONYMOUS, CITY, InformationClass
+from cityloom.kernel.errors import BadInput, CityError, Conflict, NotAllowed, NotFound
+from cityloom.ngsild.model import entity, prop, value_of
+from cityloom.planning.contracts.contracts import Contracts
+from cityloom.planning.contracts.gathering import Exclusion
+from cityloom.planning.contracts.model import open_id
+from cityloom.planning.contracts.parties import Parties
+from cityloom.planning.contracts.settlements import Settlements
+from cityloom.planning.contracts.terms import Line, Terms, WithoutData
+
+OPEN, INTERNAL, SECURITY = InformationClass
+LIGHTS = "urn:ngsi-ld:KeyPerformanceIndicator:city:lights"
+JANUARY = "2026-01-01"
+
+
+class Office:
+    """The room of contracts over a city that remembers, with one person for each part."""
+
+    def __init__(self, city, folder) -> None:
+        self.city = city
+        self.stage = HistoryStage(MemoryHistory(folder), pause=0)
+        self.history = History(self.stage._store, city.broker)
+        city.broker.follow(STAGE, self.stage.handle, durable=True)
+        self.writer = city.person("planner")
+        self.second = city.person("planner", name="second")
+        self.examiner = city.person("auditor")
+        self.reviewer = city.person("auditor", name="reviewer")
+        self.provider = city.person("provider", name="lys")
+        self.rival = city.person("provider", name="rival")
+        everybody = [self.writer, self.second, self.examiner, self.reviewer, self.provider, self.rival]
+        self.people = {one.id: one for one in everybody}
+        self.parties = Parties(city.broker, self.people.get)
+        self.contracts = Contracts(city.broker, city.clock, self.parties, self.people.get, zone=UTC)
+        self.settlements = Settlements(
+            city.broker, city.clock, self.history, self.contracts, remembered=self.remembered
+        )
+
+    async def remembered(self) -> None:
+        await self.stage.caught_up(self.city.broker.last_sequence)
+
+    async def light_up(self, *values: float, first: date = date(2026, 1, 1)) -> None:
+        """One value a day, stamped at the end of its day."""
+        for day, value in enumerate(values):
+            at = datetime(first.year, first.month, first.day, tzinfo=UTC) + timedelta(days=day + 1)
+            shown = entity("KeyPerformanceIndicator", LIGHTS, {"kpiValue": prop(value, at=at, unit="P1")})
+            await self.city.broker.append(CITY, LIGHTS, shown)
+
+    def terms(self, **changes) -> Terms:
+        line = Line(
+            name={"en": "Lights in order"},
+            about=LIGHTS,
+            unit_code="P1",
+            target=99.0,
+            worst=89.0,
+            expected=Decimal(80),
+            price=Decimal("10000.00"),
+            bonus=Decimal("1000.00"),
+            malus=Decimal("2000.00"),
+        )
+        plain = Terms(
+            name={"en": "Street lighting", "da": "Gadelys"},
+            provider=self.party.id,
+            examiner=self.examiner.id,
+            currency="DKK",
+            starts=date(2026, 1, 1),
+            ends=date(2026, 7, 1),
+            lines=(line,),
+        )
+        return msgspec.structs.replace(plain, **changes)
+
+    async def concluded(self, **changes):
+        drafted = await self.contracts.draft(self.writer, self.terms(**changes))
+        return await self.contracts.conclude(self.second, drafted.id)
+
+    async def settled(self, *values: float):
+        await self.light_up(*(values or [98.0] * 31))
+        contract = await self.concluded()
+        return contract, await self.settlements.settle(self.examiner, contract.id, JANUARY)
+
+
+@pytest.fixture
+async def office(living_city, tmp_path):
+    office = Office(living_city, tmp_path)
+    office.party = await office.parties.add(
+        office.writer, "Lys og Sti A/S", number="12345678", accounts=[office.provider.id]
+    )
+    office.other = await office.parties.add(office.writer, "Rival", accounts=[office.rival.id])
+    shown = entity("KeyPerformanceIndicator", LIGHTS, {"name": prop("Lights in order")})
+    await living_city.broker.create(CITY, shown, information_class=OPEN)
+    return office
+
+
+async def test_a_period_is_worked_out_sealed_and_shown(office):
+    contract, settled = await office.settled()
+    line = settled.statement.lines[0]
+    assert (line.score, line.payable) == (Decimal("90.0000"), Decimal("10500.00"))
+    assert (line.evidence.count, line.evidence.coverage, line.evidence.missing) == (31, 100, 0)
+    assert settled.is_untouched
+    assert (settled.outstanding, settled.status) == (Decimal("10500.00"), "settled")
+    public = office.city.broker.find(ANONYMOUS, open_id(contract.id))
+    assert value_of(public, "providerName") == "Lys og Sti A/S"
+    assert value_of(public, "periods")[0]["payable"] == "10500.00"
+    # Of what it is worked out from, and by whom, nothing is public.
+    said = str(public)
+    assert all(word not in said for word in ("person:", "bonus", "malus", "evidence", "12345678"))
+    assert office.city.broker.find(ANONYMOUS, settled.id) is None
+    assert office.city.broker.find(ANONYMOUS, contract.id) is None
+
+
+async def test_who_wrote_a_contract_neither_concludes_nor_settles_it(office):
+    await office.light_up(*[98.0] * 31)
+    drafted = await office.contracts.draft(office.writer, office.terms())
+    with pytest.raises(NotAllowed):
+        await office.contracts.conclude(office.writer, drafted.id)
+    both = msgspec.structs.replace(
+        office.examiner, permissions=office.examiner.permissions | office.writer.permissions
+    )
+    office.people[both.id] = both
+    written = await office.contracts.draft(both, office.terms())
+    written = await office.contracts.conclude(office.second, written.id)
+    with pytest.raises(NotAllowed):
+        await office.settlements.settle(both, written.id, JANUARY)
+
+
+async def test_an_edit_makes_its_author_an_author(office):
+    drafted = await office.contracts.draft(office.writer, office.terms())
+    await office.contracts.edit(office.second, drafted.id, office.terms(dispute_days=7))
+    with pytest.raises(NotAllowed):
+        await office.contracts.conclude(office.second, drafted.id)
+    assert (await office.contracts.conclude(office.examiner, drafted.id)).standing.dispute_days == 7
+
+
+async def test_an_examiner_of_the_provider_is_refused(office):
+    # The account examines for the city, and belongs to the party as well.
+    double = msgspec.structs.replace(
+        office.examiner, permissions=office.examiner.permissions | office.provider.permissions
+    )
+    office.people[double.id] = double
+    await office.parties.change(office.writer, office.party.id, "Lys", accounts=[double.id])
+    with pytest.raises(BadInput) as refused:
+        await office.contracts.draft(office.writer, office.terms())
+    assert refused.value.where == "examiner"
+    with pytest.raises(BadInput):
+        await office.contracts.draft(office.writer, office.terms(examiner=office.provider.id))
+    with pytest.raises(BadInput):
+        await office.contracts.draft(office.writer, office.terms(examiner=office.second.id))
+
+
+async def test_an_examiner_who_joins_the_provider_settles_no_more(office):
+    await office.light_up(*[98.0] * 31)
+    contract = await office.concluded()
+    double = msgspec.structs.replace(
+        office.examiner, permissions=office.examiner.permissions | office.provider.permissions
+    )
+    office.people[double.id] = double
+    await office.parties.change(office.writer, office.party.id, "Lys", accounts=[double.id])
+    with pytest.raises(NotAllowed):
+        await office.settlements.settle(double, contract.id, JANUARY)
+
+
+async def test_the_provider_sees_its_own_contracts_and_writes_nothing(office):
+    contract, settled = await office.settled()
+    contracts, settlements, provider = office.contracts, office.settlements, office.provider
+    assert [one.id for one in contracts.list(provider)] == [contract.id]
+    assert settlements.get(provider, contract.id, JANUARY).statement == settled.statement
+    attempts = [
+        contracts.draft(provider, office.terms()),
+        contracts.edit(provider, contract.id, office.terms()),
+        contracts.conclude(provider, contract.id),
+        contracts.discard(provider, contract.id),
+        contracts.exclude(
+            provider, contract.id, Exclusion("2026-02-01T00:00:00Z", "2026-02-02T00:00:00Z", "x", "y")
+        ),
+        settlements.settle(provider, contract.id, "2026-02-01"),
+        settlements.decide(provider, contract.id, JANUARY, "stands", "because"),
+        settlements.pay(provider, contract.id, JANUARY, Decimal(1), date(2026, 4, 1), "x"),
+        office.parties.add(provider, "Another"),
+        office.parties.change(provider, office.party.id, "Lys"),
+    ]
+    for attempt in attempts:
+        with pytest.raises(NotAllowed):
+            await attempt
+    # Nothing else that is internal is theirs to see.
+    broker = office.city.broker
+    for internal in (contract.id, settled.id, office.party.id):
+        assert broker.find(provider, internal) is None
+
+
+async def test_another_provider_learns_of_nothing(office):
+    contract, _ = await office.settled()
+    assert office.contracts.list(office.rival) == []
+    for attempt in (
+        lambda: office.contracts.get(office.rival, contract.id),
+        lambda: office.contracts.get(office.rival, open_id(contract.id)),
+        lambda: office.settlements.get(office.rival, contract.id, JANUARY),
+        lambda: office.settlements.of(office.rival, contract.id),
+    ):
+        with pytest.raises(NotFound) as refused:
+            attempt()
+        assert str(refused.value) == str(refused.value).replace("Street", "")
+    with pytest.raises(CityError):
+        await office.settlements.dispute(office.rival, contract.id, JANUARY, "Mine is better")
+    assert office.settlements.payments(office.rival) == []
+    with pytest.raises(NotFound):
+        office.contracts.get(ANONYMOUS, contract.id)
+
+
+async def test_a_provider_does_not_see_a_draft(office):
+    drafted = await office.contracts.draft(office.writer, office.terms())
+    with pytest.raises(NotFound):
+        office.contracts.get(office.provider, drafted.id)
+
+
+async def test_what_is_settled_is_settled_once_and_stays(office):
+    contract, settled = await office.settled()
+    with pytest.raises(Conflict):
+        await office.settlements.settle(office.examiner, contract.id, JANUARY)
+    # The terms cannot be turned against it, nor its time excluded.
+    with pytest.raises(BadInput):
+        await office.contracts.edit(office.writer, contract.id, office.terms(ends=date(2026, 2, 1)))
+    await office.contracts.edit(
+        office.writer,
+        contract.id,
+        office.terms(lines=(msgspec.structs.replace(office.terms().lines[0], price=Decimal(5000)),)),
+    )
+    amended = await office.contracts.conclude(office.second, contract.id)
+    assert amended.versions[-1].since == date(2026, 5, 1)
+    assert office.settlements.get(office.examiner, contract.id, JANUARY).statement == settled.statement
+    february = await office.settlements.compute(office.examiner, contract.id, "2026-02-01")
+    assert february.lines[0].price == Decimal("10000.00")
+    with pytest.raises(Conflict):
+        await office.contracts.exclude(
+            office.examiner,
+            contract.id,
+            Exclusion("2026-01-10T00:00:00Z", "2026-01-11T00:00:00Z", "Storm", "Council 7"),
+            [("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z")],
+        )
+
+
+async def test_a_settlement_that_was_tampered_with_is_told(office):
+    contract, settled = await office.settled()
+    forged = msgspec.to_builtins(settled.statement) | {"payable": "99999.00"}
+    fragment = entity("ContractSettlement", settled.id, {"statement": prop(forged)})
+    for stranger in (office.writer, office.examiner, office.provider, office.city.person("engineer")):
+        with pytest.raises(CityError):
+            await office.city.broker.update(stranger, settled.id, fragment)
+    await office.city.broker.update(TERMINAL, settled.id, fragment)
+    assert not office.settlements.get(office.examiner, contract.id, JANUARY).is_untouched
+
+
+async def test_later_readings_are_shown_and_not_applied(office):
+    contract, settled = await office.settled()
+    await office.light_up(89.0, first=date(2026, 1, 20))
+    await office.remembered()
+    (later,) = await office.settlements.later(office.provider, settled)
+    assert later.days == ("2026-01-20",)
+    assert later.payable_now < settled.statement.payable
+    assert office.settlements.get(office.provider, contract.id, JANUARY).statement == settled.statement
+
+
+async def test_a_period_that_is_not_over_is_not_settled(office):
+    contract = await office.concluded()
+    with pytest.raises(Conflict):
+        await office.settlements.settle(office.examiner, contract.id, "2026-04-01")
+    with pytest.raises(NotFound):
+        await office.settlements.settle(office.examiner, contract.id, "2026-04-02")
+    drafted = await office.contracts.draft(office.writer, office.terms())
+    with pytest.raises(Conflict):
+        await office.settlements.settle(office.examiner, drafted.id, JANUARY)
+
+
+async def test_a_dispute_is_decided_by_somebody_who_had_no_part(office):
+    contract, settled = await office.settled(*[98.0] * 20, *[89.0] * 3, *[98.0] * 8)
+    disputed = await office.settlements.dispute(
+        office.provider, contract.id, JANUARY, "The storm was no fault of ours."
+    )
+    assert disputed.status == "disputed"
+    with pytest.raises(Conflict):
+        await office.settlements.dispute(office.provider, contract.id, JANUARY, "Once more")
+    storm = Exclusion("2026-01-21T00:00:00Z", "2026-01-24T00:00:00Z", "Storm", "Council 7/2026")
+    for partial in (office.examiner, office.provider):
+        with pytest.raises(NotAllowed):
+            await office.settlements.decide(partial, contract.id, JANUARY, "recalculated", "So", [storm])
+    with pytest.raises(Conflict):
+        await office.settlements.pay(office.second, contract.id, JANUARY, Decimal(1), date(2026, 4, 1), "x")
+    decided = await office.settlements.decide(
+        office.reviewer, contract.id, JANUARY, "recalculated", "The council had decided so.", [storm]
+    )
+    assert decided.status == "decided"
+    assert decided.statement == settled.statement
+    assert decided.final.payable == Decimal("10500.00") > settled.statement.payable
+    assert decided.final.exclusions[0].by == office.reviewer.id
+    assert decided.is_untouched
+    with pytest.raises(Conflict):
+        await office.settlements.decide(office.reviewer, contract.id, JANUARY, "stands", "Again")
+
+
+async def test_a_reviewer_who_wrote_the_contract_is_refused(office):
+    writing = msgspec.structs.replace(
+        office.reviewer, permissions=office.reviewer.permissions | office.writer.permissions
+    )
+    office.people[writing.id] = writing
+    await office.light_up(*[98.0] * 31)
+    contract = await office.contracts.draft(writing, office.terms())
+    await office.contracts.conclude(office.second, contract.id)
+    await office.settlements.settle(office.examiner, contract.id, JANUARY)
+    await office.settlements.dispute(office.provider, contract.id, JANUARY, "No")
+    with pytest.raises(NotAllowed):
+        await office.settlements.decide(writing, contract.id, JANUARY, "stands", "It does")
+
+
+async def test_a_dispute_comes_in_time(office):
+    contract, _ = await office.settled()
+    office.city.clock.pass_by(days=31)
+    with pytest.raises(Conflict):
+        await office.settlements.dispute(office.provider, contract.id, JANUARY, "Too late")
+
+
+async def test_what_is_owed_is_paid_to_the_cent_and_not_beyond(office):
+    contract, settled = await office.settled()
+    pay = office.settlements.pay
+    day = date(2026, 4, 20)
+    with pytest.raises(NotAllowed):
+        await pay(office.examiner, contract.id, JANUARY, Decimal("10500.00"), day, "A1")
+    for wrong in ("10500.01", "0", "0.001"):
+        with pytest.raises(BadInput):
+            await pay(office.second, contract.id, JANUARY, Decimal(wrong), day, "A1")
+    await pay(office.second, contract.id, JANUARY, Decimal("10000.00"), day, "A1")
+    paid = await pay(office.second, contract.id, JANUARY, Decimal("500.00"), day, "A2")
+    assert (paid.outstanding, paid.paid) == (0, settled.statement.payable)
+    with pytest.raises(BadInput):
+        await pay(office.second, contract.id, JANUARY, Decimal("0.01"), day, "A3")
+    public = office.city.broker.find(ANONYMOUS, open_id(contract.id))
+    assert value_of(public, "amountPaid") == {"amount": "10500.00", "currency": "DKK"}
+
+
+async def test_excluded_time_counts_neither_way(office):
+    await office.light_up(*[98.0] * 20, *[89.0] * 3, *[98.0] * 8)
+    contract = await office.concluded()
+    before = await office.settlements.compute(office.examiner, contract.id, JANUARY)
+    await office.contracts.exclude(
+        office.examiner,
+        contract.id,
+        Exclusion("2026-01-21T00:00:00Z", "2026-01-24T00:00:00Z", "Storm", "Council 7/2026"),
+    )
+    await office.remembered()
+    after = await office.settlements.compute(office.examiner, contract.id, JANUARY)
+    assert after.lines[0].evidence.excluded == 3
+    assert after.score == 90 > (before.score or 0)
+    with pytest.raises(BadInput):
+        await office.contracts.exclude(
+            office.examiner,
+            contract.id,
+            Exclusion("2026-02-01T00:00:00Z", "2026-02-02T00:00:00Z", "Storm", " "),
+        )
+
+
+async def test_what_is_of_the_security_class_decides_about_no_money(office):
+    secret = entity("KeyPerformanceIndicator", f"{LIGHTS}:s", {"kpiValue": prop(1.0)})
+    await office.city.broker.create(CITY, secret, information_class=SECURITY)
+    line = msgspec.structs.replace(office.terms().lines[0], about=f"{LIGHTS}:s")
+    with pytest.raises(BadInput):
+        await office.contracts.draft(office.writer, office.terms(lines=(line,)))
+    cleared = msgspec.structs.replace(office.writer, clearance=frozenset(InformationClass))
+    with pytest.raises(BadInput):
+        await office.contracts.draft(cleared, office.terms(lines=(line,)))
+    # One that becomes secret later is read no more.
+    contract = await office.concluded()
+    await office.light_up(*[98.0] * 31)
+    await office.city.broker.classify(CITY, LIGHTS, SECURITY)
+    await office.remembered()
+    found = await office.settlements.compute(office.examiner, contract.id, JANUARY)
+    assert found.lines[0].evidence.count == 0
+
+
+async def test_without_data_the_price_waits(office):
+    contract = await office.concluded()
+    settled = await office.settlements.settle(office.examiner, contract.id, JANUARY)
+    assert (settled.statement.held, settled.outstanding) == (Decimal("10000.00"), 0)
+    line = msgspec.structs.replace(office.terms().lines[0], without_data=WithoutData.WORST)
+    strict = await office.concluded(lines=(line,))
+    worst = await office.settlements.settle(office.examiner, strict.id, JANUARY)
+    assert worst.statement.payable == Decimal("8000.00")
+
+
+async def test_accounts_of_a_party_are_those_of_providers(office):
+    with pytest.raises(BadInput):
+        await office.parties.add(office.writer, "Sly", accounts=[office.examiner.id])
+    with pytest.raises(BadInput):
+        await office.parties.add(office.writer, "Sly", accounts=["nobody"])
+
+
+async def test_what_an_indicator_pays_is_found_from_it(office):
+    contract = await office.concluded()
+    assert [one.id for one in office.contracts.about(office.examiner, LIGHTS)] == [contract.id]
+    assert office.contracts.about(office.rival, LIGHTS) == []
