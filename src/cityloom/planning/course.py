@@ -70,7 +70,7 @@ class Course(msgspec.Struct, frozen=True):
 
 def course_of(target: Target, readings: Sequence[Reading], starts_at: datetime | None) -> Course:
     """The course of an indicator. `readings` in any order."""
-    points, unit_code, left_out = _comparable(readings)
+    points, unit_code, left_out = comparable(readings)
     earlier = [point for point in points if starts_at is None or point.at < starts_at]
     later = [point for point in points if starts_at is not None and point.at >= starts_at]
     before, after = _span(earlier), _span(later)
@@ -91,7 +91,7 @@ def course_of(target: Target, readings: Sequence[Reading], starts_at: datetime |
     )
 
 
-def _comparable(readings: Sequence[Reading]) -> tuple[tuple[Point, ...], str, int]:
+def comparable(readings: Sequence[Reading]) -> tuple[tuple[Point, ...], str, int]:
     """Numbers in the unit of the newest one, by time; that unit; how many readings were left out."""
     numbers = sorted((one for one in readings if is_number(one.value)), key=lambda one: one.at)
     unit_code = numbers[-1].unit_code if numbers else ""

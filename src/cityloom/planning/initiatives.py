@@ -25,6 +25,7 @@ from cityloom.kernel.time import Clock, format_instant
 from cityloom.ngsild.errors import AlreadyExists, ResourceNotFound
 from cityloom.ngsild.model import Document, entity, json_value, prop
 from cityloom.planning.course import Course, course_of
+from cityloom.planning.effects import Effects
 from cityloom.planning.model import (
     DECIDED_ON,
     TRANSITIONS,
@@ -77,6 +78,8 @@ class Initiatives:
         self._history = history
         self._editing = Editing(broker)
         self._initiatives = Summaries(broker, TYPE, initiative_of)
+        #: What initiatives, and other changes, did to indicators.
+        self.effects = Effects(broker, self._past)
 
     # -- writing: each needs initiatives:edit and raises Conflict when `version` is not what is there --------
 
@@ -200,12 +203,13 @@ class Initiatives:
 
     async def _readings(self, actor: Actor, indicator_id: str) -> Sequence[Reading]:
         try:
-            return await asyncio.to_thread(
-                self._history.raw, actor, indicator_id, [INDICATOR_VALUE], dataset=""
-            )
+            return await asyncio.to_thread(self._past, actor, indicator_id)
         except NotFound:
             # The indicator is gone, or not for this actor: then nothing is known of it here.
             return []
+
+    def _past(self, actor: Actor, indicator_id: str) -> Sequence[Reading]:
+        return self._history.raw(actor, indicator_id, [INDICATOR_VALUE], dataset="")
 
     async def _change(
         self,
