@@ -24,6 +24,15 @@ from cityloom.kernel.texts import check_text
 from cityloom.kernel.time import Clock, format_instant
 from cityloom.ngsild.errors import AlreadyExists, ResourceNotFound
 from cityloom.ngsild.model import Document, entity, json_value, prop
+from cityloom.planning.action.admission import (
+    check_approval,
+    check_budget_change,
+    check_decision_is_for,
+    check_examined,
+    check_links,
+    check_no_circle,
+    check_stays_approved,
+)
 from cityloom.planning.course import Course, course_of
 from cityloom.planning.effects import Effects
 from cityloom.planning.model import (
@@ -87,6 +96,7 @@ class Initiatives:
         """A new draft, an idea; internal. Raises BadInput naming the field."""
         require(actor, _PERMISSION)
         self._check_indicators(actor, plan.targets)
+        check_links(self._broker, actor, plan)
         attributes = {name: item for name, item in attributes_of(plan).items() if item is not None}
         attributes |= {
             "phase": prop(Phase.IDEA.value),
@@ -110,6 +120,7 @@ class Initiatives:
                 but=initiative.plan.targets,
                 none_secret=not initiative.is_draft,
             )
+            self._check_action(actor, initiative, plan)
             return attributes | {
                 "revisions": revised(initiative, at, actor.id),
                 "history": stepped(initiative, Step(at, actor.id, "edited")),
@@ -130,25 +141,36 @@ class Initiatives:
     async def move(
         self, actor: Actor, initiative_id: str, phase: str, *, note: str = "", version: str = ""
     ) -> Initiative:
-        """Into the next phase, or (with a note that says why) one back."""
+        """Into the next phase, or (with a note that says why) one back.
+
+        An idea is planned once it says all that an action must; what is planned begins once it is examined.
+        """
         at = self._now()
         wanted = _check_phase(phase)
         why = check_text(note, where="note", longest=LONGEST_NOTE, optional=True)
 
         def edits(initiative: Initiative) -> Edits:
             _check_transition(initiative, wanted, why)
+            _check_gate(initiative, wanted)
             step = Step(at, actor.id, wanted.value, why)
             return {"phase": prop(wanted.value), "history": stepped(initiative, step)}
 
         return await self._change(actor, initiative_id, version, "move", edits)
 
     async def adopt(self, actor: Actor, initiative_id: str, *, version: str = "") -> Initiative:
-        """Make a draft the city's own and open to everybody. It gets an id of its own; the draft goes."""
+        """Make a draft the city's own and open to everybody. It gets an id of its own; the draft goes.
+
+        Raises BadInput naming each field that an action must have.
+        """
         require(actor, _PERMISSION)
         async with self._editing.turn(initiative_id):
             drafted = self._broker.retrieve(actor, self._draft_id(actor, initiative_id))
             check_version(version, drafted, DECIDED_ON)
-            self._check_indicators(actor, initiative_of(drafted).plan.targets, none_secret=True)
+            plan = initiative_of(drafted).plan
+            if self._broker.find(actor, adopted_id(drafted["id"])) is None:
+                check_approval(plan)
+            self._check_indicators(actor, plan.targets, none_secret=True)
+            check_links(self._broker, actor, plan, none_secret=True)
             at = self._now()
             attributes = carried_over(drafted) | {
                 "status": [prop("adopted")],
@@ -156,7 +178,7 @@ class Initiatives:
                 "dataOrigin": [prop("entered")],
                 "history": [json_value(msgspec.to_builtins([Step(at, actor.id, "adopted")]))],
             }
-            adopted = entity(TYPE, _adopted_id(drafted["id"]), attributes)
+            adopted = entity(TYPE, adopted_id(drafted["id"]), attributes)
             await self._create_open(actor, adopted)
             await self._broker.delete(may_write(actor), drafted["id"], trace="planning:adopt")
         return self.get(actor, adopted["id"])
@@ -173,7 +195,7 @@ class Initiatives:
         """One initiative; the id of a draft leads to what was adopted of it. Raises ResourceNotFound."""
         document = self._broker.find(actor, initiative_id)
         if document is None and initiative_id.startswith(_DRAFT):
-            document = self._broker.find(actor, _adopted_id(initiative_id))
+            document = self._broker.find(actor, adopted_id(initiative_id))
         if document is None or TYPE not in document["type"]:
             raise _no_initiative(initiative_id)
         return initiative_of(document)
@@ -183,7 +205,7 @@ class Initiatives:
         found = self._initiatives.all(actor)
         ids = {initiative.id for initiative in found}
         # A draft that a crash left behind beside what was adopted of it is not shown.
-        found = [one for one in found if _adopted_id(one.id) not in ids - {one.id}]
+        found = [one for one in found if (other := adopted_id(one.id)) == one.id or other not in ids]
         chosen = [initiative for initiative in found if not phase or initiative.phase == phase]
         return sorted(chosen, key=lambda one: (_ORDER.get(one.phase, len(_ORDER)), _name(one)))
 
@@ -249,6 +271,18 @@ class Initiatives:
             raise Conflict("It is no draft any longer", hint="Look at it again.", where="status")
         return found.id
 
+    def _check_action(self, actor: Actor, initiative: Initiative, plan: Plan) -> None:
+        """Whether the initiative's action may become what the plan says."""
+        before = initiative.plan
+        none_secret = not initiative.is_draft
+        check_links(self._broker, actor, plan, but=before, none_secret=none_secret)
+        if plan.action.depends_on != before.action.depends_on:
+            check_no_circle(initiative.id, plan, self.list(actor))
+        check_budget_change(initiative, plan)
+        check_stays_approved(initiative, plan)
+        if plan.action.decisions != before.action.decisions:
+            check_decision_is_for(self._broker, actor, plan, initiative.id)
+
     def _check_indicators(
         self,
         actor: Actor,
@@ -303,7 +337,15 @@ def _check_transition(initiative: Initiative, wanted: Phase, why: str) -> None:
         raise BadInput("It goes a step back", hint="Say why.", where="note")
 
 
-def _adopted_id(initiative_id: str) -> str:
+def _check_gate(initiative: Initiative, wanted: Phase) -> None:
+    """What must be said before it goes on. Going back, and on from a phase that is none, asks for nothing."""
+    if initiative.phase == Phase.IDEA and wanted is Phase.PLANNED:
+        check_approval(initiative.plan)
+    if initiative.phase == Phase.PLANNED and wanted is Phase.RUNNING:
+        check_examined(initiative.plan)
+
+
+def adopted_id(initiative_id: str) -> str:
     return initiative_id.replace(_DRAFT, _ADOPTED, 1)
 
 

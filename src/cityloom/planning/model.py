@@ -14,6 +14,9 @@ from cityloom.context.editing import version_of
 from cityloom.context.reading import geometry, instant, items, texts, word
 from cityloom.ngsild.model import Document, value_of
 from cityloom.planning import money
+from cityloom.planning.action.model import ATTRIBUTES as ACTION_ATTRIBUTES
+from cityloom.planning.action.model import Action
+from cityloom.planning.action.reading import action_of
 from cityloom.planning.money import Money
 
 TYPE = "Initiative"
@@ -31,6 +34,7 @@ DECIDED_ON = (
     "milestones",
     "targets",
     "location",
+    *ACTION_ATTRIBUTES,
 )
 
 
@@ -87,6 +91,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     targets: tuple[Target, ...] = ()
     #: A GeoJSON geometry in WGS 84.
     location: Mapping[str, Any] | None = None
+    #: What makes an action of it.
+    action: Action = Action()
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -150,6 +156,7 @@ def initiative_of(document: Document) -> Initiative:
             milestones=items(document, "milestones", Milestone),
             targets=items(document, "targets", Target),
             location=geometry(document, "location"),
+            action=action_of(document),
         ),
         adopted_at=instant(document, "dateIssued"),
         history=items(document, "history", Step),

@@ -14,6 +14,7 @@ from cityloom.kernel.texts import check_languages, check_line
 from cityloom.kernel.time import format_instant
 from cityloom.ngsild.geometry import check_geometry
 from cityloom.ngsild.model import Document, Instance, geo, json_value, prop, rel
+from cityloom.planning.action.writing import attributes_of as action_attributes_of
 from cityloom.planning.model import DECIDED_ON, Initiative, Milestone, Plan, Revision, Step, Target
 from cityloom.planning.money import Money, check_money, written
 
@@ -41,6 +42,7 @@ def attributes_of(plan: Plan) -> Edits:
     targets = _check_targets(plan.targets)
     milestones = _check_milestones(plan.milestones)
     indicators = list(dict.fromkeys(target.indicator for target in targets))
+    action = action_attributes_of(plan.action)
     return {
         "name": language_property(check_languages(plan.name, where="name", longest=LONGEST_NAME)),
         "description": language_property(
@@ -54,6 +56,7 @@ def attributes_of(plan: Plan) -> Edits:
         "targets": json_value(msgspec.to_builtins(targets)) if targets else None,
         "targetIndicator": rel(indicators) if indicators else None,
         "location": geo(_check_location(plan.location)) if plan.location else None,
+        **action,
     }
 
 
@@ -88,12 +91,28 @@ def _first(instances: Any) -> Instance | None:
 
 
 def _money(plan: Plan) -> Edits:
-    budget = check_money(plan.budget, where="budget") if plan.budget else None
+    budget = _budget(plan)
     spent = check_money(plan.spent, where="spent") if plan.spent else None
     if spent and (budget is None or spent.currency != budget.currency):
         hint = "Say the budget in the same currency."
         raise BadInput("Spent in another currency than the budget's", hint=hint, where="spent.currency")
     return {"budget": _money_property(budget), "spent": _money_property(spent)}
+
+
+def _budget(plan: Plan) -> Money | None:
+    """The budget: what the cost lines come to, where there are any."""
+    said = check_money(plan.budget, where="budget") if plan.budget else None
+    whole = plan.action.whole_cost
+    if whole is None:
+        return said
+    if said is not None and said != whole:
+        raise BadInput(
+            f"The cost lines come to {whole.amount} {whole.currency}, the budget is "
+            f"{said.amount} {said.currency}",
+            hint="Correct one of them; or leave the budget empty, and the lines make it.",
+            where="costs",
+        )
+    return whole
 
 
 def _money_property(amount: Money | None) -> Instance | None:

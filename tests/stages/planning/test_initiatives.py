@@ -12,7 +12,8 @@ from cityloom.history.queries import History
 from cityloom.history.stage import STAGE, HistoryStage
 from cityloom.kernel.actor import ANONYMOUS, CITY, InformationClass
 from cityloom.kernel.errors import BadInput, Conflict, NotAllowed, NotFound
-from cityloom.ngsild.model import entity, prop, value_of
+from cityloom.ngsild.model import entity, prop, rel, value_of
+from cityloom.planning.action.model import Action, Check, Cost, Pilot, Reporting
 from cityloom.planning.course import Verdict
 from cityloom.planning.initiatives import Initiatives
 from cityloom.planning.model import Milestone, Phase, Plan, Target
@@ -26,6 +27,21 @@ def euros(amount: str) -> Money:
     return Money(Decimal(amount), "EUR")
 
 
+def examined(result="passed"):
+    """All three examinations with one result."""
+    on = date(2026, 2, 1)
+    return tuple(Check(of, "Inspector", on, result, "Report 7") for of in ("emf", "security", "privacy"))
+
+
+#: All that an action must say before it is approved and before its work begins.
+ACTION = Action(
+    costs=(
+        Cost(2026, "capital", euros("1000000.50")),
+        Cost(2027, "operating", euros("200000")),
+    ),
+    reporting=Reporting("quarterly", "Committee for the environment"),
+    checks=examined(),
+)
 CLEAN = Plan(
     name={"en": "Clean air at the ring road", "da": "Ren luft ved ringvejen"},
     description={"en": "Fewer lorries."},
@@ -39,10 +55,17 @@ CLEAN = Plan(
         Milestone("Signs ordered", date(2026, 3, 15), date(2026, 3, 20)),
     ),
     targets=(Target(NO2, 40.0, 30.0, date(2027, 1, 1)),),
+    action=ACTION,
 )
 
 
+DECISION = "urn:ngsi-ld:CommitteeDecision:1"
+
+
 def a_plan(**changes) -> Plan:
+    """The plan with changes; a budget of its own stands there without cost lines."""
+    if "budget" in changes:
+        changes.setdefault("action", msgspec.structs.replace(ACTION, costs=()))
     return msgspec.structs.replace(CLEAN, **changes)
 
 
@@ -67,6 +90,12 @@ class Office:
             fragment = entity("KeyPerformanceIndicator", entity_id, {"kpiValue": item})
             await self.city.broker.append(CITY, entity_id, fragment)
         await self.stage.reached(self.city.broker.last_sequence)
+
+    async def decision(self, entity_id=DECISION, **attributes) -> str:
+        """A decision of the committee, open to everybody."""
+        document = entity("CommitteeDecision", entity_id, {"name": prop("Decided"), **attributes})
+        await self.city.broker.create(CITY, document, information_class=OPEN)
+        return entity_id
 
     async def adopted(self, **changes):
         """An adopted initiative."""
@@ -127,7 +156,7 @@ async def test_money_is_exact_to_the_cent(office):
         ({"budget": Money(Decimal("0.5"), "JPY")}, "budget.amount"),
         ({"budget": Money(Decimal(1), "EURO")}, "budget.currency"),
         ({"spent": Money(Decimal(1), "DKK")}, "spent.currency"),
-        ({"budget": None}, "spent.currency"),
+        ({"budget": None, "action": Action()}, "spent.currency"),
         ({"ends_at": CLEAN.starts_at}, "endsAt"),
         ({"milestones": (Milestone("", date(2026, 4, 1)),)}, "milestones.0.name"),
         ({"milestones": (Milestone("x", date(2026, 4, 1)),) * 101}, "milestones"),
@@ -214,11 +243,11 @@ async def test_adopt_finishes_what_a_crash_interrupted(living_city, office):
 
 
 async def test_edit_writes_the_plan_anew_and_takes_out_what_is_left_out(office):
-    adopted = await office.adopted()
+    draft = await office.initiatives.draft(office.planner, CLEAN)
     bare = Plan(name={"en": "Clean air"}, description={"en": "Fewer lorries."})
-    edited = await office.initiatives.edit(office.planner, adopted.id, bare, version=adopted.version)
+    edited = await office.initiatives.edit(office.planner, draft.id, bare, version=draft.version)
     assert edited.plan == bare
-    assert office.initiatives.get(ANONYMOUS, adopted.id).plan == bare
+    assert office.initiatives.get(office.planner, draft.id).plan == bare
     assert value_of(edited.document, "targetIndicator") is None
     assert edited.phase == "idea"
 
@@ -227,7 +256,10 @@ async def test_undo_brings_back_one_version_after_the_other(living_city, office)
     adopted = await office.adopted()
     plans = [adopted.plan]
     for number in range(3):
-        plan = a_plan(owner=f"Office {number}", budget=euros(str(number + 1)), spent=None, targets=())
+        decision = await office.decision(f"{DECISION}{number}")
+        costs = (*ACTION.costs, Cost(2028, "operating", euros(str(number + 1))))
+        action = msgspec.structs.replace(ACTION, costs=costs, decisions=(decision,))
+        plan = a_plan(owner=f"Office {number}", budget=None, spent=None, action=action, milestones=())
         plans.append((await office.initiatives.edit(office.planner, adopted.id, plan)).plan)
     for plan in plans[-2::-1]:
         undone = await office.initiatives.undo(office.planner, adopted.id)
@@ -367,6 +399,148 @@ async def test_edit_keeps_a_target_whose_indicator_is_gone(living_city, office):
     assert (await office.initiatives.course(office.planner, adopted.id))[0].points == ()
 
 
+# -- the action: what must be said, what it waits for, who allows the money
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"starts_at": None}, "startsAt"),
+        ({"ends_at": None}, "endsAt"),
+        ({"owner": ""}, "owner"),
+        ({"targets": ()}, "targets"),
+        ({"budget": None, "spent": None, "costs": ACTION.costs[:1]}, "costs.operating"),
+        ({"budget": None, "spent": None, "costs": ACTION.costs[1:]}, "costs.capital"),
+        ({"reporting": Reporting("", "Committee")}, "reporting.rhythm"),
+        ({"reporting": Reporting("monthly", "")}, "reporting.to"),
+        ({"kind": "pilot", "pilot": Pilot("It works", "Readings", "")}, "pilot.stopRule"),
+    ],
+)
+async def test_what_lacks_a_field_is_neither_adopted_nor_planned(office, changes, field):
+    parts = {name: changes.pop(name) for name in list(changes) if name in Action.__struct_fields__}
+    changes["action"] = msgspec.structs.replace(ACTION, **parts)
+    draft = await office.initiatives.draft(office.planner, a_plan(**changes))
+    for act in (
+        office.initiatives.adopt(office.planner, draft.id),
+        office.initiatives.move(office.planner, draft.id, "planned"),
+    ):
+        with pytest.raises(BadInput) as caught:
+            await act
+        assert caught.value.where == field
+    await office.initiatives.edit(office.planner, draft.id, CLEAN)
+    assert (await office.initiatives.adopt(office.planner, draft.id)).plan.action == ACTION
+
+
+@pytest.mark.parametrize("checks", [(), examined()[:2], examined("failed"), examined("")])
+async def test_work_begins_only_when_all_three_are_examined(office, checks):
+    adopted = await office.adopted(action=msgspec.structs.replace(ACTION, checks=checks))
+    await office.initiatives.move(office.planner, adopted.id, "planned")
+    with pytest.raises(BadInput) as caught:
+        await office.initiatives.move(office.planner, adopted.id, "running")
+    assert caught.value.where.startswith("checks.")
+    await office.initiatives.edit(office.planner, adopted.id, CLEAN)
+    assert (await office.initiatives.move(office.planner, adopted.id, "running")).phase == "running"
+
+
+async def test_a_result_says_who_when_and_what_shows_it(office):
+    for check in (Check("emf", "", date(2026, 1, 1), "passed", "x"), Check("emf", "A", None, "passed", "x")):
+        with pytest.raises(BadInput) as caught:
+            plan = a_plan(action=msgspec.structs.replace(ACTION, checks=(check,)))
+            await office.initiatives.draft(office.planner, plan)
+        assert caught.value.where == "checks.emf"
+
+
+async def test_an_adopted_budget_changes_only_with_a_decision_of_its_own(office):
+    adopted = await office.adopted()
+    dearer = (*ACTION.costs, Cost(2028, "operating", euros("1")))
+    other = "urn:ngsi-ld:Initiative:other"
+
+    def plan(*decisions, costs=dearer):
+        action = msgspec.structs.replace(ACTION, costs=costs, decisions=decisions)
+        return a_plan(budget=None, action=action)
+
+    async def refused(wanted, message):
+        with pytest.raises(BadInput, match=message) as caught:
+            await office.initiatives.edit(office.planner, adopted.id, wanted)
+        assert caught.value.where == "budgetDecision"
+
+    await refused(plan(), "only by a decision")
+    await refused(plan(DECISION), "There is no CommitteeDecision")
+    await refused(plan(NO2), "There is no CommitteeDecision")
+    elsewhere = await office.decision(DECISION + "x", initiative=rel(other))
+    await refused(plan(elsewhere), "another initiative")
+    decision = await office.decision(initiative=rel(adopted.id))
+    changed = await office.initiatives.edit(office.planner, adopted.id, plan(decision))
+    assert changed.plan.budget == euros("1200001.50")
+    assert changed.plan.action.decisions == (DECISION,)
+    await refused(plan(decision, costs=ACTION.costs), "only by a decision")
+    undone = await office.initiatives.undo(office.planner, adopted.id)
+    assert (undone.plan.budget, undone.plan.action.decisions) == (CLEAN.budget, ())
+
+
+async def test_an_adopted_initiative_keeps_what_it_must_say_and_an_old_one_reads_and_changes(
+    living_city, office
+):
+    adopted = await office.adopted()
+    with pytest.raises(BadInput, match="must go on saying") as caught:
+        await office.initiatives.edit(office.planner, adopted.id, a_plan(owner=""))
+    assert caught.value.where == "owner"
+    old = "urn:ngsi-ld:Initiative:old"
+    attributes = {"name": prop("Old"), "phase": prop("running"), "description": prop("x")}
+    await living_city.broker.create(CITY, entity("Initiative", old, attributes), information_class=OPEN)
+    shown = office.initiatives.get(ANONYMOUS, old)
+    assert shown.plan.action == Action()
+    changed = await office.initiatives.edit(
+        office.planner, old, msgspec.structs.replace(shown.plan, owner="Parks")
+    )
+    assert changed.plan.owner == "Parks"
+    assert (await office.initiatives.move(office.planner, old, "done")).phase == "done"
+
+
+async def test_initiatives_that_would_wait_for_each_other_are_refused(office):
+    async def waiting(one, *others):
+        action = msgspec.structs.replace(ACTION, depends_on=tuple(others))
+        return await office.initiatives.edit(office.planner, one, a_plan(action=action))
+
+    first, second, third = [(await office.adopted(name={"en": name})).id for name in ("a", "b", "c")]
+    await waiting(second, first)
+    await waiting(third, second)
+    for one, others in ((first, (third,)), (first, (first,)), (second, (first, third))):
+        with pytest.raises(BadInput, match="wait for each other") as caught:
+            await waiting(one, *others)
+        assert caught.value.where == "dependsOn"
+    with pytest.raises(BadInput, match="There is no Initiative"):
+        await waiting(first, "urn:ngsi-ld:Initiative:none")
+    draft = await office.initiatives.draft(office.planner, CLEAN)
+    published = draft.id.replace("draft-", "")
+    await waiting(first, published)
+    adopted = await office.initiatives.adopt(office.planner, draft.id)
+    assert office.initiatives.get(ANONYMOUS, first).plan.action.depends_on == (adopted.id,)
+
+
+async def test_an_action_reads_as_it_was_written_and_nonsense_reads_as_nothing(living_city, office):
+    report = entity("CitizenReport", "urn:ngsi-ld:CitizenReport:1", {"status": prop("received")})
+    await living_city.broker.create(CITY, report, information_class=INTERNAL)
+    action = msgspec.structs.replace(
+        ACTION,
+        kind="pilot",
+        pilot=Pilot("It works", "Readings", "After a year", "scale", "It did"),
+        sdg_targets=("11.6", "3.9"),
+        answers_to=(report["id"],),
+        value=5,
+        effort=2,
+        portfolio={"network": "Fibre"},
+        shared_with=("Roads",),
+    )
+    draft = await office.initiatives.draft(office.planner, a_plan(action=action))
+    assert draft.plan.action == msgspec.structs.replace(action, sdg_targets=("3.9", "11.6"))
+    assert living_city.broker.referrers(office.planner, report["id"]) == [draft.id]
+    nonsense = {"costs": prop("many"), "checks": prop([1]), "pilot": prop(7), "publicValue": prop(99)}
+    await living_city.broker.append(CITY, draft.id, entity("Initiative", draft.id, nonsense))
+    shown = office.initiatives.get(office.planner, draft.id).plan.action
+    assert (shown.costs, shown.checks, shown.pilot, shown.value) == ((), (), Pilot(), None)
+
+
 # -- asking
 
 
@@ -382,7 +556,9 @@ async def test_list_shows_the_running_ones_first_and_then_by_name(office):
 
 async def test_aiming_at_finds_the_initiatives_of_an_indicator(office):
     adopted = await office.adopted()
-    await office.adopted(targets=())
+    another = "urn:ngsi-ld:KeyPerformanceIndicator:another"
+    await office.indicator(entity_id=another)
+    await office.adopted(targets=(Target(another, 1, 2, date(2027, 1, 1)),))
     draft = await office.initiatives.draft(office.planner, CLEAN)
     assert [one.id for one in office.initiatives.aiming_at(ANONYMOUS, NO2)] == [adopted.id]
     assert {one.id for one in office.initiatives.aiming_at(office.planner, NO2)} == {adopted.id, draft.id}
@@ -452,8 +628,9 @@ async def test_course_compares_the_values_before_the_start_with_those_since(offi
 async def test_course_says_when_it_cannot_be_told_yet(office, before, after, starts, verdict):
     await office.indicator([(day(number), 40) for number in range(-before, 0)])
     await office.indicator([(day(number), 30) for number in range(after)])
-    adopted = await office.adopted(starts_at=CLEAN.starts_at if starts else None)
-    (course,) = await office.initiatives.course(ANONYMOUS, adopted.id)
+    plan = a_plan(starts_at=CLEAN.starts_at if starts else None)
+    draft = await office.initiatives.draft(office.planner, plan)
+    (course,) = await office.initiatives.course(office.planner, draft.id)
     assert course.verdict is verdict
     assert (course.difference is not None) is (verdict is Verdict.TOLD)
     if not starts:

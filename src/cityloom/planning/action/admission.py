@@ -1,0 +1,175 @@
+"""What keeps an initiative from being approved, begun, changed or linked: each refusal names the field.
+
+Apart from the two that look Entities up, pure.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+
+from cityloom.context.broker import Broker
+from cityloom.context.reading import ids
+from cityloom.kernel.actor import Actor, InformationClass
+from cityloom.kernel.errors import BadInput
+from cityloom.kernel.worded import Worded
+from cityloom.ngsild.model import Document
+from cityloom.planning.action.approval import missing, named, unchecked
+from cityloom.planning.action.model import Cost
+from cityloom.planning.model import Initiative, Plan
+from cityloom.planning.money import Money
+
+DECISION = "CommitteeDecision"
+#: Types of what people said, which an initiative may answer.
+VOICES = ("CitizenReport", "Contribution")
+_DRAFT = ":draft-"
+
+
+def published_id(entity_id: str) -> str:
+    """The id under which something is published, of its working copy or of itself. Links hold this one."""
+    return entity_id.replace(_DRAFT, ":", 1)
+
+
+def find_linked(broker: Broker, actor: Actor, entity_id: str) -> Document | None:
+    """What a link points at: the published Entity, else the working copy, as far as the actor may see it."""
+    found = broker.find(actor, published_id(entity_id))
+    if found is not None:
+        return found
+    head, _, tail = published_id(entity_id).rpartition(":")
+    return broker.find(actor, f"{head}{_DRAFT}{tail}")
+
+
+def check_approval(plan: Plan) -> None:
+    """Raise BadInput naming what must be said before the initiative is approved."""
+    if gaps := missing(plan):
+        raise BadInput(
+            Worded("It cannot be approved yet: %(missing)s", missing=named(gaps)),
+            hint=Worded("Say what is missing; “Before it is approved” leads to each."),
+            where=gaps[0].field,
+        )
+
+
+def check_stays_approved(before: Initiative, plan: Plan) -> None:
+    """What was adopted loses nothing that an action must say. What it lacked before asks for nothing."""
+    if before.is_draft:
+        return
+    lacked = {gap.field for gap in missing(before.plan)}
+    if gaps := [gap for gap in missing(plan) if gap.field not in lacked]:
+        raise BadInput(
+            Worded("An adopted initiative must go on saying: %(missing)s", missing=named(gaps)),
+            hint=Worded("Change it, but do not leave it out."),
+            where=gaps[0].field,
+        )
+
+
+def check_examined(plan: Plan) -> None:
+    """Raise BadInput naming the examinations without which the work does not begin."""
+    if gaps := unchecked(plan):
+        raise BadInput(
+            Worded("It has not been examined yet: %(missing)s", missing=named(gaps)),
+            hint=Worded("Enter who examined it, when, the result and what shows it."),
+            where=gaps[0].field,
+        )
+
+
+def check_budget_change(before: Initiative, plan: Plan) -> None:
+    """An adopted initiative's budget changes with a decision that was not used for it before."""
+    if before.is_draft or _money_of(before.plan) == _money_of(plan):
+        return
+    if not set(plan.action.decisions) - set(before.plan.action.decisions):
+        raise BadInput(
+            Worded("The budget of an adopted initiative changes only by a decision"),
+            hint=Worded("Choose the committee's decision that allows it."),
+            where="budgetDecision",
+        )
+
+
+def _money_of(plan: Plan) -> tuple[Money | None, frozenset[Cost]]:
+    return plan.action.whole_cost or plan.budget, frozenset(plan.action.costs)
+
+
+def check_no_circle(initiative_id: str, plan: Plan, others: Iterable[Initiative]) -> None:
+    """Raise BadInput when the initiative would come to wait for itself."""
+    own = published_id(initiative_id)
+    after: dict[str, Sequence[str]] = {
+        published_id(one.id): [published_id(other) for other in one.plan.action.depends_on] for one in others
+    }
+    after[own] = [published_id(other) for other in plan.action.depends_on]
+    if circle := _circle_through(own, after):
+        names = _names(others) | {own: next(iter(plan.name.values()), own)}
+        way = " → ".join(names.get(one, one) for one in (*circle, own))
+        raise BadInput(
+            Worded("They would wait for each other: %(way)s", way=way),
+            hint=Worded("Take one of these dependencies out."),
+            where="dependsOn",
+        )
+
+
+def _circle_through(own: str, after: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The shortest circle through one initiative; () when there is none."""
+    came_from: dict[str, str] = {}
+    waiting = deque([own])
+    while waiting:
+        here = waiting.popleft()
+        for other in after.get(here, ()):
+            if other == own:
+                return _way_back(own, here, came_from)
+            if other not in came_from:
+                came_from[other] = here
+                waiting.append(other)
+    return ()
+
+
+def _way_back(own: str, last: str, came_from: Mapping[str, str]) -> tuple[str, ...]:
+    way = [last]
+    while way[-1] != own:
+        way.append(came_from[way[-1]])
+    return tuple(reversed(way))
+
+
+def _names(initiatives: Iterable[Initiative]) -> dict[str, str]:
+    return {published_id(one.id): next(iter(one.plan.name.values()), one.id) for one in initiatives}
+
+
+def check_links(
+    broker: Broker, actor: Actor, plan: Plan, *, but: Plan | None = None, none_secret: bool = False
+) -> None:
+    """Everything new that the action points at is there for the actor, and of a type that it may point at.
+
+    In the open none of the security class is pointed at.
+    """
+    action, known = plan.action, but.action if but else None
+    for where, types, said, before in (
+        ("servesGoal", ("Goal",), action.goals, known.goals if known else ()),
+        ("dependsOn", ("Initiative",), action.depends_on, known.depends_on if known else ()),
+        ("answersTo", VOICES, action.answers_to, known.answers_to if known else ()),
+        ("budgetDecision", (DECISION,), action.decisions, known.decisions if known else ()),
+    ):
+        for entity_id in said:
+            if entity_id not in before:
+                _check_link(broker, actor, entity_id, types, where, none_secret=none_secret)
+
+
+def _check_link(
+    broker: Broker, actor: Actor, entity_id: str, types: Sequence[str], where: str, *, none_secret: bool
+) -> None:
+    document = find_linked(broker, actor, entity_id)
+    if document is None or not set(types) & set(document["type"]):
+        raise BadInput(
+            f"There is no {' or '.join(types)} {entity_id}", hint="Choose one of the list.", where=where
+        )
+    if none_secret and broker.class_of(actor, document["id"]) is InformationClass.SECURITY:
+        raise BadInput("It points at something of the security class", hint="Take it out.", where=where)
+
+
+def check_decision_is_for(broker: Broker, actor: Actor, plan: Plan, initiative_id: str) -> None:
+    """A decision that names initiatives allows changes of these alone."""
+    for entity_id in plan.action.decisions:
+        document = find_linked(broker, actor, entity_id)
+        named_ones = ids(document, "initiative") if document else ()
+        if named_ones and published_id(initiative_id) not in map(published_id, named_ones):
+            raise BadInput(
+                Worded("This decision is about another initiative"),
+                hint=Worded("Choose the committee's decision that allows it."),
+                where="budgetDecision",
+            )
