@@ -203,15 +203,17 @@ class Initiatives:
     def list(self, actor: Actor, *, phase: str = "") -> Sequence[Initiative]:
         """The initiatives the actor may see: the running ones first, then by name in the city's order."""
         found = self._initiatives.all(actor)
-        ids = {initiative.id for initiative in found}
-        # A draft that a crash left behind beside what was adopted of it is not shown.
-        found = [one for one in found if (other := adopted_id(one.id)) == one.id or other not in ids]
-        chosen = [initiative for initiative in found if not phase or initiative.phase == phase]
-        return sorted(chosen, key=lambda one: (_ORDER.get(one.phase, len(_ORDER)), _name(one)))
+        return _shown([one for one in found if not phase or one.phase == phase], among=found)
 
     def aiming_at(self, actor: Actor, indicator_id: str) -> Sequence[Initiative]:
         """The initiatives that are to move an indicator."""
-        return [one for one in self.list(actor) if any(t.indicator == indicator_id for t in one.plan.targets)]
+        found = self._pointing_at(actor, indicator_id)
+        return [one for one in found if any(t.indicator == indicator_id for t in one.plan.targets)]
+
+    def answering(self, actor: Actor, entity_id: str) -> Sequence[Initiative]:
+        """The initiatives that answer what somebody said: a report, a contribution."""
+        found = self._pointing_at(actor, entity_id)
+        return [one for one in found if entity_id in one.plan.action.answers_to]
 
     async def course(self, actor: Actor, initiative_id: str) -> Sequence[Course]:
         """For each target its indicator's course before and after the start."""
@@ -222,6 +224,10 @@ class Initiatives:
         ]
 
     # -- inside ----------------------------------------------------------------------------------------------
+
+    def _pointing_at(self, actor: Actor, entity_id: str) -> Sequence[Initiative]:
+        documents = (self._broker.find(actor, one) for one in self._broker.referrers(actor, entity_id))
+        return _shown([initiative_of(one) for one in documents if one is not None and TYPE in one["type"]])
 
     async def _readings(self, actor: Actor, indicator_id: str) -> Sequence[Reading]:
         try:
@@ -307,6 +313,13 @@ class Initiatives:
 
     def _now(self) -> str:
         return format_instant(self._clock.now())
+
+
+def _shown(chosen: Sequence[Initiative], among: Sequence[Initiative] = ()) -> Sequence[Initiative]:
+    """In the order of lists; without a draft that a crash left behind beside what was adopted of it."""
+    ids = {one.id for one in among or chosen}
+    found = [one for one in chosen if (other := adopted_id(one.id)) == one.id or other not in ids]
+    return sorted(found, key=lambda one: (_ORDER.get(one.phase, len(_ORDER)), _name(one)))
 
 
 _ORDER = {phase.value: place for place, phase in enumerate((Phase.RUNNING, Phase.PLANNED, Phase.IDEA))}

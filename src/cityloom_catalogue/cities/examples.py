@@ -51,6 +51,56 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     due_day: int
 
 
+class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is spent of a kind (capital, operating), so many years after the one in which the city opens."""
+
+    kind: str
+    amount: str
+    in_year: int = 0
+    department: str = ""
+
+
+class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An examination (emf, security, privacy) on a day."""
+
+    of: str
+    by: str
+    day: int
+    result: str
+    evidence: str
+
+
+class TargetGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be reached in one of the six groups, by a day."""
+
+    group: str
+    target: str
+    due_day: int
+
+
+class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """What makes an action of an initiative. What is none of days, years or ids is written as it stands in
+    the Entity."""
+
+    costs: tuple[Cost, ...]
+    reporting: dict[str, str]
+    action_kind: str = "project"
+    dimension: str = ""
+    initiation_model: str = ""
+    planning_origin: str = ""
+    department: str = ""
+    sdg_targets: tuple[str, ...] = ()
+    public_value: int = 3
+    effort: int = 3
+    #: Ids of initiatives of the same city.
+    depends_on: tuple[str, ...] = ()
+    #: Percent by mechanism.
+    funding: dict[str, str] = {}
+    portfolio: dict[str, str] = {}
+    checks: tuple[Check, ...] = ()
+    target_groups: tuple[TargetGroup, ...] = ()
+
+
 class Initiative(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A promise of the master plan. Amounts are decimal numbers as text."""
 
@@ -66,6 +116,7 @@ class Initiative(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ends_day: int
     milestones: tuple[Milestone, ...]
     targets: tuple[Target, ...]
+    action: Action | None = None
 
 
 class Notice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,7 +173,53 @@ def _initiative(one: Initiative, city: str, opens: datetime) -> Document:
     if one.targets:
         attributes["targets"] = json_value([_target(target, opens) for target in one.targets])
         attributes["targetIndicator"] = rel([_indicator(target) for target in one.targets])
+    if one.action is not None:
+        attributes |= _action(one.action, one.currency, city, opens)
     return entity("Initiative", f"urn:ngsi-ld:Initiative:{city}-{one.id}", attributes)
+
+
+def _action(action: Action, currency: str, city: str, opens: datetime) -> dict[str, Instance]:
+    words: dict[str, Any] = {
+        "actionKind": action.action_kind,
+        "dimension": action.dimension,
+        "initiationModel": action.initiation_model,
+        "planningOrigin": action.planning_origin,
+        "department": action.department,
+        "publicValue": action.public_value,
+        "effort": action.effort,
+        "sdgTargets": list(action.sdg_targets),
+    }
+    attributes = {name: prop(said) for name, said in words.items() if said}
+    if action.depends_on:
+        attributes["dependsOn"] = rel([f"urn:ngsi-ld:Initiative:{city}-{one}" for one in action.depends_on])
+    rows: dict[str, Any] = {
+        "costs": [_cost(one, currency, opens) for one in action.costs],
+        "reporting": action.reporting,
+        "funding": [
+            {"mechanism": name, "percent": percent, "note": ""} for name, percent in action.funding.items()
+        ],
+        "portfolio": action.portfolio,
+        "checks": [_check(one, opens) for one in action.checks],
+        "targetGroups": [
+            {"group": one.group, "target": one.target, "due": _day(opens, one.due_day)}
+            for one in action.target_groups
+        ],
+    }
+    return attributes | {name: json_value(said) for name, said in rows.items() if said}
+
+
+def _cost(one: Cost, currency: str, opens: datetime) -> dict[str, Any]:
+    return {
+        "year": opens.astimezone(_ZONE).year + one.in_year,
+        "kind": one.kind,
+        "amount": {"amount": one.amount, "currency": currency},
+        "department": one.department,
+    }
+
+
+def _check(one: Check, opens: datetime) -> dict[str, Any]:
+    on = _day(opens, one.day)
+    return {"of": one.of, "by": one.by, "on": on, "result": one.result, "evidence": one.evidence}
 
 
 def _milestone(step: Milestone, opens: datetime) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -39,7 +40,7 @@ def mixes(draw):
     names = draw(st.lists(st.sampled_from(sorted(MECHANISMS)), min_size=1, max_size=10, unique=True))
     cuts = sorted(draw(st.lists(st.integers(0, 1000), min_size=len(names) - 1, max_size=len(names) - 1)))
     edges = [0, *cuts, 1000]
-    parts = [Decimal(after - before) / 10 for before, after in zip(edges, edges[1:], strict=False)]
+    parts = [Decimal(after - before) / 10 for before, after in pairwise(edges)]
     return tuple(Share(name, part) for name, part in zip(names, parts, strict=True))
 
 

@@ -22,6 +22,10 @@ SCRIPT = f"javascript:alert('{MARK}')"
 BEGIN = ["/", "/?view=operator", "/?view=planner", "/map", "/entities", "/alerts", "/indicators", "/notices"]
 BEGIN += [
     "/initiatives",
+    "/plan/action",
+    "/plan/action/timeline",
+    "/plan/action/budget",
+    "/plan/action/ranking",
     "/reports",
     "/open-data",
     "/warnings",

@@ -135,7 +135,7 @@ async def test_a_notice_begun_from_an_alert_rests_on_it(city, reader_of, visitor
     assert f"/alerts/{alert}" in await visitor.text(notice)
 
 
-async def test_an_initiative_is_drafted_adopted_moved_and_taken_back(reader_of, visitor):
+async def test_an_initiative_is_drafted_adopted_moved_and_taken_back(city, reader_of, visitor):
     planner = await reader_of("planner")
     said = await planner.refused("/initiatives/new", {"budget": "much"})
     assert "Give it a name." in said and "Enter a number" in said
@@ -146,6 +146,19 @@ async def test_an_initiative_is_drafted_adopted_moved_and_taken_back(reader_of, 
     assert "1,200,000\u00a0DKK" in page and "25\u00a0%" in page and "overdue" in page
     assert "Cooler streets" not in await visitor.text("/initiatives")
     (draft,) = (await planner.data("/initiatives.json"))["initiatives"]
+    said = await planner.refused(draft["href"], {"act": "adopt"})
+    assert "an indicator with its target" in said and "to whom it is reported" in said
+    indicator = "urn:ngsi-ld:KeyPerformanceIndicator:city:X"
+    await city.write(entity("KeyPerformanceIndicator", indicator, {"name": prop("Heat")}))
+    fields |= {"target_0_indicator": indicator, "target_0_baseline": "9", "target_0_target": "5"}
+    await planner.done(f"{draft['href']}/edit", {**fields, "target_0_due": "2026-12-31"})
+    said = await planner.refused(f"{draft['href']}/edit/costs", {"currency": "DKK", "capital_0": "x"})
+    assert "Enter a number" in said
+    costs = {"currency": "DKK", "year_0": "2026", "capital_0": "1100000", "operating_0": "100000"}
+    await planner.done(f"{draft['href']}/edit/costs", costs)
+    course = {"kind": "project", "rhythm": "quarterly", "reportTo": "The council"}
+    page = await planner.done(f"{draft['href']}/edit/course", {**course, "go": "on"})
+    assert "Costs by year and department" in page
     await planner.done(draft["href"], {"act": "adopt"})
     (plan,) = (await visitor.data("/initiatives.json"))["initiatives"]
     path = plan["href"]
@@ -158,7 +171,7 @@ async def test_an_initiative_is_drafted_adopted_moved_and_taken_back(reader_of, 
     assert "The phase is now: planned." in page
     assert "Say why" in await planner.refused(path, {"act": "move", "phase": "idea"})
     page = await planner.text(f"{path}/edit")
-    assert 'value="1200000.00"' in page and 'value="2026-03-01"' in page
+    assert "The budget is what the cost lines come to." in page and 'value="2026-03-01"' in page
     assert (await visitor.send(path, {"act": "move", "phase": "running"})).status_code == 401
 
 

@@ -18,25 +18,16 @@ from cityloom.planning.action.approval import missing, named, unchecked
 from cityloom.planning.action.model import Cost
 from cityloom.planning.model import Initiative, Plan
 from cityloom.planning.money import Money
+from cityloom.planning.records.model import public_id, working_id
 
 DECISION = "CommitteeDecision"
 #: Types of what people said, which an initiative may answer.
 VOICES = ("CitizenReport", "Contribution")
-_DRAFT = ":draft-"
-
-
-def published_id(entity_id: str) -> str:
-    """The id under which something is published, of its working copy or of itself. Links hold this one."""
-    return entity_id.replace(_DRAFT, ":", 1)
 
 
 def find_linked(broker: Broker, actor: Actor, entity_id: str) -> Document | None:
     """What a link points at: the published Entity, else the working copy, as far as the actor may see it."""
-    found = broker.find(actor, published_id(entity_id))
-    if found is not None:
-        return found
-    head, _, tail = published_id(entity_id).rpartition(":")
-    return broker.find(actor, f"{head}{_DRAFT}{tail}")
+    return broker.find(actor, public_id(entity_id)) or broker.find(actor, working_id(entity_id))
 
 
 def check_approval(plan: Plan) -> None:
@@ -90,11 +81,11 @@ def _money_of(plan: Plan) -> tuple[Money | None, frozenset[Cost]]:
 
 def check_no_circle(initiative_id: str, plan: Plan, others: Iterable[Initiative]) -> None:
     """Raise BadInput when the initiative would come to wait for itself."""
-    own = published_id(initiative_id)
+    own = public_id(initiative_id)
     after: dict[str, Sequence[str]] = {
-        published_id(one.id): [published_id(other) for other in one.plan.action.depends_on] for one in others
+        public_id(one.id): [public_id(other) for other in one.plan.action.depends_on] for one in others
     }
-    after[own] = [published_id(other) for other in plan.action.depends_on]
+    after[own] = [public_id(other) for other in plan.action.depends_on]
     if circle := _circle_through(own, after):
         names = _names(others) | {own: next(iter(plan.name.values()), own)}
         way = " → ".join(names.get(one, one) for one in (*circle, own))
@@ -128,7 +119,7 @@ def _way_back(own: str, last: str, came_from: Mapping[str, str]) -> tuple[str, .
 
 
 def _names(initiatives: Iterable[Initiative]) -> dict[str, str]:
-    return {published_id(one.id): next(iter(one.plan.name.values()), one.id) for one in initiatives}
+    return {public_id(one.id): next(iter(one.plan.name.values()), one.id) for one in initiatives}
 
 
 def check_links(
@@ -167,7 +158,7 @@ def check_decision_is_for(broker: Broker, actor: Actor, plan: Plan, initiative_i
     for entity_id in plan.action.decisions:
         document = find_linked(broker, actor, entity_id)
         named_ones = ids(document, "initiative") if document else ()
-        if named_ones and published_id(initiative_id) not in map(published_id, named_ones):
+        if named_ones and public_id(initiative_id) not in map(public_id, named_ones):
             raise BadInput(
                 Worded("This decision is about another initiative"),
                 hint=Worded("Choose the committee's decision that allows it."),

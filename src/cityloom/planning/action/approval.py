@@ -27,11 +27,11 @@ _NEEDED: tuple[tuple[Gap, Callable[[Plan], bool]], ...] = (
     (Gap("owner", n("who answers for it"), "basis"), lambda plan: bool(plan.owner)),
     (Gap("targets", n("an indicator with its target"), "basis"), lambda plan: bool(plan.targets)),
     (
-        Gap("costs.capital", n("what it costs to build (capital; 0 if nothing)"), "money"),
+        Gap("costs.capital", n("what it costs to build (capital; 0 if nothing)"), "costs"),
         lambda plan: plan.action.cost("capital") is not None,
     ),
     (
-        Gap("costs.operating", n("what it costs to run (operating; 0 if nothing)"), "money"),
+        Gap("costs.operating", n("what it costs to run (operating; 0 if nothing)"), "costs"),
         lambda plan: plan.action.cost("operating") is not None,
     ),
     (
@@ -77,7 +77,7 @@ def flagged(plan: Plan) -> tuple[Gap, ...]:
         if name not in groups
     ]
     if not action.funding:
-        gaps.append(Gap("funding", n("where the money comes from"), "money"))
+        gaps.append(Gap("funding", n("where the money comes from"), "funding"))
     if not action.goals:
         gaps.append(Gap("servesGoal", n("the goal that it serves"), "course"))
     if not action.sdg_targets:

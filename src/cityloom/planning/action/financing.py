@@ -64,7 +64,7 @@ class Payment(msgspec.Struct, frozen=True):
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """All payments for a sum: together what is paid off, which holds interest that was added, and interest."""
+    """All payments for a sum. Interest that was added to the debt is paid off with it."""
 
     principal: Money
     payments: tuple[Payment, ...]

@@ -44,6 +44,8 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True):
     late: int
     #: The initiative that holds it up; "" where that is no other.
     because_of: str
+    #: Those that hang together have the same number.
+    chain: int
 
 
 class Schedule(msgspec.Struct, frozen=True):
@@ -162,12 +164,12 @@ def _backward(
         latest_end = min([*bound, ends[chains[name]]])
         latest_starts[name] = latest_end - (end - begin)
         found[name] = _placed(
-            known[name], (begin, end), latest_end, holders.get(name, ""), alone=sizes[chains[name]] == 1
+            known[name], (begin, end), latest_end, holders.get(name, ""), chains[name], sizes[chains[name]]
         )
     return {name: found[name] for name in order}
 
 
-def _placed(one: Activity, span: _Span, latest_end: date, holder: str, *, alone: bool) -> Placed:
+def _placed(one: Activity, span: _Span, latest_end: date, holder: str, chain: int, chain_size: int) -> Placed:
     begin, end = span
     slack = (latest_end - end).days
     late = (end - one.end) if one.has_begun or one.has_ended else (begin - one.start)
@@ -180,9 +182,10 @@ def _placed(one: Activity, span: _Span, latest_end: date, holder: str, *, alone:
         latest_start=latest_end - (end - begin),
         latest_end=latest_end,
         slack=slack,
-        is_critical=slack == 0 and not alone and not one.has_ended,
+        is_critical=slack == 0 and chain_size > 1 and not one.has_ended,
         late=max(late.days, 0),
         because_of=holder,
+        chain=chain,
     )
 
 

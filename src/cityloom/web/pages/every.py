@@ -36,6 +36,7 @@ from cityloom.web.pages import (
     value_import,
     warnings,
 )
+from cityloom.web.pages.action import every as action_plan
 from cityloom.web.pages.hooks import hook_route
 from cityloom.web.pages.planning import contracts, record_import, records
 from cityloom.web.pages.routing import Pages
@@ -56,6 +57,7 @@ _PARTS = (
     value_import,
     framework_reports,
     indicators,
+    action_plan,
     initiatives,
     contracts,
     record_import,

@@ -22,6 +22,7 @@ from cityloom.web.addresses import address
 from cityloom.web.drawing.chart import Chart, draw_chart
 from cityloom.web.forms import Form, WrongForm
 from cityloom.web.languages import noted as n
+from cityloom.web.pages.action.shown import chain_of
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
 
@@ -178,6 +179,9 @@ async def _page(visit: Visit, form: Form, *, opened: str = "", status: int = 200
         "definition": visit.wording.said(first.definition),
         "level": first.level,
         "figures": [_told(visit, one) for one in points],
+        "belongsTo": {
+            one.id: chain_of(visit, visit.rooms.initiatives.aiming_at(visit.actor, one.id)) for one in points
+        },
     }
     return visit.render(
         "indicator.html",
@@ -189,7 +193,6 @@ async def _page(visit: Visit, form: Form, *, opened: str = "", status: int = 200
         framework_title=visit.wording.said(framework.manifest.title),
         groups=[visit.wording.said(one.name) for one in first.groups],
         charts={one.id: await _course(visit, one) for one in points},
-        initiatives={one.id: visit.rooms.initiatives.aiming_at(visit.actor, one.id) for one in points},
         qualities=[(str(int(one)), visit.gettext(words)) for one, words in QUALITIES.items()],
         may_enter=visit.actor.may(ENTER),
         may_verify=visit.actor.may(VERIFY),

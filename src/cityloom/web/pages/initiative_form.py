@@ -7,10 +7,14 @@ from decimal import Decimal
 
 from starlette.responses import Response
 
+from cityloom.planning.action.model import Action
 from cityloom.planning.model import Initiative, Milestone, Plan, Target
 from cityloom.planning.money import CURRENCIES, Money
 from cityloom.web.forms import Form
 from cityloom.web.looks import name_of
+from cityloom.web.pages.action.choosing import decisions
+from cityloom.web.pages.action.costs_step import with_decision
+from cityloom.web.pages.action.steps import STEPS, step_path
 from cityloom.web.visit import Visit
 
 #: Rows of milestones and of targets that the form has; empty ones are left out.
@@ -53,8 +57,10 @@ def _day(visit: Visit, at: datetime | None) -> str:
     return at.astimezone(visit.city.zone).date().isoformat() if at else ""
 
 
-def form_page(visit: Visit, form: Form, initiative_id: str, *, status: int = 200) -> Response:
-    """The form's page."""
+def form_page(
+    visit: Visit, form: Form, initiative: Initiative | None = None, *, status: int = 200
+) -> Response:
+    """The form's page: of a new initiative, or of one that is there."""
     indicators = [
         (one["id"], name_of(one, visit.wording))
         for one in visit.rooms.broker.of_type(visit.actor, INDICATOR_TYPE)
@@ -63,7 +69,11 @@ def form_page(visit: Visit, form: Form, initiative_id: str, *, status: int = 200
         "initiative-form.html",
         status=status,
         form=form,
-        initiative_id=initiative_id,
+        initiative_id=initiative.id if initiative else "",
+        steps=STEPS,
+        step_path=step_path,
+        has_costs=bool(initiative and initiative.plan.action.costs),
+        decisions=decisions(visit) if initiative and not initiative.is_draft else None,
         languages=visit.desk.languages,
         indicators=sorted(indicators, key=lambda pair: pair[1]),
         currencies=[(one, one) for one in sorted(CURRENCIES)],
@@ -97,17 +107,20 @@ def plan_of(visit: Visit, form: Form, before: Initiative | None = None) -> Plan:
     starts, ends = form.day("startsAt", visit.city.zone), form.day("endsAt", visit.city.zone)
     milestones, targets = _milestones(visit, form, before), _targets(visit, form)
     form.raise_if_wrong()
+    action = with_decision(form, before.plan.action) if before else Action()
     return Plan(
         name=name,
         description=description,
         owner=form.text("owner"),
-        budget=_money(budget, currency),
+        # Cost lines make the budget, where there are any.
+        budget=None if action.costs else _money(budget, currency),
         spent=_money(spent, currency),
         starts_at=starts,
         ends_at=ends,
         milestones=milestones,
         targets=targets,
         location=before.plan.location if before else None,
+        action=action,
     )
 
 

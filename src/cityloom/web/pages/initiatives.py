@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from starlette.responses import Response
@@ -18,11 +19,15 @@ from cityloom.web.addresses import address
 from cityloom.web.drawing.chart import Chart, draw_chart
 from cityloom.web.forms import Form, WrongForm
 from cityloom.web.looks import name_of
+from cityloom.web.pages.action.shown import action_data, action_words, refusal_of
+from cityloom.web.pages.action.steps import next_path, step_path
 from cityloom.web.pages.initiative_form import filled, form_page, plan_of
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
 
 EDIT = "initiatives:edit"
+#: Initiatives on one page.
+PAGE = 60
 
 
 def add(pages: Pages) -> None:
@@ -31,7 +36,7 @@ def add(pages: Pages) -> None:
     pages.post("/initiatives/new", write_new)
     pages.get("/initiatives/{id:path}/edit", show_edit, json=False)
     pages.post("/initiatives/{id:path}/edit", edit)
-    pages.get("/initiatives/{id:path}", show)
+    pages.get("/initiatives/{id:path}", show, pdf=True)
     pages.post("/initiatives/{id:path}", handle)
 
 
@@ -39,8 +44,24 @@ async def browse(visit: Visit) -> Response:
     """What is running first."""
     phase = visit.query("phase")
     found = visit.rooms.initiatives.list(visit.actor, phase=phase if phase in list(Phase) else "")
-    data = {"initiatives": [initiative_row(visit, one) for one in found], "phase": phase}
-    return visit.render("initiatives.html", data, phases=[one.value for one in Phase])
+    words = visit.query("q").strip().casefold()
+    if words:
+        found = [one for one in found if any(words in name.casefold() for name in one.plan.name.values())]
+    offset = visit.whole("offset", 0)
+    data = {
+        "initiatives": [initiative_row(visit, one) for one in found[offset : offset + PAGE]],
+        "total": len(found),
+        "phase": phase,
+    }
+    return visit.render(
+        "initiatives.html",
+        data,
+        phases=[one.value for one in Phase],
+        offset=offset,
+        limit=PAGE,
+        asked=visit.query("q"),
+        query=urlencode({"phase": phase, "q": visit.query("q")}) + "&",
+    )
 
 
 def initiative_row(visit: Visit, initiative: Initiative) -> dict[str, Any]:
@@ -82,6 +103,7 @@ async def _page(visit: Visit, initiative: Initiative, form: Form, *, status: int
         "adoptedAt": initiative.adopted_at,
         "courses": [_course(visit, one) for one in courses],
         "informationClass": visit.rooms.broker.class_of(visit.actor, initiative.id).label,
+        **(acted := action_data(visit, initiative)),
     }
     return visit.render(
         "initiative.html",
@@ -94,6 +116,8 @@ async def _page(visit: Visit, initiative: Initiative, form: Form, *, status: int
         steps=_steps(initiative),
         today=visit.rooms.clock.now().astimezone(visit.city.zone).date(),
         history=[(one, visit.person(one.by)) for one in reversed(initiative.history)] if may_edit else [],
+        step_path=step_path,
+        **action_words(visit, initiative, acted["schedule"]),
     )
 
 
@@ -150,7 +174,7 @@ async def show_new(visit: Visit) -> Response:
     """The form for a new initiative."""
     visit.require(EDIT)
     values = {"target_0_indicator": visit.query("indicator"), "currency": "DKK"}
-    return form_page(visit, Form.filled(visit.language, values), "")
+    return form_page(visit, Form.filled(visit.language, values))
 
 
 async def write_new(visit: Visit) -> Response:
@@ -160,19 +184,19 @@ async def write_new(visit: Visit) -> Response:
     try:
         initiative = await visit.rooms.initiatives.draft(visit.actor, plan_of(visit, form))
     except WrongForm:
-        return form_page(visit, form, "", status=400)
+        return form_page(visit, form, status=400)
     except BadInput as error:
         form.take(error)
-        return form_page(visit, form, "", status=400)
+        return form_page(visit, form, status=400)
     told = visit.gettext("The draft is saved. It is internal until it is adopted.")
-    return visit.redirect(address("initiatives", initiative.id), told)
+    return visit.redirect(next_path(form, initiative.id, "basis"), told)
 
 
 async def show_edit(visit: Visit) -> Response:
     """The form to change an initiative."""
     visit.require(EDIT)
     initiative = visit.rooms.initiatives.get(visit.actor, visit.part("id"))
-    return form_page(visit, filled(visit, initiative), initiative.id)
+    return form_page(visit, filled(visit, initiative), initiative)
 
 
 async def edit(visit: Visit) -> Response:
@@ -186,13 +210,12 @@ async def edit(visit: Visit) -> Response:
             visit.actor, before.id, plan_of(visit, form, before), version=form.value("version")
         )
     except WrongForm:
-        return form_page(visit, form, before.id, status=400)
+        return form_page(visit, form, before, status=400)
     except (BadInput, Conflict) as error:
-        form.take(error)
-        return form_page(visit, form, before.id, status=400)
-    here = address("initiatives", changed.id)
-    undo = (here, {"act": "undo", "version": changed.version})
-    return visit.redirect(here, visit.gettext("Saved."), undo=undo)
+        form.take(error, "budgetDecision")
+        return form_page(visit, form, before, status=400)
+    undo = (address("initiatives", changed.id), {"act": "undo", "version": changed.version})
+    return visit.redirect(next_path(form, changed.id, "basis"), visit.gettext("Saved."), undo=undo)
 
 
 async def handle(visit: Visit) -> Response:
@@ -208,7 +231,7 @@ async def handle(visit: Visit) -> Response:
     except WrongForm:
         return await _page(visit, initiative, form, status=400)
     except (BadInput, Conflict) as error:
-        form.take(error, "note", "phase")
+        form.take(refusal_of(visit, initiative, act, error), "note", "phase")
         initiative = visit.rooms.initiatives.get(visit.actor, initiative.id)
         return await _page(visit, initiative, form, status=400)
 

@@ -224,6 +224,7 @@ def _follow_page(visit: Visit, followed: Followed, form: Form, *, status: int = 
         data,
         status=status,
         report=report,
+        outcomes=visit.rooms.initiatives.answering(visit.actor, report.id) if report else [],
         form=form,
         code=visit.part("code"),
         new="new" in visit.request.query_params,

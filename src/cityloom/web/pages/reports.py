@@ -124,6 +124,7 @@ def _page(
         contact=contact,
         may_answer=may_answer,
         near=[(one, written(visit, one.report)) for one in near],
+        outcomes=visit.rooms.initiatives.answering(visit.actor, report.id),
         replies=visit.rooms.reports.following.replies_to(visit.actor, report.id) if may_answer else [],
         sees_photo=bool(report.photo) and (report.photo_is_public or may_answer),
         categories=visit.choices(visit.rooms.reports.categories),

@@ -1,0 +1,98 @@
+"""The capital and the operating budget of the plan, by year and department, per currency."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from cityloom.planning.action.budgets import Budget, budgets_of
+from cityloom.planning.action.model import COST_KINDS
+from cityloom.planning.model import Phase
+from cityloom.web.addresses import address
+from cityloom.web.drawing.stacks import Stack, draw_stacks
+from cityloom.web.pages.action.files import handed_out
+from cityloom.web.pages.routing import Pages
+from cityloom.web.visit import Visit
+from cityloom.web.workbook import Cell
+
+#: Departments shown on a page; the files have them all.
+MOST_ROWS = 60
+MOST_UNSPLIT = 20
+
+
+def add(pages: Pages) -> None:
+    pages.get("/plan/action/budget", show, pdf=True)
+    pages.data("/plan/action/budget.csv", table)
+    pages.data("/plan/action/budget.xlsx", table)
+
+
+def _budgets(visit: Visit) -> Sequence[Budget]:
+    phase = visit.query("phase")
+    return budgets_of(visit.rooms.initiatives.list(visit.actor, phase=phase if phase in list(Phase) else ""))
+
+
+async def show(visit: Visit) -> Response:
+    """The two budgets by year and department."""
+    budgets = _budgets(visit)
+    return visit.render(
+        "plan-budget.html",
+        {"budgets": [_row(one) for one in budgets], "phase": visit.query("phase")},
+        tables=[_table(visit, one) for one in budgets],
+        kinds=COST_KINDS,
+        phases=[one.value for one in Phase],
+        most_rows=MOST_ROWS,
+        query=f"phase={visit.query('phase')}" if visit.query("phase") in list(Phase) else "",
+    )
+
+
+def _row(one: Budget) -> dict[str, Any]:
+    return {
+        "currency": one.currency,
+        "years": one.years,
+        "rows": [
+            {"department": row.department, "kind": row.kind, "years": row.years, "total": row.total}
+            for row in one.rows
+        ],
+        "byYear": {
+            year: {kind: one.of_year(year, kind) for kind in COST_KINDS} | {"total": one.of_year(year)}
+            for year in one.years
+        },
+        "capital": one.of_kind("capital"),
+        "operating": one.of_kind("operating"),
+        "withoutLines": one.unsplit,
+        "total": one.total,
+    }
+
+
+def _table(visit: Visit, one: Budget) -> dict[str, Any]:
+    """A budget as it is shown: with its drawing, and what stands in no year by name."""
+    stacks = [
+        Stack(str(year), one.of_year(year, "capital"), one.of_year(year, "operating")) for year in one.years
+    ]
+    title = visit.gettext("Capital and operating costs by year in %(currency)s", currency=one.currency)
+    find = visit.rooms.initiatives
+    unsplit = [
+        (address("initiatives", name), visit.wording.said(find.get(visit.actor, name).plan.name), amount)
+        for name, amount in list(one.unsplit.items())[:MOST_UNSPLIT]
+    ]
+    return {
+        "budget": one,
+        "drawn": draw_stacks(stacks, title, one.currency, visit.wording) if stacks else None,
+        "unsplit": unsplit,
+    }
+
+
+async def table(visit: Visit) -> Response:
+    """All lines and sums as a table."""
+    rows: list[Sequence[Cell]] = [("currency", "department", "kind", "year", "amount")]
+    for one in _budgets(visit):
+        rows += [
+            (one.currency, row.department, row.kind, year, amount)
+            for row in one.rows
+            for year, amount in sorted(row.years.items())
+        ]
+        rows += [(one.currency, name, "without lines", None, amount) for name, amount in one.unsplit.items()]
+        rows.append((one.currency, "total", None, None, one.total))
+    return handed_out(visit, "budget", rows)

@@ -1,0 +1,104 @@
+"""The action plan as a whole: what is missing where, how balanced it is, which world goals it serves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from cityloom.planning.action.approval import missing
+from cityloom.planning.action.model import INITIATION_MODELS, ORIGINS, TARGET_GROUPS
+from cityloom.planning.model import Initiative, Phase
+from cityloom.planning.sdg import GOALS, goal_of
+from cityloom.web.addresses import address
+from cityloom.web.pages.action.steps import EDIT, step_path
+from cityloom.web.pages.routing import Pages
+from cityloom.web.visit import Visit
+
+#: Initiatives with gaps on one page.
+PAGE = 25
+
+
+def add(pages: Pages) -> None:
+    pages.get("/plan/action", show, pdf=True)
+
+
+async def show(visit: Visit) -> Response:
+    """The action plan at a glance."""
+    found = visit.rooms.initiatives.list(visit.actor)
+    waiting = [one for one in found if one.phase in (Phase.IDEA, Phase.PLANNED) and missing(one.plan)]
+    offset = visit.whole("offset", 0)
+    data = {
+        "initiatives": len(found),
+        "phases": dict(Counter(one.phase for one in found)),
+        "gaps": [_gaps(visit, one) for one in waiting[offset : offset + PAGE]],
+        "gapsTotal": len(waiting),
+        "targetGroups": _groups(found),
+        "initiationModels": _counted(INITIATION_MODELS, (one.plan.action.initiation for one in found)),
+        "origins": _counted(ORIGINS, (one.plan.action.origin for one in found)),
+        "sustainableDevelopment": _goals(visit, found),
+    }
+    return visit.render(
+        "plan-action.html",
+        data,
+        groups=TARGET_GROUPS,
+        models=INITIATION_MODELS,
+        origin_words=ORIGINS,
+        sdg_words=GOALS,
+        offset=offset,
+        limit=PAGE,
+        may_edit=visit.actor.may(EDIT),
+        step_path=step_path,
+    )
+
+
+def _gaps(visit: Visit, one: Initiative) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "href": address("initiatives", one.id),
+        "name": visit.wording.said(one.plan.name),
+        "missing": [{"field": gap.field, "label": gap.label, "step": gap.step} for gap in missing(one.plan)],
+    }
+
+
+def _groups(found: Sequence[Initiative]) -> dict[str, int]:
+    """How many initiatives have a complete target in each of the six groups."""
+    complete = Counter(
+        group.group for one in found for group in one.plan.action.target_groups if group.is_complete
+    )
+    return {name: complete[name] for name in TARGET_GROUPS}
+
+
+def _counted(known: Mapping[str, str], said: Iterable[str]) -> dict[str, int]:
+    counts = Counter(said)
+    return {name: counts[name] for name in (*known, "")}
+
+
+def _goals(visit: Visit, found: Sequence[Initiative]) -> list[dict[str, Any]]:
+    """By goal of sustainable development: its targets that are served, and by how many; the first by name."""
+    by_goal: dict[int, dict[str, list[Initiative]]] = {}
+    for one in found:
+        for target in one.plan.action.sdg_targets:
+            if target.partition(".")[0].isdecimal():
+                by_goal.setdefault(goal_of(target), {}).setdefault(target, []).append(one)
+    return [
+        {
+            "goal": goal,
+            "targets": [
+                {
+                    "target": target,
+                    "count": len(several),
+                    "initiatives": [_named(visit, one) for one in several[:5]],
+                }
+                for target, several in sorted(by_goal[goal].items())
+            ],
+        }
+        for goal in sorted(by_goal)
+        if goal in GOALS
+    ]
+
+
+def _named(visit: Visit, one: Initiative) -> dict[str, str]:
+    return {"href": address("initiatives", one.id), "name": visit.wording.said(one.plan.name)}

@@ -1,0 +1,193 @@
+"""The plan in time: bars, dependencies, the critical path; and as a table, a calendar, a workbook."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from starlette.responses import Response
+
+from cityloom.planning.action.activities import activities_of
+from cityloom.planning.action.calendar import Event, calendar_of, reporting_days
+from cityloom.planning.action.schedule import Placed, Schedule, schedule
+from cityloom.planning.model import Initiative, Phase
+from cityloom.planning.records.model import public_id
+from cityloom.web.addresses import address
+from cityloom.web.drawing.gantt import Bar, draw_gantt
+from cityloom.web.pages.action.files import given, handed_out
+from cityloom.web.pages.action.shown import today
+from cityloom.web.pages.routing import Pages
+from cityloom.web.visit import Visit
+from cityloom.web.workbook import Cell
+
+#: Initiatives drawn on one page.
+PAGE = 40
+#: The calendar holds what falls into so many days before and after today.
+_CALENDAR = (365, 1095)
+
+
+def add(pages: Pages) -> None:
+    pages.get("/plan/action/timeline", show, pdf=True)
+    pages.data("/plan/action/timeline.csv", table)
+    pages.data("/plan/action/timeline.xlsx", table)
+    pages.data("/plan/action/calendar.ics", calendar)
+
+
+def _asked(visit: Visit) -> tuple[list[Initiative], Schedule, Mapping[str, Initiative]]:
+    """What is asked for, in its order; where everything lies; and all initiatives by the id of links."""
+    everything = visit.rooms.initiatives.list(visit.actor)
+    by_id = {public_id(one.id): one for one in everything}
+    found = schedule(activities_of(everything, visit.city.zone), today(visit), _delays(visit, by_id))
+    phase, only = visit.query("phase"), visit.query("show")
+    chosen = [
+        one
+        for one in everything
+        if (placed := found.placed.get(public_id(one.id))) is not None
+        and (not phase or one.phase == phase)
+        and (only != "critical" or placed.is_critical)
+        and (only != "late" or placed.late)
+    ]
+    chain_starts: dict[int, date] = {}
+    for placed in found.placed.values():
+        chain_starts[placed.chain] = min(chain_starts.get(placed.chain, date.max), placed.earliest_start)
+
+    def order(one: Initiative) -> tuple[date, int, date, str]:
+        placed = found.placed[public_id(one.id)]
+        return chain_starts[placed.chain], placed.chain, placed.earliest_start, one.id
+
+    return sorted(chosen, key=order), found, by_id
+
+
+def _delays(visit: Visit, by_id: Mapping[str, Initiative]) -> dict[str, int]:
+    """What if: one initiative would begin so many days later than it could."""
+    late, days = public_id(visit.query("late")), visit.whole("days", 0, most=3650)
+    return {late: days} if late in by_id and days else {}
+
+
+async def show(visit: Visit) -> Response:
+    """The plan in time, a page of it."""
+    chosen, found, by_id = _asked(visit)
+    offset = visit.whole("offset", 0)
+    here = chosen[offset : offset + PAGE]
+    rows = [row(visit, one, found.placed[public_id(one.id)], by_id) for one in here]
+    undated = [one for one in by_id.values() if one.plan.starts_at is None or one.plan.ends_at is None]
+    data = {
+        "total": len(chosen),
+        "rows": rows,
+        "circle": [_name(visit, by_id, one) for one in found.circle],
+        "undated": len(undated),
+        "today": today(visit),
+    }
+    kept = {name: visit.query(name) for name in ("phase", "show", "late", "days") if visit.query(name)}
+    bars = [
+        _bar(one, found.placed[public_id(one.id)], found_row)
+        for one, found_row in zip(here, rows, strict=True)
+    ]
+    title = visit.gettext("%(count)s initiatives in time", count=len(bars))
+    return visit.render(
+        "plan-timeline.html",
+        data,
+        drawn=draw_gantt(bars, today(visit), title, visit.wording) if bars else None,
+        undated_rows=[
+            (address("initiatives", one.id), visit.wording.said(one.plan.name)) for one in undated[:20]
+        ],
+        phases=[one.value for one in Phase],
+        asked=kept,
+        offset=offset,
+        limit=PAGE,
+        query="".join(f"{name}={value}&" for name, value in kept.items()),
+        late_names=[(one["id"], one["name"]) for one in rows],
+    )
+
+
+def row(visit: Visit, one: Initiative, placed: Placed, by_id: Mapping[str, Initiative]) -> dict[str, Any]:
+    """An initiative in time, as data."""
+    return {
+        "id": public_id(one.id),
+        "href": address("initiatives", one.id),
+        "name": visit.wording.said(one.plan.name),
+        "phase": one.phase,
+        "plannedStart": placed.planned_start,
+        "plannedEnd": placed.planned_end,
+        "earliestStart": placed.earliest_start,
+        "earliestEnd": placed.earliest_end,
+        "latestStart": placed.latest_start,
+        "latestEnd": placed.latest_end,
+        "slack": placed.slack,
+        "isCritical": placed.is_critical,
+        "late": placed.late,
+        "becauseOf": _name(visit, by_id, placed.because_of) if placed.because_of else "",
+        "after": [_name(visit, by_id, public_id(other)) for other in one.plan.action.depends_on],
+    }
+
+
+def _name(visit: Visit, by_id: Mapping[str, Initiative], entity_id: str) -> str:
+    one = by_id.get(entity_id)
+    return visit.wording.said(one.plan.name) if one else entity_id
+
+
+def _bar(one: Initiative, placed: Placed, said: Mapping[str, Any]) -> Bar:
+    return Bar(
+        id=placed.id,
+        name=said["name"],
+        href=said["href"],
+        phase=one.phase if one.phase in list(Phase) else "idea",
+        start=placed.earliest_start,
+        end=placed.earliest_end,
+        planned_start=placed.planned_start,
+        planned_end=placed.planned_end,
+        latest_end=placed.latest_end,
+        is_critical=placed.is_critical,
+        after=tuple(public_id(other) for other in one.plan.action.depends_on),
+        milestones=tuple((step.due, step.name, step.done is not None) for step in one.plan.milestones),
+    )
+
+
+async def table(visit: Visit) -> Response:
+    """All that is asked for as a table."""
+    chosen, found, by_id = _asked(visit)
+    names = ("name", "phase", "plannedStart", "plannedEnd", "earliestStart", "earliestEnd", "latestStart")
+    columns = ("id", *names, "latestEnd", "slack", "isCritical", "late", "becauseOf", "after")
+    rows: list[Sequence[Cell]] = [columns]
+    for one in chosen:
+        said = row(visit, one, found.placed[public_id(one.id)], by_id)
+        rows.append([_cell(said[column]) for column in columns])
+    return handed_out(visit, "timeline", rows)
+
+
+def _cell(said: Any) -> Cell:
+    if isinstance(said, bool):
+        return "yes" if said else "no"
+    if isinstance(said, int | str):
+        return said
+    return "; ".join(said) if isinstance(said, list) else str(said)
+
+
+async def calendar(visit: Visit) -> Response:
+    """Milestones and days of report, from a year ago to three years ahead."""
+    found = visit.rooms.initiatives.list(visit.actor)
+    here = today(visit)
+    since, until = here - timedelta(days=_CALENDAR[0]), here + timedelta(days=_CALENDAR[1])
+    events = [one for one in _events(visit, found) if since <= one.day <= until]
+    name = f"{visit.city.name}: {visit.gettext('Action plan')}"
+    content = await asyncio.to_thread(calendar_of, name, events, visit.rooms.clock.now())
+    return given(visit, "action-plan", "ics", content, "text/calendar; charset=utf-8")
+
+
+def _events(visit: Visit, found: Sequence[Initiative]) -> Iterator[Event]:
+    code = visit.language.code
+    for one in found:
+        title, plan = visit.wording.said(one.plan.name), one.plan
+        for place, step in enumerate(plan.milestones):
+            words = step.names.get(code) or step.name
+            yield Event(f"{public_id(one.id)} milestone {place}", step.due, f"{title}: {words}")
+        if plan.starts_at and plan.ends_at:
+            zone, reporting = visit.city.zone, plan.action.reporting
+            days = reporting_days(
+                reporting.rhythm, plan.starts_at.astimezone(zone).date(), plan.ends_at.astimezone(zone).date()
+            )
+            for day in days:
+                told = visit.gettext("Report: %(what)s", what=title)
+                yield Event(f"{public_id(one.id)} report {day}", day, told, reporting.to)
