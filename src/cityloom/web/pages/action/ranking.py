@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -84,9 +85,7 @@ async def show(visit: Visit) -> Response:
         "leftOut": len(found.left_out),
     }
     names = (*WEIGHTS, "quickDays", "phase", "quick")
-    query = "".join(
-        f"{name}={visit.query(name)}&" for name in names if visit.query(name).replace(".", "").isalnum()
-    )
+    query = urlencode({name: visit.query(name) for name in names if visit.query(name)}) + "&"
     return visit.render(
         "plan-ranking.html",
         data,

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -80,7 +81,7 @@ async def show(visit: Visit) -> Response:
         "undated": len(undated),
         "today": today(visit),
     }
-    kept = {name: visit.query(name) for name in ("phase", "show", "late", "days") if visit.query(name)}
+    kept = {name: visit.query(name) for name in ("phase", "show", "late", "days")}
     bars = [
         _bar(one, found.placed[public_id(one.id)], found_row)
         for one, found_row in zip(here, rows, strict=True)
@@ -97,7 +98,7 @@ async def show(visit: Visit) -> Response:
         asked=kept,
         offset=offset,
         limit=PAGE,
-        query="".join(f"{name}={value}&" for name, value in kept.items()),
+        query=urlencode({name: said for name, said in kept.items() if said}) + "&",
         late_names=[(one["id"], one["name"]) for one in rows],
     )
 
