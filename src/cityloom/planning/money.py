@@ -36,11 +36,6 @@ class Money(msgspec.Struct, frozen=True):
     currency: str
 
 
-def digits_of(currency: str) -> int:
-    """Digits after the point that the currency has."""
-    return _DIGITS.get(currency, 2)
-
-
 def check_money(money: Money, *, where: str) -> Money:
     """The amount with the currency's digits. Raises BadInput naming `where`.amount or .currency."""
     if money.currency not in CURRENCIES:
