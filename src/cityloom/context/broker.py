@@ -85,7 +85,8 @@ class Broker(BatchProvision, Consumption):
             fail_stop=self._fail_stop,
         )
         if replayed:
-            self._folding.committed(replayed)
+            # They are in the state already: what it keeps of them is asked for, and nothing is changed.
+            self._folding.committed(replayed, [self._state.apply(revision) for revision in replayed])
         self._committer = Committer(
             self._feed.append,
             committed=self._on_committed,
@@ -347,12 +348,11 @@ class Broker(BatchProvision, Consumption):
     def _on_committed(self, revisions: Sequence[Revision]) -> None:
         assert self._provision is not None and self._folding is not None, "commits come after the start"
         changes = [revision.change for revision in revisions]
-        for revision in revisions:
-            self._state.apply(revision)
+        kept = [self._state.apply(revision) for revision in revisions]
         if self._expiry is not None:
             self._expiry.committed(changes)
         self._provision.committed(revisions)
-        self._folding.committed(revisions)
+        self._folding.committed(revisions, kept)
         self._last = changes[-1].sequence
         self._stages.committed(changes)
 

@@ -90,6 +90,7 @@ class StateTable(Protocol):
     def fold(self, upserts: Sequence[Folded], deletes: Sequence[int], through: int) -> None:
         """Write states, remove Entities by their `created`, and set folded_through, in one transaction.
 
+        The states may be put together as they are looked at; in the order of their creation they go fastest.
         Raises StorageFull or NotReady when nothing was written and it may be tried again.
         """
         ...

@@ -165,29 +165,33 @@ class CurrentState:
         #: One tuple for all Entities of the same types.
         self._types: dict[tuple[str, ...], tuple[str, ...]] = {}
 
-    def load(self, state: Folded) -> None:
-        """Take in one row of the state table."""
+    def load(self, state: Folded) -> Kept:
+        """Take in one row of the state table, and give the document as it is kept."""
         held = self._hold(state)
         self._partition(state.tenant, state.information_class).put(held, state.bounds)
+        return held.kept
 
-    def apply(self, revision: Revision) -> None:
-        """Take in one committed change. The same change twice leaves the same state."""
+    def apply(self, revision: Revision) -> Kept | None:
+        """Take in one committed change, and give the document as it is kept after it; None where none is.
+
+        The same change twice leaves the same state.
+        """
         change = revision.change
         if change.kind is ChangeKind.PAST:
-            return
+            return None
         held = self.find(change.tenant, change.entity_id, _EVERY_CLASS)
         if held is not None and held.sequence >= change.sequence:
-            return
+            return held.kept
         if change.kind is ChangeKind.DELETED:
             if held is not None:
                 self._partition(change.tenant, held.information_class).remove(held)
-        elif held is None:
-            self.load(revision.folded())
-        elif held.information_class is change.information_class:
+            return None
+        if held is not None and held.information_class is change.information_class:
             self._partition(change.tenant, held.information_class).update(held, revision)
-        else:
+            return held.kept
+        if held is not None:
             self._partition(change.tenant, held.information_class).remove(held)
-            self.load(revision.folded())
+        return self.load(revision.folded())
 
     def find(self, tenant: str, entity_id: str, clearance: Iterable[InformationClass]) -> Held | None:
         """The Entity, when it is there in one of these classes."""

@@ -199,6 +199,31 @@ async def test_a_restart_folds_the_newest_state_of_each_entity_that_it_replayed(
     await broker.stop()
 
 
+async def test_a_restart_folds_no_entity_whose_id_another_one_got():
+    feed, table = MemoryFeed(), MemoryStateTable()
+    broker = Broker(feed, table, WallClock(), fold_interval=3600)
+    await broker.start()
+    await broker.create(CITY, road(1))
+    await broker.delete(CITY, "urn:ngsi-ld:Road:1")
+    await broker.create(CITY, road(1, 3.0))
+    again = Broker(feed, table, WallClock(), fold_interval=3600)
+    await again.start()
+    await again.stop()
+    assert {row.created: row.sequence for row in table.load()} == {3: 3}
+    await broker.stop()
+
+
+async def test_what_waits_to_be_folded_takes_no_second_document():
+    async with Rig(interval=3600) as rig:
+        await rig.broker.create(CITY, road(1, name=prop("x" * 500)))
+        (waiting,) = rig.broker._folding._changed.values()
+        held = rig.broker._state.find("", "urn:ngsi-ld:Road:1", (InformationClass.OPEN,))
+        assert waiting.kept is held.kept
+        await rig.fold()
+        (row,) = rig.table.load()
+        assert row.document == held.document
+
+
 async def test_what_is_only_written_to_the_past_is_passed_by_the_table():
     async with Rig() as rig:
         past = PastWrite(("Road",), b"{}", (), None, None, None)

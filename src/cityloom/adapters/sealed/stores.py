@@ -14,6 +14,7 @@ from cityloom.adapters.sealed.sealing import Sealing
 from cityloom.context.ports import Feed, Folded, FollowedFeed, StateTable
 from cityloom.context.revision import bounds_of
 from cityloom.kernel.change import DEFAULT_TENANT, Change
+from cityloom.kernel.made_on_demand import MadeOnDemand
 from cityloom.people.personal import PersonalType
 from cityloom.people.ports import PhotoStore, Reporter, ReporterStore
 from cityloom.snapshots.ports import SnapshotStores, Stores
@@ -101,7 +102,7 @@ class SealedStateTable:
 
     def fold(self, upserts: Sequence[Folded], deletes: Sequence[int], through: int) -> None:
         """See `StateTable.fold`."""
-        self._table.fold([self._sealed(state) for state in upserts], deletes, through)
+        self._table.fold(MadeOnDemand(self._sealed, upserts), deletes, through)
 
     def _sealed(self, state: Folded) -> Folded:
         rule = self._sealing.personal.of(state.types)

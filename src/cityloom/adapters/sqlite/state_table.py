@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from operator import attrgetter
 from pathlib import Path
 
 import msgspec
@@ -60,7 +59,6 @@ _PAGE_BYTES = 16_384
 _ROWS_A_STATEMENT = 500
 
 _encode = msgspec.json.Encoder().encode
-_by_creation = attrgetter("created")
 
 
 class SqliteStateTable:
@@ -86,12 +84,11 @@ class SqliteStateTable:
             return int(self._writer.execute("SELECT through FROM folded").get)
 
     def fold(self, upserts: Sequence[Folded], deletes: Sequence[int], through: int) -> None:
-        rows = list(map(state_row, sorted(upserts, key=_by_creation)))
         with self._writing, transaction(self._writer):
-            for start in range(0, len(rows), _ROWS_A_STATEMENT):
-                part = rows[start : start + _ROWS_A_STATEMENT]
+            for start in range(0, len(upserts), _ROWS_A_STATEMENT):
+                part = upserts[start : start + _ROWS_A_STATEMENT]
                 statement = _INSERT + ",".join([_ROW] * len(part)) + _OR_UPDATE
-                self._writer.execute(statement, tuple(chain.from_iterable(part)))
+                self._writer.execute(statement, tuple(chain.from_iterable(map(state_row, part))))
             if deletes:
                 self._writer.execute(
                     "DELETE FROM entity WHERE created IN (SELECT value FROM json_each(?))",
