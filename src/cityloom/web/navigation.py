@@ -23,6 +23,7 @@ MAIN = (
     Entry("/entities", n("Data"), "table"),
     Entry("/alerts", n("Alerts"), "alert"),
     Entry("/indicators", n("Indicators"), "gauge"),
+    Entry("/plan", n("Plan"), "flag"),
     Entry("/initiatives", n("Initiatives"), "flag"),
     Entry("/notices", n("Notices"), "bell"),
     Entry("/report", n("Report something"), "speech"),

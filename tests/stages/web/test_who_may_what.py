@@ -49,6 +49,7 @@ ALERT, NOTICE, REPORT = "urn:ngsi-ld:Alert:1", "urn:ngsi-ld:Notice:1", "urn:ngsi
 INITIATIVE = "urn:ngsi-ld:Initiative:1"
 GOAL = "urn:ngsi-ld:Goal:1"
 CONTRACT, PARTY = "urn:ngsi-ld:ServiceContract:draft-1", "urn:ngsi-ld:ContractParty:1"
+BASELINE, VERSION = "urn:ngsi-ld:PlanBaseline:1", "urn:ngsi-ld:PlanVersion:1"
 DEVICE, OTHER_DEVICE = "d1", "d2"
 #: An indicator that is entered by hand.
 CODE = "EC:ICT:ICT:1C"
@@ -223,6 +224,42 @@ PAGES: dict[str, str] = {
     f"GET /plan/contracts/{CONTRACT}.pdf": "pam",
     f"GET /plan/contracts/{CONTRACT}": "pam",
     f"POST /plan/contracts/{CONTRACT} act=conclude": "pam",
+    "GET /plan.json": PEOPLE,
+    "GET /plan": PEOPLE,
+    "GET /plan/phases/1.json": PEOPLE,
+    "GET /plan/phases/1": PEOPLE,
+    "POST /plan/phases/1": "pm",
+    "GET /plan/baselines.json": PEOPLE,
+    "GET /plan/baselines": PEOPLE,
+    "POST /plan/baselines": "pm",
+    f"GET /plan/baselines/{BASELINE}/file": PEOPLE,
+    f"GET /plan/baselines/{BASELINE}.csv": PEOPLE,
+    f"GET /plan/baselines/{BASELINE}.json": PEOPLE,
+    f"GET /plan/baselines/{BASELINE}": PEOPLE,
+    "GET /plan/dependencies.json": PEOPLE,
+    "GET /plan/dependencies": PEOPLE,
+    "GET /plan/state-of-infrastructure.csv": PEOPLE,
+    "GET /plan/state-of-infrastructure.json": PEOPLE,
+    "GET /plan/state-of-infrastructure": PEOPLE,
+    "GET /plan/goal-tree.json": PEOPLE,
+    "GET /plan/goal-tree": PEOPLE,
+    "GET /plan/unpublished.json": "pm",
+    "GET /plan/unpublished": "pm",
+    "POST /plan/unpublished": "pm",
+    "GET /plan/versions.json": PEOPLE,
+    "GET /plan/versions": PEOPLE,
+    "POST /plan/versions": "m",
+    # Two versions are named in the query.
+    "GET /plan/versions/compare.json": "",
+    "GET /plan/versions/compare": "",
+    f"GET /plan/versions/{VERSION}/file": PEOPLE,
+    f"GET /plan/versions/{VERSION}.json": PEOPLE,
+    f"GET /plan/versions/{VERSION}": PEOPLE,
+    "GET /plan/monitoring.csv": PEOPLE,
+    "GET /plan/monitoring.json": PEOPLE,
+    "GET /plan/monitoring": PEOPLE,
+    "GET /plan/communication.ics": PEOPLE,
+    "POST /plan/changes/urn:ngsi-ld:PlanChange:1/answer": "pm",
     "GET /plan/goals/import": "pm",
     "POST /plan/goals/import": "pm",
     "GET /plan/goals.csv": PEOPLE,
@@ -314,7 +351,7 @@ async def filled(measured_city):
         await city.write(
             entity("Thing", entity_id, {**at, "level": prop(1.0, at=city.clock.now())}), secrecy=secrecy
         )
-    for entity_id in (ALERT, NOTICE, INITIATIVE, GOAL):
+    for entity_id in (ALERT, NOTICE, INITIATIVE, GOAL, BASELINE, VERSION):
         kind = entity_id.split(":")[2]
         more = {"status": prop("open" if kind == "Alert" else "published"), "phase": prop("running")}
         await city.write(entity(kind, entity_id, {**at, **more}), secrecy=InformationClass.OPEN)

@@ -8,7 +8,7 @@ from typing import Any
 
 from cityloom.access.authority import require
 from cityloom.context.broker import Broker
-from cityloom.context.reading import bare
+from cityloom.context.reading import bare, ids
 from cityloom.indicators.ports import EvidenceStore
 from cityloom.kernel.actor import ANONYMOUS, Actor
 from cityloom.kernel.errors import BadInput, Conflict
@@ -60,12 +60,7 @@ class Adoption:
         """
         require(actor, _PERMISSION)
         decision = self._decision(actor, decision_id)
-        taken = [
-            one
-            for one in self.list(actor)
-            if one.document["attrs"].get("decidedBy") and _rests(one, decision)
-        ]
-        if taken:
+        if any(decision.id in decided_by(one) for one in self.list(actor)):
             raise Conflict(
                 Worded("A version rests on this decision already"),
                 hint=Worded("Record the decision by which the plan is adopted anew."),
@@ -159,8 +154,9 @@ class Adoption:
         return next(iter(found.name.values()), "") if found is not None else ""
 
 
-def _rests(version: Frozen, decision: Record) -> bool:
-    return any(content(bare(one)) == decision.id for one in version.document["attrs"]["decidedBy"])
+def decided_by(version: Frozen) -> tuple[str, ...]:
+    """The decision on which a version rests."""
+    return ids(version.document, "decidedBy")
 
 
 def _initiative(document: Document) -> dict[str, Any]:

@@ -38,7 +38,15 @@ from cityloom.web.pages import (
 )
 from cityloom.web.pages.action import every as action_plan
 from cityloom.web.pages.hooks import hook_route
-from cityloom.web.pages.planning import contracts, record_import, records
+from cityloom.web.pages.planning import (
+    basis,
+    contracts,
+    management,
+    plan,
+    record_import,
+    records,
+    strategy,
+)
 from cityloom.web.pages.routing import Pages
 from cityloom.web.persons import person_routes
 
@@ -60,6 +68,10 @@ _PARTS = (
     action_plan,
     initiatives,
     contracts,
+    plan,
+    basis,
+    strategy,
+    management,
     record_import,
     records,
     devices,

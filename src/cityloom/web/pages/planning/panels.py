@@ -8,9 +8,18 @@ from typing import TypeAlias
 from markupsafe import Markup
 
 from cityloom.planning.records.model import Record
+from cityloom.web.pages.planning import plan_panels
 from cityloom.web.visit import Visit
 
 Panel: TypeAlias = Callable[[Visit, Record], Awaitable[Markup | None]]
 
 #: By the type of the record's Entity.
-PANELS: Mapping[str, Panel] = {}
+PANELS: Mapping[str, Panel] = {
+    "CityStage": plan_panels.stage,
+    "CityVision": plan_panels.vision,
+    "ServiceProcess": plan_panels.service,
+    "InfrastructureItem": plan_panels.service,
+    "OutsideFactor": plan_panels.factor,
+    "PlanChange": plan_panels.change,
+    "CommitteeDecision": plan_panels.decision,
+}

@@ -1,0 +1,235 @@
+"""Pages of the fourth phase: how the plan goes, the calendar of what is told, answers to proposed changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from starlette.responses import Response
+
+from cityloom.kernel.errors import BadInput, Conflict
+from cityloom.planning.masterplan.calendar import Occasion, as_calendar
+from cityloom.planning.masterplan.monitoring import Course, GoalState, Measured, Task
+from cityloom.planning.masterplan.progress import LEVELS, WORDS
+from cityloom.planning.masterplan.watching import WORDS as WATCHED
+from cityloom.planning.masterplan.watching import Watched
+from cityloom.planning.records.model import Record
+from cityloom.web.addresses import address, entity_path
+from cityloom.web.pages.planning.basis import csv_file
+from cityloom.web.pages.planning.factors import measured_now, state_of
+from cityloom.web.pages.planning.links import record_href
+from cityloom.web.pages.planning.plan import EDIT
+from cityloom.web.pages.routing import Pages
+from cityloom.web.visit import Visit
+
+CALENDAR = "text/calendar; charset=utf-8"
+_LEVEL_OF_WATCHED = {
+    Watched.WITHIN: "good",
+    Watched.NEAR: "fair",
+    Watched.OUTSIDE: "bad",
+    Watched.UNKNOWN: "none",
+}
+
+
+def add(pages: Pages) -> None:
+    pages.data("/plan/monitoring.csv", table)
+    pages.get("/plan/monitoring", show)
+    pages.data("/plan/communication.ics", calendar)
+    pages.post("/plan/changes/{id:path}/answer", answer)
+
+
+async def show(visit: Visit) -> Response:
+    """How the plan goes: for everybody and for the staff from the same data, as far as each may see them."""
+    course = await visit.rooms.plan.course(visit.actor)
+    data = {
+        "goals": [_goal(visit, one) for one in course.goals],
+        "loose": [_task(visit, one) for one in course.loose],
+        "tally": {verdict.value: count for verdict, count in course.tally.items()},
+        "money": [
+            {"currency": one.currency, "budget": one.budget, "spent": one.spent, "share": one.share}
+            for one in course.money
+        ],
+        "overdue": _overdue(visit, course),
+        "watched": [_factor(visit, one) for one in visit.rooms.records.list(visit.actor, "OutsideFactor")],
+        "contracts": _contracts(visit),
+        "proposed": len(visit.rooms.plan.learning.waiting(visit.actor)),
+    }
+    return visit.render(
+        "plan-monitoring.html",
+        data,
+        verdicts=[(one.value, LEVELS[one], visit.language.say(words)) for one, words in WORDS.items()],  # type: ignore[attr-defined]  # the keys are Verdicts
+        may_edit=visit.actor.may(EDIT),
+    )
+
+
+def _goal(visit: Visit, state: GoalState) -> dict[str, Any]:
+    return {
+        "id": state.goal.id,
+        "href": record_href(state.goal),
+        "name": visit.wording.said(state.goal.name),
+        "verdict": state.verdict.value,
+        "initiatives": [_task(visit, one) for one in state.tasks],
+        "indicators": [_measured(visit, one) for one in state.indicators],
+        "parts": [_goal(visit, one) for one in state.parts],
+    }
+
+
+def _task(visit: Visit, task: Task) -> dict[str, Any]:
+    one = task.initiative
+    share = one.share_spent
+    return {
+        "id": one.id,
+        "href": address("initiatives", one.id),
+        "name": visit.wording.said(one.plan.name),
+        "phase": one.phase,
+        "isDraft": one.is_draft,
+        "verdict": task.verdict.value,
+        "budget": one.plan.budget,
+        "spent": one.plan.spent,
+        "shareSpent": float(share) if share is not None else None,
+        "overdue": len(task.overdue),
+        "indicators": [_measured(visit, target) for target in task.targets],
+    }
+
+
+def _measured(visit: Visit, one: Measured) -> dict[str, Any]:
+    return {
+        "indicator": one.indicator,
+        "href": entity_path(one.indicator),
+        "name": visit.wording.said(one.name) or one.indicator,
+        "unit": one.unit,
+        "baseline": one.baseline,
+        "now": one.now,
+        "target": one.target,
+        "due": one.due,
+        "share": one.share,
+        "verdict": one.verdict.value,
+    }
+
+
+def _overdue(visit: Visit, course: Course) -> list[dict[str, Any]]:
+    return [
+        {
+            "initiative": visit.wording.said(one.plan.name),
+            "href": address("initiatives", one.id),
+            "milestone": step.names.get(visit.language.code) or step.name,
+            "due": step.due,
+        }
+        for one, step in sorted(course.overdue, key=lambda pair: pair[1].due)
+    ]
+
+
+def _factor(visit: Visit, record: Record) -> dict[str, Any]:
+    value, unit = measured_now(visit, record)
+    state = state_of(record, value)
+    return {
+        "id": record.id,
+        "href": record_href(record),
+        "name": visit.wording.said(record.name),
+        "value": value,
+        "unit": unit,
+        "low": record.get("low"),
+        "high": record.get("high"),
+        "state": state.value,
+        "level": _LEVEL_OF_WATCHED[state],
+        "words": visit.language.say(WATCHED[state]),
+    }
+
+
+def _contracts(visit: Visit) -> list[dict[str, Any]]:
+    """Contracts of any kind that is kept here."""
+    records = visit.rooms.records
+    return [
+        {
+            "id": one.id,
+            "href": record_href(one),
+            "name": visit.wording.said(one.name),
+            "kind": visit.language.say(kind.singular),
+            "state": one.state.value,
+        }
+        for kind in records.kinds.values()
+        if kind.permission.startswith("contracts:")
+        for one in records.list(visit.actor, kind.type)
+    ]
+
+
+async def table(visit: Visit) -> Response:
+    """The same as CSV: a row for each indicator of each initiative or goal."""
+    course = await visit.rooms.plan.course(visit.actor)
+    head = "goal,initiative,phase,indicator,unit,baseline,now,target,due,share,verdict,budget,spent,currency"
+    names = head.split(",")
+    rows = [row for goal in course.goals for row in _rows(visit, goal)]
+    rows += [row for task in course.loose for row in _task_rows(visit, "", task)]
+    return csv_file(visit, "monitoring", [names, *rows])
+
+
+def _rows(visit: Visit, state: GoalState) -> Iterator[list[str]]:
+    name = visit.wording.said(state.goal.name)
+    for task in state.tasks:
+        yield from _task_rows(visit, name, task)
+    for one in state.indicators:
+        yield [name, "", "", *_cells(one), "", "", ""]
+    for part in state.parts:
+        yield from _rows(visit, part)
+
+
+def _task_rows(visit: Visit, goal: str, task: Task) -> Iterator[list[str]]:
+    plan = task.initiative.plan
+    money = [
+        str(plan.budget.amount) if plan.budget else "",
+        str(plan.spent.amount) if plan.spent else "",
+        plan.budget.currency if plan.budget else "",
+    ]
+    before = [goal, visit.wording.said(plan.name), task.initiative.phase]
+    for one in task.targets:
+        yield [*before, *_cells(one), *money]
+    if not task.targets:
+        yield [*before, *([""] * 7), task.verdict.value, *money]
+
+
+def _cells(one: Measured) -> list[str]:
+    said = (one.baseline, one.now, one.target, one.due, one.share)
+    cells = ["" if value is None else str(value) for value in said]
+    return [one.indicator, one.unit, *cells, one.verdict.value]
+
+
+async def calendar(visit: Visit) -> Response:
+    """What is told when, for any calendar."""
+    records = [one for one in visit.rooms.records.list(visit.actor, "PlanCommunication") if one.get("on")]
+    occasions = [
+        Occasion(
+            uid=f"{one.id}@{visit.request.url.hostname or 'city'}",
+            first=one.values["on"],
+            last=one.get("until"),
+            title=visit.wording.said(one.name),
+            text="\n".join(part for part in (one.get("means"), one.get("message")) if part),
+            categories=tuple(one.get("audience", ())),
+        )
+        for one in records
+    ]
+    title = visit.gettext("The plan of %(city)s", city=visit.city.name)
+    raw = as_calendar(title, occasions, now=visit.rooms.clock.now())
+    name = visit.file_name("communication", "ics")
+    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+    return Response(raw, media_type=CALENDAR, headers=headers)
+
+
+async def answer(visit: Visit) -> Response:
+    """Accept a proposed change, which applies it, or refuse it with a reason."""
+    form = await visit.form()
+    visit.require(EDIT)
+    change = visit.rooms.records.get(visit.actor, visit.part("id"))
+    here = record_href(change)
+    learning = visit.rooms.plan.learning
+    act = form.choice("act", ["accept", "refuse"], required=visit.gettext("Choose what to do."))
+    said = {"answer": form.value("answer"), "version": form.value("version")}
+    if form.errors:
+        return visit.redirect(here, next(iter(form.errors.values())))
+    try:
+        if act == "accept":
+            await learning.accept(visit.actor, change.id, **said)
+            return visit.redirect(here, visit.gettext("Accepted, and applied to the plan."))
+        await learning.refuse(visit.actor, change.id, **said)
+    except (BadInput, Conflict) as error:
+        return visit.redirect(here, f"{form.words_of(error)} {visit.gettext('Nothing was changed.')}")
+    return visit.redirect(here, visit.gettext("Refused, with the reason."))
