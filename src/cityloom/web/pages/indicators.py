@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -18,11 +19,16 @@ from cityloom.kernel.errors import BadInput, Conflict, NotFound
 from cityloom.kernel.media_types import BYTES
 from cityloom.kernel.numbers import is_number
 from cityloom.kernel.time import to_millis
+from cityloom.planning.model import Initiative
 from cityloom.web.addresses import address
 from cityloom.web.drawing.chart import Chart, draw_chart
 from cityloom.web.forms import Form, WrongForm
 from cityloom.web.languages import noted as n
+<<<<<<< HEAD
 from cityloom.web.pages.action.shown import chain_of
+=======
+from cityloom.web.pages.effects import draw_effect, effect_row, of_initiative
+>>>>>>> 39723ab (web: effects on the pages of initiatives and indicators, since a day, beside other series)
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
 
@@ -39,6 +45,8 @@ QUALITIES: dict[Quality, str] = {
 }
 #: Values that a framework's card shows.
 _SHOWN = 6
+#: Initiatives whose effect an indicator's page tells; each takes a tenth of a second.
+_MOST_EFFECTS = 3
 _FIELDS = ("value", "numerator", "denominator", "since", "until", "source", "note", "quality", "evidence")
 
 
@@ -172,6 +180,7 @@ async def _page(visit: Visit, form: Form, *, opened: str = "", status: int = 200
     points = _points(visit)
     first = points[0]
     framework = next(one for one in visit.rooms.indicators.frameworks() if one.id == first.framework)
+    aiming = {one.id: visit.rooms.initiatives.aiming_at(visit.actor, one.id) for one in points}
     data = {
         "framework": first.framework,
         "code": first.code,
@@ -193,6 +202,11 @@ async def _page(visit: Visit, form: Form, *, opened: str = "", status: int = 200
         framework_title=visit.wording.said(framework.manifest.title),
         groups=[visit.wording.said(one.name) for one in first.groups],
         charts={one.id: await _course(visit, one) for one in points},
+<<<<<<< HEAD
+=======
+        initiatives=aiming,
+        effects={one.id: await _effects(visit, one.id, aiming[one.id]) for one in points},
+>>>>>>> 39723ab (web: effects on the pages of initiatives and indicators, since a day, beside other series)
         qualities=[(str(int(one)), visit.gettext(words)) for one, words in QUALITIES.items()],
         may_enter=visit.actor.may(ENTER),
         may_verify=visit.actor.may(VERIFY),
@@ -200,6 +214,19 @@ async def _page(visit: Visit, form: Form, *, opened: str = "", status: int = 200
         yesterday=(visit.rooms.clock.now() - timedelta(days=1)).astimezone(visit.city.zone).date(),
         accepted=",".join(MEDIA_TYPES),
     )
+
+
+async def _effects(
+    visit: Visit, indicator: str, aiming: Sequence[Initiative]
+) -> list[tuple[Initiative, dict[str, Any], Any]]:
+    """What each initiative that has begun did to the indicator, with its chart."""
+    found = []
+    for one in aiming[:_MOST_EFFECTS]:
+        if one.plan.starts_at is not None and one.plan.starts_at <= visit.rooms.clock.now():
+            told = await of_initiative(visit, indicator, one)
+            chart = draw_effect(visit, told, visit.wording.said(one.plan.name)) if told.effect else None
+            found.append((one, effect_row(visit, told), chart))
+    return found
 
 
 def _quality(visit: Visit, one: IndicatorSummary) -> str:

@@ -14,13 +14,18 @@ from cityloom.kernel.errors import BadInput, Conflict, NotFound
 from cityloom.kernel.time import to_millis
 from cityloom.ngsild.model import value_of
 from cityloom.planning.course import Course
+from cityloom.planning.effects import Told
 from cityloom.planning.model import TRANSITIONS, Initiative, Phase
 from cityloom.web.addresses import address
 from cityloom.web.drawing.chart import Chart, draw_chart
 from cityloom.web.forms import Form, WrongForm
 from cityloom.web.looks import name_of
+<<<<<<< HEAD
 from cityloom.web.pages.action.shown import action_data, action_words, refusal_of
 from cityloom.web.pages.action.steps import next_path, step_path
+=======
+from cityloom.web.pages.effects import effect_row, of_initiative
+>>>>>>> 39723ab (web: effects on the pages of initiatives and indicators, since a day, beside other series)
 from cityloom.web.pages.initiative_form import filled, form_page, plan_of
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
@@ -97,11 +102,13 @@ async def show(visit: Visit) -> Response:
 
 async def _page(visit: Visit, initiative: Initiative, form: Form, *, status: int = 200) -> Response:
     courses = await visit.rooms.initiatives.course(visit.actor, initiative.id)
+    effects = [await of_initiative(visit, one.target.indicator, initiative) for one in courses]
     may_edit = visit.actor.may(EDIT)
     data = {
         **initiative_row(visit, initiative),
         "adoptedAt": initiative.adopted_at,
         "courses": [_course(visit, one) for one in courses],
+        "effects": [effect_row(visit, told) for told in effects],
         "informationClass": visit.rooms.broker.class_of(visit.actor, initiative.id).label,
         **(acted := action_data(visit, initiative)),
     }
@@ -112,6 +119,7 @@ async def _page(visit: Visit, initiative: Initiative, form: Form, *, status: int
         initiative=initiative,
         form=form,
         drawn=[_draw(visit, initiative, one) for one in courses],
+        effect_rows=[(_where(visit, told, initiative), effect_row(visit, told)) for told in effects],
         may_edit=may_edit,
         steps=_steps(initiative),
         today=visit.rooms.clock.now().astimezone(visit.city.zone).date(),
@@ -119,6 +127,18 @@ async def _page(visit: Visit, initiative: Initiative, form: Form, *, status: int
         step_path=step_path,
         **action_words(visit, initiative, acted["schedule"]),
     )
+
+
+def _where(visit: Visit, told: Told, initiative: Initiative) -> str:
+    """The page on which an effect is told at length; "" where the indicator is of no framework here."""
+    document = visit.rooms.broker.find(visit.actor, told.indicator)
+    if document is None:
+        return ""
+    framework, code = value_of(document, "framework"), value_of(document, "code")
+    if not isinstance(framework, str) or not isinstance(code, str):
+        return ""
+    query = urlencode({"point": told.indicator, "initiative": initiative.id})
+    return f"{address('indicators', framework, code, 'effect')}?{query}"
 
 
 def _steps(initiative: Initiative) -> Sequence[str]:
