@@ -13,7 +13,9 @@ from cityloom.indicators.framework import point_id
 from cityloom.indicators.model import Entry
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.time import months_later
+from cityloom.ngsild.model import entity, prop
 from cityloom.planning.model import Plan, Target
+from cityloom.planning.writing import attributes_of
 
 PLANNER = Actor(
     id="person:planner",
@@ -47,12 +49,10 @@ async def reader(small_city_class, reader_class):
         starts_at=BEGAN,
         targets=(Target(HOMES, 60.0, 70.0, date(2027, 1, 1)),),
     )
-    drafted = await city.rooms.initiatives.draft(PLANNER, plan)
-    adopted = await city.rooms.initiatives.adopt(PLANNER, drafted.id)
-    for phase in ("planned", "running"):
-        await city.rooms.initiatives.move(PLANNER, adopted.id, phase)
-    await city.broker.caught_up()
-    city.initiative = adopted.id
+    attributes = {name: item for name, item in attributes_of(plan).items() if item is not None}
+    running = {"phase": prop("running"), "status": prop("adopted"), "dataOrigin": prop("entered")}
+    city.initiative = "urn:ngsi-ld:Initiative:lines"
+    await city.write(entity("Initiative", city.initiative, attributes | running))
     yield reader_class(city)
     await city.stop()
 

@@ -24,11 +24,8 @@ from cityloom.web.addresses import address
 from cityloom.web.drawing.chart import Chart, draw_chart
 from cityloom.web.forms import Form, WrongForm
 from cityloom.web.languages import noted as n
-<<<<<<< HEAD
 from cityloom.web.pages.action.shown import chain_of
-=======
 from cityloom.web.pages.effects import draw_effect, effect_row, of_initiative
->>>>>>> 39723ab (web: effects on the pages of initiatives and indicators, since a day, beside other series)
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
 
@@ -202,11 +199,8 @@ async def _page(visit: Visit, form: Form, *, opened: str = "", status: int = 200
         framework_title=visit.wording.said(framework.manifest.title),
         groups=[visit.wording.said(one.name) for one in first.groups],
         charts={one.id: await _course(visit, one) for one in points},
-<<<<<<< HEAD
-=======
         initiatives=aiming,
         effects={one.id: await _effects(visit, one.id, aiming[one.id]) for one in points},
->>>>>>> 39723ab (web: effects on the pages of initiatives and indicators, since a day, beside other series)
         qualities=[(str(int(one)), visit.gettext(words)) for one, words in QUALITIES.items()],
         may_enter=visit.actor.may(ENTER),
         may_verify=visit.actor.may(VERIFY),

@@ -20,12 +20,9 @@ from cityloom.web.addresses import address
 from cityloom.web.drawing.chart import Chart, draw_chart
 from cityloom.web.forms import Form, WrongForm
 from cityloom.web.looks import name_of
-<<<<<<< HEAD
 from cityloom.web.pages.action.shown import action_data, action_words, refusal_of
 from cityloom.web.pages.action.steps import next_path, step_path
-=======
 from cityloom.web.pages.effects import effect_row, of_initiative
->>>>>>> 39723ab (web: effects on the pages of initiatives and indicators, since a day, beside other series)
 from cityloom.web.pages.initiative_form import filled, form_page, plan_of
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
