@@ -40,6 +40,17 @@ OWNED_TYPES: Mapping[str, tuple[str, ...]] = {
     "MasterPlan": ("plan:edit",),
     "PlanBaseline": ("plan:edit",),
     "PlanVersion": ("plan:adopt",),
+    # What it costs and brings, and who pays.
+    "CostBenefitAnalysis": ("plan:edit",),
+    "AdoptionScenario": ("plan:edit",),
+    "NetworkBusinessModel": ("plan:edit",),
+    "PublicPrivatePartnership": ("plan:edit",),
+    "CostSharing": ("plan:edit",),
+    "DistrictInvestment": ("plan:edit",),
+    "ServiceTariff": ("plan:edit",),
+    "SharedSystems": ("plan:edit",),
+    "SharedRoutes": ("plan:edit",),
+    "IdentityFinancing": ("plan:edit",),
     # To enter a value and to verify it are two people's work: who writes it whole must be let do both.
     "KeyPerformanceIndicator": ("indicators:enter", "indicators:verify"),
     "IndicatorReport": ("indicators:verify",),

@@ -52,7 +52,7 @@ def _asked(analysis: Analysis, options: argparse.Namespace) -> Analysis:
 
 def _tell_conventions() -> int:
     for one in conventions().values():
-        print(f"{one.id}: {one.title['en']}")
+        print(f"{one.id}: {one.title}")
         print(f"  {one.basis.value}, {one.timing.value}. {one.source}")
     return 0
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from cityloom.planning.finance.kinds import KINDS as FINANCE
 from cityloom.planning.masterplan.kinds import KINDS as MASTER_PLAN
 from cityloom.planning.records.kinds import RecordKind
 
 #: In the order in which the workspace lists them.
-KINDS: tuple[RecordKind, ...] = (*MASTER_PLAN,)
+KINDS: tuple[RecordKind, ...] = (*MASTER_PLAN, *FINANCE)

@@ -19,7 +19,9 @@ Numbers = NDArray[np.float64]
 
 #: Fewer counts than this determine no curve.
 FEWEST = 5
-_MOST_STEPS = 500
+_MOST_STEPS = 200
+#: Of the beginnings, so many are followed: the best.
+_FOLLOWED = 3
 
 
 class Form(StrEnum):
@@ -111,7 +113,8 @@ def fit(form: Form, times: Sequence[float], adopters: Sequence[float]) -> Fit:
         return np.diff(levels, prepend=0.0) if form is Form.BASS else levels
 
     best: tuple[float, Numbers] | None = None
-    for start in _starts(form, at, level):
+    starts = sorted(_starts(form, at, level), key=lambda one: float(((predicted(one) - observed) ** 2).sum()))
+    for start in starts[:_FOLLOWED]:
         found = _least_squares(predicted, observed, start)
         loss = float(((predicted(found) - observed) ** 2).sum())
         if np.isfinite(loss) and (best is None or loss < best[0]):
@@ -220,7 +223,7 @@ def _least_squares(predicted: Callable[[Numbers], Numbers], observed: Numbers, s
         rest_there = predicted(there) - observed
         loss_there = float(rest_there @ rest_there)
         if loss_there < loss:
-            settled = loss - loss_there <= 1e-14 * loss and float(np.abs(step).max()) < 1e-9
+            settled = loss - loss_there <= 1e-11 * loss
             here, rest, loss, damping = there, rest_there, loss_there, max(damping / 5, 1e-12)
             if settled:
                 break

@@ -9,7 +9,7 @@ from typing import Any
 from cityloom.kernel.worded import Worded
 from cityloom.planning.finance.appraisal import Appraisal, Payback, appraise
 from cityloom.planning.finance.cash_flows import Analysis, Kind
-from cityloom.planning.finance.discounting import OWN, Basis, Timing
+from cityloom.planning.finance.discounting import Basis, Timing
 from cityloom.planning.finance.outcome import (
     Bars,
     Column,
@@ -326,14 +326,9 @@ def _drawn_histogram(spread: Simulation) -> Curves:
 
 def _notes(analysis: Analysis, spread: Simulation | None) -> Iterator[str]:
     convention = analysis.convention
-    if convention.id == OWN:
-        yield Worded("Discounted at the city's own rate.")
-    else:
-        yield Worded(
-            "Discounted by: %(title)s. Source: %(source)s.",
-            title=convention.title["en"],
-            source=convention.source,
-        )
+    yield Worded("Discounted by: %(title)s.", title=convention.title)
+    if convention.source:
+        yield Worded("Source: %(source)s.", source=convention.source)
     yield Worded(
         "Rates a year: %(rates)s.",
         rates=", ".join(f"{float(one.rate) * 100:g} % ({one.since}+)" for one in convention.rates),

@@ -141,10 +141,7 @@ def _convention(definition: Definition) -> Convention:
         return own_rate(
             definition.rate, timing=definition.timing or Timing.YEAR_ZERO, basis=definition.prices
         )
-    convention = named(definition.convention)
-    if definition.timing is None:
-        return convention
-    return msgspec.structs.replace(convention, timing=definition.timing)
+    return named(definition.convention, timing=definition.timing)
 
 
 def _item(definition: Definition, line: Line, where: str) -> Item:
@@ -153,7 +150,7 @@ def _item(definition: Definition, line: Line, where: str) -> Item:
         name=line.name or line.code,
         kind=line.kind,
         group=line.group,
-        amounts=_amounts(definition, line, where),
+        amounts=amounts_of(line, definition.base_year, definition.until, definition.currency, where),
         spread=line.spread,
         indicator=line.indicator,
         unit_value=line.unit_value,
@@ -162,7 +159,8 @@ def _item(definition: Definition, line: Line, where: str) -> Item:
     )
 
 
-def _amounts(definition: Definition, line: Line, where: str) -> dict[int, Decimal]:
+def amounts_of(line: Line, base_year: int, until: int, currency: str, where: str) -> dict[int, Decimal]:
+    """What a line says, by year of the analysis. Raises BadInput naming the field below `where`."""
     said = [bool(line.amounts), line.amount is not None, line.unit_value is not None]
     if sum(said) != 1:
         raise BadInput(
@@ -171,22 +169,19 @@ def _amounts(definition: Definition, line: Line, where: str) -> dict[int, Decima
             where=f"{where}.amounts",
         )
     if line.amounts:
-        return {year: in_coins(amount, definition.currency) for year, amount in line.amounts.items()}
-    since = definition.base_year if line.since is None else line.since
-    until = definition.until if line.until is None else line.until
-    if not definition.base_year <= since <= until <= definition.until:
+        return {year: in_coins(amount, currency) for year, amount in line.amounts.items()}
+    first = base_year if line.since is None else line.since
+    last = until if line.until is None else line.until
+    if not base_year <= first <= last <= until:
         raise BadInput(
             Worded("These years cannot be looked at"),
-            hint=Worded(
-                "Stay within %(since)s to %(until)s.", since=definition.base_year, until=definition.until
-            ),
+            hint=Worded("Stay within %(since)s to %(until)s.", since=base_year, until=until),
             where=f"{where}.from",
         )
     if not Decimal("-0.99") <= line.growth <= 10:
         hint = Worded("Write 2 percent a year as 0.02.")
         raise BadInput(Worded("Nothing grows like that"), hint=hint, where=f"{where}.growth")
-    amount = rounded(_a_year(line, where), definition.currency)
-    return yearly(amount, since, until, definition.currency, growth=line.growth)
+    return yearly(rounded(_a_year(line, where), currency), first, last, currency, growth=line.growth)
 
 
 def _a_year(line: Line, where: str) -> Decimal:

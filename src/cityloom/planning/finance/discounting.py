@@ -53,11 +53,14 @@ class Convention(msgspec.Struct, frozen=True):
     """A way of discounting, and who prescribes it."""
 
     id: str
-    title: Mapping[str, str]
     rates: tuple[Rate, ...]
     timing: Timing = Timing.YEAR_ZERO
     basis: Basis = Basis.REAL
     source: str = ""
+
+    @property
+    def title(self) -> str:
+        return TITLES.get(self.id, _OWN_TITLE)
 
     def rate_of(self, year: int) -> Decimal:
         """The rate in the year that ends so many years after the base year."""
@@ -66,6 +69,19 @@ class Convention(msgspec.Struct, frozen=True):
 
 #: What a city sets itself.
 OWN = "own"
+_OWN_TITLE = Worded("The city's own rate")
+#: What those that come along are called.
+TITLES: dict[str, str] = {
+    "eu_2014_cohesion": Worded(
+        "EU Guide to Cost-Benefit Analysis 2014, Cohesion countries: social rate 5 %%"
+    ),
+    "eu_2014_other": Worded("EU Guide to Cost-Benefit Analysis 2014, other Member States: social rate 3 %%"),
+    "eu_2014_financial": Worded("EU Guide to Cost-Benefit Analysis 2014: financial rate 4 %%"),
+    "eu_2021": Worded("EU Economic Appraisal Vademecum 2021-2027: social rate 3 %%"),
+    "green_book": Worded("HM Treasury Green Book: 3.5 %%, declining after 30 years"),
+    "dk_2021": Worded("Danish Ministry of Finance 2021: 3.5 %%, declining after 35 years"),
+    "us_a94_1992": Worded("OMB Circular A-94 of 1992: 7 %%, mid-year"),
+}
 
 
 @cache
@@ -77,17 +93,11 @@ def conventions() -> Mapping[str, Convention]:
 
 def own_rate(rate: Decimal, *, timing: Timing = Timing.YEAR_ZERO, basis: Basis = Basis.REAL) -> Convention:
     """A constant rate that the city sets. Raises BadInput for a rate of -100 % or less."""
-    return Convention(
-        OWN,
-        {"en": "The city's own rate", "da": "Byens egen rente"},
-        (Rate(0, _checked(rate)),),
-        timing,
-        basis,
-    )
+    return Convention(OWN, (Rate(0, _checked(rate)),), timing, basis)
 
 
-def named(convention: str) -> Convention:
-    """One of those that come along. Raises BadInput."""
+def named(convention: str, *, timing: Timing | None = None) -> Convention:
+    """One of those that come along, with another timing where one is said. Raises BadInput."""
     found = conventions().get(convention)
     if found is None:
         raise BadInput(
@@ -95,7 +105,7 @@ def named(convention: str) -> Convention:
             hint=Worded("There are: %(names)s.", names=", ".join(conventions())),
             where="convention",
         )
-    return found
+    return found if timing is None else msgspec.structs.replace(found, timing=timing)
 
 
 def in_prices(convention: Convention, prices: Basis, inflation: Decimal | None) -> Convention:

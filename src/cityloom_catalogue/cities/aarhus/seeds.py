@@ -30,6 +30,7 @@ from cityloom_catalogue.cities.aarhus.readings import (
     traffic_series,
     weather_series,
 )
+from cityloom_catalogue.cities.example_records import MONEY, read_records
 from cityloom_catalogue.cities.examples import read_examples
 
 SCOPE = "/Aarhus"
@@ -67,6 +68,13 @@ _WEATHER_NOTE = text(
 )
 
 
+#: What the examples of money speak of.
+_MEANT = {
+    "initiative": "urn:ngsi-ld:Initiative:aarhus-count-every-main-road",
+    "indicator": "urn:ngsi-ld:KeyPerformanceIndicator:city:P1",
+}
+
+
 def seeds(pack: Pack, at: datetime) -> list[Document]:
     """Everything that is known at an instant, each measured thing with its last reading before it."""
     documents = [_traffic(pack, column, at) for column in range(len(pack.links))]
@@ -75,6 +83,7 @@ def seeds(pack: Pack, at: datetime) -> list[Document]:
     documents += [_event(event) for event in pack.events if event.starts >= layout.START]
     documents += _measuring_points(pack.links)
     documents += read_examples(Path(__file__).with_name("examples.toml"), "aarhus", at)
+    documents += read_records(MONEY, "aarhus", at, _MEANT)
     return documents
 
 

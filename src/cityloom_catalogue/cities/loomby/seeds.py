@@ -18,6 +18,7 @@ from cityloom.sdk import (
     rel,
     text,
 )
+from cityloom_catalogue.cities.example_records import MONEY, read_records
 from cityloom_catalogue.cities.examples import read_examples
 from cityloom_catalogue.cities.loomby import town, traffic
 from cityloom_catalogue.cities.loomby.feeds import entity_id, last_readings
@@ -26,6 +27,13 @@ SCOPE = "/Loomby"
 _SIMULATED = {
     "dataOrigin": prop("simulated"),
     "source": prop("Simulated by CityLoom; town and place are invented"),
+}
+
+
+#: What the examples of money speak of.
+_MEANT = {
+    "initiative": "urn:ngsi-ld:Initiative:loomby-light-when-it-is-needed",
+    "indicator": "urn:ngsi-ld:KeyPerformanceIndicator:city:S2",
 }
 
 
@@ -38,6 +46,7 @@ def seeds(at: datetime) -> list[Document]:
         document["attrs"].update({name: [reading] for name, reading in latest.items()})
     devices = [_device(document) for document in documents]
     examples = read_examples(Path(__file__).with_name("examples.toml"), "loomby", at)
+    examples += read_records(MONEY, "loomby", at, _MEANT)
     return [*documents, *devices, *_streets(), *_growers(), *examples]
 
 

@@ -7,14 +7,16 @@ from typing import TypeAlias
 
 from markupsafe import Markup
 
+from cityloom.planning.finance.reckoning import RECKONERS
 from cityloom.planning.records.model import Record
-from cityloom.web.pages.planning import plan_panels
+from cityloom.web.pages.planning import plan_panels, reckoned
 from cityloom.web.visit import Visit
 
 Panel: TypeAlias = Callable[[Visit, Record], Awaitable[Markup | None]]
 
 #: By the type of the record's Entity.
 PANELS: Mapping[str, Panel] = {
+    **dict.fromkeys(RECKONERS, reckoned.panel),
     "CityStage": plan_panels.stage,
     "CityVision": plan_panels.vision,
     "ServiceProcess": plan_panels.service,

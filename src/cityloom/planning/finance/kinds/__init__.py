@@ -1,0 +1,27 @@
+"""The kinds of records about money."""
+
+from __future__ import annotations
+
+from cityloom.planning.finance.kinds.analyses import ADOPTION, COST_BENEFIT
+from cityloom.planning.finance.kinds.fairness import (
+    COST_SHARING,
+    DISTRICT_INVESTMENT,
+    SHARED_ROUTES,
+    SHARED_SYSTEMS,
+    TARIFF,
+)
+from cityloom.planning.finance.kinds.models import IDENTITY, NETWORK_MODEL, PARTNERSHIP
+
+#: In the order in which they are listed.
+KINDS = (
+    COST_BENEFIT,
+    ADOPTION,
+    NETWORK_MODEL,
+    PARTNERSHIP,
+    COST_SHARING,
+    DISTRICT_INVESTMENT,
+    TARIFF,
+    SHARED_SYSTEMS,
+    SHARED_ROUTES,
+    IDENTITY,
+)

@@ -1,0 +1,1 @@
+"""What a reckoning of money found, drawn: bars, curves, a tornado, a value chain. Pure."""
