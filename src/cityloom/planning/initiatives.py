@@ -27,7 +27,7 @@ from cityloom.ngsild.model import Document, entity, json_value, prop
 from cityloom.planning.action.admission import (
     check_approval,
     check_budget_change,
-    check_decision_is_for,
+    check_decisions,
     check_examined,
     check_links,
     check_no_circle,
@@ -286,8 +286,7 @@ class Initiatives:
             check_no_circle(initiative.id, plan, self.list(actor))
         check_budget_change(initiative, plan)
         check_stays_approved(initiative, plan)
-        if plan.action.decisions != before.action.decisions:
-            check_decision_is_for(self._broker, actor, plan, initiative.id)
+        check_decisions(self._broker, actor, initiative, plan)
 
     def _check_indicators(
         self,

@@ -469,7 +469,25 @@ async def test_an_adopted_budget_changes_only_with_a_decision_of_its_own(office)
     await refused(plan(NO2), "There is no CommitteeDecision")
     elsewhere = await office.decision(DECISION + "x", initiative=rel(other))
     await refused(plan(elsewhere), "another initiative")
-    decision = await office.decision(initiative=rel(adopted.id))
+    dearest = {"amount": "1200001.51", "currency": "EUR"}
+    exact = {"amount": "1200001.50", "currency": "EUR"}
+    body, powerless = "urn:ngsi-ld:PlanBody:1", "urn:ngsi-ld:PlanBody:2"
+    for name, right in ((body, True), (powerless, False)):
+        document = entity("PlanBody", name, {"name": prop("Body"), "budgetControl": prop(right)})
+        await office.city.broker.create(CITY, document, information_class=OPEN)
+    wrong = [
+        ({"kind": prop("adoption")}, "not on a budget"),
+        ({"budgetBefore": prop(exact)}, "another budget than the present"),
+        ({"budgetAfter": prop(dearest)}, "allows 1200001.51 EUR"),
+        ({"body": rel(powerless)}, "does not control budgets"),
+    ]
+    for number, (said, message) in enumerate(wrong):
+        await refused(plan(await office.decision(f"{DECISION}w{number}", **said)), message)
+    unpublished = "urn:ngsi-ld:CommitteeDecision:draft-7"
+    await office.decision(unpublished)
+    await refused(plan("urn:ngsi-ld:CommitteeDecision:7"), "not published")
+    right = {"kind": prop("budget"), "budgetAfter": prop(exact), "body": rel(body)}
+    decision = await office.decision(initiative=rel(adopted.id), **right)
     changed = await office.initiatives.edit(office.planner, adopted.id, plan(decision))
     assert changed.plan.budget == euros("1200001.50")
     assert changed.plan.action.decisions == (DECISION,)

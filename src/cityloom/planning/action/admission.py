@@ -9,15 +9,16 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
 from cityloom.context.broker import Broker
-from cityloom.context.reading import ids
+from cityloom.context.reading import ids, truth, word
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.worded import Worded
-from cityloom.ngsild.model import Document
+from cityloom.ngsild.model import Document, value_of
 from cityloom.planning.action.approval import missing, named, unchecked
 from cityloom.planning.action.model import Cost
 from cityloom.planning.model import Initiative, Plan
 from cityloom.planning.money import Money
+from cityloom.planning.money import read as read_money
 from cityloom.planning.records.model import public_id, working_id
 
 DECISION = "CommitteeDecision"
@@ -153,14 +154,42 @@ def _check_link(
         raise BadInput("It points at something of the security class", hint="Take it out.", where=where)
 
 
-def check_decision_is_for(broker: Broker, actor: Actor, plan: Plan, initiative_id: str) -> None:
-    """A decision that names initiatives allows changes of these alone."""
+def check_decisions(broker: Broker, actor: Actor, before: Initiative, plan: Plan) -> None:
+    """Each decision that is new allows this change: published, by a body that controls budgets, about this
+    initiative, and about this budget."""
     for entity_id in plan.action.decisions:
-        document = find_linked(broker, actor, entity_id)
-        named_ones = ids(document, "initiative") if document else ()
-        if named_ones and public_id(initiative_id) not in map(public_id, named_ones):
-            raise BadInput(
-                Worded("This decision is about another initiative"),
-                hint=Worded("Choose the committee's decision that allows it."),
-                where="budgetDecision",
-            )
+        if entity_id not in before.plan.action.decisions:
+            document = broker.find(actor, public_id(entity_id))
+            if document is None:
+                raise _no_right(Worded("This decision is not published yet"))
+            _check_decision(document, before, plan)
+            _check_body(broker, actor, document)
+
+
+def _check_decision(document: Document, before: Initiative, plan: Plan) -> None:
+    about = [public_id(one) for one in ids(document, "initiative")]
+    if about and public_id(before.id) not in about:
+        raise _no_right(Worded("This decision is about another initiative"))
+    if word(document, "kind") not in ("", "budget"):
+        raise _no_right(Worded("This decision is not on a budget"))
+    said = read_money(value_of(document, "budgetBefore"))
+    if said is not None and said != _money_of(before.plan)[0]:
+        raise _no_right(Worded("This decision is about another budget than the present one"))
+    said = read_money(value_of(document, "budgetAfter"))
+    if said is not None and said != _money_of(plan)[0]:
+        told = Worded(
+            "This decision allows %(amount)s %(currency)s", amount=said.amount, currency=said.currency
+        )
+        raise _no_right(told)
+
+
+def _check_body(broker: Broker, actor: Actor, decision: Document) -> None:
+    for entity_id in ids(decision, "body"):
+        body = find_linked(broker, actor, entity_id)
+        if body is not None and not truth(body, "budgetControl"):
+            raise _no_right(Worded("The body that decided it does not control budgets"))
+
+
+def _no_right(message: Worded) -> BadInput:
+    hint = Worded("Choose the committee's decision that allows it.")
+    return BadInput(message, hint=hint, where="budgetDecision")

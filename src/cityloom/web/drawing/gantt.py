@@ -13,8 +13,10 @@ from cityloom.web.wording import Wording
 
 WIDTH = 960
 _LEFT, _RIGHT, _TOP = 250, 16, 34
-_ROW, _BAR = 30, 14
+_ROW, _BAR, _FOOT = 30, 14, 24
 _LONGEST_NAME = 34
+#: Room that the words of a month take.
+_LABEL = 72
 #: Ticks: not more than so many, in steps of so many months.
 _MOST_TICKS = 14
 _STEPS = (1, 3, 6, 12, 24, 60, 120)
@@ -42,7 +44,7 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
 def draw_gantt(bars: Sequence[Bar], today: date, title: str, wording: Wording) -> Markup:
     """The plan as SVG. Everything that it tells stands in a table beside it; its names are links."""
     frame = _Frame(bars, today)
-    height = _TOP + _ROW * len(bars) + 8
+    height = _TOP + _ROW * len(bars) + _FOOT
     parts = [
         f"<title>{escape(title)}</title>",
         _DEFINITIONS,
@@ -58,8 +60,8 @@ def draw_gantt(bars: Sequence[Bar], today: date, title: str, wording: Wording) -
 
 
 _DEFINITIONS = (
-    '<defs><marker id="gantt-tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
-    'orient="auto"><path class="tip" d="M0 0 8 4 0 8z"/></marker>'
+    '<defs><marker id="gantt-tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="9" markerHeight="9" '
+    'markerUnits="userSpaceOnUse" orient="auto"><path class="tip" d="M0 0 8 4 0 8z"/></marker>'
     '<pattern id="gantt-hatch" width="6" height="6" patternUnits="userSpaceOnUse" '
     'patternTransform="rotate(45)"><line class="hatch" x1="0" y1="0" x2="0" y2="6"/></pattern></defs>'
 )
@@ -99,8 +101,9 @@ def _months(frame: _Frame, height: int, wording: Wording) -> Iterator[str]:
         if x >= _LEFT:
             skeleton = "y" if step >= 12 else "yMMM"
             words = dates.format_skeleton(skeleton, day, locale=wording.language.locale)
-            yield f'<line class="rule" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 8}" y2="{height}"/>'
-            yield f'<text class="axis" x="{x + 2:.1f}" y="{_TOP - 14}">{escape(words)}</text>'
+            yield f'<line class="rule" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 8}" y2="{height - _FOOT}"/>'
+            if x < WIDTH - _LABEL:
+                yield f'<text class="axis" x="{x + 2:.1f}" y="{_TOP - 14}">{escape(words)}</text>'
 
 
 def _row(frame: _Frame, row: int, bar: Bar, wording: Wording) -> Iterator[str]:
@@ -150,11 +153,18 @@ def _arrows(frame: _Frame, bars: Sequence[Bar]) -> Iterator[str]:
 
 
 def _arrow(frame: _Frame, before: Bar, before_row: int, bar: Bar, row: int) -> str:
-    """From an end down or up, and into the beginning from the left."""
+    """From an end into the other's bar from above or below; into its beginning where there is room."""
     x1, y1, x2, y2 = frame.x(before.end), _middle(before_row), frame.x(bar.start), _middle(row)
-    turn = y2 - _ROW / 2 if y2 > y1 else y2 + _ROW / 2
+    edge = y2 - _BAR / 2 - 1 if y2 > y1 else y2 + _BAR / 2 + 1
+    if x2 > x1 + 14:
+        way = f"M{x1:.1f} {y1:.1f}h6V{y2:.1f}H{x2 - 1:.1f}"
+    elif x1 + 5 < max(frame.x(bar.end), x2 + 8):
+        way = f"M{x1:.1f} {y1:.1f}h5V{edge:.1f}"
+    else:
+        # It began before the other had ended: back to its beginning, between the rows.
+        turn = y2 - _ROW / 2 if y2 > y1 else y2 + _ROW / 2
+        way = f"M{x1:.1f} {y1:.1f}h6V{turn:.1f}H{x2 + 4:.1f}V{edge:.1f}"
     heavy = " heavy" if before.is_critical and bar.is_critical else ""
-    way = f"M{x1:.1f} {y1:.1f}h6V{turn:.1f}H{x2 - 9:.1f}V{y2:.1f}H{x2 - 1:.1f}"
     return f'<path class="arrow{heavy}" d="{way}" marker-end="url(#gantt-tip)"/>'
 
 
@@ -162,5 +172,5 @@ def _today(frame: _Frame, height: int, wording: Wording) -> Iterator[str]:
     if frame.holds(frame.today):
         x = frame.x(frame.today)
         words = escape(wording.language.gettext("today"))
-        yield f'<line class="now" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 6}" y2="{height}"/>'
-        yield f'<text class="axis" x="{x:.1f}" y="{_TOP - 1}" text-anchor="middle">{words}</text>'
+        yield f'<line class="now" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 6}" y2="{height - 16}"/>'
+        yield f'<text class="axis" x="{x:.1f}" y="{height - 4}" text-anchor="middle">{words}</text>'

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from cityloom.context.reading import word
 from cityloom.people.reports import ReportQuery
 from cityloom.planning.action.admission import DECISION
 from cityloom.planning.records.model import public_id
@@ -84,8 +85,13 @@ def of_type(visit: Visit, type_name: str) -> Linkable:
 
 
 def decisions(visit: Visit) -> list[tuple[str, str]]:
-    """The committee's decisions, for a list to choose from."""
-    return [(entity_id, label) for label, entity_id in of_type(visit, DECISION).by_label.items()]
+    """The committee's published decisions on budgets, for a list to choose from."""
+    published = [
+        (one["id"], name_of(one, visit.wording))
+        for one in visit.rooms.broker.of_type(visit.actor, DECISION)
+        if one["id"] == public_id(one["id"]) and word(one, "kind") in ("", "budget")
+    ]
+    return [(entity_id, label) for label, entity_id in _linkable(published).by_label.items()]
 
 
 def voices(visit: Visit) -> Linkable:

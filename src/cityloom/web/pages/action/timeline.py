@@ -149,13 +149,23 @@ def _bar(one: Initiative, placed: Placed, said: Mapping[str, Any]) -> Bar:
 async def table(visit: Visit) -> Response:
     """All that is asked for as a table."""
     chosen, found, by_id = _asked(visit)
+
+    def made() -> Response:
+        return handed_out(visit, "timeline", _rows(visit, chosen, found, by_id))
+
+    return await asyncio.to_thread(made)
+
+
+def _rows(
+    visit: Visit, chosen: Sequence[Initiative], found: Schedule, by_id: Mapping[str, Initiative]
+) -> list[Sequence[Cell]]:
     names = ("name", "phase", "plannedStart", "plannedEnd", "earliestStart", "earliestEnd", "latestStart")
     columns = ("id", *names, "latestEnd", "slack", "isCritical", "late", "becauseOf", "after")
     rows: list[Sequence[Cell]] = [columns]
     for one in chosen:
         said = row(visit, one, found.placed[public_id(one.id)], by_id)
         rows.append([_cell(said[column]) for column in columns])
-    return handed_out(visit, "timeline", rows)
+    return rows
 
 
 def _cell(said: Any) -> Cell:
@@ -171,9 +181,12 @@ async def calendar(visit: Visit) -> Response:
     found = visit.rooms.initiatives.list(visit.actor)
     here = today(visit)
     since, until = here - timedelta(days=_CALENDAR[0]), here + timedelta(days=_CALENDAR[1])
-    events = [one for one in _events(visit, found) if since <= one.day <= until]
-    name = f"{visit.city.name}: {visit.gettext('Action plan')}"
-    content = await asyncio.to_thread(calendar_of, name, events, visit.rooms.clock.now())
+    name, now = f"{visit.city.name}: {visit.gettext('Action plan')}", visit.rooms.clock.now()
+
+    def made() -> bytes:
+        return calendar_of(name, (one for one in _events(visit, found) if since <= one.day <= until), now)
+
+    content = await asyncio.to_thread(made)
     return given(visit, "action-plan", "ics", content, "text/calendar; charset=utf-8")
 
 
