@@ -11,6 +11,10 @@ from cityloom.kernel.errors import BadInput
 from cityloom.ngsild.model import value_of
 from cityloom.people.notices import SEVERITIES, notice_of
 from cityloom.planning.model import Phase, initiative_of
+from cityloom.planning.records.fields import Link, Links
+from cityloom.planning.records.model import record_of
+from cityloom.planning.records.writing import checked
+from cityloom.planning.register import KINDS
 from cityloom.planning.writing import attributes_of
 from cityloom_catalogue.cities import examples
 from cityloom_catalogue.cities.examples import read_examples
@@ -97,3 +101,26 @@ def test_read_examples_name_the_file_that_is_wrong(tmp_path, content, said):
     with pytest.raises(BadInput, match=said) as caught:
         read_examples(path, "x", OPENS)
     assert caught.value.where == str(path)
+
+
+@pytest.mark.parametrize("city", CITIES)
+def test_the_example_plan_says_what_planning_would_let_be_written(city):
+    kinds = {kind.type: kind for kind in KINDS}
+    found = read_examples(FOLDER / city / "examples.toml", city, OPENS)
+    ids = {document["id"] for document in found}
+    records = [document for document in found if document["type"][0] in kinds]
+    assert len(records) >= 40
+    for document in records:
+        kind = kinds[document["type"][0]]
+        record = record_of(kind, document)
+        # Whatever stands there is a field of the kind, and would be taken as it is.
+        assert checked(kind, record.values) == record.values
+        said = set(document["attrs"]) - {"status", "dateIssued", "example", "dataOrigin"}
+        assert said == set(record.values)
+        for field in kind.fields:
+            if isinstance(field, Link | Links):
+                pointed = record.get(field.name, ())
+                pointed = [pointed] if isinstance(pointed, str) else pointed
+                assert all(one in ids or ":KeyPerformanceIndicator:" in one for one in pointed), document[
+                    "id"
+                ]

@@ -53,6 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     _plugins(verbs)
     _index(verbs)
     _score(verbs)
+    _plan(verbs)
     _cba(verbs)
     _account(verbs)
     _backup(verbs)
@@ -287,6 +288,21 @@ def _cba(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--runs", type=int, default=None, metavar="N", help="in place of the file's")
     parser.add_argument("--seed", type=int, default=None, metavar="N", help="in place of the file's")
     parser.set_defaults(run=_lazily("cba", "cityloom.app.cost_benefit"))
+
+
+def _plan(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser(
+        "plan",
+        help="verify a version of a city's plan from its file, without a running city",
+        description="Reads the file that the page of an adopted version offers, and says whether a letter of "
+        "it was changed. Ends with 1 where it was, or where it is another version than --digest names.",
+    )
+    parser.add_argument("action", choices=("verify",), help="what to do")
+    parser.add_argument("file", type=Path, metavar="FILE", help="the file of a version")
+    parser.add_argument(
+        "--digest", default="", metavar="HEX", help="the SHA-256 that the city or the council's minutes give"
+    )
+    parser.set_defaults(run=_lazily("plan", "cityloom.app.plan_file"))
 
 
 def _values(parser: argparse.ArgumentParser) -> None:

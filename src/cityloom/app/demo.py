@@ -15,10 +15,11 @@ from cityloom.app.folder import CityFolder, read_json, write_private_json
 from cityloom.app.house import House
 from cityloom.app.progress import ShownProgress
 from cityloom.app.running import Demo
-from cityloom.kernel.actor import CITY
+from cityloom.kernel.actor import CITY, InformationClass
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import format_instant, parse_instant
 from cityloom.ngsild.model import value_of
+from cityloom.planning.records.model import working_id
 from cityloom.sensing import replay as replay_connector
 from cityloom.sensing.connector_making import ConnectorPlugin
 from cityloom.sensing.contract import Inlet, Settings
@@ -151,9 +152,15 @@ async def _fill(house: House, city: DemoCity, at: datetime) -> None:
     await asyncio.to_thread(backfill, city, house.store, at, shown)
     shown.end()
     seeds = await asyncio.to_thread(city.seeds, at)
-    outcome = await house.broker.upsert_many(CITY, seeds, update=True, trace=f"demo:{city.id}")
-    for entity_id, error in outcome.errors:
-        raise BadInput(f"{entity_id}: {error.message}", hint=error.hint, where=f"cities/{city.id}")
+    # The staff's working copies of what is planned are for the staff, as if they had been written here.
+    inside = [one for one in seeds if one["id"] == working_id(one["id"])]
+    shown_to_all = [one for one in seeds if one["id"] != working_id(one["id"])]
+    for documents, information_class in ((shown_to_all, None), (inside, InformationClass.INTERNAL)):
+        outcome = await house.broker.upsert_many(
+            CITY, documents, update=True, information_class=information_class, trace=f"demo:{city.id}"
+        )
+        for entity_id, error in outcome.errors:
+            raise BadInput(f"{entity_id}: {error.message}", hint=error.hint, where=f"cities/{city.id}")
 
 
 def _remember(folder: CityFolder, city: DemoCity, replay: Replay) -> None:

@@ -26,6 +26,7 @@ from cityloom.sdk import (
     rel,
     text,
 )
+from cityloom_catalogue.cities.plan_examples import plan_examples
 
 #: Both demo cities lie in Denmark.
 _ZONE = ZoneInfo("Europe/Copenhagen")
@@ -94,6 +95,8 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     effort: int = 3
     #: Ids of initiatives of the same city.
     depends_on: tuple[str, ...] = ()
+    #: Goals of `plan.toml`.
+    goals: tuple[str, ...] = ()
     #: Percent by mechanism.
     funding: dict[str, str] = {}
     portfolio: dict[str, str] = {}
@@ -153,6 +156,7 @@ def read_examples(path: Path, city: str, opens: datetime) -> list[Document]:
     return [
         *(_initiative(one, city, opens) for one in examples.initiative),
         *(_notice(one, city, opens) for one in examples.notice),
+        *plan_examples(city, opens, _ZONE),
     ]
 
 
@@ -192,6 +196,8 @@ def _action(action: Action, currency: str, city: str, opens: datetime) -> dict[s
     attributes = {name: prop(said) for name, said in words.items() if said}
     if action.depends_on:
         attributes["dependsOn"] = rel([f"urn:ngsi-ld:Initiative:{city}-{one}" for one in action.depends_on])
+    if action.goals:
+        attributes["servesGoal"] = rel([f"urn:ngsi-ld:Goal:{city}-{one}" for one in action.goals])
     rows: dict[str, Any] = {
         "costs": [_cost(one, currency, opens) for one in action.costs],
         "reporting": action.reporting,

@@ -1,0 +1,116 @@
+"""An example of a master plan for the demo cities, kept as data in `plan.toml`. Invented, and marked so.
+
+Each record is two Entities, as planning keeps them: what everybody sees, and the working copy of the staff.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from cityloom.sdk import Document, Instance, entity, format_instant, json_value, prop, rel, text
+
+_EXAMPLE = {"example": prop(True), "dataOrigin": prop("simulated")}
+
+
+class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A record. Days count from the one on which the city opens."""
+
+    type: str
+    id: str
+    name: dict[str, str]
+    #: Texts by language.
+    texts: dict[str, dict[str, str]] = {}
+    values: dict[str, Any] = {}
+    #: Numbers with their UN/CEFACT units.
+    quantities: dict[str, tuple[float, str]] = {}
+    days: dict[str, int] = {}
+    #: "Goal:air" is a record of the same city, "KeyPerformanceIndicator:city:P1" an indicator.
+    links: dict[str, tuple[str, ...]] = {}
+    rows: dict[str, list[dict[str, Any]]] = {}
+
+
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The plan went from a phase to the next, on a day."""
+
+    day: int
+    before: int
+    after: int
+    missing: tuple[str, ...]
+    reason: str
+
+
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    record: tuple[Example, ...]
+    step: tuple[Step, ...]
+
+
+@cache
+def plan() -> Plan:
+    """What stands in the file."""
+    read = tomllib.loads(Path(__file__).with_name("plan.toml").read_text(encoding="utf-8"))
+    return msgspec.convert(read, Plan)
+
+
+def plan_examples(city: str, opens: datetime, zone: ZoneInfo) -> Iterator[Document]:
+    """The Entities of the example plan, in a city."""
+    for one in plan().record:
+        attributes = _attributes(one, city, opens, zone)
+        published = {"status": prop("published"), "dateIssued": prop(format_instant(opens))}
+        yield entity(one.type, f"urn:ngsi-ld:{one.type}:{city}-{one.id}", attributes | published)
+        working = attributes | {"status": prop("draft")}
+        yield entity(one.type, f"urn:ngsi-ld:{one.type}:draft-{city}-{one.id}", working)
+    yield _phases(opens)
+
+
+def _attributes(one: Example, city: str, opens: datetime, zone: ZoneInfo) -> dict[str, Instance]:
+    today = opens.astimezone(zone).date()
+    return {
+        "name": text(**one.name),
+        **{name: text(**said) for name, said in one.texts.items()},
+        **{name: prop(said) for name, said in one.values.items()},
+        **{name: prop(value, unit=unit) for name, (value, unit) in one.quantities.items()},
+        **{name: prop((today + timedelta(days=day)).isoformat()) for name, day in one.days.items()},
+        **{name: rel(_linked(said, city)) for name, said in one.links.items()},
+        **{name: json_value(rows) for name, rows in one.rows.items()},
+        **_EXAMPLE,
+    }
+
+
+def _linked(said: tuple[str, ...], city: str) -> list[str] | str:
+    ids = []
+    for one in said:
+        kind, _, name = one.partition(":")
+        own = name if kind == "KeyPerformanceIndicator" else f"{city}-{name}"
+        ids.append(f"urn:ngsi-ld:{kind}:{own}")
+    return ids[0] if len(ids) == 1 else ids
+
+
+def _phases(opens: datetime) -> Document:
+    steps = [
+        {
+            "at": format_instant(opens + timedelta(days=step.day)),
+            "by": "city",
+            "before": step.before,
+            "after": step.after,
+            "missing": list(step.missing),
+            "reason": step.reason,
+        }
+        for step in plan().step
+    ]
+    attributes = {
+        "name": text(en="Example: master plan", da="Eksempel: masterplan"),
+        "planPhase": prop(plan().step[-1].after),
+        "passages": json_value(steps),
+        **_EXAMPLE,
+    }
+    return entity("MasterPlan", "urn:ngsi-ld:MasterPlan:city", attributes)
