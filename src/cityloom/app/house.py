@@ -47,6 +47,7 @@ from cityloom.indicators.indicators import Indicators
 from cityloom.kernel.errors import BrokenPlugin, CityError
 from cityloom.kernel.time import Clock, WallClock
 from cityloom.operations.alerts import Alerts
+from cityloom.people.contributions import Contributions
 from cityloom.people.deliveries import Deliveries
 from cityloom.people.erasure import Erasure
 from cityloom.people.notices import Notices
@@ -253,6 +254,9 @@ class House:
             remembered=self.all_is_remembered,
             audit=self.audit,
         )
+        self.contributions = Contributions(
+            self.broker, clock, self.zone, self.records, self.storage.reporters, self.audit
+        )
         self.commands = CommandDesk(self.broker, clock)
         self.presence = Presence(self.broker, clock)
         #: How bytes reach connectors, by the name that manifests use. Whoever runs the house fills it.
@@ -336,6 +340,7 @@ class House:
         while True:
             try:
                 await self.reports.forget_contacts(self.clock.now() - CONTACTS_KEPT)
+                await self.contributions.forget_contacts(self.clock.now() - CONTACTS_KEPT)
             except CityError as error:
                 _log.warning("Housekeeping waits: %s", error)
             await asyncio.sleep(A_DAY_S)

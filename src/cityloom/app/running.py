@@ -361,6 +361,7 @@ def rooms_of(
         plan=house.plan,
         contracts=house.contracts,
         settlements=house.settlements,
+        contributions=house.contributions,
         health=health,
         requests=requests,
         printer=WeasyPrinter(),

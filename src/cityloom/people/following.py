@@ -24,6 +24,7 @@ from cityloom.people.report import (
     LONGEST_DESCRIPTION,
     REPLY_TYPE,
     REPORTER,
+    TYPE,
     Report,
     Step,
     check_words,
@@ -76,7 +77,7 @@ class Following:
         """Raises ResourceNotFound for a code that opens nothing."""
         shown = code_digest(code[:_LONGEST_CODE])
         reporter = await asyncio.to_thread(self._reporters.of_code, shown)
-        if reporter is None:
+        if reporter is None or not _is_report(reporter):
             hint = "Type it as it stands on the receipt."
             raise ResourceNotFound("There is no report under this code", hint=hint, where="code")
         return self._followed(reporter)
@@ -84,7 +85,7 @@ class Following:
     async def by_account(self, actor: Actor) -> Sequence[Followed]:
         """The reports sent from the actor's account, the newest first; none for a visitor."""
         reporters = await asyncio.to_thread(self._reporters.of_account, actor.id)
-        return [self._followed(reporter) for reporter in reporters]
+        return [self._followed(reporter) for reporter in reporters if _is_report(reporter)]
 
     async def reopen(self, followed: Followed, why: str = "", *, language: str = "") -> Followed:
         """It is not mended: open the closed report again. `why` reaches the staff alone."""
@@ -167,6 +168,11 @@ class Following:
 
     def _now(self) -> str:
         return format_instant(self._clock.now())
+
+
+def _is_report(reporter: Reporter) -> bool:
+    """Whether it is a report that was sent: contributions to consultations are followed by codes as well."""
+    return reporter.report_id.startswith(f"urn:ngsi-ld:{TYPE}:")
 
 
 def _reply_of(document: Document) -> Reply:

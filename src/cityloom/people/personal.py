@@ -42,6 +42,9 @@ OWN_TYPES: Mapping[str, PersonalType] = {
         frozenset({"description", "placeName", "photo", "answers", "closedBecause", "location"}),
         coarse=frozenset({"location"}),
     ),
+    # Who came to see the city, and what was said; what it was before an edit as well.
+    "StakeholderContact": PersonalType(frozenset({"who", "said", "revisions"})),
+    "ConsultationContribution": PersonalType(frozenset({"text", "publicText", "responses"})),
     "CitizenReply": PersonalType(frozenset({"text"}), subject="replyTo"),
     "WarningRecipient": PersonalType(frozenset({"name", "phone", "account"})),
     "WarningDelivery": PersonalType(frozenset({"confirmedBy"}), subject="recipient"),

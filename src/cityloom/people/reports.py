@@ -302,6 +302,8 @@ class Reports:
         """Forget how to reach the authors of reports closed before then, or gone. For the housekeeping."""
         forgotten = 0
         for report_id in await asyncio.to_thread(self._reporters.with_contact):
+            if not report_id.startswith(f"urn:ngsi-ld:{TYPE}:"):
+                continue
             document = self._broker.find(_EVERYTHING, report_id)
             report = report_of(document) if document else None
             done = report is None or (

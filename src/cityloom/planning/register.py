@@ -5,6 +5,7 @@ from __future__ import annotations
 from cityloom.planning.finance.kinds import KINDS as FINANCE
 from cityloom.planning.masterplan.kinds import KINDS as MASTER_PLAN
 from cityloom.planning.records.kinds import RecordKind
+from cityloom.planning.stakeholders.kinds import KINDS as STAKEHOLDERS
 
 #: In the order in which the workspace lists them.
-KINDS: tuple[RecordKind, ...] = (*MASTER_PLAN, *FINANCE)
+KINDS: tuple[RecordKind, ...] = (*MASTER_PLAN, *FINANCE, *STAKEHOLDERS)

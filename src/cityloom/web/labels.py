@@ -10,6 +10,16 @@ from cityloom.web.languages import noted_plural as ns
 
 #: A type of entities: one, several.
 TYPES: dict[str, tuple[str, str]] = {
+    "CityAlliance": (n("Alliance of cities"), n("Alliances of cities")),
+    "Consultation": (n("Consultation"), n("Consultations")),
+    "ConsultationContribution": (n("Contribution"), n("Contributions")),
+    "EngagementActivity": (n("Participation process"), n("Participation processes")),
+    "EngagementRules": (n("Rules of participation"), n("Rules of participation")),
+    "Stakeholder": (n("Stakeholder"), n("Stakeholders")),
+    "StakeholderAnalysis": (n("Finished analysis"), n("Finished analyses")),
+    "StakeholderContact": (n("Contact"), n("Contacts with stakeholders")),
+    "StakeholderRelation": (n("Relation"), n("Relations between stakeholders")),
+    "StakeholderRole": (n("Role in a project"), n("Roles in projects")),
     "AirQualityObserved": (n("Air quality"), n("Air quality stations")),
     "Alert": (n("Alert"), n("Alerts")),
     "ContractParty": (n("Provider"), n("Providers")),

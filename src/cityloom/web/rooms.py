@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cityloom.history.queries import History
     from cityloom.indicators.indicators import Indicators
     from cityloom.operations.alerts import Alerts
+    from cityloom.people.contributions import Contributions
     from cityloom.people.deliveries import Deliveries
     from cityloom.people.erasure import Erasure
     from cityloom.people.notices import Notices
@@ -218,6 +219,8 @@ class Rooms:
     plan: MasterPlan
     contracts: Contracts
     settlements: Settlements
+    #: What is said in consultations.
+    contributions: Contributions
     health: Health
     #: What is asked, and how it is answered.
     requests: RequestTally = field(default_factory=RequestTally)

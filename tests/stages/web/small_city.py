@@ -58,6 +58,7 @@ from cityloom.kernel.findings import Finding
 from cityloom.kernel.measures import Growth
 from cityloom.ngsild.model import Document, entity, prop
 from cityloom.operations.alerts import Alerts
+from cityloom.people.contributions import Contributions
 from cityloom.people.deliveries import Deliveries
 from cityloom.people.erasure import Erasure
 from cityloom.people.notices import Notices
@@ -327,6 +328,14 @@ class SmallCity:
             contracts=contracts,
             settlements=Settlements(
                 self.broker, self.clock, history, contracts, remembered=self.remembered, audit=self.audit
+            ),
+            contributions=Contributions(
+                self.broker,
+                self.clock,
+                ZoneInfo("Europe/Copenhagen"),
+                self.records,
+                self.reporters,
+                self.audit,
             ),
             indicators=self.indicators,
             health=self.health,

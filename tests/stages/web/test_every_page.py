@@ -22,6 +22,11 @@ STAFF_PAGES = {
     "/alerts/new": "alerts:handle",
     "/notices/new": "notices:publish",
     "/initiatives/new": "initiatives:edit",
+    "/plan/stakeholders/engagement": "stakeholders:edit",
+    "/plan/stakeholders/participation": "stakeholders:edit",
+    "/plan/stakeholders/analysis": "stakeholders:edit",
+    "/plan/stakeholders/diagrams/grid": "stakeholders:edit",
+    "/plan/stakeholders/note-contact": "stakeholders:edit",
     "/devices": "devices:admit",
     "/devices/new": "devices:admit",
     "/parked": "parked:read",
@@ -34,7 +39,9 @@ STAFF_PAGES = {
 }
 #: Forms and choices have nothing to give as data.
 WITHOUT_DATA = ("/alerts/new", "/notices/new", "/initiatives/new", "/devices/new", "/password", "/sign-in")
-WITHOUT_DATA += ("/language", "/report")
+WITHOUT_DATA += ("/language", "/report", "/plan/stakeholders/note-contact")
+OPEN_PAGES += ["/consultations", "/plan/stakeholders", "/plan/stakeholders/matrix"]
+OPEN_PAGES += ["/plan/stakeholders/diagrams/map", "/plan/stakeholders/diagrams/classification"]
 VOID = {"meta", "link", "input", "br", "hr", "img", "use", "path", "rect", "circle", "line"}
 
 

@@ -36,6 +36,7 @@ BEGIN += [
     "/system",
 ]
 BEGIN += ["/accounts", "/account", "/report", "/about", "/alerts/new", "/notices/new", "/initiatives/new"]
+BEGIN += ["/consultations", "/plan/stakeholders", "/plan/stakeholders/note-contact"]
 MOST = 400
 _ADDRESSES = ("href", "src", "action", "formaction", "xlink:href", "data", "srcset", "poster")
 

@@ -17,7 +17,7 @@ from cityloom.access.authority import TERMINAL
 from cityloom.access.roles import ROLES
 from cityloom.federation.handing_on import NOTIFIED_AT
 from cityloom.kernel.actor import InformationClass
-from cityloom.ngsild.model import entity, json_value, point, prop
+from cityloom.ngsild.model import entity, json_value, point, prop, rel
 from cityloom.planning.contracts.terms import Line, Terms
 from cityloom.sensing.model import Device, Profile
 from cityloom.web.ngsild.routes import OPERATIONS
@@ -48,6 +48,8 @@ INSIDE = "urn:ngsi-ld:Thing:internal"
 ALERT, NOTICE, REPORT = "urn:ngsi-ld:Alert:1", "urn:ngsi-ld:Notice:1", "urn:ngsi-ld:CitizenReport:1"
 INITIATIVE = "urn:ngsi-ld:Initiative:1"
 GOAL = "urn:ngsi-ld:Goal:1"
+CONSULTATION = "urn:ngsi-ld:Consultation:1"
+CONTRIBUTION = "urn:ngsi-ld:ConsultationContribution:1"
 CONTRACT, PARTY = "urn:ngsi-ld:ServiceContract:draft-1", "urn:ngsi-ld:ContractParty:1"
 BASELINE, VERSION = "urn:ngsi-ld:PlanBaseline:1", "urn:ngsi-ld:PlanVersion:1"
 DEVICE, OTHER_DEVICE = "d1", "d2"
@@ -264,6 +266,52 @@ PAGES: dict[str, str] = {
     "GET /plan/monitoring": PEOPLE,
     "GET /plan/communication.ics": PEOPLE,
     "POST /plan/changes/urn:ngsi-ld:PlanChange:1/answer": "pm",
+    "GET /consultations.json": PEOPLE,
+    "GET /consultations": PEOPLE,
+    f"GET /consultations/{CONSULTATION}.json": PEOPLE,
+    f"GET /consultations/{CONSULTATION}": PEOPLE,
+    f"POST /consultations/{CONSULTATION}": PEOPLE,
+    f"GET /plan/contributions/{CONSULTATION}/all.csv": STAFF,
+    f"GET /plan/contributions/{CONSULTATION}/all.json": STAFF,
+    f"GET /plan/contributions/{CONSULTATION}/all": STAFF,
+    f"GET /plan/contributions/{CONSULTATION}/enter": "pm",
+    f"POST /plan/contributions/{CONSULTATION}/enter": "pm",
+    f"GET /plan/contributions/{CONTRIBUTION}.json": STAFF,
+    f"GET /plan/contributions/{CONTRIBUTION}": STAFF,
+    f"POST /plan/contributions/{CONTRIBUTION} act=contact": "pm",
+    "POST /contribution/code": PEOPLE,
+    # Whoever has the code is the author; nobody here has one.
+    "GET /contribution/wrong-code-1/my-data.zip": "",
+    "GET /contribution/wrong-code-1/letter.pdf": "",
+    "GET /contribution/wrong-code-1/letter": "",
+    "GET /contribution/wrong-code-1.json": "",
+    "GET /contribution/wrong-code-1": "",
+    "POST /contribution/wrong-code-1": "",
+    "GET /plan/stakeholders/participation.csv": STAFF,
+    "GET /plan/stakeholders/participation.json": STAFF,
+    "GET /plan/stakeholders/participation": STAFF,
+    "GET /plan/stakeholders/analysis.json": STAFF,
+    "GET /plan/stakeholders/analysis": STAFF,
+    "POST /plan/stakeholders/analysis": "pm",
+    "GET /plan/stakeholders/diagrams/map.svg": PEOPLE,
+    "GET /plan/stakeholders/diagrams/map.csv": PEOPLE,
+    "GET /plan/stakeholders/diagrams/map.json": PEOPLE,
+    "GET /plan/stakeholders/diagrams/map": PEOPLE,
+    "GET /plan/stakeholders/diagrams/classification": PEOPLE,
+    "GET /plan/stakeholders/diagrams/onion": STAFF,
+    "GET /plan/stakeholders/diagrams/grid": STAFF,
+    "GET /plan/stakeholders/diagrams/trend": STAFF,
+    "GET /plan/stakeholders.json": PEOPLE,
+    "GET /plan/stakeholders": PEOPLE,
+    "POST /plan/stakeholders/load": "pm",
+    "GET /plan/stakeholders/matrix.csv": PEOPLE,
+    "GET /plan/stakeholders/matrix.json": PEOPLE,
+    "GET /plan/stakeholders/matrix": PEOPLE,
+    "GET /plan/stakeholders/engagement.csv": STAFF,
+    "GET /plan/stakeholders/engagement.json": STAFF,
+    "GET /plan/stakeholders/engagement": STAFF,
+    "GET /plan/stakeholders/note-contact": "pm",
+    "POST /plan/stakeholders/note-contact": "pm",
     "GET /plan/goals/import": "pm",
     "POST /plan/goals/import": "pm",
     "GET /plan/goals.csv": PEOPLE,
@@ -356,12 +404,17 @@ async def filled(measured_city):
             entity("Thing", entity_id, {**at, "level": prop(1.0, at=city.clock.now())}), secrecy=secrecy
         )
     for entity_id in (ALERT, NOTICE, INITIATIVE, GOAL, BASELINE, VERSION):
+    for entity_id in (ALERT, NOTICE, INITIATIVE, GOAL, CONSULTATION):
         kind = entity_id.split(":")[2]
         more = {"status": prop("open" if kind == "Alert" else "published"), "phase": prop("running")}
         await city.write(entity(kind, entity_id, {**at, **more}), secrecy=InformationClass.OPEN)
     photo = city.rooms.reports._photos.put(b"a picture", "png", of="urn:ngsi-ld:CitizenReport:1")
     said = {**at, "status": prop("received"), "category": prop("road"), "photo": prop(photo)}
     await city.write(entity("CitizenReport", REPORT, said), secrecy=InformationClass.INTERNAL)
+    contribution = {"status": prop("received"), "consultation": rel(CONSULTATION)}
+    await city.write(
+        entity("ConsultationContribution", CONTRIBUTION, contribution), secrecy=InformationClass.INTERNAL
+    )
     await city.devices.admit(TERMINAL, Device(OTHER_DEVICE))
     line = Line(name={"en": "Level"}, about=THING, attribute="level", target=2.0, worst=1.0)
     terms = Terms(

@@ -91,7 +91,8 @@ def in_turn(held: list[RoleHeld]) -> tuple[RoleHeld, ...]:
     """The roles of one stakeholder by project and day; each ends when the next in its project begins."""
     ordered = sorted(held, key=lambda one: (one.project, one.since))
     found = []
-    for one, after in zip(ordered, [*ordered[1:], None], strict=True):
+    for place, one in enumerate(ordered):
+        after = ordered[place + 1] if place + 1 < len(ordered) else None
         ends = after.since if after is not None and after.project == one.project else None
         found.append(msgspec.structs.replace(one, until=one.until or ends))
     return tuple(found)

@@ -41,12 +41,17 @@ from cityloom.web.pages.action import every as action_plan
 from cityloom.web.pages.hooks import hook_route
 from cityloom.web.pages.planning import (
     basis,
+    consultations,
     contracts,
+    contribution,
     management,
+    participation,
     plan,
     reckoned,
     record_import,
     records,
+    stakeholder_diagrams,
+    stakeholders,
     strategy,
 )
 from cityloom.web.pages.routing import Pages
@@ -75,6 +80,11 @@ _PARTS = (
     basis,
     strategy,
     management,
+    consultations,
+    contribution,
+    participation,
+    stakeholder_diagrams,
+    stakeholders,
     record_import,
     reckoned,
     records,
