@@ -190,6 +190,8 @@ async def test_no_page_makes_elements_scripts_or_addresses_of_what_strangers_wro
                 "application/vnd.apache.parquet",
                 "application/ld+json",
                 "text/plain",
+                "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+                "application/pdf",
             ), (path, kind)
     assert pages > 30 and told > 15, (pages, told)
 

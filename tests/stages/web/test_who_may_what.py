@@ -403,8 +403,7 @@ async def filled(measured_city):
         await city.write(
             entity("Thing", entity_id, {**at, "level": prop(1.0, at=city.clock.now())}), secrecy=secrecy
         )
-    for entity_id in (ALERT, NOTICE, INITIATIVE, GOAL, BASELINE, VERSION):
-    for entity_id in (ALERT, NOTICE, INITIATIVE, GOAL, CONSULTATION):
+    for entity_id in (ALERT, NOTICE, INITIATIVE, GOAL, BASELINE, VERSION, CONSULTATION):
         kind = entity_id.split(":")[2]
         more = {"status": prop("open" if kind == "Alert" else "published"), "phase": prop("running")}
         await city.write(entity(kind, entity_id, {**at, **more}), secrecy=InformationClass.OPEN)
