@@ -35,6 +35,7 @@ from cityloom.web.pages import (
     signing_in,
     system,
     value_import,
+    value_lists,
     warnings,
 )
 from cityloom.web.pages.action import every as action_plan
@@ -70,6 +71,7 @@ _PARTS = (
     report,
     reports,
     value_import,
+    value_lists,
     framework_reports,
     effects,
     indicators,

@@ -154,6 +154,7 @@ async def show_framework(visit: Visit) -> Response:
         data,
         by_group=by_group,
         may_enter=visit.actor.may(ENTER),
+        may_verify=visit.actor.may(VERIFY),
         tallies=report.tallies,
         state=state,
         level=level,
