@@ -65,6 +65,7 @@ OWNED_TYPES: Mapping[str, tuple[str, ...]] = {
     "KeyPerformanceIndicator": ("indicators:enter", "indicators:verify"),
     "IndicatorReport": ("indicators:verify",),
     # Whoever could write these whole would write, examine and settle alone.
+    "Assessment": ("plan:edit",),
     "ContractParty": ("contracts:manage", "contracts:examine"),
     "ServiceContract": ("contracts:manage", "contracts:examine"),
     "ContractSettlement": ("contracts:manage", "contracts:examine"),

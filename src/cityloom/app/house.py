@@ -52,6 +52,8 @@ from cityloom.people.deliveries import Deliveries
 from cityloom.people.erasure import Erasure
 from cityloom.people.notices import Notices
 from cityloom.people.reports import Reports
+from cityloom.planning.assessments.assessments import Assessments
+from cityloom.planning.assessments.reading import Library, library_of, read_assessment
 from cityloom.planning.contracts.contracts import Contracts
 from cityloom.planning.contracts.parties import Parties
 from cityloom.planning.contracts.settlements import Settlements
@@ -246,6 +248,7 @@ class House:
             zone=self.zone,
             audit=self.audit,
         )
+        self.assessments = Assessments(self.broker, clock, self._library())
         self.settlements = Settlements(
             self.broker,
             clock,
@@ -356,6 +359,11 @@ class House:
     def _frameworks(self) -> list[Framework]:
         wanted = self.configuration.frameworks
         return self._unbroken(partial(turned_on.framework, self.plugins, one, self.folder) for one in wanted)
+
+    def _library(self) -> Library:
+        """Every questionnaire and register that was found."""
+        folders = [plugin.folder for plugin in self.plugins if plugin.kind == "assessments"]
+        return library_of(self._unbroken(partial(read_assessment, folder) for folder in folders))
 
     def _connector_plugins(self) -> list[ConnectorPlugin]:
         wanted = self.configuration.connectors.items()

@@ -359,6 +359,7 @@ def rooms_of(
         initiatives=house.initiatives,
         records=house.records,
         plan=house.plan,
+        assessments=house.assessments,
         contracts=house.contracts,
         settlements=house.settlements,
         contributions=house.contributions,

@@ -22,6 +22,7 @@ TYPES: dict[str, tuple[str, str]] = {
     "StakeholderRole": (n("Role in a project"), n("Roles in projects")),
     "AirQualityObserved": (n("Air quality"), n("Air quality stations")),
     "Alert": (n("Alert"), n("Alerts")),
+    "Assessment": (n("Assessment"), n("Assessments")),
     "ContractParty": (n("Provider"), n("Providers")),
     "ContractSettlement": (n("Settlement"), n("Settlements")),
     "CitizenReport": (n("Report"), n("Reports from citizens")),

@@ -33,6 +33,13 @@ MAIN = (
 STAFF = (
     Entry("/reports", n("Reports received"), "speech", ("reports:answer",)),
     Entry("/warnings", n("Warnings sent"), "bell", ("alerts:handle",)),
+    Entry(
+        "/plan/contracts",
+        n("Contracts"),
+        "flag",
+        ("contracts:manage", "contracts:examine", "contracts:provide"),
+    ),
+    Entry("/plan/assessments", n("Assessments"), "gauge", ("plan:edit",)),
     Entry("/devices", n("Devices"), "device", ("devices:admit",)),
     Entry("/parked", n("Parked readings"), "parked", ("parked:read",)),
     Entry("/services", n("Services"), "service", ("services:manage", "alerts:handle", "indicators:enter")),

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from cityloom.people.erasure import Erasure
     from cityloom.people.notices import Notices
     from cityloom.people.reports import Reports
+    from cityloom.planning.assessments.assessments import Assessments
     from cityloom.planning.contracts.contracts import Contracts
     from cityloom.planning.contracts.settlements import Settlements
     from cityloom.planning.initiatives import Initiatives
@@ -217,6 +218,7 @@ class Rooms:
     records: Records
     #: The master plan as a whole.
     plan: MasterPlan
+    assessments: Assessments
     contracts: Contracts
     settlements: Settlements
     #: What is said in consultations.

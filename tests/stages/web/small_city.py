@@ -64,6 +64,8 @@ from cityloom.people.erasure import Erasure
 from cityloom.people.notices import Notices
 from cityloom.people.personal import PersonalTypes
 from cityloom.people.reports import Reports
+from cityloom.planning.assessments.assessments import Assessments
+from cityloom.planning.assessments.reading import read_library
 from cityloom.planning.contracts.contracts import Contracts
 from cityloom.planning.contracts.parties import Parties
 from cityloom.planning.contracts.settlements import Settlements
@@ -325,6 +327,11 @@ class SmallCity:
             initiatives=self.initiatives,
             records=self.records,
             plan=self.plan,
+            assessments=Assessments(
+                self.broker,
+                self.clock,
+                read_library(one.parent for one in sorted(CATALOGUE.glob("assessments/*/manifest.toml"))),
+            ),
             contracts=contracts,
             settlements=Settlements(
                 self.broker, self.clock, history, contracts, remembered=self.remembered, audit=self.audit

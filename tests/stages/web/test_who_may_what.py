@@ -18,6 +18,8 @@ from cityloom.access.roles import ROLES
 from cityloom.federation.handing_on import NOTIFIED_AT
 from cityloom.kernel.actor import InformationClass
 from cityloom.ngsild.model import entity, json_value, point, prop, rel
+from cityloom.planning.assessments.evaluating import Answer, evaluated
+from cityloom.planning.assessments.model import Given
 from cityloom.planning.contracts.terms import Line, Terms
 from cityloom.sensing.model import Device, Profile
 from cityloom.web.ngsild.routes import OPERATIONS
@@ -50,6 +52,7 @@ INITIATIVE = "urn:ngsi-ld:Initiative:1"
 GOAL = "urn:ngsi-ld:Goal:1"
 CONSULTATION = "urn:ngsi-ld:Consultation:1"
 CONTRIBUTION = "urn:ngsi-ld:ConsultationContribution:1"
+ASSESSMENT = "urn:ngsi-ld:Assessment:draft-1"
 CONTRACT, PARTY = "urn:ngsi-ld:ServiceContract:draft-1", "urn:ngsi-ld:ContractParty:1"
 BASELINE, VERSION = "urn:ngsi-ld:PlanBaseline:1", "urn:ngsi-ld:PlanVersion:1"
 DEVICE, OTHER_DEVICE = "d1", "d2"
@@ -216,6 +219,26 @@ PAGES: dict[str, str] = {
     f"GET /initiatives/{INITIATIVE}.json": PEOPLE,
     f"GET /initiatives/{INITIATIVE}": PEOPLE,
     f"POST /initiatives/{INITIATIVE}": "pm",
+    "GET /plan/assessments.csv": PEOPLE,
+    "GET /plan/assessments.json": PEOPLE,
+    "GET /plan/assessments": PEOPLE,
+    "GET /plan/assessments/city_category.json": PEOPLE,
+    "GET /plan/assessments/city_category": PEOPLE,
+    "GET /plan/assessments/city_category/answer": "pm",
+    "POST /plan/assessments/city_category/answer": "pm",
+    f"GET /plan/assessments/answers/{ASSESSMENT}.json": STAFF,
+    f"GET /plan/assessments/answers/{ASSESSMENT}.pdf": STAFF,
+    f"GET /plan/assessments/answers/{ASSESSMENT}": STAFF,
+    f"GET /plan/assessments/answers/{ASSESSMENT}/edit": "pm",
+    f"POST /plan/assessments/answers/{ASSESSMENT}/edit": "pm",
+    f"POST /plan/assessments/answers/{ASSESSMENT} act=publish version=1": "pm",
+    "GET /library.json": PEOPLE,
+    "GET /library": PEOPLE,
+    "GET /library/smart_cities_52.csv": PEOPLE,
+    "GET /library/smart_cities_52.json": PEOPLE,
+    "GET /library/smart_cities_52": PEOPLE,
+    "GET /library/smart_cities_52/masdar.json": PEOPLE,
+    "GET /library/smart_cities_52/masdar": PEOPLE,
     "GET /plan/contracts.csv": "pam",
     "GET /plan/contracts.json": PEOPLE,
     "GET /plan/contracts": PEOPLE,
@@ -432,7 +455,12 @@ async def filled(measured_city):
         lines=(line,),
     )
     contract = {"status": prop("draft"), "terms": json_value(msgspec.to_builtins(terms))}
+    answers = {"leader": Answer("it_company")}
+    result = evaluated(city.rooms.assessments.questionnaire("city_category"), answers)
+    given = Given("2026-04-01T00:00:00Z", "planner", "0", answers, result)
+    answered = {"questionnaire": prop("city_category"), "versions": json_value([msgspec.to_builtins(given)])}
     await city.write(
+        entity("Assessment", ASSESSMENT, answered),
         entity("ContractParty", PARTY, {"name": prop("Somebody")}),
         entity("ServiceContract", CONTRACT, contract),
         secrecy=InformationClass.INTERNAL,

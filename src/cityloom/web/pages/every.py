@@ -41,10 +41,12 @@ from cityloom.web.pages import (
 from cityloom.web.pages.action import every as action_plan
 from cityloom.web.pages.hooks import hook_route
 from cityloom.web.pages.planning import (
+    assessments,
     basis,
     consultations,
     contracts,
     contribution,
+    library,
     management,
     participation,
     plan,
@@ -77,6 +79,8 @@ _PARTS = (
     indicators,
     action_plan,
     initiatives,
+    assessments,
+    library,
     contracts,
     plan,
     basis,

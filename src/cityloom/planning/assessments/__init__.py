@@ -1,0 +1,1 @@
+"""Questionnaires, checklists and classifications as data, what was answered to them, and registers."""

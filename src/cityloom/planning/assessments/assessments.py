@@ -1,0 +1,243 @@
+"""Answers questionnaires: internal at first, every version kept, published when somebody decides so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from cityloom.access.authority import may_write, require
+from cityloom.access.credentials import new_id
+from cityloom.context.broker import Broker
+from cityloom.context.editing import Editing, Edits, check_version
+from cityloom.context.reading import language_property, word
+from cityloom.context.summaries import Summaries
+from cityloom.kernel.actor import ANONYMOUS, CITY, Actor, InformationClass
+from cityloom.kernel.errors import BadInput, Conflict, NotFound
+from cityloom.kernel.texts import check_text
+from cityloom.kernel.time import Clock, format_instant
+from cityloom.ngsild.errors import ResourceNotFound
+from cityloom.ngsild.model import Document, Instance, entity, json_value, prop, rel
+from cityloom.planning.assessments.evaluating import Answer, check_answers, evaluated
+from cityloom.planning.assessments.model import (
+    DECIDED_ON,
+    DRAFT,
+    OPEN,
+    TYPE,
+    Assessment,
+    Given,
+    assessment_of,
+)
+from cityloom.planning.assessments.questionnaire import Questionnaire
+from cityloom.planning.assessments.reading import Library
+
+EDIT = "plan:edit"
+#: Versions that are kept of one assessment.
+MOST_VERSIONS = 200
+LONGEST_NOTE = 2000
+
+
+class Assessments:
+    """Questionnaires and registers of the library, and what was answered. `clock` is the city's."""
+
+    def __init__(self, broker: Broker, clock: Clock, library: Library) -> None:
+        self._broker = broker
+        self._clock = clock
+        self._editing = Editing(broker)
+        self._assessments = Summaries(broker, TYPE, assessment_of)
+        self.library = library
+
+    # -- asking --------------------------------------------------------------------------------------
+
+    def questionnaire(self, name: str) -> Questionnaire:
+        """A questionnaire by its id. Raises NotFound."""
+        found = self.library.questionnaires.get(name)
+        if found is None:
+            hint = "Choose one of the list."
+            raise NotFound(f"There is no questionnaire {name[:60]!r}", hint=hint, where="questionnaire")
+        return found
+
+    def get(self, actor: Actor, assessment_id: str) -> Assessment:
+        """One assessment: for staff the working copy, for others what was published of it.
+
+        Raises ResourceNotFound.
+        """
+        draft = assessment_id
+        if assessment_id.startswith(OPEN) and not assessment_id.startswith(DRAFT):
+            draft = assessment_id.replace(OPEN, DRAFT, 1)
+        for one in (draft, draft.replace(DRAFT, OPEN, 1)):
+            document = self._broker.find(actor, one)
+            found = assessment_of(document) if document and TYPE in document["type"] else None
+            if found is not None:
+                return found
+        hint = "List the assessments."
+        raise ResourceNotFound(f"There is no assessment {assessment_id}", hint=hint, where="id")
+
+    def list(self, actor: Actor, *, questionnaire: str = "", subject: str = "") -> Sequence[Assessment]:
+        """Assessments the actor may see, the newest answers first; of working copy and copy only one."""
+        found = [one for one in self._assessments.all(actor) if one is not None]
+        ids = {one.id for one in found}
+        chosen = [
+            one
+            for one in found
+            if (not questionnaire or one.questionnaire == questionnaire)
+            and (not subject or one.subject == subject)
+            and one.id.replace(OPEN, DRAFT, 1) not in ids - {one.id}
+        ]
+        return sorted(chosen, key=lambda one: one.newest.at, reverse=True)
+
+    def missing(self, actor: Actor, questionnaire: str, subject: str) -> tuple[str, ...]:
+        """What a gate waits for: ids of the required checks that are not met, or all, where nobody answered.
+
+        Raises NotFound.
+        """
+        asked = self.questionnaire(questionnaire)
+        required = tuple(one.id for one in asked.questions if one.required)
+        for one in self.list(actor, questionnaire=questionnaire, subject=subject):
+            return one.newest.result.missing
+        return required
+
+    # -- acting: each needs plan:edit, and raises Conflict when `version` is not what is there --------------
+
+    async def answer(
+        self,
+        actor: Actor,
+        questionnaire: str,
+        answers: Mapping[str, Answer],
+        *,
+        subject: str = "",
+        note: str = "",
+        origin: str = "entered",
+    ) -> Assessment:
+        """Answer a questionnaire about something, for the first time. Raises BadInput, NotFound."""
+        require(actor, EDIT)
+        asked = self.questionnaire(questionnaire)
+        self._check_subject(actor, asked, subject)
+        attributes: dict[str, Instance] = {
+            "name": language_property(asked.title),
+            "questionnaire": prop(asked.id),
+            "status": prop("draft"),
+            "dataOrigin": prop(origin),
+            "versions": _kept([self._given(actor, asked, answers, note)]),
+        }
+        if subject:
+            attributes["subject"] = rel(subject)
+        document = entity(TYPE, new_id(DRAFT), attributes)
+        writer = may_write(actor, classify=True)
+        internal = InformationClass.INTERNAL
+        await self._broker.create(writer, document, information_class=internal, trace="assessments:answer")
+        return self.get(actor, document["id"])
+
+    async def answer_again(
+        self,
+        actor: Actor,
+        assessment_id: str,
+        answers: Mapping[str, Answer],
+        *,
+        note: str = "",
+        version: str = "",
+    ) -> Assessment:
+        """A new version of the answers; those before it stay to be seen."""
+        asked = self.questionnaire(self._draft(actor, assessment_id).questionnaire)
+        given = self._given(actor, asked, answers, note)
+
+        def edits(found: Assessment) -> Edits:
+            if len(found.versions) >= MOST_VERSIONS:
+                hint = "Begin another assessment."
+                raise BadInput("There are too many versions", hint=hint, where="answers")
+            return {"versions": _kept([*found.versions, given])}
+
+        return await self._change(actor, assessment_id, version, "answer", edits)
+
+    async def publish(self, actor: Actor, assessment_id: str, *, version: str = "") -> Assessment:
+        """Show everybody the newest answers and their result, without evidence, notes and names."""
+        found = self._draft(actor, assessment_id)
+        shown = self._public(found)
+        writer = may_write(CITY, classify=True)
+        if self._broker.find(CITY, shown["id"]) is None:
+            public = InformationClass.OPEN
+            await self._broker.create(writer, shown, information_class=public, trace="assessments:publish")
+        else:
+            await self._broker.replace(writer, shown["id"], shown, trace="assessments:publish")
+        at = prop(format_instant(self._clock.now()))
+        edits: Edits = {"status": prop("published"), "publishedAt": at}
+        return await self._change(actor, assessment_id, version, "publish", lambda _: edits)
+
+    async def withdraw(self, actor: Actor, assessment_id: str) -> Assessment:
+        """Take the public copy back; the working copy stays."""
+        found = self._draft(actor, assessment_id)
+        public = found.id.replace(DRAFT, OPEN, 1)
+        if self._broker.find(CITY, public) is None:
+            raise Conflict("It is not published", hint="Publish it first.", where="status")
+        await self._broker.delete(may_write(CITY), public, trace="assessments:withdraw")
+        gone: Edits = {"status": prop("draft"), "publishedAt": None}
+        return await self._change(actor, assessment_id, "", "withdraw", lambda _: gone)
+
+    # -- inside --------------------------------------------------------------------------------------
+
+    def _given(self, actor: Actor, asked: Questionnaire, answers: Mapping[str, Answer], note: str) -> Given:
+        checked = check_answers(asked, answers)
+        if not checked:
+            raise BadInput("Nothing is answered", hint="Answer one question at least.", where="answers")
+        return Given(
+            at=format_instant(self._clock.now()),
+            by=actor.id,
+            digest=asked.digest(),
+            answers=checked,
+            result=evaluated(asked, checked),
+            note=check_text(note, where="note", longest=LONGEST_NOTE, optional=True),
+        )
+
+    def _check_subject(self, actor: Actor, asked: Questionnaire, subject: str) -> None:
+        document = self._broker.find(actor, subject) if subject else None
+        if subject and document is None:
+            raise BadInput("There is no such entity", hint="Choose one of the list.", where="subject")
+        if document and asked.subjects and not set(asked.subjects) & set(document["type"]):
+            hint = f"It is about one of: {', '.join(asked.subjects)}."
+            raise BadInput("This questionnaire is not about that", hint=hint, where="subject")
+
+    def _draft(self, actor: Actor, assessment_id: str) -> Assessment:
+        require(actor, EDIT)
+        found = self.get(actor, assessment_id)
+        if found.is_published_copy:
+            raise ResourceNotFound("There is no working copy", hint="List the assessments.", where="id")
+        return found
+
+    def _public(self, found: Assessment) -> Document:
+        newest = found.newest
+        bare = {name: Answer(one.value) for name, one in newest.answers.items()}
+        shown = msgspec.structs.replace(newest, by="", note="", answers=bare)
+        attributes: dict[str, Instance] = {
+            "name": language_property(self.questionnaire(found.questionnaire).title),
+            "questionnaire": prop(found.questionnaire),
+            "status": prop("published"),
+            "dataOrigin": prop(word(found.document, "dataOrigin") or "entered"),
+            "publishedAt": prop(format_instant(self._clock.now())),
+            "versions": _kept([shown]),
+        }
+        # What is not open itself is not named in the open.
+        if found.subject and self._broker.find(ANONYMOUS, found.subject) is not None:
+            attributes["subject"] = rel(found.subject)
+        return entity(TYPE, found.id.replace(DRAFT, OPEN, 1), attributes)
+
+    async def _change(
+        self,
+        actor: Actor,
+        assessment_id: str,
+        version: str,
+        did: str,
+        decide: Callable[[Assessment], Edits],
+    ) -> Assessment:
+        found = self._draft(actor, assessment_id)
+
+        def edits(document: Document) -> Edits:
+            check_version(version, document, DECIDED_ON)
+            standing = assessment_of(document)
+            return decide(standing) if standing else {}
+
+        await self._editing.edit(may_write(actor), found.id, edits, trace=f"assessments:{did}")
+        return self.get(actor, found.id)
+
+
+def _kept(versions: Sequence[Given]) -> Instance:
+    return json_value(msgspec.to_builtins(list(versions)))
