@@ -18,6 +18,7 @@ from cityloom.context.editing import Editing, check_version, version_of
 from cityloom.history.queries import History
 from cityloom.indicators import writing
 from cityloom.indicators.checks import findings
+from cityloom.indicators.comparing import Comparing
 from cityloom.indicators.computing import Computing
 from cityloom.indicators.entries import checked_value
 from cityloom.indicators.evidence import MOST_FILES, check_file
@@ -113,6 +114,8 @@ class Indicators:
         )
         #: Reports as they were published.
         self.publications = Publications(broker, clock, self.report, audit)
+        #: Values of other cities.
+        self.comparing = Comparing(broker, clock, self.framework, zone=zone, audit=audit)
         self._past = Past(broker, history, clock, frameworks, self._computing, zone=zone)
         self._task: asyncio.Task[None] | None = None
 

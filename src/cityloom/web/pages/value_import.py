@@ -55,7 +55,7 @@ async def handle(visit: Visit) -> Response:
 
 async def _plan(visit: Visit, form: Form, act: str, content: bytes) -> Plan:
     name = form.file_name("file")
-    rows = await asyncio.to_thread(read_values, content, name, _columns(form.text("columns")))
+    rows = await asyncio.to_thread(read_values, content, name, columns_of(form.text("columns")))
     indicators, framework, city = visit.rooms.indicators, visit.part("framework"), form.text("city")
     if act == "look":
         return await indicators.plan_import(visit.actor, framework, rows, source=name, city=city)
@@ -63,7 +63,7 @@ async def _plan(visit: Visit, form: Form, act: str, content: bytes) -> Plan:
     return await indicators.import_values(visit.actor, framework, rows, file, city=city)
 
 
-def _columns(said: str) -> dict[str, str]:
+def columns_of(said: str) -> dict[str, str]:
     """What is written as "city=REF_AREA, indicator=KPI" as a mapping. Raises BadInput."""
     found = {}
     for one in filter(None, (part.strip() for part in said.split(","))):
