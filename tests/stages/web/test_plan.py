@@ -272,3 +272,41 @@ async def test_infrastructure_is_shown_by_category(reader_of, visitor):
 
 def test_what_is_frozen_is_json_that_anybody_reads():
     assert json.loads(versions.handed_out({"a": 1}))["plan"] == {"a": 1}
+
+
+SHEET = """list,name.en,parent,urbanPlan,servesGoal,owner,budget,startsAt,nonsense
+goals,Fewer lorries,Clean air,The ring,,,,,
+goals,Clean air,,,,,,,
+urban-plan,The ring,,,,,,,
+initiatives,Lorries out,,,Fewer lorries,Roads,1200.50 EUR,2026-05-01,
+goals,Wrong,,,,,,,what
+nothing,Nobody,,,,,,,
+initiatives,Nowhere,,,No such goal,,,,
+"""
+
+
+async def test_an_existing_plan_comes_in_as_one_table_looked_at_first(reader_of, visitor):
+    planner = await reader_of("planner")
+    files = {"file": ("plan.csv", SHEET.encode(), "text/csv")}
+    page = (await planner.send("/plan/import", {"act": "look"}, files=files)).text
+    assert "What would be done" in page and "new: 4" in page and "wrong: 3" in page
+    assert (await planner.data("/plan/goals.json"))["total"] == 0, "nothing is written by looking"
+    page = (await planner.send("/plan/import", {"act": "bring"}, files=files)).text
+    assert "What was done" in page and "new: 4" in page and "wrong: 3" in page
+    (goal,) = (await planner.data("/plan/monitoring.json"))["goals"]
+    assert goal["name"] == "Clean air" and goal["parts"][0]["name"] == "Fewer lorries"
+    (task,) = goal["parts"][0]["initiatives"]
+    assert task["name"] == "Lorries out" and task["budget"]["amount"] == "1200.50"
+    for address in ("/plan/all.csv", "/plan/all.xlsx"):
+        out = (await planner.get(address)).content
+        again = {"file": ("plan", out, "application/octet-stream")}
+        page = (await planner.send("/plan/import", {"act": "look"}, files=again)).text
+        assert "as it is: 4" in page and "wrong" not in page.partition("<table")[0].partition("badge")[2]
+    assert b"Clean air" not in (await visitor.get("/plan/all.csv")).content
+    told = await planner.data("/plan/all.json")
+    assert {one["type"] for one in told["records"]} == {"Goal", "UrbanPlanItem"}
+    assert [one["plan"]["name"]["en"] for one in told["initiatives"]] == ["Lorries out"]
+    refused = await planner.send(
+        "/plan/import", {"act": "look"}, files={"file": ("x.csv", b"a,b\n1,2\n", "text/csv")}
+    )
+    assert refused.status_code == 400 and "This is no table of a plan" in refused.text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -41,12 +41,21 @@ class Outcome(msgspec.Struct, frozen=True):
 class Import:
     """Brings the rows of one table. Names stand for what is called so, in the table too."""
 
-    def __init__(self, records: Records, actor: Actor, kind: RecordKind) -> None:
+    def __init__(
+        self,
+        records: Records,
+        actor: Actor,
+        kind: RecordKind,
+        coming: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """`coming`: types and names of what other tables bring at the same time, to be pointed at."""
         require(actor, kind.permission)
         self._records = records
         self._actor = actor
         self._kind = kind
         self._named = self._names()
+        for type_name, name in coming:
+            self._named.setdefault((type_name, name.casefold()), "")
 
     def look(self, rows: Sequence[TableRow]) -> list[Outcome]:
         """What each row would do. Nothing is written."""

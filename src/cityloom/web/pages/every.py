@@ -57,6 +57,7 @@ from cityloom.web.pages.planning import (
     stakeholder_diagrams,
     stakeholders,
     strategy,
+    whole_plan,
 )
 from cityloom.web.pages.routing import Pages
 from cityloom.web.persons import person_routes
@@ -93,6 +94,7 @@ _PARTS = (
     participation,
     stakeholder_diagrams,
     stakeholders,
+    whole_plan,
     record_import,
     reckoned,
     records,

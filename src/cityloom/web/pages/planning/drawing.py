@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 from markupsafe import Markup, escape
 
-_WIDTH, _HEIGHT, _ACROSS, _UP = 150, 34, 12, 46
+_WIDTH, _HEIGHT, _ACROSS, _UP = 190, 34, 14, 46
 #: A name longer than this is cut in the drawing; the table beside it has it whole.
-_LONGEST = 22
+_LONGEST = 29
 
 
 def draw_layers(
@@ -21,13 +21,13 @@ def draw_layers(
     """An SVG of layers from the bottom up, an arrow from each to what it depends on. `marked` stand out."""
     across = max((len(layer) for layer in layers), default=1)
     wide = across * (_WIDTH + _ACROSS) + _ACROSS
-    high = len(layers) * (_HEIGHT + _UP) + _ACROSS
+    high = len(layers) * (_HEIGHT + _UP) - _UP + 2 * _ACROSS
     places: dict[str, tuple[float, float]] = {}
     for row, layer in enumerate(layers):
-        space = wide / (len(layer) + 1)
+        first = (wide - len(layer) * (_WIDTH + _ACROSS) + _ACROSS) / 2
         for column, one in enumerate(layer):
-            x = space * (column + 1) - _WIDTH / 2
-            places[one] = (x, high - (row + 1) * (_HEIGHT + _UP) + _UP)
+            x = first + column * (_WIDTH + _ACROSS)
+            places[one] = (x, high - _ACROSS - _HEIGHT - row * (_HEIGHT + _UP))
     arrows = [
         _arrow(places[one], places[other], one in marked and other in marked)
         for one, needs in depends.items()
@@ -36,7 +36,8 @@ def draw_layers(
     ]
     boxes = [_box(places[one], names.get(one, one), one in marked) for one in places]
     return Markup(
-        '<svg class="graph" viewBox="0 0 {wide} {high}" role="img" aria-label="{title}">'
+        '<svg class="graph" width="{wide}" height="{high}" viewBox="0 0 {wide} {high}" role="img" '
+        'aria-label="{title}">'
         '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto-start-reverse"><path d="M0 0 8 4 0 8z" fill="currentColor"/></marker></defs>'
         "{parts}</svg>"
