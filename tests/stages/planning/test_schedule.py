@@ -107,7 +107,7 @@ def test_what_has_begun_waits_for_nobody_and_ends_today_at_the_earliest():
         activity("c", -10, 5, "a"),
     ]
     placed = schedule(plan, TODAY).placed
-    assert (placed["a"].earliest_end, placed["a"].late) == (TODAY, 20)
+    assert (placed["a"].earliest_end, placed["a"].late, placed["a"].slack) == (TODAY, 20, 0)
     assert (placed["b"].earliest_end, placed["b"].is_critical) == (TODAY - timedelta(days=30), False)
     assert (placed["c"].earliest_start, placed["c"].late, placed["c"].because_of) == (TODAY, 10, "")
 

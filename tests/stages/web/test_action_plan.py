@@ -178,6 +178,8 @@ async def test_the_ranking_follows_the_weights_and_names_what_is_not_ranked(stra
     assert [row["name"] for row in data["ranked"]] == ["Posts", "Lamps", "Survey"]
     assert data["leftOut"] == 1 and data["weights"]["time"] == 1
     assert data["ranked"][0]["score"] == pytest.approx(50) and data["ranked"][0]["isQuickWin"]
+    data = await stranger.data("/plan/action/ranking.json?value=0&cost=0&time=0&effort=0")
+    assert data["weights"]["value"] == 2
     page = await stranger.text("/plan/action/ranking?value=much&cost=nan&time=-3&quickDays=25")
     assert "missing: value" in page and page.count("</svg>quick win<") == 1
 
