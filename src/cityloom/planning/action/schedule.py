@@ -24,6 +24,11 @@ class Activity(msgspec.Struct, frozen=True, kw_only=True):
     has_begun: bool = False
     has_ended: bool = False
 
+    @property
+    def waits(self) -> bool:
+        """It has not begun, and so waits for what it comes after."""
+        return not (self.has_begun or self.has_ended)
+
 
 class Placed(msgspec.Struct, frozen=True, kw_only=True):
     """When an initiative can begin and end, at the earliest and at the latest."""
@@ -160,7 +165,7 @@ def _backward(
     for name in reversed(order):
         begin, end = places[name]
         # What has begun no longer waits, so it binds nobody.
-        bound = [latest_starts[one] for one in followers.get(name, ()) if not known[one].has_begun]
+        bound = [latest_starts[one] for one in followers.get(name, ()) if known[one].waits]
         latest_end = min([*bound, ends[chains[name]]])
         latest_starts[name] = latest_end - (end - begin)
         found[name] = _placed(
