@@ -51,22 +51,29 @@ def read_records(path: Path, city: str, opens: datetime, meant: Mapping[str, str
             hint="Correct them; cities/example_records.py says how.",
             where=str(path),
         ) from None
-    return [_record(one, city, opens, meant) for one in records]
+    return [document for one in records for document in _record(one, city, opens, meant)]
 
 
-def _record(one: ExampleRecord, city: str, opens: datetime, meant: Mapping[str, str]) -> Document:
+def _record(
+    one: ExampleRecord, city: str, opens: datetime, meant: Mapping[str, str]
+) -> tuple[Document, Document]:
+    """What everybody sees, and the staff's working copy."""
     values = _years_meant(one.values, opens.year)
     attributes: dict[str, Instance] = {
         "name": text(**one.name),
         "description": text(**one.description),
-        "status": prop("published"),
-        "dateIssued": prop(format_instant(opens.astimezone(UTC))),
         "example": prop(True),
         "dataOrigin": prop("simulated"),
     }
     for name, value in _links_meant(values, meant).items():
         attributes[name] = _instance(value)
-    return entity(one.type, f"urn:ngsi-ld:{one.type}:{city}-{one.id}", attributes)
+    published = {"status": prop("published"), "dateIssued": prop(format_instant(opens.astimezone(UTC)))}
+    return (
+        entity(one.type, f"urn:ngsi-ld:{one.type}:{city}-{one.id}", attributes | published),
+        entity(
+            one.type, f"urn:ngsi-ld:{one.type}:draft-{city}-{one.id}", attributes | {"status": prop("draft")}
+        ),
+    )
 
 
 def _instance(value: Any) -> Instance:

@@ -22,7 +22,9 @@ from cityloom_catalogue.cities import example_records
 
 OPENS = datetime(2026, 4, 10, 10, tzinfo=UTC)
 EXAMPLES = {
-    one["type"][0]: one for one in example_records.read_records(Path(example_records.MONEY), "town", OPENS)
+    one["type"][0]: one
+    for one in example_records.read_records(Path(example_records.MONEY), "town", OPENS)
+    if ":draft-" not in one["id"]
 }
 ANALYSIS = "/plan/cost-benefit"
 

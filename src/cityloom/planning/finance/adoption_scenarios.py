@@ -164,6 +164,8 @@ def moved(option: Option, levers: Sequence[Lever]) -> Option:
                 innovation=curve.innovation * one.innovation,
                 imitation=curve.imitation * one.imitation,
                 growth=curve.growth * one.imitation,
+                # Steeper from the same beginning, so half is reached sooner.
+                middle=curve.middle / one.imitation if one.imitation else curve.middle,
             )
             capital *= one.capital
     return msgspec.structs.replace(option, curve=curve, capital=capital)

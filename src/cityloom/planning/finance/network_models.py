@@ -6,6 +6,7 @@ models are those of a study of smart cities by a maker of networks (Fig. 2 to 4,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
 
@@ -263,7 +264,7 @@ def _parties_table(network: Network) -> Table:
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
             one.party,
-            ", ".join(tier.value for tier in one.tiers),
+            listed([TIERS[tier] for tier in one.tiers]),
             one.gets,
             one.pays,
             one.keeps,
@@ -276,6 +277,12 @@ def _parties_table(network: Network) -> Table:
     paid, costs = _a_year(network, network.retail), sum(network.costs, Decimal())
     foot = (Worded("Sum"), None, None, None, paid, costs, paid - costs, None)
     return Table("parties", Worded("Value chain: who gets and who pays"), columns, rows, foot)
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words with commas between them, each of which can be said in other languages."""
+    names = {f"word{place}": one for place, one in enumerate(words)}
+    return Worded(", ".join(f"%({name})s" for name in names), **names)
 
 
 def _models_table(network: Network) -> Table:

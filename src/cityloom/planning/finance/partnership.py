@@ -176,7 +176,7 @@ def _shares_table(partnership: Partnership) -> Table:
         Column("partner", Worded("Partner")),
         Column("sector", Worded("Sector")),
         Column("share", Worded("Share"), Unit.SHARE),
-        Column("capital", Worded("Capital"), Unit.MONEY),
+        Column("capital", Worded("Capital brought in"), Unit.MONEY),
     )
     amounts = apportioned(
         partnership.capital, [one.share for one in partnership.partners], partnership.currency

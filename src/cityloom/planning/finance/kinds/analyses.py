@@ -7,17 +7,17 @@ from cityloom.planning.finance.adoption import Form
 from cityloom.planning.finance.cash_flows import Shape
 from cityloom.planning.finance.cost_benefit import KINDS as ITEM_KINDS
 from cityloom.planning.finance.discounting import OWN, TITLES, Basis, Timing
-from cityloom.planning.records.fields import Amount, Choice, Line, Link, Number, Rows, Said
+from cityloom.planning.records.fields import Amount, Choice, Line, Link, Number, Rows, Said, Year
 from cityloom.planning.records.kinds import RecordKind
 
 EDIT = "plan:edit"
 INDICATOR = "KeyPerformanceIndicator"
-FIRST_YEAR = Number("baseYear", Worded("Base year"), required=True, whole=True, least=1900, most=3000)
-LAST_YEAR = Number("until", Worded("Last year"), required=True, whole=True, least=1900, most=3000)
+FIRST_YEAR = Year("baseYear", Worded("Base year"), required=True)
+LAST_YEAR = Year("until", Worded("Last year"), required=True)
 SUMMARY = Said("description", Worded("What it is about"), several_lines=True, longest=8000)
 INITIATIVE = Link("initiative", Worded("Initiative"), to=("Initiative",))
-_SINCE = Number("since", Worded("From year"), whole=True)
-_UNTIL = Number("until", Worded("To year"), whole=True)
+_SINCE = Year("since", Worded("From year"))
+_UNTIL = Year("until", Worded("To year"))
 _GROWTH = Number("growth", Worded("Growth a year"), unit="P1", least=-99, most=1000)
 _GROUP = Line("group", Worded("Who bears or gains it"), required=True, longest=80)
 
@@ -168,7 +168,7 @@ ADOPTION = RecordKind(
                 Line("title", Worded("Name"), required=True, longest=120),
                 Line("sector", Worded("Service sector"), required=True, longest=80),
                 Choice("form", Worded("Curve"), choices=_FORMS, required=True),
-                Number("launch", Worded("Launched in"), required=True, whole=True, least=1900, most=3000),
+                Year("launch", Worded("Launched in"), required=True),
                 Number("potential", Worded("Could ever adopt it"), least=0),
                 Number("innovation", Worded("Innovation p"), least=0, most=1),
                 Number("imitation", Worded("Imitation q"), least=0, most=5),
@@ -189,7 +189,7 @@ ADOPTION = RecordKind(
             Worded("Adopters that were counted"),
             columns=(
                 _OPTION,
-                Number("year", Worded("At the end of"), required=True, whole=True, least=1900, most=3000),
+                Year("year", Worded("At the end of"), required=True),
                 Number("adopters", Worded("Adopters so far"), required=True, least=0),
             ),
             most=200,

@@ -6,7 +6,7 @@ from cityloom.kernel.worded import Worded
 from cityloom.planning.finance.identity_financing import NAMES as PAYERS
 from cityloom.planning.finance.kinds.analyses import EDIT, INITIATIVE, SUMMARY
 from cityloom.planning.finance.network_models import NAMES as MODELS
-from cityloom.planning.records.fields import Amount, Choice, Flag, Line, Number, Rows, Said
+from cityloom.planning.records.fields import Amount, Choice, Flag, Line, Number, Rows, Said, Year
 from cityloom.planning.records.kinds import RecordKind
 
 RATE = Number("rate", Worded("Discount rate a year"), unit="P1", least=0, most=100)
@@ -53,7 +53,7 @@ PARTNERSHIP = RecordKind(
         Said("name", Worded("Name"), required=True),
         SUMMARY,
         INITIATIVE,
-        Amount("capital", Worded("Capital"), required=True),
+        Amount("capital", Worded("Capital brought in"), required=True),
         RATE,
         Rows(
             "partners",
@@ -101,7 +101,7 @@ PARTNERSHIP = RecordKind(
             "years",
             Worded("Years"),
             columns=(
-                Number("year", Worded("Year"), required=True, whole=True, least=1900, most=3000),
+                Year("year", Worded("Year"), required=True),
                 Number("available", Worded("Available"), unit="P1", required=True, least=0, most=100),
                 Number("uses", Worded("Uses"), least=0),
             ),

@@ -52,6 +52,14 @@ class Number(Field, frozen=True, kw_only=True):
         return prop(value, unit=self.unit or None)
 
 
+class Year(Number, frozen=True, kw_only=True):
+    """A year: float, a whole number, which is told without anything between its digits."""
+
+    least: float | None = 1900
+    most: float | None = 3000
+    whole: bool = True
+
+
 class Amount(Field, frozen=True, kw_only=True):
     """An amount of money: Money."""
 

@@ -11,9 +11,10 @@ from starlette.responses import Response
 from cityloom.kernel.errors import BadInput, NotFound
 from cityloom.kernel.media_types import CSV, XLSX
 from cityloom.planning.finance.following import followed
-from cityloom.planning.finance.outcome import Bars, Cell, Chain, Curves, Drawing, Outcome, Table, Unit, plain
+from cityloom.planning.finance.outcome import Bars, Cell, Chain, Column, Curves, Drawing, Outcome, Unit, plain
 from cityloom.planning.finance.reckoning import RECKONERS
 from cityloom.planning.finance.sheets import as_csv, as_workbook
+from cityloom.planning.money import digits_of
 from cityloom.planning.records.model import Record, State
 from cityloom.web.drawing.finance.chain import draw_chain
 from cityloom.web.drawing.finance.charts import draw_bars, draw_curves, draw_tornado
@@ -23,6 +24,8 @@ from cityloom.web.visit import Visit
 
 #: Rows of a table that a page shows; the files have them all.
 MOST_ROWS = 250
+#: Longer tables are folded up below their drawing.
+FOLDED_FROM = 13
 
 
 def add(pages: Pages) -> None:
@@ -44,17 +47,26 @@ async def panel(visit: Visit, record: Record) -> Markup | None:
         error=None,
         say=visit.language.say,
         tables=[(table, drawings(visit, outcome, table.key)) for table in outcome.tables],
-        cell=lambda value, unit: cell(visit, value, unit, outcome.currency),
+        figure=lambda value, unit: cell(visit, value, unit, outcome.currency),
+        cell=lambda value, unit: cell(visit, value, unit, outcome.currency, in_table=True),
+        head=lambda column: _head(visit, column, outcome.currency),
         is_number=lambda unit: unit is not Unit.TEXT,
         most=MOST_ROWS,
+        folded_from=FOLDED_FROM,
         **shown,
     )
     return Markup(made)  # noqa: S704 - the template escapes
 
 
-def drawings(visit: Visit, outcome: Outcome, table: str) -> list[Markup]:
-    """What is drawn of a table."""
-    return [_drawn(visit, outcome, one) for one in outcome.drawings if one.table == table]
+def drawings(visit: Visit, outcome: Outcome, table: str) -> list[tuple[str, Markup]]:
+    """What is drawn of a table, each with its title."""
+    say = visit.language.say
+    return [(say(one.title), _drawn(visit, outcome, one)) for one in outcome.drawings if one.table == table]
+
+
+def _head(visit: Visit, column: Column, currency: str) -> str:
+    label = visit.language.say(column.label)
+    return f"{label} ({currency})" if column.unit is Unit.MONEY else label
 
 
 def _drawn(visit: Visit, outcome: Outcome, drawing: Drawing) -> Markup:
@@ -69,15 +81,15 @@ def _drawn(visit: Visit, outcome: Outcome, drawing: Drawing) -> Markup:
     return draw_tornado(drawing, visit.wording)
 
 
-def cell(visit: Visit, value: Cell, unit: Unit, currency: str) -> str:
-    """A value as the reader's language writes it."""
+def cell(visit: Visit, value: Cell, unit: Unit, currency: str, *, in_table: bool = False) -> str:
+    """A value as the reader's language writes it; in a table the currency stands in the column's head."""
     wording = visit.wording
     if value is None:
         return "–"
     if isinstance(value, str):
         return visit.language.say(value)
     if isinstance(value, Decimal):
-        return wording.money(value, currency)
+        return wording.number(value, digits_of(currency)) if in_table else wording.money(value, currency)
     if unit is Unit.SHARE:
         return wording.percent(float(value), 1)
     if unit is Unit.YEAR:
@@ -138,8 +150,3 @@ def _file(visit: Visit, stem: str, ending: str, content: bytes, media_type: str)
     response.headers["content-disposition"] = f'attachment; filename="{name}"'
     response.headers["cache-control"] = "no-store"
     return response
-
-
-def table_rows(table: Table) -> list[tuple[Cell, ...]]:
-    """A table's rows as far as a page shows them."""
-    return list(table.rows[:MOST_ROWS])
