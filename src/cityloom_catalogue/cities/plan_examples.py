@@ -1,4 +1,5 @@
-"""An example of a master plan for the demo cities, kept as data in `plan.toml`. Invented, and marked so.
+"""An example of a master plan for the demo cities, kept as data in `plan.toml`, and of its stakeholders in
+`stakeholders.toml`. Invented, and marked so.
 
 Each record is two Entities, as planning keeps them: what everybody sees, and the working copy of the staff.
 """
@@ -35,6 +36,15 @@ class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: "Goal:air" is a record of the same city, "KeyPerformanceIndicator:city:P1" an indicator.
     links: dict[str, tuple[str, ...]] = {}
     rows: dict[str, list[dict[str, Any]]] = {}
+    #: Moments, by days.
+    instants: dict[str, int] = {}
+    #: What is internal: in the working copy alone.
+    inside: dict[str, Any] = {}
+    inside_days: dict[str, int] = {}
+    #: Whether there is a working copy alone.
+    never_public: bool = False
+    #: The day on which it was first published, where that matters.
+    public_since: int | None = None
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,13 +71,21 @@ def plan() -> Plan:
     return msgspec.convert(read, Plan)
 
 
+@cache
+def stakeholders() -> tuple[Example, ...]:
+    """The examples of stakeholders."""
+    read = tomllib.loads(Path(__file__).with_name("stakeholders.toml").read_text(encoding="utf-8"))
+    return tuple(msgspec.convert(read["record"], list[Example]))
+
+
 def plan_examples(city: str, opens: datetime, zone: ZoneInfo) -> Iterator[Document]:
     """The Entities of the example plan, in a city."""
-    for one in plan().record:
+    for one in (*plan().record, *stakeholders()):
         attributes = _attributes(one, city, opens, zone)
-        published = {"status": prop("published"), "dateIssued": prop(format_instant(opens))}
-        yield entity(one.type, f"urn:ngsi-ld:{one.type}:{city}-{one.id}", attributes | published)
-        working = attributes | {"status": prop("draft")}
+        if not one.never_public:
+            published = {"status": prop("published"), "dateIssued": prop(format_instant(opens))}
+            yield entity(one.type, f"urn:ngsi-ld:{one.type}:{city}-{one.id}", attributes | published)
+        working = {"status": prop("draft")} | attributes | _inside(one, opens, zone)
         yield entity(one.type, f"urn:ngsi-ld:{one.type}:draft-{city}-{one.id}", working)
     yield _phases(opens)
 
@@ -80,10 +98,23 @@ def _attributes(one: Example, city: str, opens: datetime, zone: ZoneInfo) -> dic
         **{name: prop(said) for name, said in one.values.items()},
         **{name: prop(value, unit=unit) for name, (value, unit) in one.quantities.items()},
         **{name: prop((today + timedelta(days=day)).isoformat()) for name, day in one.days.items()},
+        **{name: prop(format_instant(opens + timedelta(days=day))) for name, day in one.instants.items()},
         **{name: rel(_linked(said, city)) for name, said in one.links.items()},
         **{name: json_value(rows) for name, rows in one.rows.items()},
         **_EXAMPLE,
     }
+
+
+def _inside(one: Example, opens: datetime, zone: ZoneInfo) -> dict[str, Instance]:
+    today = opens.astimezone(zone).date()
+    inside = {
+        **{name: prop(said) for name, said in one.inside.items()},
+        **{name: prop((today + timedelta(days=day)).isoformat()) for name, day in one.inside_days.items()},
+    }
+    if one.public_since is not None:
+        at = format_instant(opens + timedelta(days=one.public_since))
+        inside["history"] = json_value([{"at": at, "by": "city", "did": "published"}])
+    return inside
 
 
 def _linked(said: tuple[str, ...], city: str) -> list[str] | str:
