@@ -45,6 +45,7 @@ PARTS = {
         "messages/da.toml",
         "cases/*.toml",
     ],
+    "assessments": ["manifest.toml", "README.md"],
     "frameworks": ["manifest.toml", "indicators.csv", "groups.csv", "benchmarks.csv", "README.md"],
     "cities": ["manifest.toml", "source.py", "README.md"],
 }

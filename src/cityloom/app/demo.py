@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cityloom.app.backfill import backfill
+from cityloom.app.demo_agreements import DemoAgreements
 from cityloom.app.demo_cities import open_city
 from cityloom.app.demo_people import DemoPeople
 from cityloom.app.folder import CityFolder, read_json, write_private_json
@@ -161,6 +162,7 @@ async def _fill(house: House, city: DemoCity, at: datetime) -> None:
         )
         for entity_id, error in outcome.errors:
             raise BadInput(f"{entity_id}: {error.message}", hint=error.hint, where=f"cities/{city.id}")
+    await DemoAgreements(house).make(city.agreements)
 
 
 def _remember(folder: CityFolder, city: DemoCity, replay: Replay) -> None:

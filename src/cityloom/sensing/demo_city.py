@@ -6,10 +6,10 @@ begin with, and a `city.toml`. It knows nothing of stores, clocks or pages.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -82,6 +82,9 @@ class DemoCity(msgspec.Struct, frozen=True):
     badge: dict[str, str]
     #: When its simulated people confirm warnings: those whose account is a SIMULATED_ACCOUNT.
     confirms_after: ConfirmsAfter | None = None
+    #: Example "contracts" and "answers", which go through the rooms that work them out: see
+    #: `app.demo_agreements`. Plain data.
+    agreements: Mapping[str, Any] = {}
 
 
 class OpenCity(Protocol):

@@ -17,6 +17,7 @@ from cityloom.access.audit import AuditLog
 from cityloom.access.authority import may_write, require
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, Edits, check_version
+from cityloom.context.reading import word
 from cityloom.history.model import Reading
 from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.change import Because
@@ -328,7 +329,7 @@ class Settlements:
             "disputeUntil": prop(format_instant(now + timedelta(days=terms.dispute_days))),
             "payBy": prop(format_instant(now + timedelta(days=terms.payment_days))),
             "because": _because(statement),
-            "dataOrigin": prop("entered"),
+            "dataOrigin": prop(word(contract.document, "dataOrigin") or "entered"),
             "history": json_value(msgspec.to_builtins([step])),
         }
         return entity(SETTLEMENT, _settlement_id(contract, statement.first), attributes)

@@ -16,6 +16,7 @@ from cityloom.sdk import (
     Progress,
     format_instant,
 )
+from cityloom_catalogue.cities.example_agreements import read_agreements
 from cityloom_catalogue.cities.loomby import feeds
 from cityloom_catalogue.cities.loomby.growers import confirms_after
 from cityloom_catalogue.cities.loomby.seeds import seeds
@@ -80,6 +81,7 @@ def open_city(
         seeds=seeds,
         settings=Path(__file__).with_name("city.toml").read_text(encoding="utf-8"),
         badge=BADGE,
+        agreements=read_agreements(Path(__file__).with_name("agreements.toml"), opens),
         confirms_after=confirms_after,
     )
 
