@@ -44,6 +44,7 @@ from cityloom.indicators.summaries import (
     report,
     summaries,
 )
+from cityloom.indicators.years import Years
 from cityloom.kernel.actor import Actor
 from cityloom.kernel.errors import BadInput, CityError, Conflict, NotAllowed, NotFound
 from cityloom.kernel.texts import check_text
@@ -114,6 +115,8 @@ class Indicators:
         )
         #: Reports as they were published.
         self.publications = Publications(broker, clock, self.report, audit)
+        #: All frameworks over the years.
+        self.years = Years(history, clock, frameworks, zone=zone)
         #: Values of other cities.
         self.comparing = Comparing(broker, clock, self.framework, zone=zone, audit=audit)
         self._past = Past(broker, history, clock, frameworks, self._computing, zone=zone)

@@ -1,0 +1,186 @@
+"""What all frameworks said at the end of each year, worked out anew of the values that are remembered.
+
+The past is judged by the targets that stand now, so that a change of targets moves no course: the profile is
+told with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, tzinfo
+
+import msgspec
+
+from cityloom.history.queries import History
+from cityloom.indicators import scoring
+from cityloom.indicators.framework import Framework, point_id
+from cityloom.indicators.model import VALUE, DataPoint, Indicator
+from cityloom.kernel.actor import ANONYMOUS
+from cityloom.kernel.errors import NotFound
+from cityloom.kernel.time import Clock
+
+#: Years that are looked at, this one too.
+YEARS = 10
+_Value = float | bool
+
+
+class YearScore(msgspec.Struct, frozen=True):
+    """A framework or a group of it at the end of a year."""
+
+    year: int
+    reported: int
+    score: scoring.Score
+
+
+class FrameworkYears(msgspec.Struct, frozen=True):
+    """A framework over the years; by the path of each of its groups too ("" for the whole)."""
+
+    framework: str
+    total: int
+    profile: str
+    groups: Mapping[str, tuple[YearScore, ...]]
+
+
+class YearsFound(msgspec.Struct, frozen=True):
+    """All frameworks over the years, and when that was worked out by the city's clock."""
+
+    at: datetime
+    years: tuple[int, ...]
+    values: int
+    frameworks: tuple[FrameworkYears, ...]
+    #: The values of each data point by year, where it has any.
+    series: Mapping[str, Mapping[int, float]]
+
+
+class Years:
+    """Works the years out in the background. `done` of `total` data points have been read."""
+
+    def __init__(
+        self, history: History, clock: Clock, frameworks: Sequence[Framework], *, zone: tzinfo
+    ) -> None:
+        self._history = history
+        self._clock = clock
+        self._frameworks = frameworks
+        self._zone = zone
+        self._task: asyncio.Task[None] | None = None
+        self.found: YearsFound | None = None
+        self.done = 0
+        self.total = sum(len(one.points()) for one in frameworks)
+
+    @property
+    def is_running(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    def begin(self) -> None:
+        """Begin to work them out, unless that is under way."""
+        if not self.is_running:
+            self.done = 0
+            self._task = asyncio.create_task(self._work(), name="indicators by year")
+
+    async def finished(self) -> YearsFound | None:
+        """What is found once the work that is under way has ended."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+        return self.found
+
+    async def _work(self) -> None:
+        now = self._clock.now()
+        last = now.astimezone(self._zone).year
+        years = tuple(range(last - YEARS + 1, last + 1))
+        values: dict[str, dict[int, _Value]] = {}
+        count = 0
+        for framework in self._frameworks:
+            for _, point in framework.points():
+                values[point.id], read = await asyncio.to_thread(self._read, point, years)
+                count += read
+                self.done += 1
+        found = await asyncio.to_thread(
+            lambda: tuple(framework_years(one, values, years) for one in self._frameworks)
+        )
+        series = {
+            name: {year: float(value) for year, value in known.items() if not isinstance(value, bool)}
+            for name, known in values.items()
+            if known
+        }
+        self.found = YearsFound(now, years, count, found, series)
+
+    def _read(self, point: DataPoint, years: Sequence[int]) -> tuple[dict[int, _Value], int]:
+        """The newest value of each year, by the end of its period; how many were read. Blocking."""
+        since = datetime(years[0], 1, 1, tzinfo=self._zone)
+        try:
+            readings = self._history.raw(ANONYMOUS, point.id, [VALUE], since, dataset="")
+        except NotFound:
+            return {}, 0
+        newest: dict[int, tuple[datetime, _Value]] = {}
+        for one in readings:
+            if not isinstance(one.value, bool | int | float):
+                continue
+            year = year_of(one.at, self._zone)
+            if year in years and (year not in newest or newest[year][0] <= one.at):
+                newest[year] = (one.at, one.value)
+        return {year: value for year, (_, value) in newest.items()}, len(readings)
+
+
+def year_of(until: datetime, zone: tzinfo) -> int:
+    """The year that a period belongs to by its end: the first instant of a year ends the one before."""
+    local = until.astimezone(zone)
+    begins = (local.month, local.day, local.hour, local.minute) == (1, 1, 0, 0)
+    return local.year - 1 if begins else local.year
+
+
+def framework_years(
+    framework: Framework, values: Mapping[str, Mapping[int, _Value]], years: Sequence[int]
+) -> FrameworkYears:
+    """The scores of a framework and of each of its groups at the end of each year. Pure."""
+    told = _answered(framework, values)
+    members: dict[str, list[tuple[Indicator, DataPoint]]] = {"": framework.points()}
+    for indicator, point in framework.points():
+        for depth in range(len(indicator.path)):
+            members.setdefault("/".join(indicator.path[: depth + 1]), []).append((indicator, point))
+    return FrameworkYears(
+        framework=framework.id,
+        total=len(members[""]),
+        profile=framework.manifest.profile.id,
+        groups={
+            path: tuple(_year(framework, inside, told, year) for year in years)
+            for path, inside in members.items()
+        },
+    )
+
+
+def _year(
+    framework: Framework,
+    inside: Sequence[tuple[Indicator, DataPoint]],
+    told: Callable[[DataPoint, int], _Value | None],
+    year: int,
+) -> YearScore:
+    reported, points = 0, []
+    for _, point in inside:
+        value = told(point, year)
+        if value is None:
+            continue
+        reported += 1
+        if framework.manifest.scoring == "points" and point.benchmark is not None:
+            percent = scoring.percent_of_target(value, point.benchmark)
+            if percent is not None:
+                points.append(scoring.points_of(percent))
+    return YearScore(year, reported, scoring.score(points))
+
+
+def _answered(
+    framework: Framework, values: Mapping[str, Mapping[int, _Value]]
+) -> Callable[[DataPoint, int], _Value | None]:
+    """What a data point says of a year: by itself, or by the same quantity in another framework."""
+
+    def told(point: DataPoint, year: int) -> _Value | None:
+        own = values.get(point.id, {}).get(year)
+        if own is not None:
+            return own
+        for same in framework.same_as.get((point.code, point.key), ()):
+            other = values.get(point_id(same.framework, same.code, same.point), {}).get(year)
+            if other is not None:
+                return other if isinstance(other, bool) else other * same.factor
+        return None
+
+    return told
