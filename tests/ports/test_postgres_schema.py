@@ -13,6 +13,7 @@ SMALL = {
     *("account", "api_token", "audit", "device", "feed_head", "folded", "history_progress", "lease", "load"),
     *("load_entity", "moved_from", "moved_part", "newest", "parked", "parked_tally", "part", "register"),
     *("reporter", "session", "stage", "standby", "tally", "waiting"),
+    *("archived", "archive_owed"),
     *("follower", "history_part", "history_shared", "series_news"),
 }
 #: Every key that must be unique, with its columns; parts of a table have those of the whole.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -13,19 +14,23 @@ import pytest
 
 from cityloom.adapters.duckdb import retention_statements
 from cityloom.adapters.duckdb.history import DuckHistory
-from cityloom.adapters.duckdb.retention import CHECKSUMS
+from cityloom.adapters.files.archive import CHECKSUMS
+from cityloom.adapters.postgres import retention_statements as postgres_statements
+from cityloom.adapters.postgres.history import PostgresHistory
+from cityloom.adapters.postgres.history_writing import forget_series
 from cityloom.app.command_line import main
-from cityloom.app.configuration import parse_configuration
-from cityloom.app.move import village
-from cityloom.app.storage import unfit
+from cityloom.app.folder import CityFolder
+from cityloom.app.move.carrying import Carrier
+from cityloom.app.move.comparing import compare
+from cityloom.app.move.village import open_village
 from cityloom.history import keeping
 from cityloom.history.keeping import Keeping
-from cityloom.history.model import EntityNews, NewReading, ValueKind, Window
+from cityloom.history.model import EntityNews, Erasure, NewReading, ValueKind, Window
 from cityloom.history.pools import Holding, pooled
 from cityloom.history.retention import Outgoing, Rule, due_of
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import ChangeKind
-from cityloom.kernel.errors import BadConfig
+from cityloom.kernel.errors import NotReady
 from cityloom.kernel.time import to_millis
 
 MARCH = datetime(2024, 3, 1, tzinfo=UTC)
@@ -37,9 +42,27 @@ METHODS = ("totalCount", "sum", "avg", "min", "max", "stddev", "sumsq")
 DAYS = to_millis(MARCH) + DAY * np.arange(160, dtype=np.int64)
 
 
+@pytest.fixture(params=["duckdb", "postgres"])
+def again(request, tmp_path):
+    """Opens the history, as a city that starts does."""
+    if request.param == "duckdb":
+        return lambda: DuckHistory(tmp_path / "history.duckdb", tmp_path / "exports")
+    database = request.getfixturevalue("postgres")
+    return lambda: PostgresHistory(database, tmp_path / "exports")
+
+
 @pytest.fixture
-def store(tmp_path):
-    made = DuckHistory(tmp_path / "history.duckdb", tmp_path / "exports")
+def duck(tmp_path):
+    """The history in a file, whichever it is otherwise."""
+    yield from _filled(DuckHistory(tmp_path / "history.duckdb", tmp_path / "exports"))
+
+
+@pytest.fixture
+def store(again):
+    yield from _filled(again())
+
+
+def _filled(made):
     news = []
     for days in range(0, 150, 3):
         for entity, types, secrecy in (
@@ -60,6 +83,14 @@ def store(tmp_path):
     made.record([_news(sequence, "urn:a", ("Weather",), OPEN, (_reading(MARCH, 99.0),))], sequence)
     yield made
     made.close()
+
+
+def _rows(store, statement):
+    """What the tables of a store say."""
+    if isinstance(store, PostgresHistory):
+        return store._writer.rows(statement)
+    with store._file.cursor() as cursor:
+        return cursor.execute(statement).fetchall()
 
 
 def _reading(at, value):
@@ -118,12 +149,12 @@ def test_the_first_rule_that_fits_counts(store):
     assert max(one.month for one in found if one.type == "Traffic") == "2024-04"
 
 
-def test_answers_by_the_hour_stay_what_they_were(store, tmp_path):
+def test_answers_by_the_hour_stay_what_they_were(store, again):
     before = _answers(store)
     gone = _all(store)
     assert [one.readings for one in gone] == [89, 80, 44, 40]
     store.close()
-    store = DuckHistory(tmp_path / "history.duckdb", tmp_path / "exports")
+    store = again()
     assert _raw(store).at.min() < to_millis(datetime(2024, 5, 1, tzinfo=UTC))  # those of Traffic
     assert len(_raw(store).at) == 801 - 253
     for one, other in zip(before, _answers(store), strict=True):
@@ -161,7 +192,7 @@ def test_a_file_of_a_higher_class_than_what_is_asked_for_stays_closed(store, tmp
         file.write_bytes(b"to open it would fail")
     for one, other in zip(whole, _lasting(store, "urn:a"), strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-9, equal_nan=True)
-    with pytest.raises(duckdb.Error):
+    with pytest.raises((duckdb.Error, NotReady)):
         _lasting(store, "urn:secret")
 
 
@@ -210,10 +241,9 @@ def test_what_comes_late_is_rolled_up_with_what_is_there(store):
     assert [(one.readings, one.file.rpartition("/")[2]) for one in _all(store)] == [(1, "part-2.parquet")]
     for one, other in zip(before, _answers(store), strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-9, equal_nan=True)
-    with store._file.cursor() as cursor:
-        last = cursor.execute(
-            f"SELECT count, max, last, covered FROM hourly WHERE hour = {to_millis(MARCH)} AND max = 500"
-        ).fetchall()
+    last = _rows(
+        store, f"SELECT count, max, last, covered FROM hourly WHERE hour = {to_millis(MARCH)} AND max = 500"
+    )
     assert last == [(4, 500.0, 500.0, 4)]
 
 
@@ -235,10 +265,9 @@ def test_what_is_corrected_late_counts_once(store):
         "totalCount": [3, 1], "sum": [2 + 22 + 6, 72], "min": [2, 72], "max": [22, 72],
         "sumsq": [4 + 484 + 36, 72 * 72],
     }  # fmt: skip
-    with store._file.cursor() as cursor:
-        rows = cursor.execute(
-            "SELECT count, last, covered FROM hourly WHERE series = ? AND hour = ?", [number, window.since]
-        ).fetchall()
+    rows = _rows(
+        store, f"SELECT count, last, covered FROM hourly WHERE series = {number} AND hour = {window.since}"
+    )
     assert rows == [(3, 6.0, 3)]
 
 
@@ -248,9 +277,8 @@ def test_without_an_archive_what_comes_late_is_added(store):
     for sequence, archive in ((1000, True), (1001, False), (1002, True)):
         store.record([_news(sequence, "urn:b", ("Weather",), OPEN, (_reading(at, 500),))], sequence)
         _all(store, Rule(("Weather",), (), 100, archive=archive))
-    with store._file.cursor() as cursor:
-        found = cursor.execute(f"SELECT count, min FROM hourly WHERE hour = {to_millis(MARCH)} AND max = 500")
-        assert found.fetchall() == [(6, 2.0)]
+    found = _rows(store, f"SELECT count, min FROM hourly WHERE hour = {to_millis(MARCH)} AND max = 500")
+    assert found == [(6, 2.0)]
 
 
 def test_who_is_forgotten_is_in_no_rollup_and_in_no_file(store, tmp_path):
@@ -263,8 +291,7 @@ def test_who_is_forgotten_is_in_no_rollup_and_in_no_file(store, tmp_path):
         found = duckdb.sql(f"SELECT count(*) FROM read_parquet('{path}') WHERE entity_id = 'urn:secret'")
         assert found.fetchall() == [(0,)]
         assert b"urn:secret" not in path.read_bytes()
-    with store._file.cursor() as cursor:
-        assert cursor.execute(f"SELECT count(*) FROM hourly WHERE series = {secret[0]}").fetchone() == (0,)
+    assert _rows(store, f"SELECT count(*) FROM hourly WHERE series = {secret[0]}") == [(0,)]
     listed = dict(
         reversed(line.split("  ")) for line in (tmp_path / "archive" / CHECKSUMS).read_text().splitlines()
     )
@@ -272,16 +299,60 @@ def test_who_is_forgotten_is_in_no_rollup_and_in_no_file(store, tmp_path):
         assert hashlib.sha256((tmp_path / "archive" / file).read_bytes()).hexdigest() == checksum
 
 
+def test_what_another_process_forgot_is_out_of_the_archive_soon(postgres, tmp_path):
+    """Whoever follows partitions has no archive: it owes that the city's process writes it anew."""
+    store = next(_filled(PostgresHistory(postgres, tmp_path / "exports")))
+    _all(store)
+    gone = {one.key.entity_id: one.id for one in store.series("")}
+    line = postgres.line("another process")
+    for name, starts in (("urn:secret", False), ("urn:a", True)):
+        with line.transaction() as connection:
+            forget_series(connection, np.array([gone[name]], np.int64))
+        if starts:
+            store.close()
+            store = PostgresHistory(postgres, tmp_path / "exports")
+        else:
+            store.retire([])
+        for path in (tmp_path / "archive").rglob("*.parquet"):
+            assert name.encode() not in path.read_bytes()
+        for one in store.archived():
+            assert hashlib.sha256((tmp_path / "archive" / one.file).read_bytes()).hexdigest() == one.sha256
+    assert line.rows("SELECT count(*) FROM archive_owed") == [(0,)]
+    store.close()
+
+
+def test_where_the_archive_is_away_that_is_said_and_the_rest_is_answered(postgres, tmp_path):
+    store = next(_filled(PostgresHistory(postgres, tmp_path / "exports")))
+    before = _answers(store)
+    _all(store)
+    (tmp_path / "archive").rename(tmp_path / "not mounted")
+    with pytest.raises(NotReady, match="archive cannot be read here"):
+        _lasting(store)
+    np.testing.assert_allclose(_answers(store)[0], before[0])
+    with pytest.raises(NotReady, match="is not here"):
+        _all(store, Rule(("Traffic",), (), days=100))
+    assert not (tmp_path / "archive").exists()
+    number = next(one.id for one in store.series("") if one.key.entity_id == "urn:a")
+    # It is forgotten, and owed to the archive.
+    erased = EntityNews(
+        5000, "", "urn:a", ("Weather",), ChangeKind.PAST, OPEN, 1, erasures=(Erasure((0, 1, 2)),)
+    )
+    store.record([erased], 5000)
+    assert number not in [one.id for one in store.series("")]
+    assert _rows(store, "SELECT count(*) FROM archive_owed") == [(1,)]
+    store.close()
+
+
 def _columns(path):
     found = duckdb.sql(f"DESCRIBE FROM read_parquet('{path}', hive_partitioning = false)").fetchall()
     return tuple(row[:2] for row in found)
 
 
-def test_what_was_left_of_an_export_is_gone_at_the_next_start(store, tmp_path):
+def test_what_was_left_of_an_export_is_gone_at_the_next_start(store, tmp_path, again):
     for suffix in ("csv", "parquet", "json"):
         (tmp_path / "exports" / f"portion-1.{suffix}").write_text("secret")
     store.close()
-    DuckHistory(tmp_path / "history.duckdb", tmp_path / "exports").close()
+    again().close()
     assert list((tmp_path / "exports").iterdir()) == []
 
 
@@ -289,6 +360,7 @@ def test_what_fails_leaves_all_readings_and_is_begun_again(store, tmp_path, monk
     before = len(_raw(store).at)
     with monkeypatch.context() as patch:
         patch.setattr(retention_statements, "GO", "THIS IS NO STATEMENT")
+        patch.setattr(postgres_statements, "NOTE_FILE", "THIS IS NO STATEMENT %s %s %s")
         with pytest.raises(Exception, match="THIS"):
             store.retire(_due(store))
     assert len(_raw(store).at) == before
@@ -318,14 +390,8 @@ async def test_the_city_keeps_to_its_rules_and_tells_what_went(store, monkeypatc
     assert [one.readings for one in gone] == [89, 80, 44, 40]
 
 
-def test_the_command_tells_that_postgresql_keeps_all(tmp_path, capsys):
-    (tmp_path / "city.toml").write_text('[storage]\nurl = "postgresql://city@127.0.0.1:1/city"\n')
-    assert main(["retention", "--home", str(tmp_path)]) == 1
-    assert "all readings are kept" in capsys.readouterr().err
-
-
-def test_the_command_tells_and_changes_nothing(tmp_path, capsys, store):
-    store.close()
+def test_the_command_tells_and_changes_nothing(tmp_path, capsys, duck):
+    duck.close()
     (tmp_path / "city.toml").write_text(
         '[[history.retention]]\ntypes = ["Weather"]\nclasses = ["open"]\ndays = 30\n', encoding="utf-8"
     )
@@ -342,32 +408,32 @@ def test_the_command_tells_and_changes_nothing(tmp_path, capsys, store):
     assert "all readings are kept" in capsys.readouterr().out
 
 
-def test_postgresql_refuses_rules_that_it_does_not_keep_to():
-    said = '[storage]\nurl = "postgresql://somebody@localhost/city"\n[[history.retention]]\ndays = 30\n'
-    (found,) = unfit(parse_configuration(said))
-    assert found.where == "history.retention"
-
-
-def test_a_village_with_rollups_is_not_moved_without_them(store, tmp_path):
-    store.close()
-    village._duckdb(tmp_path / "history.duckdb").close()
-    again = DuckHistory(tmp_path / "history.duckdb", tmp_path / "exports")
-    _all(again)
-    again.close()
-    with pytest.raises(BadConfig, match="roll-ups"):
-        village._duckdb(tmp_path / "history.duckdb")
+def test_a_village_with_rollups_is_moved_with_them_and_answers_alike(duck, postgres, tmp_path):
+    _all(duck)
+    before = [*_answers(duck), *_lasting(duck)]
+    duck.close()
+    with open_village(CityFolder(tmp_path), history_alone=True) as village:
+        carrier = Carrier(village, postgres, lambda *_: None)
+        carrier.carry(history_alone=True)
+        lines = compare(village, carrier.line, lambda *_: None, history_alone=True)
+    assert all(line.alike for line in lines)
+    assert {"hourly roll-ups", "files of the archive"} <= {line.what for line in lines}
+    with closing(PostgresHistory(postgres, tmp_path / "exports")) as grown:
+        assert len(_raw(grown).at) == 801 - 253
+        for one, other in zip(before, [*_answers(grown), *_lasting(grown)], strict=True):
+            np.testing.assert_allclose(other, one, rtol=1e-9, equal_nan=True)
 
 
 KILLED = """
 import os, sys
 from pathlib import Path
 import numpy as np
-from cityloom.adapters.duckdb import retention
+from cityloom.adapters.files import archive
 from cityloom.adapters.duckdb.history import DuckHistory
 
 home, where, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 store = DuckHistory(home / "history.duckdb", home / "exports")
-step = getattr(retention, where.removesuffix(" done"))
+step = getattr(archive, where.removesuffix(" done"))
 
 def killed(*said):
     global count
@@ -379,25 +445,25 @@ def killed(*said):
     count -= 1
     return found
 
-setattr(retention, where.removesuffix(" done"), killed)
+setattr(archive, where.removesuffix(" done"), killed)
 series = [one.id for one in store.series("") if one.key.entity_id == "urn:a"]
 store.forget(np.array(series, np.int64))
 """
 
 
 @pytest.mark.parametrize("count", [0, 1])
-@pytest.mark.parametrize("where", ["_written done", "_put_in_place", "_put_in_place done"])
+@pytest.mark.parametrize("where", ["written done", "put_in_place", "put_in_place done"])
 def test_a_city_killed_while_its_archive_is_written_anew_comes_up_with_what_its_database_says(
-    store, tmp_path, where, count
+    duck, tmp_path, where, count
 ):
     """Before the transaction the old files stand; after it each new one takes its place."""
-    _all(store)
-    (number,) = (one.id for one in store.series("") if one.key.entity_id == "urn:a")
-    store.close()
+    _all(duck)
+    (number,) = (one.id for one in duck.series("") if one.key.entity_id == "urn:a")
+    duck.close()
     (tmp_path / "killed.py").write_text(KILLED)
     killed = [sys.executable, str(tmp_path / "killed.py"), str(tmp_path), where, str(count)]
     assert subprocess.run(killed, check=False, timeout=60).returncode == 9
-    is_gone = where != "_written done"
+    is_gone = where != "written done"
     archive = tmp_path / "archive"
     for _ in range(2):
         again = DuckHistory(tmp_path / "history.duckdb", tmp_path / "exports")

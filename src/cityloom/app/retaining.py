@@ -12,7 +12,6 @@ from cityloom.app.storage import in_postgres, open_storage
 from cityloom.history.keeping import due_by
 from cityloom.history.retention import RetainingStore, Rule
 from cityloom.kernel.actor import InformationClass
-from cityloom.kernel.errors import BadConfig
 from cityloom.kernel.time import WallClock
 
 
@@ -33,17 +32,12 @@ def retention(options: argparse.Namespace) -> int:
     """Tell what would go now, of a city that is not running, and change nothing."""
     folder = CityFolder(options.home or Path("city"))
     configuration = read_configuration(folder.configuration)
-    if in_postgres(configuration):
-        raise BadConfig(
-            "In PostgreSQL all readings are kept, one by one",
-            hint="docs/guides/run_at_scale.md says how an old month is taken out there.",
-            where="history.retention",
-        )
     with HomeLock(folder.home):
-        folder.check_whole(folder.history)
+        if not in_postgres(configuration):
+            folder.check_whole(folder.history)
         storage = open_storage(folder, configuration)
         try:
-            assert isinstance(storage.history, RetainingStore), "open_storage has refused what does not"
+            assert isinstance(storage.history, RetainingStore), "every store of a city is one"
             rules = rules_of(configuration)
             found = storage.history.outgoing(due_by(storage.history, rules, WallClock()))
         finally:

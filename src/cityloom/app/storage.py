@@ -231,7 +231,6 @@ def unfit(configuration: Configuration) -> list[BadConfig]:
         if not _url(configuration):
             return []
         address = _address(configuration)
-        _check_retention(configuration)
     except BadConfig as error:
         return [error]
     from cityloom.adapters.postgres.database import look_at
@@ -246,15 +245,6 @@ def _check_shared(configuration: Configuration) -> None:
             "Other processes can do a city's work where it keeps its feed in PostgreSQL",
             hint="Carry the city there with cityloom move, or take [nats] out of city.toml.",
             where="city.toml: nats",
-        )
-
-
-def _check_retention(configuration: Configuration) -> None:
-    if configuration.history.retention:
-        raise BadConfig(
-            "In PostgreSQL all readings are kept, one by one",
-            hint="Leave [[history.retention]] out.",
-            where="history.retention",
         )
 
 
@@ -304,7 +294,6 @@ def _in_postgres(
     sealing: Sealing,
     known: StoredSeries | None,
 ) -> Storage:
-    _check_retention(configuration)
     database = _database(configuration, overdue_too=True)
     # With the driver alone, which a city in its folder does not need.
     from cityloom.adapters.postgres.accounts import PostgresAccountStore

@@ -1,15 +1,12 @@
 """Roll-ups in place of readings that are old, and the archive into which those are written before.
 
-Which files the archive has, with their checksums, stands in the database. A file that is written anew lies
-beside the old one until the transaction that says so is there, and takes its place then: after a kill its
-checksum tells whether that transaction came to be.
+Which files the archive has, with their checksums, stands in the database: see `adapters.files.archive`.
 """
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,19 +16,12 @@ import numpy as np
 
 from cityloom.adapters.duckdb import retention_statements as statements
 from cityloom.adapters.duckdb.connection import DuckFile
-from cityloom.adapters.files.whole_files import checksum_of, sync_folder, write_whole
+from cityloom.adapters.files import archive
 from cityloom.history.directory import SeriesDirectory
-from cityloom.history.file_names import file_name
 from cityloom.history.model import Integers, Window
 from cityloom.history.retention import Archived, Due, Outgoing
-from cityloom.kernel.actor import InformationClass
-from cityloom.kernel.time import from_millis
 
-#: Lists the files as `sha256sum -c` reads it.
-CHECKSUMS = "SHA256SUMS"
 _DAY = 86_400_000
-#: A file that is not yet in its place.
-_NEW = ".new"
 
 
 class DuckRetention:
@@ -80,7 +70,7 @@ class DuckRetention:
                     # In small pieces: what is removed at once is held in memory.
                     cursor.execute(statements.GO, [day, min(until, day + _DAY)])
             self._has_rollups = True
-            self._list_checksums()
+            archive.list_checksums(self._archive, self.archived())
         return Outgoing(one.type, one.information_class, one.month, one.readings, file)
 
     def archived(self) -> list[Archived]:
@@ -99,7 +89,7 @@ class DuckRetention:
         found = cursor.execute(statements.HIGHEST_CLASS).fetchone()
         highest = -1 if found is None or found[0] is None else int(found[0])
         files = (row[0] for row in cursor.execute("SELECT file FROM archived ORDER BY file").fetchall())
-        return [str(self._archive / file) for file in files if _is_asked(file, window, highest)]
+        return [str(self._archive / file) for file in files if archive.is_asked(file, window, highest)]
 
     def _files_of(self, cursor: duckdb.DuckDBPyConnection, month: str) -> list[str]:
         """The files of a month: of all classes, for an Entity may have been of another one."""
@@ -108,21 +98,16 @@ class DuckRetention:
 
     def _write(self, cursor: duckdb.DuckDBPyConnection, one: Outgoing, bounds: list[int]) -> str:
         """A file that is there whole; what a power cut leaves of it is overwritten the next time."""
-        folder = (
-            Path(f"class={one.information_class.name.lower()}")
-            / f"type={file_name(one.type)}"
-            / f"month={one.month}"
-        )
-        (self._archive / folder).mkdir(parents=True, exist_ok=True)
+        folder = archive.folder_of(one)
         parts = cursor.execute(
             "SELECT count(*) FROM archived WHERE starts_with(file, ?)", [f"{folder}/"]
         ).fetchone()
-        file = folder / f"part-{(parts or (0,))[0] + 1}.parquet"
+        file = f"{folder}/part-{(parts or (0,))[0] + 1}.parquet"
         path = self._archive / file
-        checksum = _written(path, lambda new: cursor.execute(statements.archive(new), bounds))
+        checksum = archive.written(path, lambda new: cursor.execute(statements.archive(new), bounds))
         # Nothing knows of it before the transaction is there; what lies here then is written over.
-        _put_in_place(path)
-        cursor.execute("INSERT INTO archived VALUES (?, ?, ?)", [str(file), checksum, one.readings])
+        archive.put_in_place(path)
+        cursor.execute("INSERT INTO archived VALUES (?, ?, ?)", [file, checksum, one.readings])
         return f"{self._archive.name}/{file}"
 
     def _forget_old(self, cursor: duckdb.DuckDBPyConnection, series: Integers) -> None:
@@ -138,7 +123,7 @@ class DuckRetention:
             if count is None or not count[0]:
                 continue
             self._is_unsettled = True
-            checksum = _written(path, partial(_without, cursor, path))
+            checksum = archive.written(path, partial(_without, cursor, path))
             cursor.execute(
                 "UPDATE archived SET sha256 = ?, readings = readings - ? WHERE file = ?",
                 [checksum, count[0], file],
@@ -159,34 +144,8 @@ class DuckRetention:
         """Give each file that was written anew its place, or let it go where no transaction tells of it."""
         if not self._is_unsettled:
             return
-        known = {self._archive / one.file: one.sha256 for one in self.archived()}
-        for new in sorted(self._archive.rglob(f"*{_NEW}")):
-            path = new.with_name(new.name.removesuffix(_NEW))
-            if path in known and checksum_of(new) == known[path]:
-                _put_in_place(path)
-            else:
-                new.unlink()
-        self._list_checksums()
+        archive.settle(self._archive, self.archived())
         self._is_unsettled = False
-
-    def _list_checksums(self) -> None:
-        listed = self.archived()
-        if listed or (self._archive / CHECKSUMS).exists():
-            said = "".join(f"{one.sha256}  {one.file}\n" for one in listed)
-            write_whole(
-                self._archive / CHECKSUMS, said.encode(), when_full="The disk is full: no list was written"
-            )
-
-
-def _is_asked(file: str, window: Window, highest: int) -> bool:
-    """Whether a file, class=open/type=Weather/month=2024-03/part-1.parquet, is of a class and a month."""
-    secrecy, _, month = (part.partition("=")[2] for part in Path(file).parts[:3])
-    if InformationClass[secrecy.upper()] > highest:
-        return False
-    first, last = (
-        None if one is None else f"{from_millis(one):%Y-%m}" for one in (window.since, window.until)
-    )
-    return (first is None or month >= first) and (last is None or month <= last)
 
 
 def _outgoing(cursor: duckdb.DuckDBPyConnection, due: Sequence[Due]) -> list[tuple[Outgoing, int, list[int]]]:
@@ -199,25 +158,6 @@ def _outgoing(cursor: duckdb.DuckDBPyConnection, due: Sequence[Due]) -> list[tup
                 (Outgoing(one.type, one.information_class, month, int(count)), place, [since, until])
             )
     return found
-
-
-def _written(path: Path, write: Callable[[Path], object]) -> str:
-    """Have a file written beside its place, durably; returns its checksum."""
-    new = path.with_name(f"{path.name}{_NEW}")
-    try:
-        write(new)
-        with new.open("rb") as file:
-            os.fsync(file.fileno())
-        sync_folder(new.parent)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
-    return checksum_of(new)
-
-
-def _put_in_place(path: Path) -> None:
-    path.with_name(f"{path.name}{_NEW}").replace(path)
-    sync_folder(path.parent)
 
 
 def _without(cursor: duckdb.DuckDBPyConnection, old: Path, new: Path) -> None:

@@ -1,7 +1,7 @@
 """A city's schema in one database: its connections, its versions, and whom it belongs to.
 
-A city has at most eleven connections: the feed's writer and reader, the states', the records' writer and
-reader, that of what is to be told, the history's writer and its three readers, and the lease's.
+A city has at most twelve connections: the feed's writer and reader, the states', the records' writer and
+reader, that of what is to be told, the history's writer, its three readers and its keeper, and the lease's.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ import psycopg
 from cityloom.adapters.postgres import history_columns as columns
 from cityloom.adapters.postgres import history_shared as shared
 from cityloom.adapters.postgres import history_statements as statements
+from cityloom.adapters.postgres import retention_statements
 from cityloom.adapters.postgres.connection import Connection, InDoubt, Line
 from cityloom.adapters.postgres.database import Database
 from cityloom.adapters.postgres.history_export import write_export
@@ -30,6 +31,7 @@ from cityloom.adapters.postgres.history_loads import PostgresLoads
 from cityloom.adapters.postgres.history_months import Months
 from cityloom.adapters.postgres.history_pools import PostgresPools
 from cityloom.adapters.postgres.history_reading import copied, newest_of, raw
+from cityloom.adapters.postgres.history_retention import PostgresRetention
 from cityloom.adapters.postgres.history_series import StoredSeries, Trimming, tell
 from cityloom.adapters.postgres.history_writing import (
     copy_numbers,
@@ -66,7 +68,7 @@ _READERS = 3
 _QUESTION_PATIENCE_MS = 300_000
 
 
-class PostgresHistory(PostgresLoads, PostgresPools):
+class PostgresHistory(PostgresLoads, PostgresRetention, PostgresPools):
     """One writer at a time, readers beside it."""
 
     formats = frozenset({"csv", "parquet"})
@@ -80,7 +82,9 @@ class PostgresHistory(PostgresLoads, PostgresPools):
         self._exports = exports.resolve()
         self._remove_leftovers()
         self._database = database
+        self._archive = self._exports.with_name("archive")
         self._writer = database.line("history", made=_for_writing)
+        self._keeper = database.line("history, keeping", made=_for_writing)
         self._readers = [
             database.line(f"history, reading {number}", made=_for_questions)
             for number in range(1, _READERS + 1)
@@ -102,6 +106,7 @@ class PostgresHistory(PostgresLoads, PostgresPools):
         self._share()
         self._trimming = Trimming(self._writer)
         self._read_series(known or StoredSeries())
+        self._begin_archive()
 
     def cursors(self) -> dict[int, int]:
         """The sequence through which each partition is remembered by others."""
@@ -138,6 +143,8 @@ class PostgresHistory(PostgresLoads, PostgresPools):
                     raise NotReady("History was stored meanwhile", hint="It is tried again.")
                 self._write_plan(connection, plan)
             self._directory.apply(plan)
+            if plan.forgotten:
+                self._try_to_write_owed()
 
     def load(self, past: Sequence[PastColumn]) -> int:
         with self._writing:
@@ -193,7 +200,10 @@ class PostgresHistory(PostgresLoads, PostgresPools):
     ) -> dict[str, Floats]:
         shape = (1 if pooled else len(window.series), len(edges) - 1)
         result = {name: np.full(shape, 0.0 if name in COUNTS else np.nan) for name in methods}
-        statement = statements.aggregate(window, edges, methods, pooled=pooled)
+        by_another_time = window.by_recorded or window.by_created
+        rolled = self._has_rollups and window.last_n is None and not by_another_time
+        asking = retention_statements if rolled else statements
+        statement = asking.aggregate(window, edges, methods, pooled=pooled)
         with self._question() as connection:
             sent = copied(connection, statement, statements.bound(window))
         found = columns.table(sent, columns.cells_layout(len(methods)))
@@ -237,6 +247,7 @@ class PostgresHistory(PostgresLoads, PostgresPools):
                 gone = forget_series(connection, series)
                 tell(connection, [], series.tolist())
             self._directory.forget(int(number) for number in series)
+            self._write_owed()
         return gone
 
     def settle(self, before: int) -> int:  # noqa: ARG002 - the port's
@@ -249,7 +260,7 @@ class PostgresHistory(PostgresLoads, PostgresPools):
 
     def close(self) -> None:
         with self._writing:
-            for line in (self._writer, *self._readers):
+            for line in (self._writer, self._keeper, *self._readers):
                 line.close()
         self._remove_leftovers()
 
@@ -267,6 +278,8 @@ class PostgresHistory(PostgresLoads, PostgresPools):
         news = shared.news_since(self._writer, self._horizon)
         self._directory.forget(news.forgotten)
         self._directory.learn(news.stored)
+        if news.forgotten:
+            self._try_to_write_owed()
         self._horizon = news.horizon
         self._trimming.trim()
 

@@ -65,32 +65,33 @@ def write_whole(
         with connection.transaction():
             # All of a city takes longer than a question may.
             connection.execute("SELECT set_config('statement_timeout', '0', true)")
-            _copy_out(connection, statements.whole(series, since, until, _READING), readings)
-            _copy_out(connection, statements.series_of(series, _SERIES), named)
+            copy_out(connection, statements.whole(series, since, until, _READING), readings)
+            copy_out(connection, statements.series_of(series, _SERIES), named)
         # The reader of CSV takes 61 MiB for lines of this length before it reads the first one, twice.
         settings: dict[str, Any] = {"memory_limit": "256MB", "threads": 1, "temp_directory": folder}
         with duckdb.connect(":memory:", config=settings) as writer:
-            writer.execute(f"CREATE VIEW reading AS FROM {_read(readings, _READING)}")
-            writer.execute(f"CREATE VIEW series AS FROM {_read(named, _SERIES)}")
+            writer.execute(f"CREATE VIEW reading AS FROM {read_csv(readings, _READING)}")
+            writer.execute(f"CREATE VIEW series AS FROM {read_csv(named, _SERIES)}")
             writer.execute("CREATE VIEW wanted AS SELECT id AS series FROM series")
             found = writer.execute(whole_histories.export(path, format_name), [since, until]).fetchone()
     return int((found or (0,))[0])
 
 
-def _copy_out(connection: Connection, statement: str, path: Path) -> None:
+def copy_out(connection: Connection, statement: str, path: Path) -> None:
+    """Write what a query gives to a file, as CSV without a header."""
     copying = f"COPY ({statement}) TO STDOUT (FORMAT csv)".encode()
     with path.open("wb") as file, connection.cursor() as cursor, cursor.copy(copying) as copy:
         for message in copy:
             file.write(message)
 
 
-def _read(path: Path, columns: dict[str, str]) -> str:
+def read_csv(path: Path, columns: dict[str, str]) -> str:
     """What stands after FROM: an empty text is one, and nothing is NULL."""
     kinds = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
     return (
         f"read_csv({quoted(str(path))}, auto_detect = false, columns = {{{kinds}}}, header = false, "
         "delim = ',', quote = '\"', escape = '\"', allow_quoted_nulls = false, "
-        "parallel = false, max_line_size = 4000000)"
+        "parallel = false, max_line_size = 4000000, hive_partitioning = false)"
     )
 
 

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from cityloom.adapters.postgres import history_columns as columns
 from cityloom.adapters.postgres.connection import Connection
+from cityloom.adapters.postgres.history_statements import common
+from cityloom.adapters.postgres.retention_statements import counted
 from cityloom.adapters.sql.long_questions import question
-from cityloom.history.model import Floats, Integers
+from cityloom.history.model import Floats, Integers, Window
 from cityloom.history.pools import (
     CellSummary,
     Held,
@@ -35,8 +37,14 @@ _NUMPY = {"int8": ">i8", "float8": ">f8"}
 class PostgresPools:
     """`cells`, `held`, `presence` and `time_weighted` of HistoryStore."""
 
+    #: Whether there is any roll-up.
+    _has_rollups: bool
+
     @abstractmethod
     def _question(self) -> AbstractContextManager[Connection]: ...
+
+    @abstractmethod
+    def _with_archive(self, window: Window) -> AbstractContextManager[tuple[Connection, bool]]: ...
 
     def cells(
         self,
@@ -49,11 +57,9 @@ class PostgresPools:
     ) -> CellSummary:
         sums = WholeSums(pool.groups, len(edges) - 1)
         median = np.full(pool.groups if medians else 0, np.nan)
-        groups = "single" if pool.is_single else "several"
+        groups = ("single" if pool.is_single else "several") + self._of
         slots = slots_of(edges, chosen=chosen)
-        tables = ", ".join(
-            (_standing(pool.window.series, *_common(pool, edges)), _wanted(pool), _slots(slots))
-        )
+        tables = ", ".join((self._between(pool, edges), _wanted(pool), _slots(slots)))
         bounds: dict[str, Any] = {"first": slots.first, "step": slots.step, "above": above}
         with self._question() as connection:
             fields = _GROUPS | {"cells": "int8", "total": "float8", "readings": "int8"}
@@ -68,16 +74,13 @@ class PostgresPools:
 
     def held(self, pool: Pool, holding: Holding) -> Held:
         result = Held(*(np.zeros(pool.groups, np.int64) for _ in range(3)))
-        since, until = pool.window.since, pool.window.until
-        tables = (
-            f"{_standing(pool.window.series, since, until)}, "
-            f"{_wanted(pool, known_references(holding)[pool.group])}"
-        )
-        with self._question() as connection:
+        window, wanted = pool.window, _wanted(pool, known_references(holding)[pool.group])
+        with self._with_archive(window) as (connection, archived):
+            standing = _standing(window.series, window.since, window.until, archived=archived)
             found = _asked(
                 connection,
                 "held",
-                tables,
+                f"{standing}, {wanted}",
                 dict.fromkeys(("grp", *Held._fields), "int8"),
                 since=_FIRST,
                 before=_LAST,
@@ -92,12 +95,11 @@ class PostgresPools:
 
     def presence(self, pool: Pool, edges: Integers) -> Presence:
         slots = slots_of(edges)
-        tables = ", ".join(
-            (_standing(pool.window.series, *_common(pool, edges)), _wanted(pool), _slots(slots))
-        )
+        tables = ", ".join((self._between(pool, edges), _wanted(pool), _slots(slots)))
+        name = f"presence{self._of}"
         whole = WholePresence(pool.groups)
         with self._question() as connection:
-            whole.add(_asked(connection, "presence", tables, _PRESENCE, first=slots.first, step=slots.step))
+            whole.add(_asked(connection, name, tables, _PRESENCE, first=slots.first, step=slots.step))
         return whole.told(len(edges) - 1)
 
     def time_weighted(
@@ -108,11 +110,11 @@ class PostgresPools:
         start, end, slots = int(edges[0]), int(edges[-1]), slots_of(edges)
         rows = np.zeros(len(series), np.int64) if pooled else np.arange(len(series))
         wanted = f"wanted AS {_unnested({'series': (series, 'int4'), 'grp': (rows, 'int8')})}"
-        with self._question() as connection:
+        with self._with_archive(Window(series, since, end)) as (connection, archived):
             found = _asked(
                 connection,
                 "time_weighted",
-                f"{_standing(series, since, end)}, {wanted}, {_slots(slots)}",
+                f"{_standing(series, since, end, archived=archived)}, {wanted}, {_slots(slots)}",
                 _GROUPS | {"covered": "int8", "area": "float8"},
                 start=start,
                 end=end,
@@ -123,6 +125,16 @@ class PostgresPools:
         at = found["grp"], found["bucket"]
         area[at], covered[at] = found["area"], found["covered"]
         return mean_of(area, covered), covered
+
+    @property
+    def _of(self) -> str:
+        """What the names of questions end with that may be answered of roll-ups."""
+        return "_rolled" if self._has_rollups else ""
+
+    def _between(self, pool: Pool, edges: Integers) -> str:
+        """The table that is asked of what is in the window and between the edges."""
+        table = counted if self._has_rollups else _standing
+        return table(pool.window.series, *common(pool.window, edges))
 
 
 #: Before and after every reading.
@@ -145,25 +157,23 @@ def _asked(
     }
 
 
-def _common(pool: Pool, edges: Integers) -> tuple[int, int]:
-    since, until = int(edges[0]), int(edges[-1])
-    window = pool.window
-    return (
-        since if window.since is None else max(since, window.since),
-        until if window.until is None else min(until, window.until),
-    )
-
-
-def _standing(series: Integers, since: int | None, until: int | None) -> str:
+def _standing(series: Integers, since: int | None, until: int | None, *, archived: bool = False) -> str:
+    """The table `standing` of an interval; `archived`: with what `from_archive` has of it."""
     conditions = ["kind < 5", "NOT superseded", f"series = ANY({_array(np.unique(series), 'int4')})"]
     if since is not None:
         conditions.append(f"observed_at >= {int(since)}")
     if until is not None:
         conditions.append(f"observed_at < {int(until)}")
-    return (
-        f"standing AS (SELECT series, observed_at, sequence, number FROM reading "
-        f"WHERE {' AND '.join(conditions)})"
-    )
+    names = "series, observed_at, sequence, number"
+    found = f"SELECT {names} FROM reading WHERE {' AND '.join(conditions)}"
+    if archived:
+        # What came late corrects what lies in a file already.
+        found = (
+            f"SELECT DISTINCT ON (series, observed_at) {names}"
+            f" FROM ({found} UNION ALL SELECT {names} FROM from_archive) AS both_of"
+            " ORDER BY series, observed_at, sequence DESC"
+        )
+    return f"standing AS ({found})"
 
 
 def _wanted(pool: Pool, reference: Floats | None = None) -> str:

@@ -83,6 +83,24 @@ MIGRATIONS: tuple[LiteralString, ...] = (
     ALTER TABLE history_shared ADD COLUMN told_from xid8 NOT NULL DEFAULT '0';
     CREATE INDEX series_news_told ON series_news (told);
     """,
+    # Roll-ups of readings that are gone, and the files in which these lie: see `history_retention`.
+    """
+    CREATE TABLE hourly (
+        series integer NOT NULL,
+        hour bigint NOT NULL,
+        count integer NOT NULL,
+        numbers integer NOT NULL,
+        mean double precision,
+        sumsq double precision,
+        min double precision,
+        max double precision,
+        last double precision,
+        covered smallint NOT NULL,
+        PRIMARY KEY (series, hour)
+    );
+    CREATE TABLE archived (file text PRIMARY KEY, sha256 text NOT NULL, readings bigint NOT NULL);
+    CREATE TABLE archive_owed (series integer PRIMARY KEY);
+    """,
 )
 
 SERIES_COLUMNS: LiteralString = (
@@ -133,7 +151,7 @@ HOLD: LiteralString = "SELECT last_sequence FROM history_progress FOR UPDATE"
 LAST_SEQUENCE: LiteralString = "SELECT last_sequence FROM history_progress"
 
 #: What is wanted of the squares is told without an error of the server's where they leave its numbers.
-_SQUARE = (
+SQUARE = (
     "CASE WHEN abs(number) > 1e150 THEN 'Infinity' WHEN abs(number) < 1e-150 THEN 0 ELSE number * number END"
 )
 _METHODS = {
@@ -145,7 +163,7 @@ _METHODS = {
     "min": "min(number)",
     "max": "max(number)",
     "stddev": "stddev_pop(number)",
-    "sumsq": f"sum({_SQUARE})",
+    "sumsq": f"sum({SQUARE})",
 }
 
 
@@ -157,7 +175,7 @@ def raw(window: Window) -> str:
     return f"""
         SELECT series, observed_at, kind, coalesce(number, 'NaN'), sequence, recorded_at, observed,
           {_CREATED}, text, details, instance
-        FROM ({_found(window)}) AS found
+        FROM ({found(window)}) AS found
         ORDER BY {order}
         {f"LIMIT {int(window.limit)}" if window.limit is not None else ""}
     """
@@ -165,29 +183,41 @@ def raw(window: Window) -> str:
 
 def aggregate(window: Window, edges: Integers, methods: Sequence[str], *, pooled: bool) -> str:
     """Row, bucket and one number for each method, where there is anything. Binds what `bound` gives."""
-    rows = [0] * len(window.series) if pooled else range(len(window.series))
-    wanted = f"unnest({_array(window.series)}, {_array(rows)}) AS wanted (s, row)"
     columns = ", ".join(f"coalesce(({_METHODS[name]})::float8, 'NaN')" for name in methods)
+    return sorted_out(window, edges, columns, found(window, edges), pooled=pooled)
+
+
+def sorted_out(window: Window, edges: Integers, columns: str, rows: str, *, pooled: bool) -> str:
+    """Row, bucket and `columns` out of rows with series and t that lie between the edges."""
+    numbers = [0] * len(window.series) if pooled else range(len(window.series))
+    wanted = f"unnest({array(window.series)}, {array(numbers)}) AS wanted (s, row)"
     inside = f"t >= {int(edges[0])} AND t < {int(edges[-1])}"
     widths = np.unique(np.diff(edges))
     if len(widths) == 1:
         bucket = f"((t - {int(edges[0])}) / {int(widths[0])})::int4"
     else:
-        bucket = f"width_bucket(t, {_array(edges, 'int8')}) - 1"
+        bucket = f"width_bucket(t, {array(edges, 'int8')}) - 1"
     return f"""
         SELECT row, bucket, {columns}
-        FROM (
-          SELECT row, {bucket} AS bucket, number, text
-          FROM {wanted} JOIN ({_found(window, edges)}) AS found ON series = s WHERE {inside}
-        ) AS sorted
+        FROM (SELECT row, {bucket} AS bucket, found.* FROM {wanted} JOIN ({rows}) AS found ON series = s
+          WHERE {inside}) AS sorted
         GROUP BY row, bucket
     """
+
+
+def common(window: Window, edges: Integers) -> tuple[int, int]:
+    """The interval that is in a window and between the edges."""
+    since, until = int(edges[0]), int(edges[-1])
+    return (
+        since if window.since is None else max(since, window.since),
+        until if window.until is None else min(until, window.until),
+    )
 
 
 def extent(window: Window) -> str:
     """First and last instant of a window. Binds what `bound` gives; twice without `last_n`."""
     if window.last_n is not None:
-        return f"SELECT min(t), max(t) FROM ({_found(window)}) AS found"
+        return f"SELECT min(t), max(t) FROM ({found(window)}) AS found"
     # The ends of each series, which its index has, and not all that lies between.
     ends = [
         f"(SELECT {_time(window)} AS t FROM reading WHERE series = s AND {_where(window)}"
@@ -195,7 +225,7 @@ def extent(window: Window) -> str:
         for turn in ("", " DESC")
     ]
     return f"""
-        SELECT min(ends.t), max(ends.t) FROM unnest({_array(np.unique(window.series))}) AS wanted (s)
+        SELECT min(ends.t), max(ends.t) FROM unnest({array(np.unique(window.series))}) AS wanted (s)
         CROSS JOIN LATERAL ({" UNION ALL ".join(ends)}) AS ends
     """
 
@@ -204,7 +234,7 @@ def statistics(series: Integers) -> str:
     """Series, count, how many were observed, first and last of those that have any."""
     return f"""
         SELECT series, count(*), count(*) FILTER (WHERE observed), min(observed_at), max(observed_at)
-        FROM reading WHERE series = ANY({_array(series)}) AND NOT superseded AND kind < 5
+        FROM reading WHERE series = ANY({array(series)}) AND NOT superseded AND kind < 5
         GROUP BY series ORDER BY series
     """
 
@@ -227,7 +257,7 @@ def export(window: Window, *, spreadsheet: bool) -> str:
         SELECT s.entity_id, s.types AS entity_type, s.attribute, s.dataset,
           {instant.format("observed_at")} AS observed_at, {value} AS value, {text} AS text, s.unit_code,
           {instant.format("recorded_at")} AS recorded_at, {_ORIGIN} AS data_origin
-        FROM ({_found(window)}) AS found JOIN series s ON s.id = series
+        FROM ({found(window)}) AS found JOIN series s ON s.id = series
         ORDER BY series, t, sequence
     """
 
@@ -235,14 +265,14 @@ def export(window: Window, *, spreadsheet: bool) -> str:
 def whole(series: Integers, since: int, until: int, columns: Iterable[str]) -> str:
     """All that there is of readings, since <= observed_at < until."""
     return (
-        f"SELECT {', '.join(columns)} FROM reading WHERE series = ANY({_array(np.unique(series))})"
+        f"SELECT {', '.join(columns)} FROM reading WHERE series = ANY({array(np.unique(series))})"
         f" AND observed_at >= {int(since)} AND observed_at < {int(until)}"
     )
 
 
 def series_of(series: Integers, columns: Iterable[str]) -> str:
     """What is known of some series."""
-    return f"SELECT {', '.join(columns)} FROM series WHERE id = ANY({_array(np.unique(series))})"
+    return f"SELECT {', '.join(columns)} FROM series WHERE id = ANY({array(np.unique(series))})"
 
 
 def bound(window: Window, times: int = 1) -> tuple[str, ...]:
@@ -254,10 +284,10 @@ _CREATED = "coalesce(created_at, recorded_at)"
 _ORIGIN = "(ARRAY[{}])[origin + 1]".format(", ".join(f"'{name}'" for name in ORIGINS))
 
 
-def _found(window: Window, edges: Integers | None = None) -> str:
+def found(window: Window, edges: Integers | None = None) -> str:
     """The readings of a window as rows with `t`, which is the window's time."""
     time = _time(window)
-    series = _array(np.unique(window.series))
+    series = array(np.unique(window.series))
     if window.last_n is None:
         # Told here too, so that the months that are not asked for are not looked at.
         inside = "" if edges is None else f" AND {time} >= {int(edges[0])} AND {time} < {int(edges[-1])}"
@@ -270,7 +300,7 @@ def _found(window: Window, edges: Integers | None = None) -> str:
     """
 
 
-def _array(numbers: Iterable[int] | Integers, of: str = "int4") -> str:
+def array(numbers: Iterable[int] | Integers, of: str = "int4") -> str:
     return f"'{{{','.join(str(int(one)) for one in numbers)}}}'::{of}[]"
 
 

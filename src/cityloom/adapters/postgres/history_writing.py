@@ -8,6 +8,7 @@ import numpy as np
 
 from cityloom.adapters.postgres import history_columns as columns
 from cityloom.adapters.postgres import history_statements as statements
+from cityloom.adapters.postgres import retention_statements as retention
 from cityloom.adapters.postgres.connection import Connection
 from cityloom.adapters.sql.reading_columns import Columns, number_columns
 from cityloom.history.model import Integers, Series
@@ -60,9 +61,12 @@ def copy_numbers(connection: Connection, found: Columns) -> None:
 
 
 def forget_series(connection: Connection, series: Integers) -> int:
-    """Remove series with their readings; returns how many readings went."""
+    """Remove series with their readings and roll-ups; returns how many readings went. What the archive has of
+    them is owed."""
     wanted = series.tolist()
     gone = connection.execute(statements.FORGET_READINGS, (wanted,)).rowcount
+    connection.execute(retention.FORGET_HOURS, (wanted,))
+    connection.execute(retention.OWE, (wanted,))
     connection.execute(statements.FORGET_SERIES, (wanted,))
     return gone
 

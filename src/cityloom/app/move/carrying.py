@@ -25,11 +25,30 @@ Progress = Callable[[str, int, int], None]
 _SERIES: dict[str, str] = dict(
     zip(history_statements.SERIES_COLUMNS.split(", "), history_statements.SERIES_TYPES, strict=True)
 )
+ARCHIVED = Table(
+    "archived",
+    "files of the archive",
+    "history",
+    {"file": "text", "sha256": "text", "readings": "int8"},
+    order="file",
+)
 #: The history's small tables, as those of the other files.
 HISTORY_TABLES = (
     Table("series", "series", "history", _SERIES, key="id"),
     Table("load", "loaded tables", "history", {"id": "text", "number": "int4", "said": "text"}),
     Table("load_entity", "Entities of loaded tables", "history", {"number": "int4", "entity_id": "text"}),
+    ARCHIVED,
+)
+#: As great as the readings were that it stands for.
+HOURS = Table(
+    "hourly",
+    "hourly roll-ups",
+    "history",
+    {
+        **{"series": "int4", "hour": "int8", "count": "int4", "numbers": "int4"},
+        **dict.fromkeys(("mean", "sumsq", "min", "max", "last"), "float8"),
+        "covered": "int2",
+    },
 )
 
 
@@ -52,6 +71,7 @@ class Carrier:
             for table in HISTORY_TABLES:
                 self._carry(table, self._village.remembers(table.name), self._remembered(table))
             self._carry_readings()
+            self._carry_hours()
             self._set_remembered()
 
     def _portions(self, table: Table) -> Iterator[list[Row]]:
@@ -70,7 +90,9 @@ class Carrier:
         there = moving.place_of(self._database, table.name)
         columns = ", ".join(table.columns)
         if not table.key:
-            yield self._village.asked(f"SELECT {columns} FROM {table.name} ORDER BY number")
+            yield self._village.asked(
+                f"SELECT {columns} FROM {table.name} ORDER BY {table.order or 'number'}"
+            )
             return
         after = 0 if there is None else there[0]
         statement = f"SELECT {columns} FROM {table.name} WHERE id > ? ORDER BY id LIMIT {_ROWS_AT_ONCE}"
@@ -114,6 +136,23 @@ class Carrier:
                 moving.carried(connection, "reading", until, rows)
             after, done = until, done + rows
             self._progress("readings", done, total)
+
+    def _carry_hours(self) -> None:
+        first, last, total = self._village.asked("SELECT min(rowid), max(rowid), count(*) FROM hourly")[0]
+        if not total:
+            return
+        there = moving.place_of(self._database, HOURS.name)
+        after, done = (first - 1, 0) if there is None else there
+        names, kinds = list(HOURS.columns), list(HOURS.columns.values())
+        statement = f"SELECT {', '.join(names)} FROM hourly WHERE rowid > ? AND rowid <= ?"
+        while after < last:
+            until = after + _ROWS_AT_ONCE
+            rows = self._village.asked(statement, [after, until])
+            with self.line.transaction() as connection:
+                copy_rows(connection, HOURS.name, names, kinds, rows)
+                moving.carried(connection, HOURS.name, until, len(rows))
+            after, done = until, done + len(rows)
+            self._progress(HOURS.title, done, total)
 
     def _set_heads(self) -> None:
         through, newest, oldest = self._village.head("feed")

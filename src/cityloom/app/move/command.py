@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Tables that are asked whether somebody lives in a schema.
 _ASKED = ("feed_head", "account", "audit", "moved_from", "history_progress")
-_STAYS = ("photos", "evidence", "parameters", "snapshots")
+_STAYS = ("archive", "photos", "evidence", "parameters", "snapshots")
 
 
 def move(options: argparse.Namespace) -> int:
@@ -37,7 +37,7 @@ def move(options: argparse.Namespace) -> int:
     history_alone = _has_moved(configuration, named, schema) or not folder.feed.exists()
     with HomeLock(folder.home), open_village(folder, history_alone=history_alone) as village:
         if options.dry_run:
-            return _told(village, configuration, url, schema, history_alone=history_alone)
+            return _told(village, url, schema, history_alone=history_alone)
         alike = _carried(village, url, schema, history_alone=history_alone)
         if not alike:
             print("They are not alike: city.toml stays as it was.", file=sys.stderr)
@@ -46,7 +46,6 @@ def move(options: argparse.Namespace) -> int:
             text = settings.with_storage(text_of(folder.configuration), named, schema)
             settings.write(folder.configuration, text)
     print(f"{folder.configuration} names the database now. The old files are as they were, and not used.")
-    _tell_of_retention(configuration)
     return 0
 
 
@@ -64,9 +63,7 @@ def _has_moved(configuration: Configuration, named: str, schema: str) -> bool:
     return True
 
 
-def _told(
-    village: Village, configuration: Configuration, url: str, schema: str, *, history_alone: bool
-) -> int:
+def _told(village: Village, url: str, schema: str, *, history_alone: bool) -> int:
     """What would be carried, and whether the database would take it; nothing is changed."""
     for table in [] if history_alone else village.tables:
         print(f"{table.title:50s} {village.count(table):14,d}")
@@ -74,7 +71,6 @@ def _told(
         print(f"{'series of the history':50s} {village.remembers('series'):14,d}")
         print(f"{'readings':50s} {village.remembers('reading'):14,d}")
     _tell_what_stays(village.folder)
-    _tell_of_retention(configuration)
     from cityloom.adapters.postgres.database import look_at
     from cityloom.adapters.postgres.schema import PARTS
 
@@ -190,14 +186,6 @@ def _address(url: str, schema: str) -> Address:
         places = {"storage.url": "--to", "storage.schema": "--schema"}
         where = places.get(error.where or "", error.where)
         raise BadConfig(error.message, hint=error.hint, where=where) from None
-
-
-def _tell_of_retention(configuration: Configuration) -> None:
-    if configuration.history.retention:
-        print(
-            "[[history.retention]] of city.toml ends with the move: PostgreSQL keeps all readings, one by "
-            "one. Leave it out before the city starts there."
-        )
 
 
 def _tell_what_stays(folder: CityFolder) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from psycopg import sql
 
 from cityloom.adapters.postgres.connection import Line
-from cityloom.app.move.carrying import HISTORY_TABLES, Progress
+from cityloom.app.move.carrying import ARCHIVED, HISTORY_TABLES, HOURS, Progress
 from cityloom.app.move.tables import Row, Table, comparable
 from cityloom.app.move.village import Village
 
@@ -65,8 +65,13 @@ def compare(village: Village, line: Line, progress: Progress, *, history_alone: 
         for table in village.tables:
             lines += _of_table(village, line, table, progress)
     if village.history is not None:
-        lines.append(_of_series(village, line))
+        lines.append(_of_history(village, line, HISTORY_TABLES[0], "series of the history"))
         lines += _of_readings(village, line)
+        lines += [
+            _of_history(village, line, table, table.title)
+            for table in (HOURS, ARCHIVED)
+            if village.remembers(table.name)
+        ]
     return lines
 
 
@@ -103,16 +108,15 @@ def _stored(line: Line, table: Table) -> Iterator[Row]:
         yield from cursor.execute(statement)
 
 
-def _of_series(village: Village, line: Line) -> Compared:
-    series = HISTORY_TABLES[0]
-    rows = village.asked(f"SELECT {', '.join(series.columns)} FROM series")
+def _of_history(village: Village, line: Line, table: Table, what: str) -> Compared:
+    rows = village.asked(f"SELECT {', '.join(table.columns)} FROM {table.name}")
     ours, theirs = _Tally(), _Tally()
     for row in rows:
         ours.take([value.replace("\0", "␀") if isinstance(value, str) else value for value in row])
-    for row in _stored(line, series):
+    for row in _stored(line, table):
         theirs.take(row)
     alike = (ours.count, ours.checksum) == (theirs.count, theirs.checksum)
-    return Compared("series of the history", f"{ours.count:,}", f"{theirs.count:,}", alike)
+    return Compared(what, f"{ours.count:,}", f"{theirs.count:,}", alike)
 
 
 def _of_readings(village: Village, line: Line) -> Iterator[Compared]:

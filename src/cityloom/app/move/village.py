@@ -128,16 +128,9 @@ def _duckdb(path: Path) -> duckdb.DuckDBPyConnection:
     try:
         connection = duckdb.connect(str(path), read_only=True, config={"memory_limit": "512MB", "threads": 1})
         connection.execute("SELECT number FROM load_entity LIMIT 0")
-        rolled = connection.execute("SELECT 1 FROM hourly LIMIT 1").fetchone()
+        connection.execute("SELECT covered FROM hourly LIMIT 0")
     except duckdb.Error as error:
         raise _unreadable(path.name, str(error).splitlines()[0]) from error
-    if rolled is not None:
-        connection.close()
-        raise BadConfig(
-            "Old readings of this village are known by hourly roll-ups, which PostgreSQL cannot keep",
-            hint="Leave storage.url out: the city goes on in its folder.",
-            where=path.name,
-        )
     return connection
 
 
