@@ -311,6 +311,17 @@ def test_raw_takes_the_last_of_each_series(store):
     assert values(everything(store, last_n=9)) == [0, 1, 2, 3, 4] * 2
 
 
+@pytest.mark.parametrize("last_n", [1, 2])
+def test_raw_takes_the_last_of_those_that_were_given_an_identifier(store, last_n):
+    named = [
+        msgspec.structs.replace(number(value, START + value * MINUTE), instance=name)
+        for value, name in ((1, "urn:one"), (2, "urn:two"), (3, None))
+    ]
+    store.record([news(1, *named)], through=1)
+    assert values(everything(store, last_n=last_n, instance="urn:one")) == [1]
+    assert values(everything(store, last_n=last_n, instance="urn:none")) == []
+
+
 def test_raw_takes_the_very_last_of_each_series(store):
     at = START + MINUTE
     store.record([news(1, number(1), number(2, attribute="humidity"))], through=1)

@@ -30,7 +30,7 @@ COLUMNS = (
     "place INTEGER, observed_at BIGINT, recorded_at BIGINT, created_at BIGINT, kind UTINYINT, number DOUBLE,"
     " text VARCHAR, observed BOOLEAN, superseded BOOLEAN, origin UTINYINT, details VARCHAR, instance VARCHAR"
 )
-RECORD = LoadRecord(id="one", number=0, name="a.csv", by="terminal", started_at=START)
+RECORD = LoadRecord(id="one", number=0, name="a.csv", by="terminal")
 
 
 @pytest.fixture(params=["duckdb", "postgres"])
@@ -122,7 +122,7 @@ def test_what_earlier_loads_created_is_known_still(tmp_path, postgres):
         connection.execute("INSERT INTO load VALUES ('one', 4, ?)", [said])
     store = make("duckdb", tmp_path)
     assert sorted(store.created(4)) == ["urn:a", "urn:ø'"]
-    assert store.find_load("one").started_at == 5
+    assert store.find_load("one").name == "a"
     store.close()
     script = history_statements.MIGRATIONS[2].replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS")
     with postgres.write() as connection:

@@ -120,7 +120,7 @@ class Loading:
                 )
             await self._audit.record(actor, "history.load", record.id, {"table": record.name})
             # How far it has come, and what it has created, is not for whoever asks to say.
-            fresh = LoadRecord(record.id, 0, record.name, actor.id, now_millis(), of_rows=record.of_rows)
+            fresh = LoadRecord(record.id, 0, record.name, actor.id, of_rows=record.of_rows)
             return await asyncio.to_thread(self._store.keep_load, fresh)
 
     async def look(self, actor: Actor, documents: Sequence[Document]) -> Written:

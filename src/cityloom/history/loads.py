@@ -33,7 +33,6 @@ class LoadRecord(msgspec.Struct, frozen=True, rename="camel"):
     name: str
     #: Who brought it: `Actor.id`.
     by: str
-    started_at: int
     #: Rows of the table that are done with, of how many.
     rows: int = 0
     of_rows: int = 0

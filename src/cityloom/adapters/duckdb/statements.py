@@ -181,7 +181,7 @@ def raw(window: Window) -> str:
     if window.by_time and window.backwards:
         order = f"{time} DESC, sequence DESC, series"
     found = f"reading SEMI JOIN wanted USING (series) {within(window)}"
-    if window.last_n == 1:
+    if window.last_n == 1 and window.instance is None:
         # Found by a maximum for each series, not by ordering all of its readings: a tenth of the time.
         last = f"SELECT series AS s, max({time}) AS t FROM {found} GROUP BY series"
         found = f"reading SEMI JOIN ({last}) ON series = s AND {time} = t WHERE {_fits(window)}"

@@ -24,7 +24,7 @@ from cityloom.history.loads import Bringing, LoadRecord, Portion
 from cityloom.history.ports import FORMULA_BEGINS
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadInput, Conflict
-from cityloom.kernel.time import FUTURE_TOLERANCE, WallClock, now_millis, to_millis
+from cityloom.kernel.time import FUTURE_TOLERANCE, now_millis
 from cityloom.ngsild.model import Document
 from cityloom.sensing.models import DataModels
 from cityloom.sensing.table_meaning import TableMeaning
@@ -266,7 +266,7 @@ class Bringer:
 
 def record_of(table: Table, name: str = "") -> LoadRecord:
     """A record of a load that was not begun."""
-    return LoadRecord(name or identity(table), 0, table.path.name, "", to_millis(WallClock().now()))
+    return LoadRecord(name or identity(table), 0, table.path.name, "")
 
 
 def _bringing(key: Any, kind: str) -> Bringing:

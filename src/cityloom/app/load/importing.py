@@ -55,7 +55,7 @@ def files_of(folder: Path) -> list[Path]:
 def record_of_history(folder: Path) -> LoadRecord:
     """A record of a load that was not begun."""
     digest = checksum_of(folder / SUMS)
-    return LoadRecord(f"{folder.name[:40]}-{digest[:16]}", 0, folder.name, "", now_millis())
+    return LoadRecord(f"{folder.name[:40]}-{digest[:16]}", 0, folder.name, "")
 
 
 def _told_of(folder: Path) -> int:
