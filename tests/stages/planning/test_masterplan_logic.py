@@ -1,11 +1,10 @@
-"""The master plan's rules: gates, decisions, versions, stages, dependencies, progress, calendars."""
+"""The master plan's rules: gates, versions, stages, dependencies, progress, calendars."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from datetime import UTC, date, datetime
-from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.planning.masterplan import processes, versions
 from cityloom.planning.masterplan.calendar import Occasion, as_calendar
-from cityloom.planning.masterplan.decisions import BudgetDecision, decision_for
 from cityloom.planning.masterplan.dimensions import DIMENSIONS, coverage, dimension_of, shares
 from cityloom.planning.masterplan.gates import PlanPhase, Requirement, passage
 from cityloom.planning.masterplan.infrastructure import Item, states
@@ -22,7 +20,6 @@ from cityloom.planning.masterplan.progress import Verdict, verdict, worst
 from cityloom.planning.masterplan.sdg_targets import TITLES
 from cityloom.planning.masterplan.stages import Evidence, Stage, advice, judge
 from cityloom.planning.masterplan.watching import Bounds, Watched, watch
-from cityloom.planning.money import Money
 
 MET, MISSING = Requirement("vision", "Vision", True), Requirement("baseline", "Baseline", False)
 SAID = {"at": "2026-04-10T10:00:00Z", "by": "ada"}
@@ -53,49 +50,6 @@ def test_no_phase_is_left_out_and_going_back_is_given_a_reason():
         passage(PlanPhase.MANAGEMENT, PlanPhase.BASIS, [MISSING], **SAID, reason="")
     back = passage(PlanPhase.MANAGEMENT, PlanPhase.BASIS, [MISSING], **SAID, reason="A new council")
     assert back.missing == ()
-
-
-# Budgets
-
-
-def decided(before, after, *, by_right=True, day=1, initiative="urn:ngsi-ld:Initiative:a"):
-    return BudgetDecision(
-        id=f"urn:ngsi-ld:CommitteeDecision:{day}",
-        initiative=initiative,
-        decided_on=date(2026, 4, day),
-        before=before,
-        after=after,
-        by_right=by_right,
-    )
-
-
-def euros(amount):
-    return Money(Decimal(amount), "EUR")
-
-
-def test_a_budget_changes_as_was_decided_and_a_decision_serves_once():
-    decisions = [decided(euros(100), euros(120)), decided(euros(100), euros(120), day=2)]
-    about = "urn:ngsi-ld:Initiative:a"
-    assert decision_for(about, euros(100), euros(120), decisions).id.endswith(":2")
-    assert decision_for(about, euros(100), euros(100), []) is None
-    for before, after in ((euros(120), euros(140)), (euros(100), euros(130)), (euros(100), None)):
-        with pytest.raises(Conflict) as refused:
-            decision_for(about, before, after, decisions)
-        assert refused.value.where == "budget"
-    with pytest.raises(Conflict, match="120 EUR"):
-        decision_for(about, euros(100), euros(130), decisions)
-
-
-def test_a_body_without_control_of_budgets_and_a_decision_on_another_initiative_let_nothing_change():
-    with pytest.raises(Conflict, match="no control"):
-        decision_for(
-            "urn:ngsi-ld:Initiative:a",
-            euros(1),
-            euros(2),
-            [decided(euros(1), euros(2), by_right=False)],
-        )
-    with pytest.raises(Conflict):
-        decision_for("urn:ngsi-ld:Initiative:b", euros(1), euros(2), [decided(euros(1), euros(2))])
 
 
 # Versions

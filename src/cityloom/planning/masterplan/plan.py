@@ -13,13 +13,11 @@ from cityloom.kernel.time import Clock
 from cityloom.planning.initiatives import Initiatives
 from cityloom.planning.masterplan.adoption import Adoption
 from cityloom.planning.masterplan.baselines import Baselines
-from cityloom.planning.masterplan.decisions import BudgetDecision
 from cityloom.planning.masterplan.gates import PlanPhase, Requirement
 from cityloom.planning.masterplan.learning import Learning
 from cityloom.planning.masterplan.monitoring import Course, Now, course
 from cityloom.planning.masterplan.phases import Phases, Position
 from cityloom.planning.masterplan.readiness import Facts, requirements
-from cityloom.planning.records.model import public_id
 from cityloom.planning.records.records import Records
 
 
@@ -96,22 +94,3 @@ class MasterPlan:
             today=self.today(),
             zone=self._zone,
         )
-
-    def budget_decisions(self, actor: Actor) -> list[BudgetDecision]:
-        """The decisions that let budgets change."""
-        return [
-            BudgetDecision(
-                id=one.id,
-                initiative=public_id(one.get("initiative", "")),
-                decided_on=one.values["decidedOn"],
-                before=one.get("budgetBefore"),
-                after=one.get("budgetAfter"),
-                by_right=self._controls_budgets(actor, one.get("body", "")),
-            )
-            for one in self.records.list(actor, "CommitteeDecision")
-            if one.get("kind") == "budget" and one.get("decidedOn") and one.get("initiative")
-        ]
-
-    def _controls_budgets(self, actor: Actor, body_id: str) -> bool:
-        body = self.records.find(actor, body_id) if body_id else None
-        return body is not None and bool(body.get("budgetControl"))

@@ -8,10 +8,12 @@ from datetime import date
 import msgspec
 
 from cityloom.kernel.worded import Worded
+from cityloom.planning.action.approval import missing
+from cityloom.planning.action.model import CHECKS
 from cityloom.planning.masterplan import infrastructure, processes
 from cityloom.planning.masterplan.dimensions import DIMENSIONS
 from cityloom.planning.masterplan.gates import PlanPhase, Requirement
-from cityloom.planning.masterplan.serving import CHECKS, goals_of, unexamined, unsaid
+from cityloom.planning.masterplan.serving import goals_of, unexamined
 from cityloom.planning.model import Initiative
 from cityloom.planning.records.model import Record, public_id
 
@@ -233,7 +235,7 @@ def _served(facts: Facts) -> Requirement:
 
 
 def _said_all(facts: Facts) -> Requirement:
-    loose = [one for one in _adopted_ones(facts) if unsaid(one)]
+    loose = [one for one in _adopted_ones(facts) if missing(one.plan)]
     return _of_initiatives(
         facts, "actions", Worded("Timing, cost, responsible, indicators and reporting of each"), loose
     )

@@ -47,7 +47,7 @@ def sheet(
     for each in initiatives.list(actor):
         said = dict(zip(own, initiative_rows.cells(each, languages), strict=True))
         lines.append([initiative_rows.KIND, *(said.get(name, "") for name in names)])
-    return lines
+    return _without_empty_columns(lines)
 
 
 class SheetImport:
@@ -166,6 +166,16 @@ class SheetImport:
             return {}
         found = self._records.list(self._actor, "Goal")
         return {name.casefold(): one.id for one in found for name in one.name.values()}
+
+
+def _without_empty_columns(lines: list[list[str]]) -> list[list[str]]:
+    """Only the columns in which something stands, and those that every table has."""
+    kept = [
+        place
+        for place, name in enumerate(lines[0])
+        if place <= len((LIST, ID, STATE)) or any(line[place] for line in lines[1:])
+    ]
+    return [[line[place] for place in kept] for line in lines]
 
 
 def _pointed_at(kind: RecordKind) -> set[str]:
