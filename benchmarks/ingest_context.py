@@ -24,6 +24,7 @@ import uvloop
 from cityloom.adapters.sqlite.feed import SqliteFeed
 from cityloom.adapters.sqlite.state_table import SqliteStateTable
 from cityloom.context.broker import Broker
+from cityloom.context.keeping import pack
 from cityloom.context.ports import Folded
 from cityloom.kernel.actor import CITY, InformationClass
 from cityloom.kernel.time import WallClock
@@ -147,7 +148,7 @@ def folded(number: int) -> Folded:
         entity_id=document["id"],
         types=("AirQualityObserved",),
         information_class=InformationClass.OPEN,
-        document=orjson.dumps(document),
+        document=pack(orjson.dumps(document)),
         sequence=0,
         bounds=(longitude, latitude, longitude, latitude),
         references=(f"urn:ngsi-ld:Device:{number}",),

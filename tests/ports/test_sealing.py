@@ -11,13 +11,20 @@ import numpy as np
 import orjson
 import pytest
 
+from cityloom.adapters.memory.state_table import MemoryStateTable
 from cityloom.adapters.sealed.duckdb_history import SealedDuckHistory
 from cityloom.adapters.sealed.keys import KeyFile, KeyView, Wanted
 from cityloom.adapters.sealed.readings import SealedReadings
 from cityloom.adapters.sealed.sealing import Sealing
+from cityloom.adapters.sealed.stores import SealedStateTable
 from cityloom.app.command_line import main
+from cityloom.context.keeping import pack, unpack
+from cityloom.context.ports import Folded
 from cityloom.history.model import ValueKind, Window
+from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT
+from cityloom.ngsild import merge
+from cityloom.ngsild.model import entity, prop
 from cityloom.people.personal import PersonalType, PersonalTypes
 from cityloom.people.ports import ErasureOrder
 from remembered import START, news, words
@@ -120,3 +127,15 @@ def test_a_copy_of_the_keys_is_not_put_with_what_they_open(tmp_path, capsys, pla
     assert main(command) == 1
     assert "outside the city's folder" in capsys.readouterr().err
     assert not (tmp_path / "backups").exists() and not (tmp_path / place).exists()
+
+
+def test_a_state_is_sealed_in_the_table_and_comes_back_as_it_is_kept(sealing):
+    person = entity("Person", ANNA, {"name": prop(SAID), "age": prop(41)})
+    kept = pack(orjson.dumps(merge.stamp(person, "2026-01-01T00:00:00Z")))
+    state = Folded(1, DEFAULT_TENANT, ANNA, ("Person",), InformationClass.OPEN, kept, 1, None, ())
+    beneath = MemoryStateTable()
+    table = SealedStateTable(beneath, sealing)
+    table.fold([state], [], 1)
+    (row,) = beneath.load()
+    assert SAID.encode() not in row.document and row.document == pack(unpack(row.document))
+    assert list(table.load()) == [state]

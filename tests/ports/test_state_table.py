@@ -125,7 +125,7 @@ def test_fold_on_a_full_disk_leaves_the_table_as_it_was(tmp_path):
 def test_opening_a_newer_schema_is_refused(tmp_path):
     SqliteStateTable(tmp_path / "state.db").close()
     newer = apsw.Connection(str(tmp_path / "state.db"))
-    newer.pragma("user_version", 2)
+    newer.pragma("user_version", 3)
     newer.close()
     with pytest.raises(BadConfig, match="newer CityLoom"):
         SqliteStateTable(tmp_path / "state.db")

@@ -11,17 +11,13 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-import msgspec
-
 from cityloom.context.commit import end_process
-from cityloom.context.keeping import Kept, unpack
-from cityloom.context.ports import Bounds, Feed, Folded, StateTable
+from cityloom.context.keeping import Kept
+from cityloom.context.ports import Feed, Folded, StateTable
 from cityloom.context.revision import Revision
 from cityloom.context.stages import Stages
-from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import ChangeKind
 from cityloom.kernel.errors import NotReady
-from cityloom.kernel.made_on_demand import MadeOnDemand
 
 _log = logging.getLogger(__name__)
 
@@ -37,34 +33,6 @@ MOST_CHANGES = 200_000
 PAUSE = 5.0
 #: Changes that stay in the feed although everybody has passed them.
 RETENTION = 20_000
-
-
-class Unfolded(msgspec.Struct, frozen=True, gc=False):
-    """An Entity's newest state until it is folded: its document is the one that the current state keeps."""
-
-    created: int
-    tenant: str
-    entity_id: str
-    types: tuple[str, ...]
-    information_class: InformationClass
-    kept: Kept
-    sequence: int
-    bounds: Bounds | None
-    references: tuple[str, ...]
-
-    def folded(self) -> Folded:
-        """The same as a row of the state table."""
-        return Folded(
-            created=self.created,
-            tenant=self.tenant,
-            entity_id=self.entity_id,
-            types=self.types,
-            information_class=self.information_class,
-            document=unpack(self.kept),
-            sequence=self.sequence,
-            bounds=self.bounds,
-            references=self.references,
-        )
 
 
 class Folding:
@@ -88,7 +56,7 @@ class Folding:
         self._interval = interval
         self._fail_stop = fail_stop
         #: The newest state of each changed Entity, by its `created`; None for one that is gone.
-        self._changed: dict[int, Unfolded | None] = {}
+        self._changed: dict[int, Folded | None] = {}
         self._last = folded_through
         self._folded = folded_through
         self._trimmed = 0
@@ -114,7 +82,7 @@ class Folding:
                 if document is None or kind is ChangeKind.DELETED:
                     self._changed[revision.created] = None
                 else:
-                    self._changed[revision.created] = _unfolded(revision, document)
+                    self._changed[revision.created] = revision.folded(document)
         self._last = revisions[-1].change.sequence
         if self._is_enough():
             self._enough.set()
@@ -169,29 +137,13 @@ class Folding:
             raise
         self._folded = through
 
-    def _write(self, changed: Mapping[int, Unfolded | None], through: int) -> None:
-        # In the order of the table's rows, and a document is put together when its row is written.
-        upserts = [state for _, state in sorted(changed.items()) if state is not None]
+    def _write(self, changed: Mapping[int, Folded | None], through: int) -> None:
+        upserts = [state for state in changed.values() if state is not None]
         deletes = [created for created, state in changed.items() if state is None]
-        self._table.fold(MadeOnDemand(Unfolded.folded, upserts), deletes, through)
+        self._table.fold(upserts, deletes, through)
 
     async def _trim(self) -> None:
         through = min(self._folded, self._stages.passed(self._last), self._last - self._retention)
         if through > self._trimmed:
             await asyncio.to_thread(self._feed.trim, through)
             self._trimmed = through
-
-
-def _unfolded(revision: Revision, kept: Kept) -> Unfolded:
-    change = revision.change
-    return Unfolded(
-        revision.created,
-        change.tenant,
-        change.entity_id,
-        change.types,
-        change.information_class,
-        kept,
-        change.sequence,
-        revision.bounds,
-        revision.references,
-    )

@@ -34,6 +34,11 @@ def pack(document: bytes) -> Kept:
     return Kept(kept + found[0])
 
 
+def packed(document: bytes) -> Kept:
+    """The same of one that may be packed already."""
+    return Kept(document) if MODIFIED_LAST in document or NEVER_MODIFIED in document else pack(document)
+
+
 def unpack(kept: Kept) -> bytes:
     """The document that was packed."""
     at = kept.rfind(_CREATED)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from cityloom.context.keeping import Kept
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import Change
 
@@ -23,7 +24,8 @@ class Folded(msgspec.Struct, frozen=True, gc=False):
     entity_id: str
     types: tuple[str, ...]
     information_class: InformationClass
-    document: bytes
+    #: The document as it is kept in memory. A row of an older CityLoom has it whole.
+    document: Kept
     #: The sequence number of the change that led to this state.
     sequence: int
     #: The box around its `location`, so that a restart need not read documents.
@@ -89,8 +91,6 @@ class StateTable(Protocol):
 
     def fold(self, upserts: Sequence[Folded], deletes: Sequence[int], through: int) -> None:
         """Write states, remove Entities by their `created`, and set folded_through, in one transaction.
-
-        The states may be put together as they are looked at; in the order of their creation they go fastest.
         Raises StorageFull or NotReady when nothing was written and it may be tried again.
         """
         ...

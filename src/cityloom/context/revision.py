@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from cityloom.context.keeping import Kept
 from cityloom.context.ports import Bounds, Folded
 from cityloom.kernel.change import Change
 from cityloom.ngsild.model import Document, Instance
@@ -28,8 +29,8 @@ class Revision(msgspec.Struct, frozen=True, gc=False):
     bounds: Bounds | None
     references: tuple[str, ...]
 
-    def folded(self) -> Folded:
-        """The same as a row of the state table."""
+    def folded(self, kept: Kept) -> Folded:
+        """The same as a row of the state table; `kept` is its document packed."""
         change = self.change
         return Folded(
             created=self.created,
@@ -37,7 +38,7 @@ class Revision(msgspec.Struct, frozen=True, gc=False):
             entity_id=change.entity_id,
             types=change.types,
             information_class=change.information_class,
-            document=change.document,
+            document=kept,
             sequence=change.sequence,
             bounds=self.bounds,
             references=self.references,

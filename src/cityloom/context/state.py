@@ -16,7 +16,7 @@ from operator import attrgetter
 
 import msgspec
 
-from cityloom.context.keeping import Kept, pack, unpack
+from cityloom.context.keeping import Kept, pack, packed, unpack
 from cityloom.context.ports import Bounds, Folded
 from cityloom.context.revision import INDEXED_GEOMETRY, Revision
 from cityloom.context.rows import Rows
@@ -191,7 +191,7 @@ class CurrentState:
             return held.kept
         if held is not None:
             self._partition(change.tenant, held.information_class).remove(held)
-        return self.load(revision.folded())
+        return self.load(revision.folded(pack(change.document)))
 
     def find(self, tenant: str, entity_id: str, clearance: Iterable[InformationClass]) -> Held | None:
         """The Entity, when it is there in one of these classes."""
@@ -278,7 +278,7 @@ class CurrentState:
             entity_id=state.entity_id,
             types=self._types.setdefault(state.types, state.types),
             information_class=state.information_class,
-            kept=pack(state.document),
+            kept=packed(state.document),
             created=state.created,
             sequence=state.sequence,
             references=state.references,

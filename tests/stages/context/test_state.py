@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cityloom.context.keeping import pack
 from cityloom.context.places import Places
 from cityloom.context.ports import Folded
 from cityloom.context.state import CurrentState
@@ -100,3 +101,13 @@ def test_rows_take_a_new_place_before_and_after_they_were_asked():
     assert places.within(SQUARE).tolist() == []
     places.move(0, None)
     assert places.within((8.0, 8.0, 10.0, 10.0)).tolist() == []
+
+
+def test_rows_of_an_older_city_hold_whole_documents(state):
+    times = b'"createdAt":"2026-01-01T00:00:00Z","modifiedAt":"2026-01-02T00:00:00Z"}'
+    whole = b'{"id":"urn:1","attrs":{"a":[{"value":1,' + times + b"]}," + times
+    state.load(folded(1, document=whole))
+    state.load(folded(2, document=pack(whole)))
+    first, second = state.all("", OPEN)
+    assert first.kept == second.kept == pack(whole) != whole
+    assert first.document == second.document == whole

@@ -33,6 +33,8 @@ MIGRATIONS: tuple[LiteralString, ...] = (
     CREATE TABLE folded (one smallint PRIMARY KEY CHECK (one = 1), through bigint NOT NULL);
     INSERT INTO folded VALUES (1, 0);
     """,
+    # From here on documents may be packed (`context.keeping`), which CityLoom could not read before.
+    "COMMENT ON COLUMN entity.document IS 'JSON whose times may be packed'",
 )
 
 _COLUMNS: LiteralString = (

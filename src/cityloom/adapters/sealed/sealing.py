@@ -68,7 +68,7 @@ class Sealing:
         Where the key is not here and was not destroyed, what it sealed stays a member of the document, so
         that a city which runs for a while without its keys loses nothing.
         """
-        if not document.startswith(_BEGINS):
+        if not is_sealed_document(document):
             return document
         plain = orjson.loads(document)
         attributes, unread, erased = plain["attrs"], [], ""
@@ -136,6 +136,11 @@ class Sealing:
             return data
         rest = data[len(_DATA_BEGINS) :]
         return self.keys.open(rest[:32].decode(errors="replace"), rest[32:], purpose)
+
+
+def is_sealed_document(document: bytes) -> bool:
+    """Whether a document, packed or not, is one of `Sealing.document` from which something was taken."""
+    return document.startswith(_BEGINS)
 
 
 def is_sealed(text: str) -> bool:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import msgspec
 import orjson
 
-from cityloom.adapters.sealed.sealing import Sealing
+from cityloom.adapters.sealed.sealing import Sealing, is_sealed_document
+from cityloom.context.keeping import pack, unpack
 from cityloom.context.ports import Feed, Folded, FollowedFeed, StateTable
 from cityloom.context.revision import bounds_of
 from cityloom.kernel.change import DEFAULT_TENANT, Change
-from cityloom.kernel.made_on_demand import MadeOnDemand
 from cityloom.people.personal import PersonalType
 from cityloom.people.ports import PhotoStore, Reporter, ReporterStore
 from cityloom.snapshots.ports import SnapshotStores, Stores
@@ -93,26 +93,27 @@ class SealedStateTable:
     def load(self) -> Iterator[Folded]:
         """See `StateTable.load`."""
         for state in self._table.load():
-            document = self._sealing.opened_document(state.document)
-            if document is state.document:
-                yield state
-            else:
-                bounds = bounds_of(orjson.loads(document))
-                yield msgspec.structs.replace(state, document=document, bounds=bounds)
+            yield self._opened(state) if is_sealed_document(state.document) else state
 
     def fold(self, upserts: Sequence[Folded], deletes: Sequence[int], through: int) -> None:
         """See `StateTable.fold`."""
-        self._table.fold(MadeOnDemand(self._sealed, upserts), deletes, through)
+        self._table.fold([self._sealed(state) for state in upserts], deletes, through)
 
     def _sealed(self, state: Folded) -> Folded:
         rule = self._sealing.personal.of(state.types)
         if rule is None:
             return state
-        document = self._sealing.document(rule, state.tenant, state.entity_id, state.document)
-        if document is state.document:
+        plain = unpack(state.document)
+        document = self._sealing.document(rule, state.tenant, state.entity_id, plain)
+        if document is plain:
             return state
         bounds = bounds_of(orjson.loads(document)) if rule.coarse else state.bounds
-        return msgspec.structs.replace(state, document=document, bounds=bounds)
+        return msgspec.structs.replace(state, document=pack(document), bounds=bounds)
+
+    def _opened(self, state: Folded) -> Folded:
+        document = self._sealing.opened_document(unpack(state.document))
+        bounds = bounds_of(orjson.loads(document))
+        return msgspec.structs.replace(state, document=pack(document), bounds=bounds)
 
 
 class SealedReporters:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from cityloom.context.keeping import Kept
 from cityloom.context.ports import Folded
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.change import Change, ChangeKind
@@ -64,7 +65,7 @@ def state_of(row: tuple[Any, ...], known: dict[str, tuple[str, ...]]) -> Folded:
         entity_id=entity_id,
         types=names,
         information_class=_CLASSES[secrecy],
-        document=document,
+        document=Kept(document),
         sequence=sequence,
         bounds=None if west is None else (west, south, east, north),
         references=() if reference == "[]" else _Names.decode(reference),

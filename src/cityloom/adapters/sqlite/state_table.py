@@ -33,6 +33,8 @@ MIGRATIONS = (
     CREATE TABLE folded (one INTEGER PRIMARY KEY CHECK (one = 1), through INTEGER NOT NULL) STRICT;
     INSERT INTO folded VALUES (1, 0);
     """,
+    # From here on documents may be packed (`context.keeping`), which CityLoom could not read before.
+    "SELECT 1",
 )
 
 _INSERT = "INSERT INTO entity VALUES "
