@@ -50,7 +50,7 @@ def test_every_questionnaire_can_be_answered_and_comes_to_something(name):
     assert result.answered == result.asked and result.missing == ()
     if asked.categories:
         assert result.category
-    scored = any(one.kind in (Kind.CHECK, Kind.SCALE) for one in asked.questions)
+    scored = asked.scored and any(one.kind in (Kind.CHECK, Kind.SCALE) for one in asked.questions)
     assert (result.score == 100.0) is scored
     nothing = evaluated(asked, {})
     assert (nothing.category, nothing.score) == ("", None)

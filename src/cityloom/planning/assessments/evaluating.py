@@ -92,7 +92,7 @@ def evaluated(questionnaire: Questionnaire, answers: Mapping[str, Answer]) -> Re
     values = _values(questionnaire, answers, scores, dimensions)
     unanswered = tuple(one.id for one in questionnaire.questions if one.id not in answers)
     asked = len(questionnaire.questions)
-    score = values["overall"] if "overall" in questionnaire.formulas else _whole(questionnaire, scores)
+    score = _whole(questionnaire, scores) if questionnaire.scored else None
     enough = 100.0 * (asked - len(unanswered)) >= questionnaire.least_answered * asked
     points, reasons = _points(questionnaire, answers)
     category, tied = _category(questionnaire, points, {**values, "score": score}) if enough else ("", ())

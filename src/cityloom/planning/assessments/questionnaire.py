@@ -129,6 +129,8 @@ class Questionnaire(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     scatter: Scatter | None = None
     #: Share of the questions that must be answered before a category is named, percent.
     least_answered: float = 60.0
+    #: Whether one score for all of it says anything.
+    scored: bool = True
 
     def question(self, question_id: str) -> Question | None:
         """One of the questions by its id."""

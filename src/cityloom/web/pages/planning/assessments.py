@@ -209,7 +209,7 @@ def _result_page(visit: Visit, found: Assessment, form: Form, *, status: int = 2
     given = found.versions[number - 1]
     data = {
         **_row(visit, found),
-        "version": number,
+        "shownVersion": number,
         "givenAt": given.at,
         "sameEdition": given.digest == asked.digest(),
         "result": given.result,

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
 from cityloom.kernel.time import format_instant
+from cityloom.ngsild.model import value_of
 from cityloom.planning.contracts.contracts import EXAMINE
 from cityloom.planning.contracts.gathering import Exclusion
 from cityloom.planning.contracts.model import Contract, Settlement
@@ -90,6 +91,7 @@ async def _page(
         "first": statement.first,
         "end": statement.end,
         "last": last_day(statement.end),
+        "origin": visit.origin(value_of(contract.document, "dataOrigin")),
         "isOver": visit.rooms.settlements.is_over(period),
         "statement": statement,
         "settlement": None if settlement is None else _settlement(visit, settlement),
