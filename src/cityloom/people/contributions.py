@@ -234,6 +234,13 @@ class Contributions:
         made public. Nothing else of them is to be shown to whoever asks."""
         return self.of(REPORTER, consultation_id)
 
+    def changing(self, target: str) -> Sequence[Contribution]:
+        """Those that changed a goal or an initiative. To be shown as `counted` says."""
+        names = self._broker.referrers(REPORTER, target)
+        documents = (self._broker.find(REPORTER, one) for one in names)
+        found = [contribution_of(one) for one in documents if one is not None and TYPE in one["type"]]
+        return [one for one in found if one.responses and target in one.responses[-1].what]
+
     async def by_code(self, code: str) -> FollowedContribution:
         """As its author sees it. Raises ResourceNotFound for a code that opens nothing."""
         shown = code_digest(code[:_LONGEST_CODE])

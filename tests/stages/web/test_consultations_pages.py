@@ -115,6 +115,11 @@ async def test_a_contribution_is_followed_and_answered_with_what_it_changed(city
     assert "someone@example.org" not in await planner.text(one)
     assert "someone@example.org" in (await planner.send(one, {"act": "contact"})).text
     assert (await visitor.data(f"{path}.json"))["heard"]["changed"] == 1
+    # The way back: from the goal to who changed it, for everybody once it was looked through.
+    assert "What citizens changed about it" in await planner.text(f"/plan/goals/{goal}")
+    assert "What citizens changed about it" not in await visitor.text(f"/plan/goals/{goal}")
+    await planner.done(one, {"act": "publish", "publicText": "Trees, please"})
+    assert "Trees, please" in await visitor.text(f"/plan/goals/{goal}")
 
 
 async def test_nothing_of_it_is_public_before_somebody_has_looked_it_through(city, planner, invited, visitor):

@@ -192,6 +192,7 @@ async def test_no_page_makes_elements_scripts_or_addresses_of_what_strangers_wro
                 "text/plain",
                 "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
                 "application/pdf",
+                "text/calendar",
             ), (path, kind)
     assert pages > 30 and told > 15, (pages, told)
 

@@ -24,6 +24,7 @@ from cityloom.web.pages.action.shown import action_data, action_words, refusal_o
 from cityloom.web.pages.action.steps import next_path, step_path
 from cityloom.web.pages.effects import effect_row, of_initiative
 from cityloom.web.pages.initiative_form import filled, form_page, plan_of
+from cityloom.web.pages.planning.voices import shown_voices, voices_of
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
 
@@ -106,6 +107,7 @@ async def _page(visit: Visit, initiative: Initiative, form: Form, *, status: int
         "adoptedAt": initiative.adopted_at,
         "courses": [_course(visit, one) for one in courses],
         "effects": [effect_row(visit, told) for told in effects],
+        "voices": voices_of(visit, initiative.id),
         "informationClass": visit.rooms.broker.class_of(visit.actor, initiative.id).label,
         **(acted := action_data(visit, initiative)),
     }
@@ -122,6 +124,7 @@ async def _page(visit: Visit, initiative: Initiative, form: Form, *, status: int
         today=visit.rooms.clock.now().astimezone(visit.city.zone).date(),
         history=[(one, visit.person(one.by)) for one in reversed(initiative.history)] if may_edit else [],
         step_path=step_path,
+        shown_voices=shown_voices(visit, initiative.id),
         **action_words(visit, initiative, acted["schedule"]),
     )
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from cityloom.planning.finance.reckoning import RECKONERS
 from cityloom.planning.records.model import Record
-from cityloom.web.pages.planning import plan_panels, reckoned, stakeholder_panels
+from cityloom.web.pages.planning import plan_panels, reckoned, stakeholder_panels, voices
 from cityloom.web.visit import Visit
 
 Panel: TypeAlias = Callable[[Visit, Record], Awaitable[Markup | None]]
@@ -24,6 +24,7 @@ PANELS: Mapping[str, Panel] = {
     "OutsideFactor": plan_panels.factor,
     "PlanChange": plan_panels.change,
     "CommitteeDecision": plan_panels.decision,
+    "Goal": voices.panel,
     "Stakeholder": stakeholder_panels.stakeholder,
     "Consultation": stakeholder_panels.consultation,
 }
