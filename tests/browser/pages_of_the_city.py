@@ -10,6 +10,8 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 STATION = "urn:ngsi-ld:WeatherObserved:loomby:merino"
 ALERT = "urn:ngsi-ld:Alert:test"
 INITIATIVE = "urn:ngsi-ld:Initiative:loomby-clean-air-on-ring-1"
+ANALYSIS = "urn:ngsi-ld:CostBenefitAnalysis:loomby-worth-it"
+NETWORK = "urn:ngsi-ld:NetworkBusinessModel:loomby-fibre"
 #: An indicator that is entered by hand.
 BY_HAND = "/indicators/u4ssc/EC:ICT:ICT:1C"
 
@@ -37,6 +39,8 @@ FOR_EVERYBODY = (
     "/plan/action/budget",
     "/plan/action/ranking",
     "/plan/action/funding?amount=100&currency=DKK&share_taxes=100&arrangement=vehicle&years=2",
+    f"/plan/cost-benefit/{ANALYSIS}",
+    f"/plan/network-models/{NETWORK}",
     "/notices",
     "/report",
     "/reports",
@@ -54,6 +58,7 @@ BY_ROLE = {
     "planner": (
         "/",
         "/initiatives/new",
+        "/plan/cost-benefit/new",
         f"/initiatives/{INITIATIVE}/edit",
         *(f"/initiatives/{INITIATIVE}/edit/{step}" for step in ("course", "costs", "funding", "checks")),
         "/indicators/u4ssc/EC:ICT:ICT:1C",

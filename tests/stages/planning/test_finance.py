@@ -161,6 +161,14 @@ class TestScenarios:
         first = without.options["lamps"][0]
         assert first.investment == 50_000 + first.joined * Decimal("300.30")
 
+    def test_who_adopted_before_costs_and_brings_nothing_more(self):
+        market = self.market(base_year=2031, levers=())
+        years = scenario(market, "as it is").options["lamps"]
+        before = round(market.options[0].curve.adopters(5))
+        assert years[0].adopters - years[0].joined == before > 0
+        assert years[3].gains == 70 * (years[3].adopters - before)
+        assert years[0].investment == years[0].joined * Decimal("300.30")
+
     def test_adopters_add_up(self):
         years = scenario(self.market(), "as it is").options["lamps"]
         assert sum(one.joined for one in years) == years[-1].adopters

@@ -273,6 +273,7 @@ def _notes(market: Market) -> Iterator[str]:
         )
     if any(one.curve.form is Form.LOGISTIC for one in market.options):
         yield Worded("Logistic: growth is proportional to those who have adopted and those who still may.")
+    yield Worded("Who adopted before the base year is counted, and neither costs nor brings anything here.")
     yield Worded("Adopters are whole; who adopts in a year costs and brings something for the whole of it.")
     yield Worded("Discounted at %(rate)s %% a year.", rate=f"{float(market.convention.rate_of(1)) * 100:g}")
     if market.multipliers is not None:

@@ -172,10 +172,14 @@ def moved(option: Option, levers: Sequence[Lever]) -> Option:
 
 
 def _option_years(market: Market, option: Option, levers: Sequence[Lever]) -> tuple[OptionYear, ...]:
-    """At each year's end so many have adopted; they cost and bring something for the whole year."""
+    """At each year's end so many have adopted; they cost and bring something for the whole year.
+
+    Who adopted before the base year is counted, and costs and brings nothing more: that is spent and gained
+    whatever is decided now.
+    """
     here = moved(option, levers)
     found = []
-    before = round(here.curve.adopters(market.base_year - here.launch))
+    before = start = round(option.curve.adopters(market.base_year - option.launch))
     for year in market.years:
         adopters = max(before, round(here.curve.adopters(year + 1 - here.launch)))
         investment = here.capital * (adopters - before) + (here.fixed if year == here.launch else 0)
@@ -185,8 +189,8 @@ def _option_years(market: Market, option: Option, levers: Sequence[Lever]) -> tu
                 adopters,
                 adopters - before,
                 rounded(investment, market.currency),
-                rounded(here.operating * adopters, market.currency),
-                rounded(here.gain * adopters, market.currency),
+                rounded(here.operating * (adopters - start), market.currency),
+                rounded(here.gain * (adopters - start), market.currency),
                 rounded(investment * here.public_share, market.currency),
             )
         )
