@@ -24,7 +24,8 @@ from cityloom.adapters.mqtt.bridge_client import MqttClient
 from cityloom.adapters.mqtt.listener import MqttListener
 from cityloom.adapters.mqtt.tls import TlsFiles
 from cityloom.adapters.weasyprint.printer import WeasyPrinter
-from cityloom.app.configuration import Configuration, Mqtt
+from cityloom.app.configuration import Configuration
+from cityloom.app.configuration_tables import Mqtt
 from cityloom.app.folder import CityFolder, write_private_json
 from cityloom.app.health import ProcessHealth
 from cityloom.app.house import House

@@ -6,7 +6,8 @@ import pytest
 
 from cityloom.adapters.memory.feed import MemoryFeed
 from cityloom.adapters.otlp.tracer import OtlpTracer
-from cityloom.app.configuration import Configuration, Traces, examine_configuration
+from cityloom.app.configuration import Configuration, examine_configuration
+from cityloom.app.configuration_tables import Traces
 from cityloom.app.running import _tracer
 from cityloom.app.watch.commits import CommitTimes, TimedFeed
 from cityloom.kernel import spans
