@@ -136,6 +136,14 @@ async def test_who_wrote_a_contract_neither_concludes_nor_settles_it(office):
         await office.settlements.settle(both, written.id, JANUARY)
 
 
+async def test_only_the_examiner_that_the_contract_names_settles_it(office):
+    await office.light_up(*[98.0] * 31)
+    contract = await office.concluded()
+    for other in (office.reviewer, office.second, office.provider, office.city.person("administrator")):
+        with pytest.raises(NotAllowed):
+            await office.settlements.settle(other, contract.id, JANUARY)
+
+
 async def test_an_edit_makes_its_author_an_author(office):
     drafted = await office.contracts.draft(office.writer, office.terms())
     await office.contracts.edit(office.second, drafted.id, office.terms(dispute_days=7))

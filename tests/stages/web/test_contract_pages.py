@@ -106,6 +106,18 @@ async def test_a_contract_goes_its_way_from_terms_to_money(office, visitor):
     assert "Lights in order" in data and data.strip().endswith("10000.00,500.00,0.00,0.00,10500.00")
 
 
+async def test_from_an_initiative_one_comes_to_its_contracts(office, visitor):
+    planner = office["planner"]
+    plan = {"name_en": "Brighter streets", "description_en": "x"}
+    await planner.done("/initiatives/new", plan)
+    (made,) = (await planner.data("/initiatives.json"))["initiatives"]
+    sent = fields(provider=office["party"], initiative=made["id"], name_en="Poles")
+    await planner.done("/plan/contracts/new", sent)
+    found = (await planner.data(f"{made['href']}.json"))["contracts"]
+    assert [one["name"] for one in found] == ["Poles"]
+    assert "Poles" in await planner.text(made["href"])
+
+
 async def test_what_is_owed_adds_up(office):
     march = f"{office['path']}/2026-03-01"
     await office["auditor"].done(march, {"act": "settle"})

@@ -41,6 +41,7 @@ from cityloom.planning.contracts.parties import MANAGE, Parties
 from cityloom.planning.contracts.publishing import Publishing
 from cityloom.planning.contracts.statement import digest_of
 from cityloom.planning.contracts.terms import Terms
+from cityloom.planning.records.model import public_id
 
 EXAMINE = "contracts:examine"
 #: Steps of its history that a contract keeps.
@@ -206,10 +207,11 @@ class Contracts:
 
     def about(self, actor: Actor, entity_id: str) -> Sequence[Contract]:
         """The contracts that pay by an Entity's values, or serve it."""
+        wanted = public_id(entity_id)
         return [
             one
             for one in self.list(actor)
-            if entity_id in (one.standing.initiative, *(line.about for line in one.standing.lines))
+            if wanted in (public_id(one.standing.initiative), *(line.about for line in one.standing.lines))
         ]
 
     def may_see(self, actor: Actor, contract: Contract) -> bool:

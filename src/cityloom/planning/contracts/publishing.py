@@ -21,6 +21,7 @@ from cityloom.planning.contracts.model import (
     open_id,
     settlement_of,
 )
+from cityloom.planning.records.model import public_id
 
 
 class Publishing:
@@ -69,8 +70,9 @@ def _document(
         "dataOrigin": prop(word(contract.document, "dataOrigin") or "entered"),
     }
     # What is not open itself is not named in the open.
-    if terms.initiative and broker.find(ANONYMOUS, terms.initiative) is not None:
-        attributes["initiative"] = rel(terms.initiative)
+    initiative = public_id(terms.initiative)
+    if initiative and broker.find(ANONYMOUS, initiative) is not None:
+        attributes["initiative"] = rel(initiative)
     return entity(CONTRACT, open_id(contract.id), attributes)
 
 

@@ -26,6 +26,7 @@ from cityloom.web.forms import Form, WrongForm
 from cityloom.web.languages import noted as n
 from cityloom.web.pages.action.shown import chain_of
 from cityloom.web.pages.effects import draw_effect, effect_row, of_initiative
+from cityloom.web.pages.planning.contracts import contracts_about
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
 
@@ -186,6 +187,7 @@ async def _page(visit: Visit, form: Form, *, opened: str = "", status: int = 200
         "definition": visit.wording.said(first.definition),
         "level": first.level,
         "figures": [_told(visit, one) for one in points],
+        "contracts": {one.id: contracts_about(visit, one.id) for one in points},
         "belongsTo": {
             one.id: chain_of(visit, visit.rooms.initiatives.aiming_at(visit.actor, one.id)) for one in points
         },

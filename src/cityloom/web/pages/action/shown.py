@@ -36,11 +36,9 @@ from cityloom.planning.model import Initiative, Phase
 from cityloom.planning.records.model import public_id
 from cityloom.web.addresses import address
 from cityloom.web.looks import name_of
-from cityloom.web.pages.planning.links import href_of, record_href
+from cityloom.web.pages.planning.contracts import contracts_about
+from cityloom.web.pages.planning.links import href_of
 from cityloom.web.visit import Visit
-
-#: Kinds of records that are a link of the chain from a number to a voice, by the type of their Entities.
-CONTRACT = "Contract"
 
 
 def today(visit: Visit) -> date:
@@ -196,12 +194,8 @@ def _link(visit: Visit, document: Document) -> dict[str, str]:
 
 
 def contracts_of(visit: Visit, initiative_id: str) -> list[dict[str, str]]:
-    """The contracts that point at an initiative."""
-    return [
-        {"id": one.id, "name": visit.wording.said(one.name), "href": record_href(one)}
-        for one in visit.rooms.records.pointing_at(visit.actor, public_id(initiative_id))
-        if one.kind.type == CONTRACT
-    ]
+    """The contracts that serve an initiative: files the reader may see, else what is public of them."""
+    return contracts_about(visit, public_id(initiative_id))
 
 
 def voices_of(visit: Visit, ids: Iterable[str]) -> list[dict[str, str]]:

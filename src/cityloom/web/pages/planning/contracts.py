@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
+from cityloom.context.reading import ids
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
 from cityloom.kernel.time import format_instant
@@ -30,6 +31,7 @@ from cityloom.web.pages.planning.contract_form import (
     form_page,
     terms_of,
 )
+from cityloom.web.pages.planning.links import link_to
 from cityloom.web.pages.planning.tables import csv_of
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
@@ -80,6 +82,18 @@ async def payments_as_csv(visit: Visit) -> Response:
     rows = [contract_periods.owed_row(visit, one) for one in visit.rooms.settlements.payments(visit.actor)]
     columns = ["contract", "period", "status", "currency", "payable", "paid", "outstanding", "payBy"]
     return csv_of(visit, "contracts", columns, rows)
+
+
+def contracts_about(visit: Visit, entity_id: str) -> list[dict[str, str]]:
+    """Contracts that serve an initiative or pay by an indicator, as far as the reader may know of them."""
+    files = visit.rooms.contracts.about(visit.actor, entity_id)
+    found = {open_id(one.id): (one.id, visit.wording.said(one.standing.name)) for one in files}
+    for document in visit.rooms.broker.of_type(visit.actor, CONTRACT):
+        if value_of(document, "periods") is not None and entity_id in ids(document, "initiative"):
+            found.setdefault(document["id"], (document["id"], visit.wording.said(value_of(document, "name"))))
+    return [
+        {"id": one, "name": name, "href": address("plan", "contracts", one)} for one, name in found.values()
+    ]
 
 
 def public_row(visit: Visit, document: Document) -> dict[str, Any]:
@@ -171,6 +185,7 @@ def words_of(visit: Visit, terms: Terms) -> dict[str, Any]:
     say = visit.gettext
     return {
         "every": say(WORDS[terms.every]),
+        "initiative": link_to(visit, terms.initiative) if terms.initiative else "",
         "lines": [
             {
                 "method": say(WORDS[line.method]),

@@ -22,6 +22,8 @@ EDIT, ADOPT = "plan:edit", "plan:adopt"
 #: Pages of a phase beside its records: address and title.
 _TOOLS: dict[PlanPhase, tuple[tuple[str, str], ...]] = {
     PlanPhase.BASIS: (
+        ("/plan/assessments", n("Assessments")),
+        ("/library", n("Library")),
         ("/plan/baselines", n("Baselines")),
         ("/plan/dependencies", n("What depends on what")),
         ("/plan/state-of-infrastructure", n("Infrastructure by category")),
@@ -31,7 +33,10 @@ _TOOLS: dict[PlanPhase, tuple[tuple[str, str], ...]] = {
         ("/plan/versions", n("Adopted versions")),
     ),
     PlanPhase.ACTION: (("/initiatives", n("Initiatives")),),
-    PlanPhase.MANAGEMENT: (("/plan/monitoring", n("Monitoring")),),
+    PlanPhase.MANAGEMENT: (
+        ("/plan/monitoring", n("Monitoring")),
+        ("/plan/contracts", n("Contracts")),
+    ),
 }
 
 
