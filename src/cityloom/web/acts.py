@@ -38,6 +38,7 @@ ACTS: dict[str, str] = {
     "parked.retry": n("tried parked readings again"),
     "password.change": n("changed their password"),
     "password.reset": n("gave an account a new password"),
+    "contribution.contact": n("read how to reach the author of a contribution"),
     "report.contact": n("read how to reach the author of a report"),
     "service.resume": n("let a city service go on"),
     "service.run": n("let a city service decide now"),
