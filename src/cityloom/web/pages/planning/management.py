@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from starlette.responses import Response
@@ -10,7 +10,7 @@ from starlette.responses import Response
 from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.planning.masterplan.calendar import Occasion, as_calendar
 from cityloom.planning.masterplan.monitoring import Course, GoalState, Measured, Task
-from cityloom.planning.masterplan.progress import LEVELS, WORDS
+from cityloom.planning.masterplan.progress import LEVELS, WORDS, Verdict
 from cityloom.planning.masterplan.watching import WORDS as WATCHED
 from cityloom.planning.masterplan.watching import Watched
 from cityloom.planning.records.model import Record
@@ -22,6 +22,16 @@ from cityloom.web.pages.planning.plan import EDIT
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
 
+#: Goals and initiatives on the page, initiatives of one goal, milestones that are overdue.
+MOST_SHOWN, MOST_OF_A_GOAL, MOST_OVERDUE = 120, 8, 20
+_WORST_FIRST = (
+    Verdict.MISSED,
+    Verdict.WRONG_WAY,
+    Verdict.BEHIND,
+    Verdict.UNKNOWN,
+    Verdict.ON_THE_WAY,
+    Verdict.REACHED,
+)
 CALENDAR = "text/calendar; charset=utf-8"
 _LEVEL_OF_WATCHED = {
     Watched.WITHIN: "good",
@@ -41,15 +51,19 @@ def add(pages: Pages) -> None:
 async def show(visit: Visit) -> Response:
     """How the plan goes: for everybody and for the staff from the same data, as far as each may see them."""
     course = await visit.rooms.plan.course(visit.actor)
+    space = _Space(None if visit.as_json else MOST_SHOWN)
+    overdue = _overdue(visit, course)
     data = {
-        "goals": [_goal(visit, one) for one in course.goals],
-        "loose": [_task(visit, one) for one in course.loose],
+        "goals": [_goal(visit, one, space) for one in course.goals if space.is_left()],
+        "loose": [_task(visit, one) for one in space.of(course.loose)],
+        "looseCount": len(course.loose),
         "tally": {verdict.value: count for verdict, count in course.tally.items()},
         "money": [
             {"currency": one.currency, "budget": one.budget, "spent": one.spent, "share": one.share}
             for one in course.money
         ],
-        "overdue": _overdue(visit, course),
+        "overdue": overdue if visit.as_json else overdue[:MOST_OVERDUE],
+        "overdueCount": len(overdue),
         "watched": [_factor(visit, one) for one in visit.rooms.records.list(visit.actor, "OutsideFactor")],
         "contracts": _contracts(visit),
         "proposed": len(visit.rooms.plan.learning.waiting(visit.actor)),
@@ -59,18 +73,44 @@ async def show(visit: Visit) -> Response:
         data,
         verdicts=[(one.value, LEVELS[one], visit.language.say(words)) for one, words in WORDS.items()],  # type: ignore[attr-defined]  # the keys are Verdicts
         may_edit=visit.actor.may(EDIT),
+        is_whole=space.is_left(),
     )
 
 
-def _goal(visit: Visit, state: GoalState) -> dict[str, Any]:
+class _Space:
+    """How much more a page shows: a plan may have thousands of initiatives. None: all of it."""
+
+    def __init__(self, most: int | None) -> None:
+        self._left = most
+
+    def is_left(self) -> bool:
+        return self._left is None or self._left > 0
+
+    def take(self) -> None:
+        if self._left is not None:
+            self._left -= 1
+
+    def of(self, tasks: Sequence[Task]) -> Sequence[Task]:
+        """The initiatives to show, those that go worst first."""
+        if self._left is None:
+            return tasks
+        worst_first = sorted(tasks, key=lambda one: _WORST_FIRST.index(one.verdict))
+        shown = worst_first[: min(MOST_OF_A_GOAL, max(self._left, 0))]
+        self._left -= len(shown)
+        return shown
+
+
+def _goal(visit: Visit, state: GoalState, space: _Space) -> dict[str, Any]:
+    space.take()
     return {
         "id": state.goal.id,
         "href": record_href(state.goal),
         "name": visit.wording.said(state.goal.name),
         "verdict": state.verdict.value,
-        "initiatives": [_task(visit, one) for one in state.tasks],
+        "initiatives": [_task(visit, one) for one in space.of(state.tasks)],
+        "initiativeCount": len(state.tasks),
         "indicators": [_measured(visit, one) for one in state.indicators],
-        "parts": [_goal(visit, one) for one in state.parts],
+        "parts": [_goal(visit, one, space) for one in state.parts if space.is_left()],
     }
 
 
