@@ -13,7 +13,7 @@ import pytest
 
 from cityloom.indicators.exchange.workbook import rows_of
 from cityloom.kernel.actor import CITY, InformationClass
-from cityloom.ngsild.model import entity, prop, rel, text
+from cityloom.ngsild.model import entity, json_value, prop, rel, text
 from cityloom.planning.action.model import Action, Check, Cost, Reporting, Share
 from cityloom.planning.model import Milestone, Plan, Target
 from cityloom.planning.money import Money
@@ -114,16 +114,17 @@ async def test_a_delay_is_tried_and_nothing_of_it_is_saved(planner):
 
 async def test_an_indicator_leads_to_its_initiatives_money_contracts_and_voices_and_back(planned, planner):
     contract = {"name": text(en="Lamps for ten years"), "initiative": rel(an_id("lamps"))}
-    if "Contract" in planned.rooms.records.kinds:
-        await planned.write(entity("Contract", "urn:ngsi-ld:Contract:1", contract), secrecy=OPEN)
+    contract |= {"periods": json_value([])}
+    await planned.write(entity("ServiceContract", "urn:ngsi-ld:ServiceContract:1", contract), secrecy=OPEN)
     page = await planner.text("/indicators/city/S2")
     assert f'href="/initiatives/{an_id("lamps")}"' in page and "100.15\u00a0DKK" in page
     assert f'href="/reports/{REPORT}"' in page and "Dark here" in page
+    assert "Lamps for ten years" in page and "/plan/contracts/urn:ngsi-ld:ServiceContract:1" in page
     page = await planner.text(f"/initiatives/{an_id('lamps')}")
     assert 'href="/entities/' + INDICATOR in page or "/indicators/city/S2" in page
+    assert f'href="/reports/{REPORT}">Dark here' in page
     assert "on the critical path" in page and "It waits for:" in page
-    if "Contract" in planned.rooms.records.kinds:
-        assert "Lamps for ten years" in page
+    assert "Lamps for ten years" in page
     assert "What came of it" in await planner.text(f"/reports/{REPORT}")
 
 
@@ -131,7 +132,7 @@ async def test_what_citizens_said_inside_is_not_shown_outside(stranger):
     for path in ("/indicators/city/S2", f"/initiatives/{an_id('lamps')}", "/indicators/city/S2.json"):
         assert "Dark here" not in await stranger.text(path)
     data = await stranger.data(f"/initiatives/{an_id('lamps')}.json")
-    assert data["voices"] == []
+    assert data["citizensSaid"] == []
 
 
 async def test_the_author_of_a_report_sees_what_came_of_it(planned, stranger):

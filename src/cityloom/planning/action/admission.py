@@ -23,7 +23,7 @@ from cityloom.planning.records.model import public_id, working_id
 
 DECISION = "CommitteeDecision"
 #: Types of what people said, which an initiative may answer.
-VOICES = ("CitizenReport", "Contribution")
+VOICES = ("CitizenReport",)
 
 
 def find_linked(broker: Broker, actor: Actor, entity_id: str) -> Document | None:

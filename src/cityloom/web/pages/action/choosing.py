@@ -95,13 +95,9 @@ def decisions(visit: Visit) -> list[tuple[str, str]]:
 
 
 def voices(visit: Visit) -> Linkable:
-    """What people said: their reports by their first words, and contributions to consultations."""
+    """What people reported, by the first words."""
     page = visit.rooms.reports.list(visit.actor, ReportQuery(limit=_REPORTS))
     pairs = [
         (one.id, " ".join(visit.wording.said(one.description).split())[:80] or one.id) for one in page.reports
-    ]
-    pairs += [
-        (one["id"], name_of(one, visit.wording))
-        for one in visit.rooms.broker.of_type(visit.actor, "Contribution")
     ]
     return _linkable(pairs)

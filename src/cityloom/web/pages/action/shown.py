@@ -38,6 +38,7 @@ from cityloom.web.addresses import address
 from cityloom.web.looks import name_of
 from cityloom.web.pages.planning.contracts import contracts_about
 from cityloom.web.pages.planning.links import href_of
+from cityloom.web.pages.planning.voices import voices_of as changed_by
 from cityloom.web.visit import Visit
 
 
@@ -83,7 +84,7 @@ def action_data(visit: Visit, initiative: Initiative) -> dict[str, Any]:
         "dependsOn": linked(visit, action.depends_on),
         "decisions": linked(visit, action.decisions),
         "contracts": contracts_of(visit, initiative.id),
-        "voices": voices_of(visit, action.answers_to),
+        "citizensSaid": voices_of(visit, initiative),
     }
 
 
@@ -198,10 +199,11 @@ def contracts_of(visit: Visit, initiative_id: str) -> list[dict[str, str]]:
     return contracts_about(visit, public_id(initiative_id))
 
 
-def voices_of(visit: Visit, ids: Iterable[str]) -> list[dict[str, str]]:
-    """What citizens said, by its words; only what the reader may see."""
+def voices_of(visit: Visit, initiative: Initiative) -> list[dict[str, str]]:
+    """What citizens said: reports that it answers, and contributions that changed it, by their words; only
+    what the reader may see."""
     found = []
-    for entity_id in ids:
+    for entity_id in initiative.plan.action.answers_to:
         document = find_linked(visit.rooms.broker, visit.actor, entity_id)
         if document is None:
             continue
@@ -211,7 +213,16 @@ def voices_of(visit: Visit, ids: Iterable[str]) -> list[dict[str, str]]:
             one["href"] = address("reports", entity_id)
             one["name"] = " ".join(visit.wording.said(report.description).split())[:80] or one["name"]
         found.append(one)
+    for said in changed_by(visit, public_id(initiative.id)):
+        href = said["href"] or link_path(visit, said["consultation"])
+        found.append({"id": said["consultation"], "name": " ".join(said["text"].split())[:80], "href": href})
     return found
+
+
+def link_path(visit: Visit, entity_id: str) -> str:
+    """The page of what a link leads to; that of the plan where the reader may not see it."""
+    document = find_linked(visit.rooms.broker, visit.actor, entity_id)
+    return href_of(visit, document) if document is not None else "/plan"
 
 
 def chain_of(visit: Visit, initiatives: Iterable[Initiative]) -> list[dict[str, Any]]:
@@ -225,7 +236,7 @@ def chain_of(visit: Visit, initiatives: Iterable[Initiative]) -> list[dict[str, 
             "budget": one.plan.budget,
             "spent": one.plan.spent,
             "contracts": contracts_of(visit, one.id),
-            "voices": voices_of(visit, one.plan.action.answers_to),
+            "voices": voices_of(visit, one),
         }
         for one in initiatives
     ]
