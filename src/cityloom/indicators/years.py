@@ -123,10 +123,12 @@ class Years:
 
 
 def year_of(until: datetime, zone: tzinfo) -> int:
-    """The year that a period belongs to by its end: the first instant of a year ends the one before."""
+    """The year that a period belongs to by its end.
+
+    What ends on the first day of a year is of the one before, also where midnight was another zone's.
+    """
     local = until.astimezone(zone)
-    begins = (local.month, local.day, local.hour, local.minute) == (1, 1, 0, 0)
-    return local.year - 1 if begins else local.year
+    return local.year - 1 if (local.month, local.day) == (1, 1) else local.year
 
 
 def framework_years(

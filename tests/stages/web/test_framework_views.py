@@ -58,8 +58,8 @@ def test_a_text_names_targets_of_the_goals():
     ("until", "year"),
     [
         ("2024-12-31T23:00:00+00:00", 2024),
-        ("2025-01-01T00:00:00+00:00", 2025),
-        ("2024-07-01T00:00:00+00:00", 2024),
+        ("2025-01-01T00:00:00+00:00", 2024),
+        ("2025-01-01T23:00:00+00:00", 2025),
     ],
 )
 def test_a_period_belongs_to_the_year_in_which_it_ends_by_the_city_s_clock(until, year):
