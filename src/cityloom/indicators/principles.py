@@ -7,14 +7,13 @@ part), 0 (not), or not at all where nothing tells.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from itertools import combinations
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from cityloom.indicators.framework import Framework
 from cityloom.indicators.summaries import FrameworkReport, IndicatorSummary
@@ -67,7 +66,7 @@ class Rated(msgspec.Struct, frozen=True):
 
 def rate(report: FrameworkReport, series: Mapping[str, Mapping[int, float]], now: datetime) -> Rated:
     """Rate a framework. `series` are the values of its data points by id and year."""
-    alike, compared = _alike(series)
+    alike, compared = _alike(series, [one.id for one in report.indicators])
     groups: dict[str, bool] = {}
     for one in report.indicators:
         path = "/".join(one.groups[-1].path) if one.groups else ""
@@ -133,28 +132,42 @@ def _timeliness(one: IndicatorSummary, now: datetime) -> int | None:
     return 2 if age <= _TIMELY else 1 if age <= _STALE else 0
 
 
-def _alike(series: Mapping[str, Mapping[int, float]]) -> tuple[dict[str, list[tuple[str, float]]], int]:
-    """For each indicator those that move as it does, the strongest first; how many pairs were compared."""
-    long = {name: values for name, values in series.items() if len(values) >= FEWEST_PERIODS}
+def _alike(
+    series: Mapping[str, Mapping[int, float]], ids: Sequence[str]
+) -> tuple[dict[str, list[tuple[str, float]]], int]:
+    """For each indicator those that move as it does, the strongest first; how many pairs were compared.
+
+    The changes from year to year are held against each other: two things that both grow are not yet one.
+    """
+    names = [name for name in ids if len(series.get(name, ())) >= FEWEST_PERIODS]
+    if len(names) < 2:
+        return {}, 0
+    years = sorted({year for name in names for year in series[name]})
+    values = np.array([[series[name].get(year, np.nan) for year in years] for name in names])
+    changes = np.diff(values, axis=1)
+    known = (~np.isnan(changes)).astype(float)
+    changes = np.nan_to_num(changes)
+    both = known @ known.T
+    strengths = _correlations(changes, known, both)
+    first, second = np.nonzero(np.triu(both >= FEWEST_PERIODS - 1, k=1))
     found: dict[str, list[tuple[str, float]]] = {}
-    compared = 0
-    for one, other in combinations(long, 2):
-        both = sorted(long[one].keys() & long[other].keys())
-        if len(both) < FEWEST_PERIODS:
-            continue
-        compared += 1
-        strength = _correlation([long[one][year] for year in both], [long[other][year] for year in both])
+    for one, other in zip(first.tolist(), second.tolist(), strict=True):
+        strength = float(strengths[one, other])
         if abs(strength) >= ALIKE:
-            found.setdefault(one, []).append((other, strength))
-            found.setdefault(other, []).append((one, strength))
+            found.setdefault(names[one], []).append((names[other], strength))
+            found.setdefault(names[other], []).append((names[one], strength))
     for pairs in found.values():
         pairs.sort(key=lambda pair: -abs(pair[1]))
-    return found, compared
+    return found, len(first)
 
 
-def _correlation(one: Sequence[float], other: Sequence[float]) -> float:
-    """Of the changes from period to period: two things that both grow are not yet one."""
-    first, second = np.diff(one), np.diff(other)
-    first, second = first - first.mean(), second - second.mean()
-    power = math.sqrt(float(first @ first) * float(second @ second))
-    return float(first @ second) / power if power > 0 else 0.0
+def _correlations(
+    changes: NDArray[np.float64], known: NDArray[np.float64], both: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Of each pair over what is known of both; 0 where one of them never changes its pace."""
+    counts = np.maximum(both, 1.0)
+    sums, squares = changes @ known.T, (changes**2) @ known.T
+    shared = changes @ changes.T - sums * sums.T / counts
+    spread = squares - sums**2 / counts
+    power = np.sqrt(np.maximum(spread * spread.T, 0.0))
+    return np.where(power > 1e-12, shared / np.maximum(power, 1e-300), 0.0)

@@ -12,16 +12,19 @@ from datetime import datetime, tzinfo
 
 import msgspec
 
+from cityloom.history.links import TYPE_TARGET
 from cityloom.history.queries import History
 from cityloom.indicators import scoring
 from cityloom.indicators.framework import Framework, point_id
-from cityloom.indicators.model import VALUE, DataPoint, Indicator
+from cityloom.indicators.model import TYPE, VALUE, DataPoint, Indicator
 from cityloom.kernel.actor import ANONYMOUS
 from cityloom.kernel.errors import NotFound
 from cityloom.kernel.time import Clock
 
 #: Years that are looked at, this one too.
 YEARS = 10
+#: Values of one year that are read at most: some hundred figures with a value a day.
+_MOST_READINGS = 500_000
 _Value = float | bool
 
 
@@ -54,7 +57,9 @@ class YearsFound(msgspec.Struct, frozen=True):
 
 
 class Years:
-    """Works the years out in the background. `done` of `total` data points have been read."""
+    """Works the years out in the background. `done` of `total` years have been read."""
+
+    total = YEARS
 
     def __init__(
         self, history: History, clock: Clock, frameworks: Sequence[Framework], *, zone: tzinfo
@@ -66,7 +71,6 @@ class Years:
         self._task: asyncio.Task[None] | None = None
         self.found: YearsFound | None = None
         self.done = 0
-        self.total = sum(len(one.points()) for one in frameworks)
 
     @property
     def is_running(self) -> bool:
@@ -90,36 +94,39 @@ class Years:
         years = tuple(range(last - YEARS + 1, last + 1))
         values: dict[str, dict[int, _Value]] = {}
         count = 0
-        for framework in self._frameworks:
-            for _, point in framework.points():
-                values[point.id], read = await asyncio.to_thread(self._read, point, years)
-                count += read
-                self.done += 1
-        found = await asyncio.to_thread(
-            lambda: tuple(framework_years(one, values, years) for one in self._frameworks)
-        )
+        for year in years:
+            newest, read = await asyncio.to_thread(self._read, year)
+            for name, value in newest.items():
+                values.setdefault(name, {})[year] = value
+            count += read
+            self.done += 1
+        found = [
+            await asyncio.to_thread(framework_years, framework, values, years)
+            for framework in self._frameworks
+        ]
         series = {
             name: {year: float(value) for year, value in known.items() if not isinstance(value, bool)}
             for name, known in values.items()
-            if known
         }
-        self.found = YearsFound(now, years, count, found, series)
+        self.found = YearsFound(now, years, count, tuple(found), series)
 
-    def _read(self, point: DataPoint, years: Sequence[int]) -> tuple[dict[int, _Value], int]:
-        """The newest value of each year, by the end of its period; how many were read. Blocking."""
-        since = datetime(years[0], 1, 1, tzinfo=self._zone)
+    def _read(self, year: int) -> tuple[dict[str, _Value], int]:
+        """The newest value of each data point in a year, and how many were read. Blocking."""
+        since, until = (datetime(one, 1, 2, tzinfo=self._zone) for one in (year, year + 1))
+        target = TYPE_TARGET + TYPE
         try:
-            readings = self._history.raw(ANONYMOUS, point.id, [VALUE], since, dataset="")
+            readings = self._history.raw(
+                ANONYMOUS, target, [VALUE], since, until, limit=_MOST_READINGS, dataset=""
+            )
         except NotFound:
             return {}, 0
-        newest: dict[int, tuple[datetime, _Value]] = {}
+        newest: dict[str, tuple[datetime, _Value]] = {}
         for one in readings:
-            if not isinstance(one.value, bool | int | float):
+            if not isinstance(one.value, bool | int | float) or year_of(one.at, self._zone) != year:
                 continue
-            year = year_of(one.at, self._zone)
-            if year in years and (year not in newest or newest[year][0] <= one.at):
-                newest[year] = (one.at, one.value)
-        return {year: value for year, (_, value) in newest.items()}, len(readings)
+            if one.entity_id not in newest or newest[one.entity_id][0] <= one.at:
+                newest[one.entity_id] = (one.at, one.value)
+        return {name: value for name, (_, value) in newest.items()}, len(readings)
 
 
 def year_of(until: datetime, zone: tzinfo) -> int:
