@@ -129,11 +129,12 @@ def test_a_copy_of_the_keys_is_not_put_with_what_they_open(tmp_path, capsys, pla
     assert not (tmp_path / "backups").exists() and not (tmp_path / place).exists()
 
 
-def test_a_state_is_sealed_in_the_table_and_comes_back_as_it_is_kept(sealing):
+def test_a_state_is_sealed_in_the_table_and_comes_back_as_it_is_kept(keys):
     person = entity("Person", ANNA, {"name": prop(SAID), "age": prop(41)})
     kept = pack(orjson.dumps(merge.stamp(person, "2026-01-01T00:00:00Z")))
     state = Folded(1, DEFAULT_TENANT, ANNA, ("Person",), InformationClass.OPEN, kept, 1, None, ())
     beneath = MemoryStateTable()
+    sealing = Sealing(keys, PersonalTypes({"Person": PersonalType(frozenset({"name"}))}))
     table = SealedStateTable(beneath, sealing)
     table.fold([state], [], 1)
     (row,) = beneath.load()
