@@ -21,6 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from cityloom.adapters.sqlite.feed import SqliteFeed
 from cityloom.adapters.sqlite.state_table import SqliteStateTable
 from cityloom.context.broker import Broker
+from cityloom.context.keeping import unpack
 from cityloom.kernel.actor import ANONYMOUS, CITY, InformationClass
 from cityloom.kernel.change import ChangeKind
 from cityloom.kernel.errors import CityError
@@ -253,7 +254,7 @@ class BrokerAgainstModel(RuleBasedStateMachine):
                 assert (change.kind is ChangeKind.CREATED) == (change.entity_id not in believed)
                 believed[change.entity_id] = (change.information_class, bare(orjson.loads(change.document)))
         assert believed == {one: (known.information_class, known.said) for one, known in self.known.items()}
-        rows = {row.entity_id: bare(orjson.loads(row.document)) for row in self.table.load()}
+        rows = {row.entity_id: bare(orjson.loads(unpack(row.document))) for row in self.table.load()}
         assert rows == {one: known.said for one, known in self.known.items()}
 
 
