@@ -248,7 +248,8 @@ async def test_answers_are_internal_kept_in_versions_and_published_without_evide
     assert (first.newest.by, len(first.versions)) == (planner.id, 1)
     with pytest.raises(NotFound):
         room.get(ANONYMOUS, first.id)
-    second = await room.answer_again(planner, first.id, {**ANSWERS, "c1": Answer("yes")})
+    again = {**ANSWERS, "c1": Answer("yes", "Seen on Monday")}
+    second = await room.answer_again(planner, first.id, again, note="A first look")
     assert [one.result.missing for one in second.versions] == [("c1",), ()]
     assert room.get(other, first.id).newest.answers["c1"].value == "yes"
     await room.publish(planner, first.id)
