@@ -81,27 +81,27 @@ def test_history_is_remembered_elsewhere_whoever_is_killed_or_hangs(
     watching.doing = "server killed"
     nats_cluster.kill(0)
     watching.all_go_on()
-    time.sleep(8)
+    time.sleep(5)
     nats_cluster.start(0)
     time.sleep(4)
     watching.doing = "server paused"
     nats_cluster.pause(1)
     watching.all_go_on()
-    time.sleep(8)
+    time.sleep(5)
     nats_cluster.go_on(1)
     time.sleep(4)
 
     watching.doing = "follower killed"
     second.stop(signal.SIGKILL)
     watching.all_go_on()
-    time.sleep(8)
+    time.sleep(5)
     third = StageProcess(home, tmp_path / "third.log")
     time.sleep(4)
     # It hangs, others take over, and it goes on believing what it knew.
     watching.doing = "follower paused"
     first.send(signal.SIGSTOP)
     watching.all_go_on()
-    time.sleep(8)
+    time.sleep(5)
     first.send(signal.SIGCONT)
     time.sleep(5)
 
