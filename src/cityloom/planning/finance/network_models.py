@@ -282,7 +282,8 @@ def _parties_table(network: Network) -> Table:
 def listed(words: Sequence[str]) -> str:
     """Words with commas between them, each of which can be said in other languages."""
     names = {f"word{place}": one for place, one in enumerate(words)}
-    return Worded(", ".join(f"%({name})s" for name in names), **names)
+    template = ", ".join(f"%({name})s" for name in names)
+    return Worded(template, **names)
 
 
 def _models_table(network: Network) -> Table:
