@@ -261,3 +261,8 @@ def reckon(type_name: str, values: Values) -> Outcome:
         raise BadInput(
             Worded("Something is still missing"), hint=Worded("Fill it in."), where=str(error.args[0])
         ) from None
+    except (ValueError, TypeError, ArithmeticError) as error:
+        # What is written by form is none of these: a choice that there is not, a number beyond all bounds.
+        raise BadInput(
+            Worded("Something here cannot be reckoned with"), hint=Worded("Correct what is written down.")
+        ) from error
