@@ -12,6 +12,7 @@ import cityloom_catalogue
 from cityloom.planning.assessments.evaluating import Answer, evaluated
 from cityloom.planning.assessments.questionnaire import Kind, Question
 from cityloom.planning.assessments.reading import read_library
+from cityloom.planning.assessments.register import searched
 from cityloom.web.languages import available
 
 ROOT = Path(__file__).parents[2]
@@ -87,6 +88,8 @@ def test_the_registers_are_whole():
     assert all(row.point and row.facets["country"] for row in cities)
     assert [row.id for row in cities if "industry" in row.facets.get("area", ())] == ["jubail"]
     assert sum("area" in row.facets for row in cities) == 14
+    # Whoever types without marks finds it all the same.
+    assert [row.id for row in searched(REGISTERS["smart_cities_52"], "besancon", {})] == ["besancon"]
 
 
 def test_what_is_said_to_implement_a_row_is_there():
