@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from cityloom.context.reading import word
 from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.planning.masterplan.calendar import Occasion, as_calendar
 from cityloom.planning.masterplan.monitoring import Course, GoalState, Measured, Task
@@ -15,6 +16,7 @@ from cityloom.planning.masterplan.watching import WORDS as WATCHED
 from cityloom.planning.masterplan.watching import Watched
 from cityloom.planning.records.model import Record
 from cityloom.web.addresses import address, entity_path
+from cityloom.web.looks import name_of
 from cityloom.web.pages.planning.basis import csv_file
 from cityloom.web.pages.planning.factors import measured_now, state_of
 from cityloom.web.pages.planning.links import record_href
@@ -32,6 +34,7 @@ _WORST_FIRST = (
     Verdict.ON_THE_WAY,
     Verdict.REACHED,
 )
+CONTRACT = "ServiceContract"
 CALENDAR = "text/calendar; charset=utf-8"
 _LEVEL_OF_WATCHED = {
     Watched.WITHIN: "good",
@@ -177,20 +180,17 @@ def _factor(visit: Visit, record: Record) -> dict[str, Any]:
 
 
 def _contracts(visit: Visit) -> list[dict[str, Any]]:
-    """Contracts of any kind that is kept here."""
-    records = visit.rooms.records
-    return [
-        {
-            "id": one.id,
-            "href": record_href(one),
-            "name": visit.wording.said(one.name),
-            "kind": visit.language.say(kind.singular),
-            "state": one.state.value,
+    """Contracts that are paid on indicators, as far as the reader may see them."""
+    found: dict[str, dict[str, Any]] = {}
+    for document in visit.rooms.broker.of_type(visit.actor, CONTRACT):
+        contract_id = document["id"]
+        found[contract_id] = {
+            "id": contract_id,
+            "href": address("plan", "contracts", contract_id),
+            "name": name_of(document, visit.wording),
+            "state": word(document, "status"),
         }
-        for kind in records.kinds.values()
-        if kind.permission.startswith("contracts:")
-        for one in records.list(visit.actor, kind.type)
-    ]
+    return sorted(found.values(), key=lambda one: one["name"])
 
 
 async def table(visit: Visit) -> Response:
