@@ -126,8 +126,17 @@ def check_write(actor: Actor, old: _Document | None, new: _Document | None) -> N
         for document in (old, new):
             if document is not None:
                 _check_types(actor, document["type"])
+        if old is None and new is not None:
+            # Rooms make ids that can be guessed, of a number or a day: nobody else takes one before them.
+            _check_types(actor, _named_in(new.get("id", "")))
     if new is not None and not actor.may(AS_THE_PLATFORM):
         _check_provenance(actor, old, new)
+
+
+def _named_in(entity_id: str) -> tuple[str, ...]:
+    """The type that an id names: urn:ngsi-ld:<type>:…"""
+    parts = entity_id.split(":", 3)
+    return (parts[2],) if len(parts) == 4 and parts[:2] == ["urn", "ngsi-ld"] else ()
 
 
 def _check_types(actor: Actor, types: Iterable[str]) -> None:

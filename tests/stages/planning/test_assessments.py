@@ -292,6 +292,9 @@ async def test_somebody_who_looked_before_a_change_is_told(room, living_city):
     await room.answer_again(planner, made.id, {**ANSWERS, "c1": Answer("yes")}, version=made.version)
     with pytest.raises(Conflict):
         await room.answer_again(planner, made.id, ANSWERS, version=made.version)
+    with pytest.raises(Conflict):
+        await room.publish(planner, made.id, version=made.version)
+    assert room.list(ANONYMOUS) == []
 
 
 async def test_a_gate_learns_what_is_missing(living_city, room):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -20,6 +21,7 @@ from cityloom.planning.contracts.gathering import Exclusion
 from cityloom.planning.contracts.model import open_id
 from cityloom.planning.contracts.parties import Parties
 from cityloom.planning.contracts.settlements import Settlements
+from cityloom.planning.contracts.statement import statement_of
 from cityloom.planning.contracts.terms import Line, Terms, WithoutData
 
 OPEN, INTERNAL, SECURITY = InformationClass
@@ -416,3 +418,43 @@ async def test_what_an_indicator_pays_is_found_from_it(office):
     contract = await office.concluded()
     assert [one.id for one in office.contracts.about(office.examiner, LIGHTS)] == [contract.id]
     assert office.contracts.about(office.rival, LIGHTS) == []
+
+
+async def test_what_others_write_under_the_id_of_a_settlement_is_none(office):
+    contract, settled = await office.settled()
+    february = settled.id.replace("2026-01-01", "2026-02-01")
+    attributes = settled.document["attrs"]
+    said = {name: items[0] for name, items in attributes.items() if name != "because"}
+    await office.city.broker.create(
+        office.city.person("administrator"), entity("Thing", february, said), information_class=INTERNAL
+    )
+    with pytest.raises(NotFound):
+        office.settlements.get(office.examiner, contract.id, "2026-02-01")
+    with pytest.raises(NotFound):
+        await office.settlements.pay(
+            office.second, contract.id, "2026-02-01", Decimal(1), date(2026, 4, 1), "x"
+        )
+
+
+async def test_who_excluded_time_does_not_decide_a_dispute_about_it(office):
+    await office.light_up(*[98.0] * 31)
+    contract = await office.concluded()
+    storm = Exclusion("2026-01-10T00:00:00Z", "2026-01-11T00:00:00Z", "Storm", "Council 7")
+    await office.contracts.exclude(office.reviewer, contract.id, storm)
+    await office.settlements.settle(office.examiner, contract.id, JANUARY)
+    await office.settlements.dispute(office.provider, contract.id, JANUARY, "There was no storm.")
+    with pytest.raises(NotAllowed):
+        await office.settlements.decide(office.reviewer, contract.id, JANUARY, "stands", "There was one.")
+
+
+async def test_a_period_is_worked_out_beside_the_event_loop(office, monkeypatch):
+    contract = await office.concluded()
+    threads = []
+
+    def watched(*args, **named):
+        threads.append(threading.current_thread())
+        return statement_of(*args, **named)
+
+    monkeypatch.setattr("cityloom.planning.contracts.settlements.statement_of", watched)
+    await office.settlements.compute(office.provider, contract.id, JANUARY)
+    assert len(threads) == 1 and threads[0] is not threading.current_thread()

@@ -258,7 +258,8 @@ async def test_undo_brings_back_one_version_after_the_other(living_city, office)
     for number in range(3):
         decision = await office.decision(f"{DECISION}{number}")
         costs = (*ACTION.costs, Cost(2028, "operating", euros(str(number + 1))))
-        action = msgspec.structs.replace(ACTION, costs=costs, decisions=(decision,))
+        decided = (*plans[-1].action.decisions, decision)
+        action = msgspec.structs.replace(ACTION, costs=costs, decisions=decided)
         plan = a_plan(owner=f"Office {number}", budget=None, spent=None, action=action, milestones=())
         plans.append((await office.initiatives.edit(office.planner, adopted.id, plan)).plan)
     for plan in plans[-2::-1]:
@@ -492,6 +493,8 @@ async def test_an_adopted_budget_changes_only_with_a_decision_of_its_own(office)
     assert changed.plan.budget == euros("1200001.50")
     assert changed.plan.action.decisions == (DECISION,)
     await refused(plan(decision, costs=ACTION.costs), "only by a decision")
+    # Nor is it left out, to be used once more.
+    await refused(plan(), "is not left out")
     undone = await office.initiatives.undo(office.planner, adopted.id)
     assert (undone.plan.budget, undone.plan.action.decisions) == (CLEAN.budget, ())
 

@@ -36,7 +36,15 @@ from cityloom.planning.records.importing import Does, Import
 from cityloom.planning.records.kinds import RecordKind
 from cityloom.planning.records.model import State, check_kind
 from cityloom.planning.records.records import Records
-from cityloom.planning.records.tables import as_csv, as_workbook, cells, header, lines_of, read_rows
+from cityloom.planning.records.tables import (
+    MOST_ROWS,
+    as_csv,
+    as_workbook,
+    cells,
+    header,
+    lines_of,
+    read_rows,
+)
 from cityloom.planning.register import KINDS
 
 OPEN, INTERNAL, SECURITY = InformationClass
@@ -74,7 +82,14 @@ BRIDGE = RecordKind(
         Web("page", "Page"),
         Place("location", "Place"),
         Rows(
-            "works", "Works", columns=(Line("what", "What", required=True), Amount("price", "Price")), most=3
+            "works",
+            "Works",
+            columns=(
+                Line("what", "What", required=True),
+                Amount("price", "Price"),
+                Link("over", "Over", to=("River",)),
+            ),
+            most=3,
         ),
     ),
 )
@@ -244,6 +259,17 @@ async def test_links_lead_both_ways_and_never_to_what_is_inside(office):
     assert office.records.pointing_at(ANONYMOUS, old.id) == []
 
 
+async def test_nor_do_links_in_a_table(office):
+    rivers = {"open": OPEN, "secret": SECURITY}
+    for name, information_class in rivers.items():
+        river = entity("River", f"urn:ngsi-ld:River:{name}", {"name": prop(name)})
+        await office.broker.create(office.person("administrator"), river, information_class=information_class)
+    works = tuple({"what": name, "over": f"urn:ngsi-ld:River:{name}"} for name in rivers)
+    record = await office.records.draft(office.planner, "Bridge", {"name": {"en": "New"}, "works": works})
+    await office.records.publish(office.planner, record.id)
+    assert office.records.get(ANONYMOUS, record.id).values["works"] == (works[0], {"what": "secret"})
+
+
 async def test_a_table_brings_back_what_it_took_out(office):
     record = await office.records.draft(office.planner, "Bridge", WHOLE | {"owner": "=1+1"})
     languages = ["en", "da"]
@@ -256,6 +282,19 @@ async def test_a_table_brings_back_what_it_took_out(office):
     book = as_workbook([header(BRIDGE, languages), cells(record, languages)], "Bridges: [all]")
     (row,) = read_rows(BRIDGE, lines_of(book, "bridges.xlsx"))
     assert (row.error, row.values) == (None, record.values)
+
+
+@pytest.mark.parametrize("word", ["nan", "inf", "-Infinity"])
+def test_no_word_breaks_a_workbook(word):
+    (line,) = lines_of(as_workbook([["name"], [word]], "x"), "x.xlsx")[1:]
+    assert line == [word]
+
+
+def test_of_a_long_table_no_more_is_read_than_may_be():
+    lines = lines_of(b"\n" * 100_000, "x.csv")
+    assert len(lines) == MOST_ROWS + 2
+    with pytest.raises(BadInput, match="too many rows"):
+        read_rows(BRIDGE, [["name"], *lines[1:]])
 
 
 async def test_a_table_says_what_it_would_do_and_then_does_it(office):

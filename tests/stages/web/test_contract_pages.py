@@ -149,6 +149,17 @@ async def test_the_provider_sees_its_own_and_changes_nothing(office):
         assert (await provider.get(address)).status_code == 404, address
 
 
+async def test_the_provider_does_not_learn_who_of_the_city_signed_or_excluded(office):
+    path, march = office["path"], f"{office['path']}/2026-03-01"
+    storm = {"act": "exclude", "since": "2026-03-10", "until": "2026-03-12", "reason": "Storm"}
+    await office["planner"].done(path, {**storm, "decision": "Council 7/2026"})
+    await office["auditor"].done(march, {"act": "settle"})
+    for address in (f"{path}.json", f"{march}.json"):
+        assert "Council 7/2026" in str(await office["provider"].data(address))
+        assert "person:" not in str(await office["provider"].data(address)), address
+        assert "person:" in str(await office["planner"].data(address)), address
+
+
 async def test_another_provider_and_everybody_else_see_no_file(office, visitor):
     await office["auditor"].done(f"{office['path']}/2026-03-01", {"act": "settle"})
     for reader in (office["rival"], visitor):

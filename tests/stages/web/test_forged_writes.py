@@ -99,6 +99,15 @@ async def test_an_entity_does_not_become_one_of_a_room_by_a_further_type(city, p
     refused(await pushes("POST", "/entities", {**an("Event"), "type": ["Event", "Notice"]}), "type")
 
 
+async def test_nobody_takes_the_id_that_a_room_will_give(city, pushes):
+    for taken in ("urn:ngsi-ld:PlanVersion:1", "urn:ngsi-ld:ContractSettlement:5f:2026-01-01"):
+        thing = {**an("Thing"), "id": taken}
+        refused(await pushes("POST", "/entities", thing), "type")
+        batch = await pushes("POST", "/entityOperations/upsert", [thing])
+        assert "may not write entities of the type" in batch.text
+        assert city.broker.find(CITY, taken) is None
+
+
 STATION = "urn:ngsi-ld:WeatherObserved:1"
 
 

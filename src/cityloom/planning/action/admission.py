@@ -65,8 +65,19 @@ def check_examined(plan: Plan) -> None:
 
 
 def check_budget_change(before: Initiative, plan: Plan) -> None:
-    """An adopted initiative's budget changes with a decision that was not used for it before."""
-    if before.is_draft or _money_of(before.plan) == _money_of(plan):
+    """An adopted initiative's budget changes with a decision that was not used for it before.
+
+    So none that was used is left out: it could be used again.
+    """
+    if before.is_draft:
+        return
+    if set(before.plan.action.decisions) - set(plan.action.decisions):
+        raise BadInput(
+            Worded("A decision on which the budget was changed is not left out"),
+            hint=Worded("Leave it among the decisions, and add the new one."),
+            where="budgetDecision",
+        )
+    if _money_of(before.plan) == _money_of(plan):
         return
     if not set(plan.action.decisions) - set(before.plan.action.decisions):
         raise BadInput(

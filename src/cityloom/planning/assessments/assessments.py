@@ -152,6 +152,7 @@ class Assessments:
     async def publish(self, actor: Actor, assessment_id: str, *, version: str = "") -> Assessment:
         """Show everybody the newest answers and their result, without evidence, notes and names."""
         found = self._draft(actor, assessment_id)
+        check_version(version, found.document, DECIDED_ON)
         shown = self._public(found)
         writer = may_write(CITY, classify=True)
         if self._broker.find(CITY, shown["id"]) is None:

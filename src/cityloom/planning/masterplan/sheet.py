@@ -78,8 +78,9 @@ class SheetImport:
         for path, rows in self._rows.items():
             coming = Import(self._records, self._actor, self._by_path[path], self._coming)
             found += [SheetRow(path, one) for one in coming.look(rows)]
+        goals = self._goals()
         for number, said in self._plans:
-            found.append(SheetRow(initiative_rows.KIND, self._looked(number, said)))
+            found.append(SheetRow(initiative_rows.KIND, self._looked(number, said, goals)))
         return sorted(found, key=lambda one: one.outcome.number)
 
     async def bring(self, *, note: str = "") -> list[SheetRow]:
@@ -89,8 +90,9 @@ class SheetImport:
             coming = Import(self._records, self._actor, self._by_path[path])
             rows = _pointed_at_first(self._by_path[path], self._rows[path])
             found += [SheetRow(path, one) for one in await coming.bring(rows, note=note)]
+        goals = self._goals()
         for number, said in self._plans:
-            found.append(SheetRow(initiative_rows.KIND, await self._brought(number, said)))
+            found.append(SheetRow(initiative_rows.KIND, await self._brought(number, said, goals)))
         return sorted(found, key=lambda one: one.outcome.number)
 
     def _read(self, lines: Sequence[Sequence[str]]) -> None:
@@ -143,19 +145,19 @@ class SheetImport:
         except CycleError:
             return list(self._rows)
 
-    def _looked(self, number: int, said: Mapping[str, str]) -> Outcome:
+    def _looked(self, number: int, said: Mapping[str, str], goals: Mapping[str, str]) -> Outcome:
         try:
-            goals = {name.casefold(): "" for kind, name in self._coming if kind == "Goal"}
-            plan = initiative_rows.plan_of(said, {**goals, **self._goals()})
+            coming = {name.casefold(): "" for kind, name in self._coming if kind == "Goal"}
+            plan = initiative_rows.plan_of(said, {**coming, **goals})
         except CityError as error:
             return Outcome(number, Does.WRONG, initiative_rows.name_of(said), None, error)
         return Outcome(number, Does.SAME if said.get(ID) else Does.NEW, plan.name)
 
-    async def _brought(self, number: int, said: Mapping[str, str]) -> Outcome:
+    async def _brought(self, number: int, said: Mapping[str, str], goals: Mapping[str, str]) -> Outcome:
         if said.get(ID):  # one that is there has a page of its own, with rules that a table does not know
-            return self._looked(number, said)
+            return self._looked(number, said, goals)
         try:
-            plan = initiative_rows.plan_of(said, self._goals())
+            plan = initiative_rows.plan_of(said, goals)
             await self._initiatives.draft(self._actor, plan)
         except CityError as error:
             return Outcome(number, Does.WRONG, initiative_rows.name_of(said), None, error)

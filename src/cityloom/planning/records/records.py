@@ -24,7 +24,7 @@ from cityloom.kernel.time import Clock, format_instant
 from cityloom.kernel.worded import Worded
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document, entity, json_value, prop
-from cityloom.planning.records.fields import Link, Links
+from cityloom.planning.records.fields import Field, Link, Links, Rows
 from cityloom.planning.records.kinds import RecordKind
 from cityloom.planning.records.model import (
     Record,
@@ -306,16 +306,20 @@ class Records:
 
     def _without_secrets(self, kind: RecordKind, values: Mapping[str, Any]) -> dict[str, Any]:
         """Without links to what not everybody may see: an id says that something is there."""
+        return self._open_alone(kind.fields, values)
+
+    def _open_alone(self, fields: Sequence[Field], values: Mapping[str, Any]) -> dict[str, Any]:
         shown = dict(values)
-        for field in kind.fields:
-            if isinstance(field, Link | Links) and field.name in shown:
-                said = shown[field.name]
-                left = [one for one in _ids(said) if self._broker.find(ANONYMOUS, one) is not None]
-                if isinstance(field, Links):
-                    shown[field.name] = tuple(left)
-                elif not left:
-                    del shown[field.name]
-        return {name: value for name, value in shown.items() if value != ()}
+        for field in fields:
+            if field.name not in shown:
+                continue
+            said = shown[field.name]
+            if isinstance(field, Rows):
+                shown[field.name] = tuple(self._open_alone(field.columns, row) for row in said)
+            elif isinstance(field, Link | Links):
+                left = tuple(one for one in _ids(said) if self._broker.find(ANONYMOUS, one) is not None)
+                shown[field.name] = left if isinstance(field, Links) else "".join(left)
+        return {name: value for name, value in shown.items() if value not in ((), "")}
 
     def _check_links(
         self, actor: Actor, kind: RecordKind, values: Mapping[str, Any], but: Mapping[str, Any]

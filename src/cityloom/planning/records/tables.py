@@ -6,6 +6,8 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -81,7 +83,8 @@ def lines_of(raw: bytes, name: str) -> list[Sequence[str]]:
         return [line for _, line in rows_of(raw, name)]
     try:
         text = raw.decode("utf-8-sig")
-        return list(csv.reader(io.StringIO(text, newline=""), _dialect(text)))
+        # One more than may be: an empty line takes a byte of the file and much more of the memory.
+        return list(islice(csv.reader(io.StringIO(text, newline=""), _dialect(text)), MOST_ROWS + 2))
     except (UnicodeDecodeError, csv.Error) as error:
         hint = Worded("Save it again as CSV in UTF-8, or as a workbook (.xlsx).")
         raise BadInput(
@@ -119,10 +122,10 @@ def _tame(cell: str) -> str:
 
 def _is_number(cell: str) -> bool:
     try:
-        float(cell)
+        # A workbook holds no "nan" and no "inf": they are words.
+        return isfinite(float(cell))
     except ValueError:
         return False
-    return True
 
 
 def _dialect(text: str) -> type[csv.Dialect]:

@@ -26,6 +26,9 @@ from cityloom.web.pages.planning.tables import csv_of
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
 
+#: Fields that hold ids of accounts.
+_PEOPLE = frozenset({"by", "examiner"})
+
 
 def add(pages: Pages, here: str) -> None:
     pages.data(f"{here}/{{id}}/{{period}}.csv", as_csv)
@@ -93,7 +96,7 @@ async def _page(
         "last": last_day(statement.end),
         "origin": visit.origin(value_of(contract.document, "dataOrigin")),
         "isOver": visit.rooms.settlements.is_over(period),
-        "statement": statement,
+        "statement": for_reader(visit, statement),
         "settlement": None if settlement is None else _settlement(visit, settlement),
         "later": [_later(visit, statement, one) for one in later],
     }
@@ -110,6 +113,24 @@ async def _page(
         today=visit.rooms.clock.now().astimezone(visit.city.zone).date().isoformat(),
         inside=visit.actor.sees(InformationClass.INTERNAL),
     )
+
+
+def for_reader(visit: Visit, said: Any) -> Any:
+    """What is told of a contract, without who of the city's people wrote, examined or signed any of it for
+    those outside."""
+    return said if visit.actor.sees(InformationClass.INTERNAL) else _without_people(said)
+
+
+def _without_people(said: Any) -> Any:
+    if isinstance(said, tuple):
+        return tuple(map(_without_people, said))
+    if not isinstance(said, msgspec.Struct):
+        return said
+    told = {
+        name: "" if name in _PEOPLE else _without_people(getattr(said, name))
+        for name in said.__struct_fields__
+    }
+    return msgspec.structs.replace(said, **told)
 
 
 def _settlement(visit: Visit, one: Settlement) -> dict[str, Any]:
@@ -136,7 +157,7 @@ def _settlement(visit: Visit, one: Settlement) -> dict[str, Any]:
         }
         if decision
         else None,
-        "before": one.statement if decision else None,
+        "before": for_reader(visit, one.statement) if decision else None,
         "payments": [
             {"on": pay.on, "amount": pay.amount, "reference": pay.reference} for pay in one.payments
         ],

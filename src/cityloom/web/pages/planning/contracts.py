@@ -31,6 +31,7 @@ from cityloom.web.pages.planning.contract_form import (
     form_page,
     terms_of,
 )
+from cityloom.web.pages.planning.contract_periods import for_reader
 from cityloom.web.pages.planning.links import link_to
 from cityloom.web.pages.planning.tables import csv_of
 from cityloom.web.pages.routing import Pages
@@ -156,9 +157,9 @@ def _page(visit: Visit, contract: Contract, form: Form, *, status: int = 200) ->
     terms = contract.standing
     data = {
         **file_row(visit, contract),
-        "terms": terms,
-        "versions": contract.versions,
-        "exclusions": contract.exclusions,
+        "terms": for_reader(visit, terms),
+        "versions": for_reader(visit, contract.versions),
+        "exclusions": for_reader(visit, contract.exclusions),
         "periods": [_period_row(visit, contract, one, settled) for one in contract.periods()],
         "initiative": terms.initiative,
     }

@@ -179,7 +179,7 @@ def _value(visit: Visit, field: Field, form: Form, name: str) -> Any:
         case Rows():
             return _rows(visit, field, form, name)
         case Link():
-            return _by_name(visit, field, form.value(name).strip())
+            return _by_name(visit, field, [form.value(name).strip()])[0]
     text = form.value(name).strip()
     if not text or isinstance(field, Prose):
         return text
@@ -205,15 +205,19 @@ def _several(visit: Visit, field: Links | Choices, form: Form, name: str) -> tup
     several = dict.fromkeys(part for part in sent if part)
     if isinstance(field, Choices):
         return tuple(several)
-    return tuple(_by_name(visit, field, one) for one in several)
+    return _by_name(visit, field, list(several))
 
 
-def _by_name(visit: Visit, field: Link | Links, typed: str) -> str:
-    """The id of what was typed by its name, where just one thing is called so."""
-    if not typed or typed.startswith("urn:"):
-        return typed
-    called = [one for one, words in candidates(visit, field) if words.casefold() == typed.casefold()]
-    return called[0] if len(called) == 1 else typed
+def _by_name(visit: Visit, field: Link | Links, typed: Sequence[str]) -> tuple[str, ...]:
+    """The ids of what was typed by its name, where just one thing is called so."""
+    if all(not one or one.startswith("urn:") for one in typed):
+        return tuple(typed)
+    # Looked through once: thousands may be typed, and there may be thousands to choose from.
+    called: dict[str, list[str]] = {}
+    for one, words in candidates(visit, field):
+        called.setdefault(words.casefold(), []).append(one)
+    found = (called.get(one.casefold(), []) if not one.startswith("urn:") else [] for one in typed)
+    return tuple(ids[0] if len(ids) == 1 else one for one, ids in zip(typed, found, strict=True))
 
 
 def _rows(visit: Visit, field: Rows, form: Form, name: str) -> tuple[dict[str, Any], ...]:
