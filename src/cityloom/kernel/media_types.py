@@ -14,5 +14,6 @@ PROBLEM: Final = "application/problem+json"
 HTML: Final = "text/html"
 TEXT: Final = "text/plain; charset=utf-8"
 CSV: Final = "text/csv; charset=utf-8"
+CALENDAR: Final = "text/calendar; charset=utf-8"
 #: What is nothing more special.
 BYTES: Final = "application/octet-stream"

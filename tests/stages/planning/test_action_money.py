@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from itertools import pairwise
 
@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from cityloom.kernel.errors import BadInput
 from cityloom.ngsild.model import entity, prop
 from cityloom.planning.action.budgets import budgets_of
-from cityloom.planning.action.calendar import Event, calendar_of, reporting_days
 from cityloom.planning.action.financing import profile_of
 from cityloom.planning.action.funding import MECHANISMS, criteria_of, joined, parted
 from cityloom.planning.action.model import Action, Cost, Financing, Share
 from cityloom.planning.action.ranking import Candidate, Weights, rank
+from cityloom.planning.action.reporting_days import reporting_days
 from cityloom.planning.action.writing import attributes_of
 from cityloom.planning.model import initiative_of
 from cityloom.planning.money import Money, digits_of
@@ -216,14 +216,3 @@ def test_days_of_report_follow_the_rhythm_and_end_with_the_end():
     ]
     assert reporting_days("atMilestones", date(2026, 1, 1), date(2027, 1, 1)) == []
     assert len(reporting_days("monthly", date(2026, 1, 1), date(2027, 1, 1))) == 12
-
-
-def test_a_calendar_folds_and_escapes_and_keeps_its_names():
-    event = Event("a", date(2026, 12, 31), "Træer, græs; og\nmere " + "ø" * 80, "Say \\ this")
-    said = calendar_of("City", [event], datetime(2026, 4, 10, tzinfo=UTC))
-    lines_of = said.decode().split("\r\n")
-    assert all(len(line.encode()) <= 75 for line in lines_of)
-    whole = said.decode().replace("\r\n ", "")
-    assert "SUMMARY:Træer\\, græs\\; og\\nmere " + "ø" * 80 in whole
-    assert "DTSTART;VALUE=DATE:20261231" in whole and "DTEND;VALUE=DATE:20270101" in whole
-    assert calendar_of("City", [event], datetime(2026, 4, 11, tzinfo=UTC)).split(b"UID:")[1][:32] in said

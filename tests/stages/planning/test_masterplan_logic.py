@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cityloom.kernel.errors import BadInput, Conflict
+from cityloom.planning.calendar import Occasion, as_calendar
 from cityloom.planning.masterplan import processes, versions
-from cityloom.planning.masterplan.calendar import Occasion, as_calendar
 from cityloom.planning.masterplan.dimensions import DIMENSIONS, coverage, dimension_of, shares
 from cityloom.planning.masterplan.gates import PlanPhase, Requirement, passage
 from cityloom.planning.masterplan.infrastructure import Item, states
@@ -286,5 +286,6 @@ def test_a_calendar_of_whole_days_can_be_read_anywhere():
     assert "DTSTART;VALUE=DATE:20260430\r\nDTEND;VALUE=DATE:20260501\r\n" in unfolded
     assert "DTSTART;VALUE=DATE:20260501\r\nDTEND;VALUE=DATE:20260504\r\n" in unfolded
     assert "SUMMARY:Møde\\; med\\, alle" in unfolded
+    assert "CATEGORIES:press\r\n" in unfolded
     assert "DESCRIPTION:Første\\nlinje " + "æ" * 90 in unfolded
     assert raw.startswith(b"BEGIN:VCALENDAR\r\n") and raw.endswith(b"END:VCALENDAR\r\n")

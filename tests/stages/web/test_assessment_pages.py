@@ -66,7 +66,7 @@ async def test_the_registers_are_filtered_and_lie_beside_as_tables(visitor):
         "shenyang",
         "trondheim",
     }
-    table = (await visitor.get("/library/smart_cities_52.csv?q=malmo")).text
+    table = (await visitor.get("/library/smart_cities_52.csv?q=malmo")).content.decode("utf-8-sig")
     assert table.splitlines()[0].startswith("id,name,text,country,area") and len(table.splitlines()) == 2
     page = await visitor.text("/library/success_cases/case-25")
     assert "/plan/assessments/charter_objectives" in page

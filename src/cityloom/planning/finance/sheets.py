@@ -2,52 +2,34 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections.abc import Callable
 from decimal import Decimal
 
-import xlsxwriter
-
+from cityloom.indicators.exchange.spreadsheet import as_csv, as_workbook
 from cityloom.planning.finance.outcome import Cell, Column, Figure, Outcome, Table, Unit
 from cityloom.planning.finance.sums import in_coins
 
-#: What a spreadsheet would take for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_NO_SHEET_NAME = re.compile(r"[\[\]:*?/\\']")
+#: Sheets' names are cut here at the latest; their numbers tell them apart.
+_LONGEST_NAME = 31
 #: From an English text to the reader's.
 Say = Callable[[str], str]
 
 
-def as_csv(table: Table, currency: str, say: Say) -> str:
-    """A table as CSV (RFC 4180): numbers with a point, amounts with the currency in the column's head."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow([_tame(_head(column, currency, say)) for column in table.columns])
-    for row in (*table.rows, *((table.foot,) if table.foot else ())):
-        writer.writerow([_written(value, currency, say) for value in row])
-    return out.getvalue()
+def table_as_csv(table: Table, currency: str, say: Say) -> str:
+    """A table as CSV: amounts rounded to the currency's smallest coin."""
+    head, *lines = _lines(table, currency, say)
+    return as_csv([head, *([_in_coins(cell, currency) for cell in line] for line in lines)])
 
 
-def as_workbook(outcome: Outcome, say: Say) -> bytes:
-    """All of it as a workbook (.xlsx, ECMA-376): figures first, then a sheet for each table."""
-    out = io.BytesIO()
-    with xlsxwriter.Workbook(out, {"in_memory": True, "strings_to_formulas": False}) as book:
-        bold = book.add_format({"bold": True})
-        for number, table in enumerate((figures_table(outcome.figures), *outcome.tables), 1):
-            name = _NO_SHEET_NAME.sub(" ", say(table.title))[:27]
-            page = book.add_worksheet(f"{number} {name}")
-            page.freeze_panes(1, 1)
-            for place, column in enumerate(table.columns):
-                page.write_string(0, place, _head(column, outcome.currency, say), bold)
-            for at, row in enumerate((*table.rows, *((table.foot,) if table.foot else ())), 1):
-                for place, value in enumerate(row):
-                    if isinstance(value, str):
-                        page.write_string(at, place, say(value))
-                    elif value is not None:
-                        page.write_number(at, place, float(value))
-    return out.getvalue()
+def outcome_as_workbook(outcome: Outcome, say: Say) -> bytes:
+    """All of it as a workbook: figures first, then a sheet for each table."""
+    tables = (figures_table(outcome.figures), *outcome.tables)
+    return as_workbook(
+        {
+            f"{number} {say(table.title)}"[:_LONGEST_NAME]: _lines(table, outcome.currency, say)
+            for number, table in enumerate(tables, 1)
+        }
+    )
 
 
 def figures_table(figures: tuple[Figure, ...]) -> Table:
@@ -56,18 +38,19 @@ def figures_table(figures: tuple[Figure, ...]) -> Table:
     return Table("figures", "Figures", columns, tuple((one.label, one.value, one.note) for one in figures))
 
 
+def _lines(table: Table, currency: str, say: Say) -> list[list[Cell]]:
+    """The head, the rows and the foot; the currency stands in the head."""
+    rows = (*table.rows, *((table.foot,) if table.foot else ()))
+    return [
+        [_head(column, currency, say) for column in table.columns],
+        *([say(cell) if isinstance(cell, str) else cell for cell in row] for row in rows),
+    ]
+
+
 def _head(column: Column, currency: str, say: Say) -> str:
     label = say(column.label)
     return f"{label} ({currency})" if column.unit is Unit.MONEY and currency else label
 
 
-def _written(value: Cell, currency: str, say: Say) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return _tame(say(value))
-    return str(in_coins(value, currency)) if isinstance(value, Decimal) else str(value)
-
-
-def _tame(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
+def _in_coins(cell: Cell, currency: str) -> Cell:
+    return in_coins(cell, currency) if isinstance(cell, Decimal) else cell

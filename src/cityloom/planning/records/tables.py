@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from math import isfinite
 from typing import Any
 
 import msgspec
-import xlsxwriter
 
+from cityloom.indicators.exchange.spreadsheet import FORMULA, as_workbook, number_in
 from cityloom.indicators.exchange.workbook import rows_of
 from cityloom.kernel.errors import BadInput, CityError
 from cityloom.kernel.worded import Worded
@@ -23,11 +21,6 @@ from cityloom.planning.records.model import Record
 #: Columns beside the fields.
 ID, STATE = "id", "state"
 MOST_ROWS = 2_000
-#: Characters in a workbook's cell.
-_LONGEST_CELL = 32_767
-_NO_SHEET_NAME = re.compile(r"[\[\]:*?/\\']")
-#: A cell that begins so is a formula to a spreadsheet; an apostrophe before it makes it a text.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class TableRow(msgspec.Struct, frozen=True):
@@ -54,27 +47,9 @@ def cells(record: Record, languages: Sequence[str]) -> list[str]:
     return found
 
 
-def as_csv(rows: Iterable[Sequence[str]]) -> str:
-    """Rows as CSV (RFC 4180). What a spreadsheet would take for a formula gets an apostrophe before it."""
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerows([[_tame(cell) for cell in row] for row in rows])
-    return out.getvalue()
-
-
-def as_workbook(rows: Iterable[Sequence[str]], sheet: str) -> bytes:
-    """Rows as a workbook (.xlsx, ECMA-376) with one sheet. Numbers are numbers, all else is text."""
-    out = io.BytesIO()
-    with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
-        page = book.add_worksheet(_NO_SHEET_NAME.sub(" ", sheet)[:31] or "1")
-        page.freeze_panes(1, 1)
-        bold = book.add_format({"bold": True})
-        for number, row in enumerate(rows):
-            for column, cell in enumerate(row):
-                if number and _is_number(cell):
-                    page.write_number(number, column, float(cell))
-                elif cell:
-                    page.write_string(number, column, cell[:_LONGEST_CELL], None if number else bold)
-    return out.getvalue()
+def workbook_of(rows: Iterable[Sequence[str]], sheet: str) -> bytes:
+    """Rows as a workbook with one sheet. What is a number stands as one, if it loses nothing by that."""
+    return as_workbook({sheet: [[number_in(cell) for cell in row] for row in rows]})
 
 
 def lines_of(raw: bytes, name: str) -> list[Sequence[str]]:
@@ -114,18 +89,6 @@ def _cells(field: Field, value: Any, languages: Sequence[str]) -> Iterator[str]:
         yield from ((value or {}).get(code, "") for code in languages)
     else:
         yield "" if is_empty(value) else field.text(value)
-
-
-def _tame(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) and not _is_number(cell) else cell
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        # A workbook holds no "nan" and no "inf": they are words.
-        return isfinite(float(cell))
-    except ValueError:
-        return False
 
 
 def _dialect(text: str) -> type[csv.Dialect]:
@@ -174,4 +137,4 @@ def _read_field(field: Field, said: Mapping[str, str]) -> Any:
 
 
 def _untamed(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell

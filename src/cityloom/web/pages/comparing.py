@@ -13,12 +13,12 @@ from cityloom.indicators.exchange.files import read_values
 from cityloom.indicators.summaries import IndicatorSummary
 from cityloom.kernel.errors import BadInput
 from cityloom.web.addresses import address
-from cityloom.web.csv_file import csv_file
 from cityloom.web.forms import Form
 from cityloom.web.languages import noted as n
 from cityloom.web.pages.indicators import ENTER, figure
 from cityloom.web.pages.routing import Pages
 from cityloom.web.pages.value_import import columns_of
+from cityloom.web.taken_along import csv_of
 from cityloom.web.visit import Visit
 
 #: Cities that are shown beside the own one when none was chosen, and at most.
@@ -63,7 +63,7 @@ async def as_csv(visit: Visit) -> Response:
         if one.is_reported
     ]  # fmt: skip
     columns = ("city", "indicator", "point", "period", "value", "source")
-    return csv_file(visit, f"{report.framework.id}-cities", columns, rows)
+    return csv_of(visit, f"{report.framework.id}-cities", columns, rows)
 
 
 async def handle(visit: Visit) -> Response:

@@ -14,11 +14,11 @@ from cityloom.kernel.time import to_millis
 from cityloom.planning.effects import Told
 from cityloom.planning.model import Initiative
 from cityloom.web.addresses import address
-from cityloom.web.csv_file import csv_file
 from cityloom.web.drawing.chart import Chart, Estimated, draw_chart
 from cityloom.web.languages import noted as n
 from cityloom.web.looks import name_of
 from cityloom.web.pages.routing import Pages
+from cityloom.web.taken_along import csv_of
 from cityloom.web.visit import Visit
 
 #: Series that the form offers to choose beside the indicator's own.
@@ -153,7 +153,7 @@ async def as_csv(visit: Visit) -> Response:
     point, _, told = await _asked(visit)
     if told is None:
         raise BadInput("Say since when", hint="Choose an initiative, or a day.", where="since")
-    return csv_file(visit, f"effect-{point.code.replace(':', '-')}", _COLUMNS, _rows(told))
+    return csv_of(visit, f"effect-{point.code.replace(':', '-')}", _COLUMNS, _rows(told))
 
 
 def _rows(told: Told) -> list[dict[str, Any]]:

@@ -12,10 +12,10 @@ from cityloom.indicators.publications import Publication
 from cityloom.indicators.verification import ReportGroup, ReportRow, VerificationReport
 from cityloom.kernel.errors import NotFound
 from cityloom.web.addresses import address
-from cityloom.web.csv_file import csv_file
 from cityloom.web.drawing.radar import Spoke, draw_radar
 from cityloom.web.pages.indicators import LEVEL_OF_POINTS, QUALITIES, VERIFY
 from cityloom.web.pages.routing import Pages
+from cityloom.web.taken_along import csv_of
 from cityloom.web.visit import Visit
 
 #: Categories on a radar at most; beyond, its spokes cannot be told apart.
@@ -123,7 +123,7 @@ def _csv(visit: Visit, report: VerificationReport, ending: str) -> Response:
         }
         for one in report.rows
     )
-    return csv_file(visit, f"{report.framework}-verification{ending}", _COLUMNS, rows)
+    return csv_of(visit, f"{report.framework}-verification{ending}", _COLUMNS, rows)
 
 
 async def factsheet(visit: Visit) -> Response:

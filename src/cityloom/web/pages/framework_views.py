@@ -17,11 +17,11 @@ from cityloom.planning.masterplan.sdg_targets import TITLES
 from cityloom.planning.model import Initiative
 from cityloom.planning.sdg import GOALS as GOAL_NAMES
 from cityloom.web.addresses import address
-from cityloom.web.csv_file import csv_file
 from cityloom.web.drawing.chart import Chart, draw_chart
 from cityloom.web.languages import noted as n
 from cityloom.web.pages.indicators import ENTER, LEVEL_OF_POINTS, VERIFY, indicator_row
 from cityloom.web.pages.routing import Pages
+from cityloom.web.taken_along import csv_of
 from cityloom.web.visit import Visit
 
 PRINCIPLES = {
@@ -128,7 +128,7 @@ async def goals_as_csv(visit: Visit) -> Response:
         for target, every in found.by_target.items()
         for one in every
     )
-    return csv_file(visit, "sdg", _GOAL_COLUMNS, rows)
+    return csv_of(visit, "sdg", _GOAL_COLUMNS, rows)
 
 
 def _goal_row(visit: Visit, found: GoalReport, initiatives: dict[str, list[Initiative]]) -> dict[str, Any]:
@@ -222,7 +222,7 @@ async def years_as_csv(visit: Visit) -> Response:
         for path, every in one.groups.items()
         for year in every
     )
-    return csv_file(visit, "indicators-by-year", _YEAR_COLUMNS, rows)
+    return csv_of(visit, "indicators-by-year", _YEAR_COLUMNS, rows)
 
 
 def _year_row(one: YearScore) -> dict[str, Any]:
@@ -291,7 +291,7 @@ async def principles_as_csv(visit: Visit) -> Response:
         | {name.value: mark for name, mark in one.ratings.items()}
         for one in _rated(visit).ratings
     )  # fmt: skip
-    return csv_file(visit, f"{visit.part('framework')}-principles", ("code", "point", *names, "alike"), rows)
+    return csv_of(visit, f"{visit.part('framework')}-principles", ("code", "point", *names, "alike"), rows)
 
 
 def _rated(visit: Visit) -> Rated:

@@ -13,10 +13,10 @@ from cityloom.indicators.model import Entry, Quality
 from cityloom.indicators.summaries import FrameworkReport, IndicatorSummary
 from cityloom.kernel.errors import BadInput, CityError
 from cityloom.web.addresses import address
-from cityloom.web.csv_file import csv_file
 from cityloom.web.forms import Form
 from cityloom.web.pages.indicators import ENTER, QUALITIES, VERIFY, figure, indicator_row
 from cityloom.web.pages.routing import Pages
+from cityloom.web.taken_along import csv_of
 from cityloom.web.visit import Visit
 
 #: Values on a page of the list, and rows of a sheet: a form has 200 fields at most.
@@ -270,4 +270,4 @@ async def empty_sheet(visit: Visit) -> Response:
         for one in report.indicators
         if one.answered_by is None
     )
-    return csv_file(visit, f"{report.framework.id}-{year}", _SHEET_COLUMNS, rows)
+    return csv_of(visit, f"{report.framework.id}-{year}", _SHEET_COLUMNS, rows)

@@ -7,15 +7,15 @@ from typing import Any
 
 from starlette.responses import Response
 
+from cityloom.indicators.exchange.spreadsheet import Cell
 from cityloom.planning.action.budgets import Budget, budgets_of
 from cityloom.planning.action.model import COST_KINDS
 from cityloom.planning.model import Phase
 from cityloom.web.addresses import address
 from cityloom.web.drawing.stacks import Stack, draw_stacks
-from cityloom.web.pages.action.files import handed_out
+from cityloom.web.pages.action.files import table_to_keep
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
-from cityloom.web.workbook import Cell
 
 #: Departments shown on a page; the files have them all.
 MOST_ROWS = 60
@@ -95,4 +95,4 @@ async def table(visit: Visit) -> Response:
         ]
         rows += [(one.currency, name, "without lines", None, amount) for name, amount in one.unsplit.items()]
         rows.append((one.currency, "total", None, None, one.total))
-    return handed_out(visit, "budget", rows)
+    return table_to_keep(visit, "budget", rows)

@@ -8,15 +8,15 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from cityloom.indicators.exchange.spreadsheet import Cell
 from cityloom.planning.action.ranking import QUICK_DAYS, Candidate, Ranked, Ranking, Weights, rank
 from cityloom.planning.model import Initiative, Phase
 from cityloom.web.addresses import address
 from cityloom.web.forms import Form
 from cityloom.web.languages import noted as n
-from cityloom.web.pages.action.files import handed_out
+from cityloom.web.pages.action.files import table_to_keep
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
-from cityloom.web.workbook import Cell
 
 PAGE = 50
 MOST_LEFT_OUT = 25
@@ -138,4 +138,4 @@ async def table(visit: Visit) -> Response:
         money = (cost.amount, cost.currency) if cost else (None, None)
         head = (said["place"], said["id"], said["name"], said["score"], said["value"])
         rows.append((*head, *money, said["days"], said["effort"], "yes" if one.is_quick_win else "no"))
-    return handed_out(visit, "ranking", rows)
+    return table_to_keep(visit, "ranking", rows)

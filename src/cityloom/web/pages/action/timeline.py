@@ -5,23 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
+from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from cityloom.indicators.exchange.spreadsheet import Cell
+from cityloom.kernel.media_types import CALENDAR
 from cityloom.planning.action.activities import activities_of
-from cityloom.planning.action.calendar import Event, calendar_of, reporting_days
+from cityloom.planning.action.reporting_days import reporting_days
 from cityloom.planning.action.schedule import Placed, Schedule, schedule
+from cityloom.planning.calendar import Occasion, as_calendar
 from cityloom.planning.model import Initiative, Phase
 from cityloom.planning.records.model import public_id
 from cityloom.web.addresses import address
 from cityloom.web.drawing.gantt import Bar, draw_gantt
-from cityloom.web.pages.action.files import given, handed_out
+from cityloom.web.pages.action.files import table_to_keep
 from cityloom.web.pages.action.shown import today
 from cityloom.web.pages.routing import Pages
+from cityloom.web.taken_along import file_to_keep
 from cityloom.web.visit import Visit
-from cityloom.web.workbook import Cell
 
 #: Initiatives drawn on one page.
 PAGE = 40
@@ -151,7 +155,7 @@ async def table(visit: Visit) -> Response:
     chosen, found, by_id = _asked(visit)
 
     def made() -> Response:
-        return handed_out(visit, "timeline", _rows(visit, chosen, found, by_id))
+        return table_to_keep(visit, "timeline", _rows(visit, chosen, found, by_id))
 
     return await asyncio.to_thread(made)
 
@@ -184,19 +188,21 @@ async def calendar(visit: Visit) -> Response:
     name, now = f"{visit.city.name}: {visit.gettext('Action plan')}", visit.rooms.clock.now()
 
     def made() -> bytes:
-        return calendar_of(name, (one for one in _events(visit, found) if since <= one.day <= until), now)
+        shown = (one for one in _occasions(visit, found) if since <= one.first <= until)
+        return as_calendar(name, shown, now=now)
 
     content = await asyncio.to_thread(made)
-    return given(visit, "action-plan", "ics", content, "text/calendar; charset=utf-8")
+    return file_to_keep(visit, "action-plan", "ics", content, CALENDAR)
 
 
-def _events(visit: Visit, found: Sequence[Initiative]) -> Iterator[Event]:
+def _occasions(visit: Visit, found: Sequence[Initiative]) -> Iterator[Occasion]:
     code = visit.language.code
     for one in found:
         title, plan = visit.wording.said(one.plan.name), one.plan
         for place, step in enumerate(plan.milestones):
             words = step.names.get(code) or step.name
-            yield Event(f"{public_id(one.id)} milestone {place}", step.due, f"{title}: {words}")
+            uid = _uid(visit, one, f"milestone {place}")
+            yield Occasion(uid=uid, first=step.due, title=f"{title}: {words}")
         if plan.starts_at and plan.ends_at:
             zone, reporting = visit.city.zone, plan.action.reporting
             days = reporting_days(
@@ -204,4 +210,10 @@ def _events(visit: Visit, found: Sequence[Initiative]) -> Iterator[Event]:
             )
             for day in days:
                 told = visit.gettext("Report: %(what)s", what=title)
-                yield Event(f"{public_id(one.id)} report {day}", day, told, reporting.to)
+                uid = _uid(visit, one, f"report {day}")
+                yield Occasion(uid=uid, first=day, title=told, text=reporting.to)
+
+
+def _uid(visit: Visit, one: Initiative, what: str) -> str:
+    key = sha256(f"{public_id(one.id)} {what}".encode()).hexdigest()[:32]
+    return f"{key}@{visit.request.url.hostname or 'city'}"

@@ -24,8 +24,8 @@ from cityloom.web.drawing.scatter import Spot, draw_scatter
 from cityloom.web.forms import Form, WrongForm
 from cityloom.web.languages import noted as n
 from cityloom.web.looks import name_of
-from cityloom.web.pages.planning.tables import csv_of
 from cityloom.web.pages.routing import Pages
+from cityloom.web.taken_along import csv_of
 from cityloom.web.visit import Visit
 
 HERE = "/plan/assessments"

@@ -7,20 +7,20 @@ from typing import Any
 from starlette.responses import Response
 
 from cityloom.kernel.errors import BadInput, Conflict
-from cityloom.kernel.media_types import CSV, JSON
+from cityloom.kernel.media_types import JSON
 from cityloom.planning.masterplan import infrastructure, processes
 from cityloom.planning.masterplan.baselines import Compared, compared
 from cityloom.planning.masterplan.frozen import Frozen
 from cityloom.planning.masterplan.readiness import dependencies
 from cityloom.planning.masterplan.versions import canonical
 from cityloom.planning.records.model import Record, public_id
-from cityloom.planning.records.tables import as_csv
 from cityloom.web.addresses import address, entity_path
 from cityloom.web.forms import Form, WrongForm
 from cityloom.web.pages.planning.drawing import draw_layers
 from cityloom.web.pages.planning.links import record_href
 from cityloom.web.pages.planning.plan import EDIT
 from cityloom.web.pages.routing import Pages
+from cityloom.web.taken_along import csv_file, file_to_keep
 from cityloom.web.visit import Visit
 
 #: Values on one page of a baseline.
@@ -174,14 +174,6 @@ def _cell(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def csv_file(visit: Visit, stem: str, rows: list[list[str]]) -> Response:
-    """Rows as a CSV to take along."""
-    response = Response("\ufeff" + as_csv(rows), media_type=CSV)
-    response.headers["content-disposition"] = f'attachment; filename="{visit.file_name(stem, "csv")}"'
-    response.headers["cache-control"] = "no-store"
-    return response
-
-
 async def baseline_file(visit: Visit) -> Response:
     """The frozen text itself: its SHA-256 is the baseline's digest."""
     baseline = visit.rooms.plan.baselines.get(visit.actor, visit.part("id"))
@@ -191,9 +183,7 @@ async def baseline_file(visit: Visit) -> Response:
             visit.gettext("What was frozen is gone, or is not what it was"),
             hint=visit.gettext("Bring it back from a backup."),
         )
-    name = visit.file_name(f"baseline-{baseline.number}", "json")
-    headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return Response(canonical(content), media_type=JSON, headers=headers)
+    return file_to_keep(visit, f"baseline-{baseline.number}", "json", canonical(content), JSON)
 
 
 # What depends on what

@@ -29,8 +29,9 @@ from cityloom.web.addresses import address
 from cityloom.web.forms import Form, WrongForm
 from cityloom.web.pages.planning.links import link_to
 from cityloom.web.pages.planning.stakeholder_diagrams import projects
-from cityloom.web.pages.planning.stakeholder_words import all_said, csv_answer, said, staff_only
+from cityloom.web.pages.planning.stakeholder_words import all_said, said, staff_only
 from cityloom.web.pages.routing import Pages
+from cityloom.web.taken_along import csv_file
 from cityloom.web.visit import Visit
 
 #: Contributions on one page of a list.
@@ -236,7 +237,7 @@ async def table(visit: Visit) -> Response:
         "changed",
         "response",
     ]
-    return csv_answer(visit, "contributions", columns, [[_text(cell) for cell in row] for row in rows])
+    return csv_file(visit, "contributions", [columns, *([_text(cell) for cell in row] for row in rows)])
 
 
 def _line(visit: Visit, one: Contribution) -> dict[str, Any]:

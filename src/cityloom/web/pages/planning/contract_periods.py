@@ -22,8 +22,8 @@ from cityloom.planning.contracts.settlements import OUTCOMES
 from cityloom.planning.contracts.statement import Later, Statement, StatementLine
 from cityloom.web.addresses import address, entity_path
 from cityloom.web.forms import Form, WrongForm
-from cityloom.web.pages.planning.tables import csv_of
 from cityloom.web.pages.routing import Pages
+from cityloom.web.taken_along import csv_of
 from cityloom.web.visit import Visit
 
 #: Fields that hold ids of accounts.

@@ -33,8 +33,8 @@ from cityloom.web.pages.planning.contract_form import (
 )
 from cityloom.web.pages.planning.contract_periods import for_reader
 from cityloom.web.pages.planning.links import link_to
-from cityloom.web.pages.planning.tables import csv_of
 from cityloom.web.pages.routing import Pages
+from cityloom.web.taken_along import csv_of
 from cityloom.web.visit import Visit
 
 HERE = "/plan/contracts"

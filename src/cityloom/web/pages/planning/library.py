@@ -10,8 +10,8 @@ from starlette.responses import Response
 from cityloom.kernel.errors import NotFound
 from cityloom.planning.assessments.register import Register, Row, counted, searched
 from cityloom.web.addresses import address
-from cityloom.web.pages.planning.tables import csv_of
 from cityloom.web.pages.routing import Pages
+from cityloom.web.taken_along import csv_of
 from cityloom.web.visit import Visit
 
 HERE = "/library"

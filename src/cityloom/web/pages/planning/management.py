@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from cityloom.context.reading import word
 from cityloom.kernel.errors import BadInput, Conflict
-from cityloom.planning.masterplan.calendar import Occasion, as_calendar
+from cityloom.kernel.media_types import CALENDAR
+from cityloom.planning.calendar import Occasion, as_calendar
 from cityloom.planning.masterplan.monitoring import Course, GoalState, Measured, Task
 from cityloom.planning.masterplan.progress import LEVELS, WORDS, Verdict
 from cityloom.planning.masterplan.watching import WORDS as WATCHED
@@ -17,11 +18,11 @@ from cityloom.planning.masterplan.watching import Watched
 from cityloom.planning.records.model import Record
 from cityloom.web.addresses import address, entity_path
 from cityloom.web.looks import name_of
-from cityloom.web.pages.planning.basis import csv_file
 from cityloom.web.pages.planning.factors import measured_now, state_of
 from cityloom.web.pages.planning.links import record_href
 from cityloom.web.pages.planning.plan import EDIT
 from cityloom.web.pages.routing import Pages
+from cityloom.web.taken_along import csv_file, file_to_keep
 from cityloom.web.visit import Visit
 
 #: Goals and initiatives on the page, initiatives of one goal, milestones that are overdue.
@@ -35,7 +36,6 @@ _WORST_FIRST = (
     Verdict.REACHED,
 )
 CONTRACT = "ServiceContract"
-CALENDAR = "text/calendar; charset=utf-8"
 _LEVEL_OF_WATCHED = {
     Watched.WITHIN: "good",
     Watched.NEAR: "fair",
@@ -249,9 +249,7 @@ async def calendar(visit: Visit) -> Response:
     ]
     title = visit.gettext("The plan of %(city)s", city=visit.city.name)
     raw = as_calendar(title, occasions, now=visit.rooms.clock.now())
-    name = visit.file_name("communication", "ics")
-    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
-    return Response(raw, media_type=CALENDAR, headers=headers)
+    return file_to_keep(visit, "communication", "ics", raw, CALENDAR)
 
 
 async def answer(visit: Visit) -> Response:

@@ -20,7 +20,6 @@ from cityloom.web.forms import Form
 from cityloom.web.pages.planning.links import record_href
 from cityloom.web.pages.planning.stakeholder_words import (
     all_said,
-    csv_answer,
     name_of,
     page_of,
     said,
@@ -28,6 +27,7 @@ from cityloom.web.pages.planning.stakeholder_words import (
 )
 from cityloom.web.pages.planning.stakeholders import register
 from cityloom.web.pages.routing import Pages
+from cityloom.web.taken_along import csv_file
 from cityloom.web.visit import Visit
 
 #: Names that a step of the analysis shows of those for whom something is missing.
@@ -91,7 +91,7 @@ async def warnings_table(visit: Visit) -> Response:
         visit.gettext("Verdict"),
         visit.gettext("Who"),
     ]
-    return csv_answer(visit, "participation", columns, rows)
+    return csv_file(visit, "participation", [columns, *rows])
 
 
 def _findings(visit: Visit) -> dict[Peril, tuple[Finding, ...]]:

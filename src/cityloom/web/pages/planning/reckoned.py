@@ -13,13 +13,14 @@ from cityloom.kernel.media_types import CSV, XLSX
 from cityloom.planning.finance.following import followed
 from cityloom.planning.finance.outcome import Bars, Cell, Chain, Column, Curves, Drawing, Outcome, Unit, plain
 from cityloom.planning.finance.reckoning import RECKONERS
-from cityloom.planning.finance.sheets import as_csv, as_workbook
+from cityloom.planning.finance.sheets import outcome_as_workbook, table_as_csv
 from cityloom.planning.money import digits_of
 from cityloom.planning.records.model import Record, State
 from cityloom.web.drawing.finance.chain import draw_chain
 from cityloom.web.drawing.finance.charts import draw_bars, draw_curves, draw_tornado
 from cityloom.web.pages.planning.links import record_href
 from cityloom.web.pages.routing import Pages
+from cityloom.web.taken_along import file_to_keep
 from cityloom.web.visit import Visit
 
 #: Rows of a table that a page shows; the files have them all.
@@ -132,21 +133,13 @@ async def as_table(visit: Visit) -> Response:
     table = outcome.table(asked) if asked else outcome.tables[0]
     if table is None:
         raise NotFound("There is no such table", hint="Tables are named on the record's page.")
-    content = ("\ufeff" + as_csv(table, outcome.currency, visit.language.say)).encode()
-    return _file(visit, f"{record.kind.path}-{table.key}", "csv", content, CSV)
+    content = "\ufeff" + table_as_csv(table, outcome.currency, visit.language.say)
+    return file_to_keep(visit, f"{record.kind.path}-{table.key}", "csv", content, CSV)
 
 
 async def as_book(visit: Visit) -> Response:
     """All tables of the result as a workbook, a sheet each."""
     record = _record(visit)
     outcome = await _outcome(visit, record)
-    content = await asyncio.to_thread(as_workbook, outcome, visit.language.say)
-    return _file(visit, record.kind.path, "xlsx", content, XLSX)
-
-
-def _file(visit: Visit, stem: str, ending: str, content: bytes, media_type: str) -> Response:
-    response = Response(content, media_type=media_type)
-    name = visit.file_name(stem, ending)
-    response.headers["content-disposition"] = f'attachment; filename="{name}"'
-    response.headers["cache-control"] = "no-store"
-    return response
+    content = await asyncio.to_thread(outcome_as_workbook, outcome, visit.language.say)
+    return file_to_keep(visit, record.kind.path, "xlsx", content, XLSX)

@@ -10,17 +10,18 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
-from cityloom.kernel.media_types import CSV, XLSX
+from cityloom.kernel.media_types import XLSX
 from cityloom.planning.records.fields import Field
 from cityloom.planning.records.kinds import RecordKind
 from cityloom.planning.records.model import Record, State
 from cityloom.planning.records.records import LONGEST_NOTE
-from cityloom.planning.records.tables import as_csv, as_workbook, cells, header
+from cityloom.planning.records.tables import cells, header, workbook_of
 from cityloom.web.forms import Form, WrongForm
 from cityloom.web.pages.planning.links import link_to, record_href
 from cityloom.web.pages.planning.panels import PANELS
 from cityloom.web.pages.planning.record_form import MOST_FIELDS, filled, inputs, take, values_of
 from cityloom.web.pages.routing import Pages
+from cityloom.web.taken_along import csv_file, file_to_keep
 from cityloom.web.visit import Visit
 
 #: Records on one page of a list.
@@ -114,27 +115,20 @@ def record_row(visit: Visit, record: Record) -> dict[str, Any]:
 
 async def table(visit: Visit) -> Response:
     """The records of a kind as CSV, as far as the reader may see them."""
-    return _file(visit, "csv", ("\ufeff" + as_csv(_rows(visit))).encode(), CSV)
+    return csv_file(visit, kind_of(visit).path, _rows(visit))
 
 
 async def workbook(visit: Visit) -> Response:
     """The records of a kind as a workbook, as far as the reader may see them."""
-    sheet = visit.language.say(kind_of(visit).plural)
-    return _file(visit, "xlsx", await asyncio.to_thread(as_workbook, _rows(visit), sheet), XLSX)
+    kind = kind_of(visit)
+    content = await asyncio.to_thread(workbook_of, _rows(visit), visit.language.say(kind.plural))
+    return file_to_keep(visit, kind.path, "xlsx", content, XLSX)
 
 
 def _rows(visit: Visit) -> list[list[str]]:
     kind, languages = kind_of(visit), visit.desk.languages
     found = visit.rooms.records.list(visit.actor, kind.type)
     return [header(kind, languages), *(cells(one, languages) for one in found)]
-
-
-def _file(visit: Visit, ending: str, content: bytes, media_type: str) -> Response:
-    response = Response(content, media_type=media_type)
-    name = visit.file_name(kind_of(visit).path, ending)
-    response.headers["content-disposition"] = f'attachment; filename="{name}"'
-    response.headers["cache-control"] = "no-store"
-    return response
 
 
 async def show(visit: Visit) -> Response:

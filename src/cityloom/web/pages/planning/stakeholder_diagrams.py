@@ -23,7 +23,6 @@ from cityloom.web.drawing.svg import Drawing
 from cityloom.web.looks import name_of as document_name
 from cityloom.web.pages.planning.stakeholder_words import (
     all_said,
-    csv_answer,
     name_of,
     page_of,
     points,
@@ -32,6 +31,7 @@ from cityloom.web.pages.planning.stakeholder_words import (
 )
 from cityloom.web.pages.planning.stakeholders import register, strategy_of
 from cityloom.web.pages.routing import Pages
+from cityloom.web.taken_along import csv_file, file_to_keep
 from cityloom.web.visit import Visit
 
 #: Days of the trend that are drawn.
@@ -88,17 +88,13 @@ async def show(visit: Visit) -> Response:
 async def picture(visit: Visit) -> Response:
     """The diagram alone, as a file."""
     which, made = _made(visit)
-    response = Response(str(made.drawing.svg), media_type="image/svg+xml")
-    name = visit.file_name(f"stakeholders-{which}", "svg")
-    response.headers["content-disposition"] = f'attachment; filename="{name}"'
-    response.headers["cache-control"] = "no-store"
-    return response
+    return file_to_keep(visit, f"stakeholders-{which}", "svg", str(made.drawing.svg), "image/svg+xml")
 
 
 async def table(visit: Visit) -> Response:
     """What the diagram says, as CSV."""
     which, made = _made(visit)
-    return csv_answer(visit, f"stakeholders-{which}", made.columns, made.rows)
+    return csv_file(visit, f"stakeholders-{which}", [made.columns, *made.rows])
 
 
 def _made(visit: Visit) -> tuple[str, Diagram]:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from starlette.responses import Response
-
 from cityloom.kernel.actor import InformationClass
-from cityloom.kernel.media_types import CSV
-from cityloom.planning.records.tables import as_csv
 from cityloom.planning.stakeholders import words
 from cityloom.planning.stakeholders.kinds import PERMISSION
 from cityloom.planning.stakeholders.model import Stakeholder
@@ -55,13 +51,3 @@ def points(value: float | None) -> str:
 def level(visit: Visit, value: str) -> str:
     """A level of engagement."""
     return said(visit, words.LEVELS, value)
-
-
-def csv_answer(visit: Visit, stem: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Response:
-    """A table to take along."""
-    response = Response(
-        "\ufeff" + as_csv([list(columns), *([str(cell) for cell in row] for row in rows)]), media_type=CSV
-    )
-    response.headers["content-disposition"] = f'attachment; filename="{visit.file_name(stem, "csv")}"'
-    response.headers["cache-control"] = "no-store"
-    return response

@@ -21,7 +21,6 @@ from cityloom.web.forms import Form, WrongForm
 from cityloom.web.pages.planning.record_form import inputs, take, values_of
 from cityloom.web.pages.planning.stakeholder_words import (
     all_said,
-    csv_answer,
     level,
     name_of,
     page_of,
@@ -30,6 +29,7 @@ from cityloom.web.pages.planning.stakeholder_words import (
     staff_only,
 )
 from cityloom.web.pages.routing import Pages
+from cityloom.web.taken_along import csv_file
 from cityloom.web.visit import Visit
 
 #: What is written down of a stakeholder by a form of its own: its kind, and its day.
@@ -136,7 +136,7 @@ async def matrix(visit: Visit) -> Response:
 async def matrix_table(visit: Visit) -> Response:
     """The same as CSV."""
     columns, rows, _ = _matrix(visit)
-    return csv_answer(visit, "stakeholder-matrix", columns, rows)
+    return csv_file(visit, "stakeholder-matrix", [columns, *rows])
 
 
 def _matrix(visit: Visit) -> tuple[list[str], list[list[str]], list[Stakeholder]]:
@@ -170,7 +170,7 @@ async def engagement_table(visit: Visit) -> Response:
     """The same as CSV."""
     staff_only(visit)
     columns, rows, _ = _engagement(visit)
-    return csv_answer(visit, "stakeholder-engagement", columns, rows)
+    return csv_file(visit, "stakeholder-engagement", [columns, *rows])
 
 
 def _engagement(visit: Visit) -> tuple[list[str], list[list[str]], list[Stakeholder]]:

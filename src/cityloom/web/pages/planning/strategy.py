@@ -28,6 +28,7 @@ from cityloom.web.pages.planning.basis import frozen_row
 from cityloom.web.pages.planning.links import record_href
 from cityloom.web.pages.planning.plan import ADOPT, EDIT
 from cityloom.web.pages.routing import Pages
+from cityloom.web.taken_along import file_to_keep
 from cityloom.web.visit import Visit
 
 
@@ -240,9 +241,8 @@ async def version_file(visit: Visit) -> Response:
             visit.gettext("What was frozen is gone, or is not what it was"),
             hint=visit.gettext("Bring it back from a backup."),
         )
-    name = visit.file_name(f"plan-version-{version.number}", "json")
-    headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return Response(await asyncio.to_thread(handed_out, content), media_type=JSON, headers=headers)
+    said = await asyncio.to_thread(handed_out, content)
+    return file_to_keep(visit, f"plan-version-{version.number}", "json", said, JSON)
 
 
 async def show_comparison(visit: Visit) -> Response:

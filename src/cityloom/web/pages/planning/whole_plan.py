@@ -13,13 +13,13 @@ from cityloom.planning.masterplan.sheet import SheetImport, SheetRow, sheet
 from cityloom.planning.records.fields import plain_values
 from cityloom.planning.records.importing import Does
 from cityloom.planning.records.model import Record
-from cityloom.planning.records.tables import as_workbook, lines_of
+from cityloom.planning.records.tables import lines_of, workbook_of
 from cityloom.web.forms import Form
-from cityloom.web.pages.planning.basis import csv_file
 from cityloom.web.pages.planning.links import record_href
 from cityloom.web.pages.planning.plan import EDIT
 from cityloom.web.pages.planning.record_import import LARGEST
 from cityloom.web.pages.routing import Pages
+from cityloom.web.taken_along import csv_file, file_to_keep
 from cityloom.web.visit import Visit
 
 
@@ -67,10 +67,8 @@ async def as_csv(visit: Visit) -> Response:
 
 async def as_xlsx(visit: Visit) -> Response:
     """The same as a workbook."""
-    content = await asyncio.to_thread(as_workbook, _lines(visit), visit.gettext("Plan"))
-    name = visit.file_name("plan", "xlsx")
-    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
-    return Response(content, media_type=XLSX, headers=headers)
+    content = await asyncio.to_thread(workbook_of, _lines(visit), visit.gettext("Plan"))
+    return file_to_keep(visit, "plan", "xlsx", content, XLSX)
 
 
 async def show(visit: Visit) -> Response:

@@ -1,4 +1,4 @@
-"""The communication plan as a calendar file (iCalendar, RFC 5545). Pure."""
+"""Days as a calendar file (iCalendar, RFC 5545). Pure."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ _LINE = 75
 class Occasion(msgspec.Struct, frozen=True, kw_only=True):
     """Something that takes whole days."""
 
+    #: Stays the same while it is the same occasion.
     uid: str
     first: date
     #: The last day; None for one day.
@@ -31,6 +32,7 @@ def as_calendar(name: str, occasions: Iterable[Occasion], *, now: datetime) -> b
         "BEGIN:VCALENDAR",
         "VERSION:2.0",
         "PRODID:-//CityLoom//Plan//EN",
+        "CALSCALE:GREGORIAN",
         f"X-WR-CALNAME:{_escaped(name)}",
     ]
     for one in occasions:
@@ -51,6 +53,7 @@ def _event(one: Occasion, stamp: str) -> Iterator[str]:
         yield f"DESCRIPTION:{_escaped(one.text)}"
     if one.categories:
         yield "CATEGORIES:" + ",".join(_escaped(word) for word in one.categories)
+    yield "TRANSP:TRANSPARENT"
     yield "END:VEVENT"
 
 
