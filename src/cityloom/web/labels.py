@@ -5,44 +5,46 @@ A name that is not here is told as it is spelt; nothing fails.
 
 from __future__ import annotations
 
+from cityloom.planning.register import KINDS
 from cityloom.web.languages import noted as n
 from cityloom.web.languages import noted_plural as ns
 
 #: A type of entities: one, several.
 TYPES: dict[str, tuple[str, str]] = {
-    "CityAlliance": (n("Alliance of cities"), n("Alliances of cities")),
-    "Consultation": (n("Consultation"), n("Consultations")),
-    "ConsultationContribution": (n("Contribution"), n("Contributions")),
-    "EngagementActivity": (n("Participation process"), n("Participation processes")),
-    "EngagementRules": (n("Rules of participation"), n("Rules of participation")),
-    "Stakeholder": (n("Stakeholder"), n("Stakeholders")),
-    "StakeholderAnalysis": (n("Finished analysis"), n("Finished analyses")),
-    "StakeholderContact": (n("Contact"), n("Contacts with stakeholders")),
-    "StakeholderRelation": (n("Relation"), n("Relations between stakeholders")),
-    "StakeholderRole": (n("Role in a project"), n("Roles in projects")),
+    # What is written down in planning is called as its kind says.
+    **{kind.type: (kind.singular, kind.plural) for kind in KINDS},
     "AirQualityObserved": (n("Air quality"), n("Air quality stations")),
     "Alert": (n("Alert"), n("Alerts")),
     "Assessment": (n("Assessment"), n("Assessments")),
+    "ComparedCity": (n("Compared city"), n("Compared cities")),
+    "ConsultationContribution": (n("Contribution"), n("Contributions")),
     "ContractParty": (n("Provider"), n("Providers")),
     "ContractSettlement": (n("Settlement"), n("Settlements")),
     "CitizenReport": (n("Report"), n("Reports from citizens")),
     "Command": (n("Command"), n("Commands to devices")),
     "Connector": (n("Connector"), n("Connectors")),
     "Device": (n("Device"), n("Devices")),
+    "EdgeConflict": (n("Conflict with an edge"), n("Conflicts with edges")),
+    "EdgeDeletion": (n("Deletion by an edge"), n("Deletions by edges")),
+    "EdgeNode": (n("Edge"), n("Edges")),
     "Event": (n("Event"), n("Events")),
     "Farm": (n("Farm"), n("Farms")),
     "AgriFarm": (n("Farm"), n("Farms")),
     "AgriParcel": (n("Field"), n("Fields")),
-    "Goal": (n("Goal"), n("Goals")),
+    "IndicatorReport": (n("Published report"), n("Published reports")),
     "IndicatorValue": (n("Indicator value"), n("Indicator values")),
     "Initiative": (n("Initiative"), n("Initiatives")),
     "KeyPerformanceIndicator": (n("Indicator"), n("Indicators")),
+    "MasterPlan": (n("Master plan"), n("Master plans")),
     "Notice": (n("Notice"), n("Notices")),
     "OffStreetParking": (n("Car park"), n("Car parks")),
     "OnStreetParking": (n("Street parking"), n("Street parking")),
+    "PlanBaseline": (n("Baseline"), n("Baselines")),
+    "PlanVersion": (n("Version of the plan"), n("Versions of the plan")),
     "Receipt": (n("Receipt"), n("Receipts")),
     "Road": (n("Road"), n("Roads")),
     "RoadSegment": (n("Street"), n("Streets")),
+    "ServiceContract": (n("Contract"), n("Contracts")),
     "Streetlight": (n("Street light"), n("Street lights")),
     "TrafficFlowObserved": (n("Traffic section"), n("Traffic sections")),
     "CitizenReply": (n("Reply"), n("Replies")),

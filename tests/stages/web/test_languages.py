@@ -15,8 +15,10 @@ from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as some
 
+from cityloom.access.ownership import OWNED_TYPES
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.worded import Worded
+from cityloom.web.labels import TYPES
 from cityloom.web.languages import FOLDER, available, choose, language, said
 from cityloom.web.wording import NARROW, Wording
 
@@ -173,6 +175,11 @@ def test_names_that_nobody_translated_are_spelt_out():
     assert words("da").attribute("soilMoisture") == "Soil moisture"
     assert words().attribute("https://example.org/terms/soilMoisture") == "Soil moisture"
     assert words().type_name("BikeHireDockingStation") == "Bike hire docking station"
+
+
+def test_every_type_that_belongs_to_a_room_has_words():
+    assert [name for name in OWNED_TYPES if name not in TYPES] == []
+    assert words("da").type_name("CityVision", plural=True) == "Vision og formål"
 
 
 def test_words_of_the_data_carry_their_language_where_it_is_another():

@@ -54,6 +54,7 @@ CONSULTATION = "urn:ngsi-ld:Consultation:1"
 CONTRIBUTION = "urn:ngsi-ld:ConsultationContribution:1"
 ASSESSMENT = "urn:ngsi-ld:Assessment:draft-1"
 CONTRACT, PARTY = "urn:ngsi-ld:ServiceContract:draft-1", "urn:ngsi-ld:ContractParty:1"
+ANALYSIS = "urn:ngsi-ld:CostBenefitAnalysis:1"
 BASELINE, VERSION = "urn:ngsi-ld:PlanBaseline:1", "urn:ngsi-ld:PlanVersion:1"
 DEVICE, OTHER_DEVICE = "d1", "d2"
 #: An indicator that is entered by hand.
@@ -382,6 +383,10 @@ PAGES: dict[str, str] = {
     f"GET /plan/goals/{GOAL}.pdf": PEOPLE,
     f"GET /plan/goals/{GOAL}": PEOPLE,
     f"POST /plan/goals/{GOAL}": "pm",
+    # What follows of an analysis that lacks its figures is told to whoever sees it.
+    f"GET /plan/cost-benefit/{ANALYSIS}/result.json": PEOPLE,
+    f"GET /plan/cost-benefit/{ANALYSIS}/result.csv": PEOPLE,
+    f"GET /plan/cost-benefit/{ANALYSIS}/result.xlsx": PEOPLE,
     "GET /devices.json": "em",
     "GET /devices": "em",
     "GET /devices/new": "em",
@@ -458,7 +463,7 @@ async def filled(measured_city):
         await city.write(
             entity("Thing", entity_id, {**at, "level": prop(1.0, at=city.clock.now())}), secrecy=secrecy
         )
-    for entity_id in (ALERT, NOTICE, INITIATIVE, GOAL, BASELINE, VERSION, CONSULTATION):
+    for entity_id in (ALERT, NOTICE, INITIATIVE, GOAL, ANALYSIS, BASELINE, VERSION, CONSULTATION):
         kind = entity_id.split(":")[2]
         more = {"status": prop("open" if kind == "Alert" else "published"), "phase": prop("running")}
         await city.write(entity(kind, entity_id, {**at, **more}), secrecy=InformationClass.OPEN)
