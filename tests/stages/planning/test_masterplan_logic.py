@@ -17,9 +17,9 @@ from cityloom.planning.masterplan.dimensions import DIMENSIONS, coverage, dimens
 from cityloom.planning.masterplan.gates import PlanPhase, Requirement, passage
 from cityloom.planning.masterplan.infrastructure import Item, states
 from cityloom.planning.masterplan.progress import Verdict, verdict, worst
-from cityloom.planning.masterplan.sdg_targets import TITLES
 from cityloom.planning.masterplan.stages import Evidence, Stage, advice, judge
 from cityloom.planning.masterplan.watching import Bounds, Watched, watch
+from cityloom.planning.sdg import TITLES
 
 MET, MISSING = Requirement("vision", "Vision", True), Requirement("baseline", "Baseline", False)
 SAID = {"at": "2026-04-10T10:00:00Z", "by": "ada"}

@@ -13,9 +13,9 @@ from cityloom.indicators.years import FrameworkYears, YearScore
 from cityloom.kernel.errors import NotFound
 from cityloom.kernel.time import to_millis
 from cityloom.ngsild.model import value_of
-from cityloom.planning.masterplan.sdg_targets import TITLES
 from cityloom.planning.model import Initiative
 from cityloom.planning.sdg import GOALS as GOAL_NAMES
+from cityloom.planning.sdg import TITLES
 from cityloom.web.addresses import address
 from cityloom.web.drawing.chart import Chart, draw_chart
 from cityloom.web.languages import noted as n

@@ -9,7 +9,6 @@ from cityloom.kernel.errors import BadInput
 from cityloom.kernel.worded import Worded
 from cityloom.planning.masterplan.dimensions import ASPECTS, DIMENSIONS
 from cityloom.planning.masterplan.kinds.basis import EDIT, INDICATOR
-from cityloom.planning.masterplan.sdg_targets import TITLES
 from cityloom.planning.records.fields import (
     Amount,
     Choice,
@@ -27,6 +26,7 @@ from cityloom.planning.records.fields import (
     Web,
 )
 from cityloom.planning.records.kinds import RecordKind
+from cityloom.planning.sdg import TITLES
 
 ADOPT = "plan:adopt"
 
