@@ -14,7 +14,7 @@ from cityloom.context.broker import Broker
 from cityloom.context.reading import instant, word
 from cityloom.indicators.summaries import FrameworkReport
 from cityloom.indicators.verification import VerificationReport, verification_report
-from cityloom.kernel.actor import Actor, InformationClass
+from cityloom.kernel.actor import ANONYMOUS, Actor, InformationClass
 from cityloom.kernel.errors import Conflict, NotFound
 from cityloom.kernel.time import Clock, format_instant
 from cityloom.ngsild.model import Document, entity, json_value, prop, text, value_of
@@ -64,11 +64,12 @@ class Publications:
     async def publish(self, actor: Actor, framework_id: str) -> Publication:
         """Publish how the framework stands now as its next version. Needs indicators:verify.
 
-        Raises Conflict when nothing has changed since the last version.
+        Only what everybody may see goes in, whoever publishes. Raises Conflict when nothing has changed
+        since the last version.
         """
         require(actor, _PERMISSION)
         async with self._turn:
-            report = self.draft(actor, framework_id)
+            report = self.draft(ANONYMOUS, framework_id)
             before = self.list(actor, framework_id)
             if before and _same(before[0].report, report):
                 raise Conflict(

@@ -72,6 +72,8 @@ async def test_the_gate_says_what_is_missing_and_is_passed_with_a_reason(reader_
     await planner.done("/plan/phases/1", {"to": "1", "reason": "A new council"})
     assert (await visitor.data("/plan.json"))["phase"] == 1
     assert "The council waits" in await planner.text("/plan/phases/1"), "going back loses nothing"
+    assert "Planner · " in await planner.text("/plan/phases/1")
+    assert "Planner" not in await visitor.text("/plan/phases/1"), "who of the city it was, is the city's"
 
 
 async def test_what_is_written_down_opens_the_gate(reader_of):
@@ -109,10 +111,11 @@ async def test_a_baseline_is_frozen_and_later_values_are_held_against_it(
     planner = await reader_of("planner")
     found = await indicator(city, "city:S1", 40.0)
     page = await planner.done("/plan/baselines", {"name": "Before the plan"})
-    assert "unchanged since it was frozen" in page
+    assert "unchanged since it was frozen" in page and "frozen by Planner" in page
     (listed,) = (await visitor.data("/plan/baselines.json"))["baselines"]
     raw = (await visitor.get(f"{listed['href']}/file")).content
     assert hashlib.sha256(raw).hexdigest() == listed["sha256"]
+    assert "Planner" not in await visitor.text(listed["href"])
     await indicator(city, "city:S1", 25.0)
     told = await visitor.data(f"{listed['href']}.json")
     (value,) = [one for one in told["values"] if one["indicator"] == found]
@@ -141,6 +144,7 @@ async def test_the_council_adopts_a_version_that_anybody_can_verify_and_compare(
         "/plan/versions", {"decision": id_of(decision)}
     )
     (listed,) = (await visitor.data("/plan/versions.json"))["versions"]
+    assert "frozen by" in page and "frozen by" not in await visitor.text(listed["href"])
     raw = (await visitor.get(f"{listed['href']}/file")).content
     said = versions.verify(raw, digest=listed["sha256"])
     assert (said.number, said.adopted_on, said.decision["body"]) == (1, "2026-04-09", "Council")

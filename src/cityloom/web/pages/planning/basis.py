@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.kernel.media_types import JSON
 from cityloom.planning.masterplan import infrastructure, processes
@@ -120,7 +121,7 @@ async def show_baseline(visit: Visit) -> Response:
         "plan-baseline.html",
         data,
         baseline=baseline,
-        by=visit.person(baseline.by),
+        by=visit.person(baseline.by) if visit.actor.sees(InformationClass.INTERNAL) else "",
         offset=offset,
         limit=PAGE,
     )

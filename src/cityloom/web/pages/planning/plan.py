@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
 from cityloom.planning.masterplan.gates import PURPOSES, TITLES, Passage, PlanPhase, Requirement, unmet
 from cityloom.planning.masterplan.kinds import BASIS, MANAGEMENT, STRATEGY
@@ -177,7 +178,7 @@ def _passages(visit: Visit, passages: Sequence[Passage]) -> list[dict[str, Any]]
     return [
         {
             "at": one.at,
-            "by": visit.person(one.by),
+            "by": visit.person(one.by) if visit.actor.sees(InformationClass.INTERNAL) else "",
             "before": visit.language.say(TITLES[PlanPhase(one.before)]),
             "after": visit.language.say(TITLES[PlanPhase(one.after)]),
             "missing": len(one.missing),

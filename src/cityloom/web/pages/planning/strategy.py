@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
 from cityloom.kernel.media_types import JSON
 from cityloom.planning.masterplan.dimensions import (
@@ -226,7 +227,7 @@ async def show_version(visit: Visit) -> Response:
         "plan-version.html",
         data,
         version=version,
-        by=visit.person(version.by),
+        by=visit.person(version.by) if visit.actor.sees(InformationClass.INTERNAL) else "",
         others=[(one.id, f"{one.number} · {visit.wording.said(one.name)}") for one in others],
         titles={kind.type: visit.language.say(kind.plural) for kind in visit.rooms.records.kinds.values()},
     )
