@@ -138,6 +138,8 @@ async def test_the_council_adopts_a_version_that_anybody_can_verify_and_compare(
         committee, "decisions", "Adopted", **{**DECIDED, "name_en": "Adopted"}, body=id_of(council)
     )
     assert (await planner.send("/plan/versions", {"decision": id_of(decision)})).status_code == 403
+    edited = {**DECIDED, "name_en": "Adopted", "body": id_of(council), "votes": "7 secret votes"}
+    await committee.done(f"{decision}/edit", edited)
     page = await committee.done("/plan/versions", {"decision": id_of(decision)})
     assert "cityloom plan verify" in page
     assert "rests on this decision already" in await committee.refused(

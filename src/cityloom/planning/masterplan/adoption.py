@@ -130,28 +130,29 @@ class Adoption:
         ]
 
     def _decision(self, actor: Actor, decision_id: str) -> Record:
-        decision = self._records.find(actor, decision_id)
-        if (
-            decision is None
-            or decision.kind.type != "CommitteeDecision"
-            or decision.get("kind") != "adoption"
-        ):
+        decision, shown = (self._records.find(one, decision_id) for one in (actor, ANONYMOUS))
+        if not _is_adoption(decision) or (shown is not None and not _is_adoption(shown)):
             raise BadInput(
                 Worded("This is no decision by which the plan is adopted"),
                 hint=Worded("Record the decision first, as one of this kind."),
                 where="decision",
             )
-        if self._records.find(ANONYMOUS, decision.id) is None:
+        if shown is None:
             raise BadInput(
                 Worded("The decision is not published"),
                 hint=Worded("Publish it: what rests on it is for everybody to see."),
                 where="decision",
             )
-        return decision
+        # As it was published: what was edited since is for the staff.
+        return shown
 
     def _name_of(self, record_id: str) -> str:
         found = self._records.find(ANONYMOUS, record_id) if record_id else None
         return next(iter(found.name.values()), "") if found is not None else ""
+
+
+def _is_adoption(record: Record | None) -> bool:
+    return record is not None and record.kind.type == "CommitteeDecision" and record.get("kind") == "adoption"
 
 
 def decided_by(version: Frozen) -> tuple[str, ...]:
