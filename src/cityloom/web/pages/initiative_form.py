@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from starlette.responses import Response
 
+from cityloom.ngsild.model import Document, value_of
 from cityloom.planning.action.model import Action
 from cityloom.planning.model import Initiative, Milestone, Plan, Target
 from cityloom.planning.money import CURRENCIES, Money
@@ -62,8 +63,7 @@ def form_page(
 ) -> Response:
     """The form's page: of a new initiative, or of one that is there."""
     indicators = [
-        (one["id"], name_of(one, visit.wording))
-        for one in visit.rooms.broker.of_type(visit.actor, INDICATOR_TYPE)
+        (one["id"], _told(visit, one)) for one in visit.rooms.broker.of_type(visit.actor, INDICATOR_TYPE)
     ]
     return visit.render(
         "initiative-form.html",
@@ -80,6 +80,15 @@ def form_page(
         milestone_rows=max(MILESTONES, _rows(form, "milestone", "name") + 2),
         target_rows=max(TARGETS, _rows(form, "target", "indicator") + 1),
     )
+
+
+def _told(visit: Visit, indicator: Document) -> str:
+    """An indicator among the choices: its name, its code where frameworks share names, and the unit in which
+    its baseline and target are entered."""
+    code, unit = value_of(indicator, "code"), value_of(indicator, "unit")
+    more = [code if isinstance(code, str) else "", visit.wording.unit(unit) if isinstance(unit, str) else ""]
+    name = name_of(indicator, visit.wording)
+    return f"{name} ({', '.join(one for one in more if one)})" if any(more) else name
 
 
 def _rows(form: Form, kind: str, field: str) -> int:

@@ -12,11 +12,11 @@ from starlette.responses import Response
 
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
 from cityloom.kernel.time import to_millis
-from cityloom.ngsild.model import value_of
+from cityloom.ngsild.model import Document, value_of
 from cityloom.planning.course import Course
 from cityloom.planning.effects import Told
 from cityloom.planning.model import TRANSITIONS, Initiative, Phase
-from cityloom.web.addresses import address
+from cityloom.web.addresses import address, entity_path
 from cityloom.web.drawing.chart import Chart, draw_chart
 from cityloom.web.forms import Form, WrongForm
 from cityloom.web.looks import name_of
@@ -132,13 +132,23 @@ async def _page(visit: Visit, initiative: Initiative, form: Form, *, status: int
 def _where(visit: Visit, told: Told, initiative: Initiative) -> str:
     """The page on which an effect is told at length; "" where the indicator is of no framework here."""
     document = visit.rooms.broker.find(visit.actor, told.indicator)
-    if document is None:
-        return ""
+    path = framework_path(document, "effect") if document else ""
+    query = urlencode({"point": told.indicator, "initiative": initiative.id})
+    return f"{path}?{query}" if path else ""
+
+
+def framework_path(document: Document, *more: str) -> str:
+    """The page of an indicator in its framework; "" where it is of none here."""
     framework, code = value_of(document, "framework"), value_of(document, "code")
     if not isinstance(framework, str) or not isinstance(code, str):
         return ""
-    query = urlencode({"point": told.indicator, "initiative": initiative.id})
-    return f"{address('indicators', framework, code, 'effect')}?{query}"
+    return address("indicators", framework, code, *more)
+
+
+def indicator_path(document: Document) -> str:
+    """Where an indicator is told with what it belongs to: its page in its framework, else its own."""
+    path: str = document["id"]
+    return framework_path(document) or entity_path(path)
 
 
 def _steps(initiative: Initiative) -> Sequence[str]:
@@ -154,6 +164,7 @@ def _course(visit: Visit, course: Course) -> dict[str, Any]:
         "indicator": course.target.indicator,
         "name": name_of(document, visit.wording) if document else course.target.indicator,
         "known": document is not None,
+        "href": indicator_path(document) if document else "",
         "unit": course.unit_code,
         "baseline": course.target.baseline,
         "target": course.target.target,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
+from heapq import nlargest
 from typing import Any
 
 from starlette.responses import Response
@@ -10,7 +12,7 @@ from starlette.responses import Response
 from cityloom.indicators.exchange.spreadsheet import Cell
 from cityloom.planning.action.budgets import Budget, budgets_of
 from cityloom.planning.action.model import COST_KINDS
-from cityloom.planning.model import Phase
+from cityloom.planning.model import Initiative, Phase
 from cityloom.web.addresses import address
 from cityloom.web.drawing.stacks import Stack, draw_stacks
 from cityloom.web.pages.action.files import table_to_keep
@@ -28,18 +30,19 @@ def add(pages: Pages) -> None:
     pages.data("/plan/action/budget.xlsx", table)
 
 
-def _budgets(visit: Visit) -> Sequence[Budget]:
+def _initiatives(visit: Visit) -> Sequence[Initiative]:
     phase = visit.query("phase")
-    return budgets_of(visit.rooms.initiatives.list(visit.actor, phase=phase if phase in list(Phase) else ""))
+    return visit.rooms.initiatives.list(visit.actor, phase=phase if phase in list(Phase) else "")
 
 
 async def show(visit: Visit) -> Response:
     """The two budgets by year and department."""
-    budgets = _budgets(visit)
+    initiatives = _initiatives(visit)
+    budgets = budgets_of(initiatives)
     return visit.render(
         "plan-budget.html",
         {"budgets": [_row(one) for one in budgets], "phase": visit.query("phase")},
-        tables=[_table(visit, one) for one in budgets],
+        tables=[_table(visit, one, initiatives) for one in budgets],
         kinds=COST_KINDS,
         phases=[one.value for one in Phase],
         most_rows=MOST_ROWS,
@@ -66,7 +69,7 @@ def _row(one: Budget) -> dict[str, Any]:
     }
 
 
-def _table(visit: Visit, one: Budget) -> dict[str, Any]:
+def _table(visit: Visit, one: Budget, initiatives: Sequence[Initiative]) -> dict[str, Any]:
     """A budget as it is shown: with its drawing, and what stands in no year by name."""
     stacks = [
         Stack(str(year), one.of_year(year, "capital"), one.of_year(year, "operating")) for year in one.years
@@ -81,13 +84,26 @@ def _table(visit: Visit, one: Budget) -> dict[str, Any]:
         "budget": one,
         "drawn": draw_stacks(stacks, title, one.currency, visit.wording) if stacks else None,
         "unsplit": unsplit,
+        "dearest": _dearest(visit, one.currency, initiatives),
     }
+
+
+def _dearest(
+    visit: Visit, currency: str, initiatives: Sequence[Initiative]
+) -> list[tuple[str, str, Decimal]]:
+    """What the money of a currency is for, the most first: address, name and budget."""
+    told = [(one, one.plan.budget) for one in initiatives]
+    costs = [(one, money.amount) for one, money in told if money is not None and money.currency == currency]
+    return [
+        (address("initiatives", one.id), visit.wording.said(one.plan.name), amount)
+        for one, amount in nlargest(MOST_UNSPLIT, costs, key=lambda pair: pair[1])
+    ]
 
 
 async def table(visit: Visit) -> Response:
     """All lines and sums as a table."""
     rows: list[Sequence[Cell]] = [("currency", "department", "kind", "year", "amount")]
-    for one in _budgets(visit):
+    for one in budgets_of(_initiatives(visit)):
         rows += [
             (one.currency, row.department, row.kind, year, amount)
             for row in one.rows

@@ -56,16 +56,20 @@ def add(pages: Pages) -> None:
 
 async def browse(visit: Visit) -> Response:
     """What the city asks everybody, and what came of it."""
-    found = visit.rooms.records.list(visit.actor, CONSULTATION.type)
-    rows = [_row(visit, one) for one in found]
-    order = ["open", "announced", "held_up", "closed", "prepared"]
-    rows.sort(key=lambda row: (order.index(row["stage"]), row["opens"]))
     return visit.render(
         "consultations.html",
-        {"consultations": rows},
+        {"consultations": consultation_rows(visit)},
         stages=_stages(visit),
         may_edit=visit.actor.may(PERMISSION),
     )
+
+
+def consultation_rows(visit: Visit) -> list[dict[str, Any]]:
+    """The consultations that the reader may see, those that are open first."""
+    rows = [_row(visit, one) for one in visit.rooms.records.list(visit.actor, CONSULTATION.type)]
+    order = ["open", "announced", "held_up", "closed", "prepared"]
+    rows.sort(key=lambda row: (order.index(row["stage"]), row["opens"]))
+    return rows
 
 
 def _row(visit: Visit, record: Record) -> dict[str, Any]:

@@ -25,6 +25,7 @@ _TOOLS: dict[PlanPhase, tuple[tuple[str, str], ...]] = {
     PlanPhase.BASIS: (
         ("/plan/assessments", n("Assessments")),
         ("/library", n("Library")),
+        ("/consultations", n("What everybody is asked")),
         ("/plan/baselines", n("Baselines")),
         ("/plan/dependencies", n("What depends on what")),
         ("/plan/state-of-infrastructure", n("Infrastructure by category")),
@@ -33,7 +34,13 @@ _TOOLS: dict[PlanPhase, tuple[tuple[str, str], ...]] = {
         ("/plan/goal-tree", n("Tree of goals")),
         ("/plan/versions", n("Adopted versions")),
     ),
-    PlanPhase.ACTION: (("/initiatives", n("Initiatives")),),
+    PlanPhase.ACTION: (
+        ("/plan/action", n("Action plan")),
+        ("/initiatives", n("Initiatives")),
+        ("/plan/action/timeline", n("Timeline")),
+        ("/plan/action/budget", n("Budget")),
+        ("/plan/action/ranking", n("Quick wins")),
+    ),
     PlanPhase.MANAGEMENT: (
         ("/plan/monitoring", n("Monitoring")),
         ("/plan/contracts", n("Contracts")),

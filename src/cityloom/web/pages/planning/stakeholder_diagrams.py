@@ -23,6 +23,7 @@ from cityloom.web.drawing.svg import Drawing
 from cityloom.web.looks import name_of as document_name
 from cityloom.web.pages.planning.stakeholder_words import (
     all_said,
+    may_see_standing,
     name_of,
     page_of,
     points,
@@ -80,7 +81,7 @@ async def show(visit: Visit) -> Response:
         made=made,
         here=f"/plan/stakeholders/diagrams/{which}",
         query=f"?{query}" if query else "",
-        others=list(_titles(visit).items()),
+        others=_offered(visit),
         which=which,
     )
 
@@ -104,6 +105,12 @@ def _made(visit: Visit) -> tuple[str, Diagram]:
     if which in _FOR_STAFF:
         staff_only(visit)
     return which, _MAKERS[which](visit)
+
+
+def _offered(visit: Visit) -> list[tuple[str, str]]:
+    """The diagrams that the reader may see: name and title."""
+    inside = may_see_standing(visit)
+    return [(name, title) for name, title in _titles(visit).items() if inside or name not in _FOR_STAFF]
 
 
 def _titles(visit: Visit) -> dict[str, str]:

@@ -14,8 +14,13 @@ from cityloom.web.visit import Visit
 
 def staff_only(visit: Visit) -> None:
     """How somebody stands is for those who may see what is internal. Raises NotAllowed."""
-    if not visit.actor.sees(InformationClass.INTERNAL):
+    if not may_see_standing(visit):
         visit.require(PERMISSION)
+
+
+def may_see_standing(visit: Visit) -> bool:
+    """Whether the reader may see how somebody stands."""
+    return visit.actor.sees(InformationClass.INTERNAL) or visit.actor.may(PERMISSION)
 
 
 def said(visit: Visit, choices: Mapping[str, str], value: str) -> str:
