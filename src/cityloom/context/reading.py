@@ -32,17 +32,27 @@ def texts(document: Document, name: str) -> dict[str, str]:
     return {language: text for language, text in said.items() if isinstance(text, str)}
 
 
-def ids(document: Document, name: str) -> tuple[str, ...]:
-    """The Entities a Relationship points at."""
+def words(document: Document, name: str) -> tuple[str, ...]:
+    """One text or several; what is none is left out."""
     said = value_of(document, name)
     several = said if isinstance(said, list) else [said]
     return tuple(one for one in several if isinstance(one, str))
 
 
+def ids(document: Document, name: str) -> tuple[str, ...]:
+    """The Entities a Relationship points at."""
+    return words(document, name)
+
+
 def instant(document: Document, name: str) -> datetime | None:
     """A date-time."""
+    return instant_in(value_of(document, name))
+
+
+def instant_in(said: Any) -> datetime | None:
+    """The date-time that a program wrote within a value; None for what is none."""
     try:
-        return parse_instant(value_of(document, name), where=name)
+        return parse_instant(said, where="at")
     except BadInput:
         return None
 

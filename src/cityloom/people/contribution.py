@@ -14,9 +14,8 @@ from enum import StrEnum
 import msgspec
 
 from cityloom.context.editing import version_of
-from cityloom.context.reading import ids, instant, items, texts, word
+from cityloom.context.reading import ids, instant, instant_in, items, texts, word
 from cityloom.kernel.errors import BadInput, Conflict
-from cityloom.kernel.time import parse_instant
 from cityloom.kernel.worded import Worded
 from cityloom.ngsild.model import Document, Instance, json_value, value_of
 from cityloom.people.personal import ERASED_AT
@@ -120,16 +119,8 @@ class Contribution(msgspec.Struct, frozen=True):
         """Days until it was first answered."""
         if not self.responses or self.received_at is None:
             return None
-        answered = instant_of(self.responses[0].at)
+        answered = instant_in(self.responses[0].at)
         return None if answered is None else (answered - self.received_at).total_seconds() / 86400
-
-
-def instant_of(text: str) -> datetime | None:
-    """An instant that a program may have written in whichever way."""
-    try:
-        return parse_instant(text, where="at")
-    except BadInput:
-        return None
 
 
 def contribution_of(document: Document) -> Contribution:

@@ -18,7 +18,7 @@ from cityloom.access.authority import may_write, require
 from cityloom.access.credentials import new_id, new_spoken_secret
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, Edits, check_version
-from cityloom.context.reading import language_property
+from cityloom.context.reading import instant_in, language_property
 from cityloom.context.summaries import Summaries
 from cityloom.kernel.actor import ANONYMOUS, CITY, Actor, InformationClass
 from cityloom.kernel.errors import BadInput, CityError, Conflict
@@ -40,7 +40,6 @@ from cityloom.people.contribution import (
     Response,
     Status,
     contribution_of,
-    instant_of,
     one_of,
     with_response,
     with_step,
@@ -324,7 +323,7 @@ class Contributions:
                 continue
             document = self._broker.find(CITY, name)
             responses = contribution_of(document).responses if document else ()
-            last = instant_of(responses[-1].at) if responses else None
+            last = instant_in(responses[-1].at) if responses else None
             if document is None or (last is not None and last < answered_before):
                 await asyncio.to_thread(self._reporters.forget_contact, name)
                 forgotten += 1

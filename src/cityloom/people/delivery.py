@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from cityloom.context.reading import ids, instant, items, texts, word
+from cityloom.context.reading import ids, instant, items, texts, word, words
 from cityloom.kernel.time import format_instant
-from cityloom.ngsild.model import Document, Instance, entity, json_value, prop, rel, value_of
+from cityloom.ngsild.model import Document, Instance, entity, json_value, prop, rel
 
 RECIPIENT, DELIVERY, ALERT, COMMAND = "WarningRecipient", "WarningDelivery", "Alert", "Command"
 SEVERITIES = ("informational", "low", "medium", "high", "critical")
@@ -127,8 +127,8 @@ def alarm_of(document: Document) -> Alarm:
         about=ids(document, "alertSource"),
         severity=word(document, "severity"),
         description=texts(document, "description"),
-        audience=_words(document, "audience"),
-        escalate_to=_words(document, "escalateTo"),
+        audience=words(document, "audience"),
+        escalate_to=words(document, "escalateTo"),
         confirm_within=_length(word(document, "confirmWithin")),
         valid_from=instant(document, "validFrom"),
         valid_to=instant(document, "validTo"),
@@ -141,7 +141,7 @@ def recipient_of(document: Document) -> Recipient:
     return Recipient(
         id=document["id"],
         name=next(iter(texts(document, "name").values()), document["id"].rpartition(":")[2]),
-        audience=_words(document, "audience"),
+        audience=words(document, "audience"),
         channels=items(document, "channels", Channel),
         language=word(document, "language") or "en",
         watches=ids(document, "watches"),
@@ -250,12 +250,6 @@ def _command(command_id: str, alarm: Alarm, channel: Channel, at: datetime, told
     if alarm.valid_to is not None:
         attributes["validTo"] = prop(format_instant(alarm.valid_to))
     return entity(COMMAND, command_id, attributes)
-
-
-def _words(document: Document, name: str) -> tuple[str, ...]:
-    said = value_of(document, name)
-    several = said if isinstance(said, list) else [said]
-    return tuple(one for one in several if isinstance(one, str))
 
 
 def _length(text: str) -> timedelta | None:

@@ -15,6 +15,7 @@ from cityloom.kernel.time import format_instant
 from cityloom.ngsild.geometry import check_geometry
 from cityloom.ngsild.model import Document, Instance, geo, json_value, prop, rel
 from cityloom.planning.action.writing import attributes_of as action_attributes_of
+from cityloom.planning.action.writing import check_number
 from cityloom.planning.model import DECIDED_ON, Initiative, Milestone, Plan, Revision, Step, Target
 from cityloom.planning.money import Money, check_money, written
 
@@ -120,7 +121,7 @@ def _money_property(amount: Money | None) -> Instance | None:
 
 
 def _check_milestones(milestones: Sequence[Milestone]) -> list[Milestone]:
-    _check_number(milestones, MOST_MILESTONES, "milestones")
+    check_number(milestones, MOST_MILESTONES, "milestones")
     checked = []
     for index, one in enumerate(milestones):
         name = check_line(one.name, where=f"milestones.{index}.name", longest=LONGEST_NAME)
@@ -129,7 +130,7 @@ def _check_milestones(milestones: Sequence[Milestone]) -> list[Milestone]:
 
 
 def _check_targets(targets: Sequence[Target]) -> list[Target]:
-    _check_number(targets, MOST_TARGETS, "targets")
+    check_number(targets, MOST_TARGETS, "targets")
     for index, one in enumerate(targets):
         where = f"targets.{index}"
         if not (isfinite(one.baseline) and isfinite(one.target)):
@@ -138,11 +139,6 @@ def _check_targets(targets: Sequence[Target]) -> list[Target]:
             hint = "Let the target differ from the baseline, or nothing is promised."
             raise BadInput("The target is what there is already", hint=hint, where=f"{where}.target")
     return list(targets)
-
-
-def _check_number(several: Sequence[Any], most: int, where: str) -> None:
-    if len(several) > most:
-        raise BadInput(f"There are {len(several)} of them", hint=f"Keep to {most}.", where=where)
 
 
 def _check_location(location: Mapping[str, Any]) -> dict[str, Any]:

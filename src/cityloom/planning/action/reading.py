@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from cityloom.context.reading import ids, items, word
+from cityloom.context.reading import ids, items, word, words
 from cityloom.kernel.errors import BadInput
 from cityloom.ngsild.model import Document, value_of
 from cityloom.planning.action.model import (
@@ -40,12 +40,12 @@ def action_of(document: Document) -> Action:
     return Action(
         kind=_of(KINDS, word(document, "actionKind")) or "project",
         goals=ids(document, "servesGoal"),
-        sdg_targets=_texts(document, "sdgTargets"),
+        sdg_targets=words(document, "sdgTargets"),
         dimension=_of(DIMENSIONS, word(document, "dimension")),
         initiation=_of(INITIATION_MODELS, word(document, "initiationModel")),
         origin=_of(ORIGINS, word(document, "planningOrigin")),
         department=word(document, "department"),
-        shared_with=_texts(document, "sharedWith"),
+        shared_with=words(document, "sharedWith"),
         depends_on=ids(document, "dependsOn"),
         answers_to=ids(document, "answersTo"),
         value=_grade(value_of(document, "publicValue")),
@@ -67,12 +67,6 @@ def action_of(document: Document) -> Action:
 
 def _of(known: Collection[str], said: str) -> str:
     return said if said in known else ""
-
-
-def _texts(document: Document, name: str) -> tuple[str, ...]:
-    said = value_of(document, name)
-    several = said if isinstance(said, list) else [said]
-    return tuple(one for one in several if isinstance(one, str))
 
 
 def _grade(said: Any) -> int | None:

@@ -26,6 +26,7 @@ from cityloom.planning.action.model import (
     TargetGroup,
 )
 from cityloom.planning.money import check_money
+from cityloom.planning.records.fields.field import too_many
 from cityloom.planning.sdg import check_targets
 
 LONGEST_LINE = 200
@@ -80,7 +81,7 @@ def _choice(said: str, known: Collection[str], where: str) -> str:
 
 def _links(ids: Sequence[str], where: str) -> Instance | None:
     several = list(dict.fromkeys(ids))
-    _check_number(several, MOST_LINKS, where)
+    check_number(several, MOST_LINKS, where)
     for one in several:
         if not one.startswith("urn:") or len(one) > 500 or any(sign.isspace() for sign in one):
             raise BadInput(f"{one[:60]!r} is no id", hint="Choose one of the list.", where=where)
@@ -105,7 +106,7 @@ def _checked_text(text: str, where: str) -> str:
 
 
 def _lines(several: Sequence[str], where: str) -> list[str]:
-    _check_number(several, MOST_ROWS, where)
+    check_number(several, MOST_ROWS, where)
     lines = [_checked_line(one, where) for one in several]
     return list(dict.fromkeys(one for one in lines if one))
 
@@ -122,13 +123,14 @@ def _one_to_five(said: int, where: str) -> int:
     return said
 
 
-def _check_number(several: Sequence[Any], most: int, where: str) -> None:
+def check_number(several: Sequence[Any], most: int, where: str) -> None:
+    """Raises BadInput where there are more than may be."""
     if len(several) > most:
-        raise BadInput(f"There are {len(several)} of them", hint=f"Keep to {most}.", where=where)
+        raise too_many(len(several), most, where)
 
 
 def _few(several: Sequence[Any], where: str) -> Sequence[Any]:
-    _check_number(several, MOST_ROWS, where)
+    check_number(several, MOST_ROWS, where)
     return several
 
 
@@ -181,7 +183,7 @@ def _checks(several: Sequence[Check]) -> list[Check]:
 
 
 def _costs(several: Sequence[Cost]) -> list[Cost]:
-    _check_number(several, MOST_COSTS, "costs")
+    check_number(several, MOST_COSTS, "costs")
     checked = []
     for row, one in enumerate(several):
         where = f"costs.{row}"

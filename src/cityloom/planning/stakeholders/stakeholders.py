@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from cityloom.access.authority import require
+from cityloom.context.reading import instant_in
 from cityloom.kernel.actor import ANONYMOUS, CITY, Actor
 from cityloom.kernel.errors import BadInput, Conflict
-from cityloom.kernel.time import parse_instant
 from cityloom.kernel.worded import Worded
 from cityloom.planning.records.model import Record
 from cityloom.planning.records.records import Records
@@ -237,18 +237,10 @@ def _public_since(working: Record) -> date | None:
     since: datetime | None = None
     for step in working.history:
         if step.did == "published":
-            since = since or _instant(step.at)
+            since = since or instant_in(step.at)
         elif step.did in ("withdrawn", "discarded"):
             since = None
     return since.date() if since is not None else None
-
-
-def _instant(text: str) -> datetime | None:
-    """An instant that a program may have written in whichever way."""
-    try:
-        return parse_instant(text, where="at")
-    except BadInput:
-        return None
 
 
 def _known(record: Record, name: str, choices: Mapping[str, str]) -> str:
