@@ -70,7 +70,8 @@ def typed(page, wanted):
         choices = re.search(rf'<select id="field-{re.escape(name)}".*?</select>', page, re.S)
         if choices:
             options = {_plain(words): code for code, words in _OPTION.findall(choices[0])}
-            value = options[value]
+            # An indicator is offered with its code and unit behind its name.
+            value = next(code for words, code in options.items() if words.startswith(value))
         values[name] = value
     return values
 

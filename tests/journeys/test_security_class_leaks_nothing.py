@@ -36,6 +36,7 @@ from cityloom.kernel.change import Because
 from cityloom.kernel.errors import CityError
 from cityloom.ngsild.model import Document, entity, json_value, point, prop, rel, text
 from cityloom.operations.alerts import Occasion
+from cityloom.subscriptions import sending
 from cityloom.web.live import Live
 
 SECURITY, OPEN = InformationClass.SECURITY, InformationClass.OPEN
@@ -115,6 +116,8 @@ class World:
     def in_hand(self) -> Iterator[None]:
         """While this lasts, the machine's clock stands and chance repeats itself."""
         original = kernel_time.now_millis
+        # It draws once, for the process: before chance is in hand, whoever comes first.
+        assert sending
         with ExitStack() as stack:
             for module in [module for name, module in sys.modules.items() if name.startswith("cityloom.")]:
                 if getattr(module, "now_millis", None) is original:
@@ -260,6 +263,17 @@ PARAMETERS: dict[str, Callable[[], list[str]]] = {
     "framework": lambda: ["u4ssc", "city", "none"],
     "digest": lambda: ["0" * 64],
     "name": lambda: ["city.css"],
+    "goal:int": lambda: ["11"],
+    "version:int": lambda: ["1"],
+    "step": lambda: ["course"],
+    "questionnaire": lambda: ["secure_places"],
+    "register": lambda: ["cities"],
+    "row": lambda: ["1"],
+    "period": lambda: ["2026-03-01"],
+    "phase": lambda: ["1"],
+    "which": lambda: ["onion"],
+    "what": lambda: ["contact"],
+    "kind": lambda: ["goals"],
 }
 #: Asked in their own way, or not at all: the stream; the health of the process; files that nobody writes.
 #: Headers of a download that tell when its file was made.
@@ -273,7 +287,8 @@ def page_paths(site: Any) -> list[str]:
     for route in site.pages.routes:
         methods = getattr(route, "methods", None) or {"GET"}
         plain = route.path.replace(":path", "")
-        if "GET" not in methods or plain in ELSEWHERE:
+        # What is printed is the page, which is asked for beside it.
+        if "GET" not in methods or plain in ELSEWHERE or plain.endswith(".pdf"):
             continue
         filled = [plain]
         while any("{" in path for path in filled):

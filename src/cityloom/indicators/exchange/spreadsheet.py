@@ -9,11 +9,14 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from math import isfinite
 
 import xlsxwriter
 
+#: The day that every workbook says to be from: the same rows are the same bytes, whenever they are asked for.
+_ALWAYS = datetime(1980, 1, 1)  # noqa: DTZ001 - a workbook's times have no zone
 #: What a cell may hold: a text, a number, or nothing. Numbers must be finite.
 Cell = str | int | float | Decimal | None
 
@@ -36,6 +39,7 @@ def as_workbook(sheets: Mapping[str, Iterable[Sequence[Cell]]]) -> bytes:
     """A workbook with a sheet for each table, in their order; the first row of each is its head."""
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
+        book.set_properties({"created": _ALWAYS})
         bold = book.add_format({"bold": True})
         for name, rows in sheets.items():
             page = book.add_worksheet(_NO_SHEET_NAME.sub(" ", name)[:_LONGEST_NAME] or "1")
