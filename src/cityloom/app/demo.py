@@ -16,11 +16,11 @@ from cityloom.app.folder import CityFolder, read_json, write_private_json
 from cityloom.app.house import House
 from cityloom.app.progress import ShownProgress
 from cityloom.app.running import Demo
+from cityloom.context.publishing import working_id
 from cityloom.kernel.actor import CITY, InformationClass
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import format_instant, parse_instant
 from cityloom.ngsild.model import value_of
-from cityloom.planning.records.model import working_id
 from cityloom.sensing import replay as replay_connector
 from cityloom.sensing.connector_making import ConnectorPlugin
 from cityloom.sensing.contract import Inlet, Settings

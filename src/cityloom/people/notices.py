@@ -15,16 +15,16 @@ import msgspec
 
 from cityloom.access.audit import AuditLog
 from cityloom.access.authority import may_write, require
-from cityloom.access.credentials import new_id
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, Edits, check_version, version_of
+from cityloom.context.publishing import Publishing, new_working_id, public_id
 from cityloom.context.reading import bare, geometry, instant, language_property, texts, word
 from cityloom.context.summaries import Summaries
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.kernel.texts import check_languages, check_line
 from cityloom.kernel.time import Clock, format_instant
-from cityloom.ngsild.errors import AlreadyExists, ResourceNotFound
+from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.geometry import check_geometry
 from cityloom.ngsild.model import Document, Instance, entity, geo, prop, rel, value_of
 
@@ -35,10 +35,7 @@ LONGEST_BODY = 8000
 SEVERITIES = ("informational", "low", "medium", "high", "critical")
 
 _PERMISSION = "notices:publish"
-_DRAFT = f"urn:ngsi-ld:{TYPE}:draft-"
-_PUBLISHED = f"urn:ngsi-ld:{TYPE}:"
 _DECIDED_ON = ("title", "body", "severity", "status", "validFrom", "validTo", "placeName", "location")
-_INTERNAL, _OPEN = InformationClass.INTERNAL, InformationClass.OPEN
 
 
 class Status(StrEnum):
@@ -111,6 +108,7 @@ class Notices:
         self._audit = audit
         self._clock = clock
         self._editing = Editing(broker)
+        self._publishing = Publishing(broker, self._editing, "people")
         self._notices = Summaries(broker, TYPE, notice_of)
 
     async def draft(self, actor: Actor, message: Message) -> Notice:
@@ -122,12 +120,11 @@ class Notices:
         }
         document = entity(
             TYPE,
-            new_id(_DRAFT),
+            new_working_id(TYPE),
             {name: item for name, item in attributes.items() if item is not None},
             scope=message.scope,
         )
-        writer = may_write(actor, classify=True)
-        await self._broker.create(writer, document, information_class=_INTERNAL, trace="people:draft")
+        await self._publishing.draft(actor, document)
         return self.get(actor, document["id"])
 
     async def edit(self, actor: Actor, notice_id: str, message: Message, *, version: str = "") -> Notice:
@@ -157,10 +154,9 @@ class Notices:
                 "dataOrigin": prop("entered"),
             }
             self._check_basis(actor, value_of(drafted, "basedOn", ""))
-            published = entity(TYPE, _published_id(drafted["id"]), attributes, scope=drafted.get("scope", ()))
+            published = entity(TYPE, public_id(drafted["id"]), attributes, scope=drafted.get("scope", ()))
             await self._record(actor, "publish", published["id"])
-            await self._create_open(actor, published)
-            await self._broker.delete(may_write(actor), drafted["id"], trace="people:publish")
+            await self._publishing.move(actor, drafted["id"], published)
         return self.get(actor, published["id"])
 
     async def withdraw(
@@ -195,8 +191,8 @@ class Notices:
     def get(self, actor: Actor, notice_id: str) -> Notice:
         """One notice; the id of a draft leads to what was published of it. Raises ResourceNotFound."""
         document = self._broker.find(actor, notice_id)
-        if document is None and notice_id.startswith(_DRAFT):
-            document = self._broker.find(actor, _published_id(notice_id))
+        if document is None:
+            document = self._broker.find(actor, public_id(notice_id))
         if document is None or TYPE not in document["type"]:
             raise _no_notice(notice_id)
         return notice_of(document)
@@ -206,7 +202,7 @@ class Notices:
         found = self._notices.all(actor)
         ids = {notice.id for notice in found}
         # A draft that a crash left behind beside what was published of it is not shown.
-        found = [one for one in found if _published_id(one.id) not in ids - {one.id}]
+        found = [one for one in found if public_id(one.id) not in ids - {one.id}]
         chosen = [notice for notice in found if not status or notice.status == status]
         return sorted(chosen, key=_newest, reverse=True)
 
@@ -228,14 +224,6 @@ class Notices:
     async def _record(self, actor: Actor, did: str, notice_id: str) -> None:
         if self._audit is not None:
             await self._audit.record(actor, f"notice.{did}", notice_id)
-
-    async def _create_open(self, actor: Actor, document: Document) -> None:
-        writer = may_write(actor, classify=True)
-        try:
-            await self._broker.create(writer, document, information_class=_OPEN, trace="people:publish")
-        except AlreadyExists:
-            # A crash came between publishing and removing the draft: it is published already.
-            self._broker.retrieve(actor, document["id"])
 
     def _draft_id(self, actor: Actor, notice_id: str) -> str:
         found = self.get(actor, notice_id)
@@ -308,10 +296,6 @@ def _check_location(location: Mapping[str, Any]) -> dict[str, Any]:
         return check_geometry(dict(location))
     except BadInput as error:
         raise BadInput(error.message, hint=error.hint, where="location") from None
-
-
-def _published_id(notice_id: str) -> str:
-    return notice_id.replace(_DRAFT, _PUBLISHED, 1)
 
 
 def _newest(notice: Notice) -> str:

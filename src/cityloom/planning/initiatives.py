@@ -13,16 +13,16 @@ from typing import Protocol
 import msgspec
 
 from cityloom.access.authority import may_write, require
-from cityloom.access.credentials import new_id
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, Edits, check_version
+from cityloom.context.publishing import Publishing, new_working_id, public_id
 from cityloom.context.summaries import Summaries
 from cityloom.history.model import Reading
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
 from cityloom.kernel.texts import check_text
 from cityloom.kernel.time import Clock, format_instant
-from cityloom.ngsild.errors import AlreadyExists, ResourceNotFound
+from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document, entity, json_value, prop
 from cityloom.planning.action.admission import (
     check_approval,
@@ -53,9 +53,6 @@ INDICATOR_VALUE = "kpiValue"
 LONGEST_NOTE = 2000
 
 _PERMISSION = "initiatives:edit"
-_DRAFT = f"urn:ngsi-ld:{TYPE}:draft-"
-_ADOPTED = f"urn:ngsi-ld:{TYPE}:"
-_INTERNAL, _OPEN = InformationClass.INTERNAL, InformationClass.OPEN
 
 
 class Past(Protocol):
@@ -86,6 +83,7 @@ class Initiatives:
         self._clock = clock
         self._history = history
         self._editing = Editing(broker)
+        self._publishing = Publishing(broker, self._editing, "planning")
         self._initiatives = Summaries(broker, TYPE, initiative_of)
         #: What initiatives, and other changes, did to indicators.
         self.effects = Effects(broker, self._past)
@@ -104,8 +102,8 @@ class Initiatives:
             "dataOrigin": prop("entered"),
             "history": json_value(msgspec.to_builtins([Step(self._now(), actor.id, "drafted")])),
         }
-        document = entity(TYPE, new_id(_DRAFT), attributes)
-        await self._create(actor, document, _INTERNAL, "draft")
+        document = entity(TYPE, new_working_id(TYPE), attributes)
+        await self._publishing.draft(actor, document)
         return self.get(actor, document["id"])
 
     async def edit(self, actor: Actor, initiative_id: str, plan: Plan, *, version: str = "") -> Initiative:
@@ -167,7 +165,7 @@ class Initiatives:
             drafted = self._broker.retrieve(actor, self._draft_id(actor, initiative_id))
             check_version(version, drafted, DECIDED_ON)
             plan = initiative_of(drafted).plan
-            if self._broker.find(actor, adopted_id(drafted["id"])) is None:
+            if self._broker.find(actor, public_id(drafted["id"])) is None:
                 check_approval(plan)
             self._check_indicators(actor, plan.targets, none_secret=True)
             check_links(self._broker, actor, plan, none_secret=True)
@@ -178,9 +176,8 @@ class Initiatives:
                 "dataOrigin": [prop("entered")],
                 "history": [json_value(msgspec.to_builtins([Step(at, actor.id, "adopted")]))],
             }
-            adopted = entity(TYPE, adopted_id(drafted["id"]), attributes)
-            await self._create_open(actor, adopted)
-            await self._broker.delete(may_write(actor), drafted["id"], trace="planning:adopt")
+            adopted = entity(TYPE, public_id(drafted["id"]), attributes)
+            await self._publishing.move(actor, drafted["id"], adopted, "adopt")
         return self.get(actor, adopted["id"])
 
     async def discard(self, actor: Actor, initiative_id: str) -> None:
@@ -194,8 +191,8 @@ class Initiatives:
     def get(self, actor: Actor, initiative_id: str) -> Initiative:
         """One initiative; the id of a draft leads to what was adopted of it. Raises ResourceNotFound."""
         document = self._broker.find(actor, initiative_id)
-        if document is None and initiative_id.startswith(_DRAFT):
-            document = self._broker.find(actor, adopted_id(initiative_id))
+        if document is None:
+            document = self._broker.find(actor, public_id(initiative_id))
         if document is None or TYPE not in document["type"]:
             raise _no_initiative(initiative_id)
         return initiative_of(document)
@@ -257,20 +254,6 @@ class Initiatives:
         trace = f"planning:{did}"
         return initiative_of(await self._editing.edit(may_write(actor), found.id, edits, trace=trace))
 
-    async def _create(
-        self, actor: Actor, document: Document, information_class: InformationClass, did: str
-    ) -> None:
-        writer = may_write(actor, classify=True)
-        trace = f"planning:{did}"
-        await self._broker.create(writer, document, information_class=information_class, trace=trace)
-
-    async def _create_open(self, actor: Actor, document: Document) -> None:
-        try:
-            await self._create(actor, document, _OPEN, "adopt")
-        except AlreadyExists:
-            # A crash came between adopting and removing the draft: it is adopted already.
-            self._broker.retrieve(actor, document["id"])
-
     def _draft_id(self, actor: Actor, initiative_id: str) -> str:
         found = self.get(actor, initiative_id)
         if not found.is_draft:
@@ -317,7 +300,7 @@ class Initiatives:
 def _shown(chosen: Sequence[Initiative], among: Sequence[Initiative] = ()) -> Sequence[Initiative]:
     """In the order of lists; without a draft that a crash left behind beside what was adopted of it."""
     ids = {one.id for one in among or chosen}
-    found = [one for one in chosen if (other := adopted_id(one.id)) == one.id or other not in ids]
+    found = [one for one in chosen if (other := public_id(one.id)) == one.id or other not in ids]
     return sorted(found, key=lambda one: (_ORDER.get(one.phase, len(_ORDER)), _name(one)))
 
 
@@ -355,10 +338,6 @@ def _check_gate(initiative: Initiative, wanted: Phase) -> None:
         check_approval(initiative.plan)
     if initiative.phase == Phase.PLANNED and wanted is Phase.RUNNING:
         check_examined(initiative.plan)
-
-
-def adopted_id(initiative_id: str) -> str:
-    return initiative_id.replace(_DRAFT, _ADOPTED, 1)
 
 
 def _no_initiative(initiative_id: str) -> ResourceNotFound:

@@ -11,6 +11,7 @@ import pytest
 
 from cityloom.access.authority import TERMINAL
 from cityloom.adapters.memory.history import MemoryHistory
+from cityloom.context.publishing import public_id
 from cityloom.history.queries import History
 from cityloom.history.stage import STAGE, HistoryStage
 from cityloom.kernel.actor import ANONYMOUS, CITY, InformationClass
@@ -18,7 +19,6 @@ from cityloom.kernel.errors import BadInput, CityError, Conflict, NotAllowed, No
 from cityloom.ngsild.model import entity, prop, value_of
 from cityloom.planning.contracts.contracts import Contracts
 from cityloom.planning.contracts.gathering import Exclusion
-from cityloom.planning.contracts.model import open_id
 from cityloom.planning.contracts.parties import Parties
 from cityloom.planning.contracts.settlements import Settlements
 from cityloom.planning.contracts.statement import statement_of
@@ -113,7 +113,7 @@ async def test_a_period_is_worked_out_sealed_and_shown(office):
     assert (line.evidence.count, line.evidence.coverage, line.evidence.missing) == (31, 100, 0)
     assert settled.is_untouched
     assert (settled.outstanding, settled.status) == (Decimal("10500.00"), "settled")
-    public = office.city.broker.find(ANONYMOUS, open_id(contract.id))
+    public = office.city.broker.find(ANONYMOUS, public_id(contract.id))
     assert value_of(public, "providerName") == "Lys og Sti A/S"
     assert value_of(public, "periods")[0]["payable"] == "10500.00"
     # Of what it is worked out from, and by whom, nothing is public.
@@ -215,7 +215,7 @@ async def test_another_provider_learns_of_nothing(office):
     assert office.contracts.list(office.rival) == []
     for attempt in (
         lambda: office.contracts.get(office.rival, contract.id),
-        lambda: office.contracts.get(office.rival, open_id(contract.id)),
+        lambda: office.contracts.get(office.rival, public_id(contract.id)),
         lambda: office.settlements.get(office.rival, contract.id, JANUARY),
         lambda: office.settlements.of(office.rival, contract.id),
     ):
@@ -354,7 +354,7 @@ async def test_what_is_owed_is_paid_to_the_cent_and_not_beyond(office):
     assert (paid.outstanding, paid.paid) == (0, settled.statement.payable)
     with pytest.raises(BadInput):
         await pay(office.second, contract.id, JANUARY, Decimal("0.01"), day, "A3")
-    public = office.city.broker.find(ANONYMOUS, open_id(contract.id))
+    public = office.city.broker.find(ANONYMOUS, public_id(contract.id))
     assert value_of(public, "amountPaid") == {"amount": "10500.00", "currency": "DKK"}
 
 

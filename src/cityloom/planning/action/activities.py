@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
+from cityloom.context.publishing import public_id
 from cityloom.planning.action.schedule import Activity
 from cityloom.planning.model import Initiative, Phase
-from cityloom.planning.records.model import public_id
 
 
 def activities_of(initiatives: Iterable[Initiative], zone: ZoneInfo) -> list[Activity]:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
 from cityloom.context.broker import Broker
+from cityloom.context.publishing import public_id, working_id
 from cityloom.context.reading import ids, truth, word
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.errors import BadInput
@@ -19,7 +20,6 @@ from cityloom.planning.action.model import Cost
 from cityloom.planning.model import Initiative, Plan
 from cityloom.planning.money import Money
 from cityloom.planning.money import read as read_money
-from cityloom.planning.records.model import public_id, working_id
 
 DECISION = "CommitteeDecision"
 #: Types of what people said, which an initiative may answer.

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from cityloom.access.authority import may_write, require
-from cityloom.access.credentials import new_id
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, Edits, check_version
+from cityloom.context.publishing import Publishing, new_working_id, public_id, working_id
 from cityloom.context.reading import language_property, word
 from cityloom.context.summaries import Summaries
-from cityloom.kernel.actor import ANONYMOUS, CITY, Actor, InformationClass
+from cityloom.kernel.actor import CITY, Actor
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
 from cityloom.kernel.texts import check_text
 from cityloom.kernel.time import Clock, format_instant
@@ -21,8 +21,6 @@ from cityloom.ngsild.model import Document, Instance, entity, json_value, prop, 
 from cityloom.planning.assessments.evaluating import Answer, check_answers, evaluated
 from cityloom.planning.assessments.model import (
     DECIDED_ON,
-    DRAFT,
-    OPEN,
     TYPE,
     Assessment,
     Given,
@@ -44,6 +42,7 @@ class Assessments:
         self._broker = broker
         self._clock = clock
         self._editing = Editing(broker)
+        self._publishing = Publishing(broker, self._editing, "assessments")
         self._assessments = Summaries(broker, TYPE, assessment_of)
         self.library = library
 
@@ -62,10 +61,7 @@ class Assessments:
 
         Raises ResourceNotFound.
         """
-        draft = assessment_id
-        if assessment_id.startswith(OPEN) and not assessment_id.startswith(DRAFT):
-            draft = assessment_id.replace(OPEN, DRAFT, 1)
-        for one in (draft, draft.replace(DRAFT, OPEN, 1)):
+        for one in (working_id(assessment_id), public_id(assessment_id)):
             document = self._broker.find(actor, one)
             found = assessment_of(document) if document and TYPE in document["type"] else None
             if found is not None:
@@ -82,7 +78,7 @@ class Assessments:
             for one in found
             if (not questionnaire or one.questionnaire == questionnaire)
             and (not subject or one.subject == subject)
-            and one.id.replace(OPEN, DRAFT, 1) not in ids - {one.id}
+            and (not one.is_published_copy or working_id(one.id) not in ids)
         ]
         return sorted(chosen, key=lambda one: one.newest.at, reverse=True)
 
@@ -122,10 +118,8 @@ class Assessments:
         }
         if subject:
             attributes["subject"] = rel(subject)
-        document = entity(TYPE, new_id(DRAFT), attributes)
-        writer = may_write(actor, classify=True)
-        internal = InformationClass.INTERNAL
-        await self._broker.create(writer, document, information_class=internal, trace="assessments:answer")
+        document = entity(TYPE, new_working_id(TYPE), attributes)
+        await self._publishing.draft(actor, document, "answer")
         return self.get(actor, document["id"])
 
     async def answer_again(
@@ -153,13 +147,8 @@ class Assessments:
         """Show everybody the newest answers and their result, without evidence, notes and names."""
         found = self._draft(actor, assessment_id)
         check_version(version, found.document, DECIDED_ON)
-        shown = self._public(found)
-        writer = may_write(CITY, classify=True)
-        if self._broker.find(CITY, shown["id"]) is None:
-            public = InformationClass.OPEN
-            await self._broker.create(writer, shown, information_class=public, trace="assessments:publish")
-        else:
-            await self._broker.replace(writer, shown["id"], shown, trace="assessments:publish")
+        origin = word(found.document, "dataOrigin")
+        await self._publishing.show(CITY, TYPE, public_id(found.id), self._public(found), origin=origin)
         at = prop(format_instant(self._clock.now()))
         edits: Edits = {"status": prop("published"), "publishedAt": at}
         return await self._change(actor, assessment_id, version, "publish", lambda _: edits)
@@ -167,10 +156,8 @@ class Assessments:
     async def withdraw(self, actor: Actor, assessment_id: str) -> Assessment:
         """Take the public copy back; the working copy stays."""
         found = self._draft(actor, assessment_id)
-        public = found.id.replace(DRAFT, OPEN, 1)
-        if self._broker.find(CITY, public) is None:
+        if not await self._publishing.hide(CITY, public_id(found.id)):
             raise Conflict("It is not published", hint="Publish it first.", where="status")
-        await self._broker.delete(may_write(CITY), public, trace="assessments:withdraw")
         gone: Edits = {"status": prop("draft"), "publishedAt": None}
         return await self._change(actor, assessment_id, "", "withdraw", lambda _: gone)
 
@@ -204,22 +191,19 @@ class Assessments:
             raise ResourceNotFound("There is no working copy", hint="List the assessments.", where="id")
         return found
 
-    def _public(self, found: Assessment) -> Document:
+    def _public(self, found: Assessment) -> Edits:
         newest = found.newest
         bare = {name: Answer(one.value) for name, one in newest.answers.items()}
         shown = msgspec.structs.replace(newest, by="", note="", answers=bare)
-        attributes: dict[str, Instance] = {
+        is_named = found.subject and self._publishing.is_open(found.subject)
+        return {
             "name": language_property(self.questionnaire(found.questionnaire).title),
             "questionnaire": prop(found.questionnaire),
             "status": prop("published"),
-            "dataOrigin": prop(word(found.document, "dataOrigin") or "entered"),
             "publishedAt": prop(format_instant(self._clock.now())),
             "versions": _kept([shown]),
+            "subject": rel(found.subject) if is_named else None,
         }
-        # What is not open itself is not named in the open.
-        if found.subject and self._broker.find(ANONYMOUS, found.subject) is not None:
-            attributes["subject"] = rel(found.subject)
-        return entity(TYPE, found.id.replace(DRAFT, OPEN, 1), attributes)
 
     async def _change(
         self,

@@ -5,14 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from cityloom.context.editing import version_of
+from cityloom.context.publishing import working_id
 from cityloom.context.reading import ids, items, word
 from cityloom.ngsild.model import Document
 from cityloom.planning.assessments.evaluating import Answer, Result
 
 TYPE = "Assessment"
-#: How the id of a working copy begins, and that of what was published.
-DRAFT = f"urn:ngsi-ld:{TYPE}:draft-"
-OPEN = f"urn:ngsi-ld:{TYPE}:"
 #: What a decision about an assessment is made on.
 DECIDED_ON = ("versions", "status")
 
@@ -58,7 +56,7 @@ def assessment_of(document: Document) -> Assessment | None:
         subject=next(iter(ids(document, "subject")), ""),
         versions=versions,
         published_at=word(document, "publishedAt"),
-        is_published_copy=not document["id"].startswith(DRAFT),
+        is_published_copy=document["id"] != working_id(document["id"]),
         version=version_of(document, DECIDED_ON),
         document=document,
     )

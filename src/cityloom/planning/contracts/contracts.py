@@ -14,13 +14,14 @@ import msgspec
 
 from cityloom.access.audit import AuditLog
 from cityloom.access.authority import may_write, require
-from cityloom.access.credentials import new_id
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, Edits, check_version
+from cityloom.context.publishing import Publishing, new_working_id, public_id, working_id
 from cityloom.context.reading import language_property
 from cityloom.context.summaries import Summaries
 from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.errors import BadInput, Conflict, NotAllowed
+from cityloom.kernel.texts import check_line
 from cityloom.kernel.time import Clock, format_instant
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document, Instance, entity, json_value, prop, rel
@@ -29,19 +30,16 @@ from cityloom.planning.contracts.gathering import Exclusion
 from cityloom.planning.contracts.model import (
     CONTRACT,
     DECIDED_ON,
-    FILE,
     Concluded,
     Contract,
     ContractStatus,
     Step,
     contract_of,
-    file_id,
 )
 from cityloom.planning.contracts.parties import MANAGE, Parties
-from cityloom.planning.contracts.publishing import Publishing
+from cityloom.planning.contracts.publishing import PublicContracts
 from cityloom.planning.contracts.statement import digest_of
 from cityloom.planning.contracts.terms import Terms
-from cityloom.planning.records.model import public_id
 
 EXAMINE = "contracts:examine"
 #: Steps of its history that a contract keeps.
@@ -70,7 +68,8 @@ class Contracts:
         self._contracts = Summaries(broker, CONTRACT, contract_of)
         self.parties = parties
         #: What everybody sees.
-        self.public = Publishing(broker)
+        self._publishing = Publishing(broker, self._editing, "contracts")
+        self.public = PublicContracts(broker, self._publishing)
         self.zone = zone
 
     # -- writing: each raises Conflict when `version` is not what is there -------------------------
@@ -87,9 +86,8 @@ class Contracts:
             "dataOrigin": prop(origin),
             "history": self._stepped((), actor, "drafted"),
         }
-        document = entity(CONTRACT, new_id(FILE), attributes)
-        writer = may_write(actor, classify=True)
-        await self._broker.create(writer, document, information_class=_INTERNAL, trace="contracts:draft")
+        document = entity(CONTRACT, new_working_id(CONTRACT), attributes)
+        await self._publishing.draft(actor, document)
         return self.get(actor, document["id"])
 
     async def edit(self, actor: Actor, contract_id: str, terms: Terms, *, version: str = "") -> Contract:
@@ -191,7 +189,7 @@ class Contracts:
 
         The public id leads to the file too. Raises ResourceNotFound, for others as if there were none.
         """
-        document = self._broker.find(CITY, file_id(contract_id))
+        document = self._broker.find(CITY, working_id(check_line(contract_id, where="id", longest=300)))
         contract = contract_of(document) if document and CONTRACT in document["type"] else None
         if contract is None or not self.may_see(actor, contract):
             raise ResourceNotFound(

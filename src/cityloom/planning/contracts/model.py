@@ -11,7 +11,6 @@ import msgspec
 
 from cityloom.context.editing import version_of
 from cityloom.context.reading import ids, instant, items, word
-from cityloom.kernel.texts import check_line
 from cityloom.ngsild.model import Document, value_of
 from cityloom.planning.contracts.gathering import Exclusion
 from cityloom.planning.contracts.periods import Period, periods_of
@@ -28,11 +27,6 @@ DECIDED_ON = ("terms", "versions", "exclusions", "status")
 SETTLED_ON = ("status", "statement", "dispute", "decision", "payments")
 
 _Kind = TypeVar("_Kind", bound=msgspec.Struct)
-
-
-#: How the id of a contract's internal file begins, and that of what everybody sees of it.
-FILE = f"urn:ngsi-ld:{CONTRACT}:draft-"
-_OPEN = f"urn:ngsi-ld:{CONTRACT}:"
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -238,19 +232,6 @@ def settlement_of(document: Document) -> Settlement | None:
         version=version_of(document, SETTLED_ON),
         document=document,
     )
-
-
-def file_id(contract_id: str) -> str:
-    """The id of a contract's file, of that or of the public id. Raises BadInput for what is no id."""
-    check_line(contract_id, where="id", longest=300)
-    if contract_id.startswith(_OPEN) and not contract_id.startswith(FILE):
-        return contract_id.replace(_OPEN, FILE, 1)
-    return contract_id
-
-
-def open_id(contract_id: str) -> str:
-    """The id under which everybody sees a contract."""
-    return contract_id.replace(FILE, _OPEN, 1)
 
 
 def _one(document: Document, name: str, kind: type[_Kind]) -> _Kind | None:

@@ -17,6 +17,7 @@ from cityloom.access.audit import AuditLog
 from cityloom.access.authority import may_write, require
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, Edits, check_version
+from cityloom.context.publishing import public_id
 from cityloom.context.reading import word
 from cityloom.history.model import Reading
 from cityloom.kernel.actor import CITY, Actor, InformationClass
@@ -396,4 +397,4 @@ def _because(statement: Statement) -> Instance:
 
 
 def _settlement_id(contract: Contract, key: str) -> str:
-    return f"{_ID}{contract.id.rsplit('draft-', 1)[-1]}:{key[:10]}"
+    return f"{_ID}{public_id(contract.id).rpartition(':')[2]}:{key[:10]}"

@@ -11,10 +11,11 @@ from decimal import Decimal
 
 import msgspec
 
+from cityloom.context.publishing import public_id
 from cityloom.planning.masterplan.progress import Verdict, share_of_way, verdict, worst
 from cityloom.planning.masterplan.serving import goals_of
 from cityloom.planning.model import Initiative, Milestone
-from cityloom.planning.records.model import Record, public_id
+from cityloom.planning.records.model import Record
 
 #: Parts of parts, over so many steps; what lies deeper is shown at the top.
 _DEEPEST = 20

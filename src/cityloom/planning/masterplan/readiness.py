@@ -7,6 +7,7 @@ from datetime import date
 
 import msgspec
 
+from cityloom.context.publishing import public_id
 from cityloom.kernel.worded import Worded
 from cityloom.planning.action.approval import missing
 from cityloom.planning.action.model import CHECKS
@@ -15,7 +16,7 @@ from cityloom.planning.masterplan.dimensions import DIMENSIONS
 from cityloom.planning.masterplan.gates import PlanPhase, Requirement
 from cityloom.planning.masterplan.serving import goals_of, unexamined
 from cityloom.planning.model import Initiative
-from cityloom.planning.records.model import Record, public_id
+from cityloom.planning.records.model import Record
 
 #: Names that are told where several things lack something.
 _NAMED = 3

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from cityloom.context.publishing import public_id
 from cityloom.planning.action.approval import unchecked
 from cityloom.planning.model import Initiative
-from cityloom.planning.records.model import public_id
 
 _CHECKS = "checks."
 

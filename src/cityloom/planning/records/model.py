@@ -10,12 +10,11 @@ from typing import Any
 import msgspec
 
 from cityloom.context.editing import version_of
+from cityloom.context.publishing import public_id, working_id
 from cityloom.context.reading import instant, items, word
 from cityloom.ngsild.model import Document
 from cityloom.planning.records.fields import is_empty
 from cityloom.planning.records.kinds import RESERVED, RecordKind
-
-_DRAFT = "draft-"
 
 
 class State(StrEnum):
@@ -78,23 +77,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     def get(self, name: str, default: Any = None) -> Any:
         """What a field says."""
         return self.values.get(name, default)
-
-
-def public_id(entity_id: str) -> str:
-    """The id by which a record is pointed at, of its own or its working copy's."""
-    head, colon, name = entity_id.rpartition(":")
-    return f"{head}{colon}{name.removeprefix(_DRAFT)}"
-
-
-def working_id(entity_id: str) -> str:
-    """The id of a record's working copy."""
-    head, colon, name = entity_id.rpartition(":")
-    return f"{head}{colon}{_DRAFT}{name.removeprefix(_DRAFT)}"
-
-
-def new_prefix(kind: RecordKind) -> str:
-    """What the id of a new working copy begins with."""
-    return f"urn:ngsi-ld:{kind.type}:{_DRAFT}"
 
 
 def record_of(kind: RecordKind, document: Document) -> Record:

@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 
 from cityloom.access.authority import may_write, require
-from cityloom.access.credentials import new_id
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, Edits, check_version
+from cityloom.context.publishing import Publishing, new_working_id, public_id, working_id
 from cityloom.context.summaries import Summaries
-from cityloom.kernel.actor import ANONYMOUS, Actor, InformationClass
+from cityloom.kernel.actor import Actor
 from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.kernel.texts import check_text
 from cityloom.kernel.time import Clock, format_instant
@@ -31,11 +31,8 @@ from cityloom.planning.records.model import (
     State,
     Step,
     joined,
-    new_prefix,
-    public_id,
     record_of,
     said_in,
-    working_id,
 )
 from cityloom.planning.records.writing import (
     checked,
@@ -47,7 +44,6 @@ from cityloom.planning.records.writing import (
 )
 
 LONGEST_NOTE = 2000
-_INTERNAL, _OPEN = InformationClass.INTERNAL, InformationClass.OPEN
 
 
 class Records:
@@ -58,6 +54,7 @@ class Records:
         self._broker = broker
         self._clock = clock
         self._editing = Editing(broker)
+        self._publishing = Publishing(broker, self._editing, "planning")
         self._summaries = {
             kind.type: Summaries(broker, kind.type, _reader(kind)) for kind in self.kinds.values()
         }
@@ -100,8 +97,8 @@ class Records:
             "dataOrigin": prop(origin),
             "history": json_value(msgspec.to_builtins([self._step(actor, "drafted", note)])),
         }
-        document = entity(kind.type, new_id(new_prefix(kind)), attributes)
-        await self._create(actor, document, _INTERNAL, "draft")
+        document = entity(kind.type, new_working_id(kind.type), attributes)
+        await self._publishing.draft(actor, document)
         return self.get(actor, document["id"])
 
     async def edit(
@@ -147,7 +144,7 @@ class Records:
             }
 
         discarded = await self._change(actor, record_id, version, "discard", edits)
-        await self._remove_published(actor, discarded.id, "discard")
+        await self._publishing.hide(actor, discarded.id, "discard")
         return self.get(actor, discarded.id)
 
     async def restore(self, actor: Actor, record_id: str, *, version: str = "") -> Record:
@@ -179,7 +176,7 @@ class Records:
             return {"history": stepped(found, self._step(actor, "published", note))}
 
         working = await self._change(actor, record_id, version, "publish", edits)
-        await self._write_published(actor, working)
+        await self._show(actor, working)
         return self.get(actor, working.id)
 
     async def withdraw(self, actor: Actor, record_id: str, *, note: str = "") -> Record:
@@ -189,7 +186,7 @@ class Records:
             return {"history": stepped(record, self._step(actor, "withdrawn", note))}
 
         working = await self._change(actor, record_id, "", "withdraw", edits)
-        await self._remove_published(actor, working.id, "withdraw")
+        await self._publishing.hide(actor, working.id)
         return self.get(actor, working.id)
 
     # -- asking: what the actor is cleared for ---------------------------------------------------------------
@@ -276,33 +273,13 @@ class Records:
         await self._editing.edit(may_write(actor), working_id(found.id), edits, trace=f"planning:{did}")
         return self.get(actor, found.id)
 
-    async def _create(
-        self, actor: Actor, document: Document, information_class: InformationClass, did: str
-    ) -> None:
-        writer = may_write(actor, classify=True)
-        await self._broker.create(
-            writer, document, information_class=information_class, trace=f"planning:{did}"
-        )
-
-    async def _write_published(self, actor: Actor, working: Record) -> None:
-        """What everybody sees from now on."""
+    async def _show(self, actor: Actor, working: Record) -> None:
         values = self._without_secrets(working.kind, public_values(working.kind, working.values))
         attributes = instances(working.kind, values) | {
             "status": prop(State.PUBLISHED.value),
             "dateIssued": prop(self._now()),
         }
-        if self._broker.find(actor, working.id) is not None:
-            trace = "planning:publish"
-            await self._editing.edit(may_write(actor), working.id, lambda _: attributes, trace=trace)
-            return
-        attributes["dataOrigin"] = prop(working.origin or "entered")
-        said = {name: item for name, item in attributes.items() if item is not None}
-        await self._create(actor, entity(working.kind.type, working.id, said), _OPEN, "publish")
-
-    async def _remove_published(self, actor: Actor, record_id: str, did: str) -> None:
-        async with self._editing.turn(record_id):
-            if self._broker.find(actor, record_id) is not None:
-                await self._broker.delete(may_write(actor), record_id, trace=f"planning:{did}")
+        await self._publishing.show(actor, working.kind.type, working.id, attributes, origin=working.origin)
 
     def _without_secrets(self, kind: RecordKind, values: Mapping[str, Any]) -> dict[str, Any]:
         """Without links to what not everybody may see: an id says that something is there."""
@@ -317,7 +294,7 @@ class Records:
             if isinstance(field, Rows):
                 shown[field.name] = tuple(self._open_alone(field.columns, row) for row in said)
             elif isinstance(field, Link | Links):
-                left = tuple(one for one in _ids(said) if self._broker.find(ANONYMOUS, one) is not None)
+                left = tuple(filter(self._publishing.is_open, _ids(said)))
                 shown[field.name] = left if isinstance(field, Links) else "".join(left)
         return {name: value for name, value in shown.items() if value not in ((), "")}
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from cityloom.context.publishing import public_id
 from cityloom.context.reading import word
 from cityloom.people.reports import ReportQuery
 from cityloom.planning.action.admission import DECISION
-from cityloom.planning.records.model import public_id
 from cityloom.web.forms import Form
 from cityloom.web.looks import name_of
 from cityloom.web.visit import Visit

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
+from cityloom.context.publishing import public_id
 from cityloom.kernel.errors import BadInput, CityError
 from cityloom.kernel.worded import Worded
 from cityloom.ngsild.model import Document
@@ -33,7 +34,6 @@ from cityloom.planning.action.model import (
 )
 from cityloom.planning.action.schedule import Placed, schedule
 from cityloom.planning.model import Initiative, Phase
-from cityloom.planning.records.model import public_id
 from cityloom.web.addresses import address
 from cityloom.web.looks import name_of
 from cityloom.web.pages.planning.contracts import contracts_about

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from cityloom.context.publishing import public_id
 from cityloom.indicators.exchange.spreadsheet import Cell
 from cityloom.kernel.media_types import CALENDAR
 from cityloom.planning.action.activities import activities_of
@@ -18,7 +19,6 @@ from cityloom.planning.action.reporting_days import reporting_days
 from cityloom.planning.action.schedule import Placed, Schedule, schedule
 from cityloom.planning.calendar import Occasion, as_calendar
 from cityloom.planning.model import Initiative, Phase
-from cityloom.planning.records.model import public_id
 from cityloom.web.addresses import address
 from cityloom.web.drawing.gantt import Bar, draw_gantt
 from cityloom.web.pages.action.files import table_to_keep

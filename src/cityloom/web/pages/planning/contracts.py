@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
+from cityloom.context.publishing import public_id
 from cityloom.context.reading import ids
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
@@ -15,7 +16,7 @@ from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document, value_of
 from cityloom.planning.contracts.contracts import EXAMINE
 from cityloom.planning.contracts.gathering import Exclusion
-from cityloom.planning.contracts.model import CONTRACT, Contract, Settlement, open_id
+from cityloom.planning.contracts.model import CONTRACT, Contract, Settlement
 from cityloom.planning.contracts.parties import MANAGE, PROVIDE
 from cityloom.planning.contracts.periods import Period
 from cityloom.planning.contracts.terms import Terms
@@ -60,7 +61,7 @@ def add(pages: Pages) -> None:
 async def browse(visit: Visit) -> Response:
     """The contracts: files for those who may read them, for all others what is public."""
     files = [file_row(visit, one) for one in visit.rooms.contracts.list(visit.actor)]
-    known = {open_id(str(one["id"])) for one in files}
+    known = {public_id(str(one["id"])) for one in files}
     public = [
         public_row(visit, one)
         for one in visit.rooms.broker.of_type(visit.actor, CONTRACT)
@@ -88,7 +89,7 @@ async def payments_as_csv(visit: Visit) -> Response:
 def contracts_about(visit: Visit, entity_id: str) -> list[dict[str, str]]:
     """Contracts that serve an initiative or pay by an indicator, as far as the reader may know of them."""
     files = visit.rooms.contracts.about(visit.actor, entity_id)
-    found = {open_id(one.id): (one.id, visit.wording.said(one.standing.name)) for one in files}
+    found = {public_id(one.id): (one.id, visit.wording.said(one.standing.name)) for one in files}
     for document in visit.rooms.broker.of_type(visit.actor, CONTRACT):
         if value_of(document, "periods") is not None and entity_id in ids(document, "initiative"):
             found.setdefault(document["id"], (document["id"], visit.wording.said(value_of(document, "name"))))

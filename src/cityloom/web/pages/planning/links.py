@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 from markupsafe import Markup
 
+from cityloom.context.publishing import public_id
 from cityloom.ngsild.model import Document
 from cityloom.planning.model import TYPE as INITIATIVE
 from cityloom.planning.records.fields import Link, Links
-from cityloom.planning.records.model import Record, public_id
+from cityloom.planning.records.model import Record
 from cityloom.web.addresses import address, entity_path
 from cityloom.web.looks import name_of
 from cityloom.web.visit import Visit
