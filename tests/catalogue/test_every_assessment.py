@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import cityloom_catalogue
+from cityloom.planning.action.areas import AREAS
 from cityloom.planning.assessments.evaluating import Answer, evaluated
 from cityloom.planning.assessments.questionnaire import Kind, Question
 from cityloom.planning.assessments.reading import read_library
@@ -83,6 +84,7 @@ def test_the_registers_are_whole():
         "fgssc_deliverables": 21,
         "smart_cities_52": 52,
         "success_cases": 26,
+        "y4900_series": 7,
     }
     cities = REGISTERS["smart_cities_52"].rows
     assert all(row.point and row.facets["country"] for row in cities)
@@ -90,6 +92,13 @@ def test_the_registers_are_whole():
     assert sum("area" in row.facets for row in cities) == 14
     # Whoever types without marks finds it all the same.
     assert [row.id for row in searched(REGISTERS["smart_cities_52"], "besancon", {})] == ["besancon"]
+
+
+def test_the_areas_of_the_register_the_questionnaire_and_initiatives_are_the_same():
+    (facet,) = [one for one in REGISTERS["smart_cities_52"].facets if one.id == "area"]
+    asked = [one.id for one in QUESTIONNAIRES["areas_of_adoption"].questions]
+    assert list(AREAS) == list(facet.values) == asked
+    assert list(AREAS.values()) == [words["en"] for words in facet.values.values()]
 
 
 def test_what_is_said_to_implement_a_row_is_there():

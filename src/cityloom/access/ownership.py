@@ -28,6 +28,7 @@ OWNED_TYPES: Mapping[str, tuple[str, ...]] = {
     "StrengthOrWeakness": ("plan:edit",),
     "ServiceProcess": ("plan:edit",),
     "InfrastructureItem": ("plan:edit",),
+    "LawOrRule": ("plan:edit",),
     "Goal": ("plan:edit",),
     "UrbanPlanItem": ("plan:edit",),
     "PlanBody": ("plan:edit",),

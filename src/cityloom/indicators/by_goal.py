@@ -66,6 +66,27 @@ def by_goal(reports: Sequence[FrameworkReport]) -> list[GoalReport]:
     ]
 
 
+class Alignment(msgspec.Struct, frozen=True):
+    """How many indicators of a framework name a target, of how many."""
+
+    framework: str
+    named: int
+    total: int
+
+
+def alignment(reports: Sequence[FrameworkReport]) -> list[Alignment]:
+    """By framework; one that answers in another's place counts as that one does."""
+    named = _named([one.framework for one in reports])
+    return [
+        Alignment(
+            report.framework.id,
+            sum(bool(named.get((report.framework.id, one.code))) for one in report.framework.indicators),
+            len(report.framework.indicators),
+        )
+        for report in reports
+    ]
+
+
 def _named(frameworks: Iterable[Framework]) -> dict[tuple[str, str], tuple[str, ...]]:
     """The targets of each indicator, by framework and code."""
     every = list(frameworks)

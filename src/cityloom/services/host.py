@@ -61,6 +61,14 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     provenance: dict[str, str]
 
 
+class FiledService(msgspec.Struct, frozen=True):
+    """A service by the domain that it belongs to; "" where its manifest names none."""
+
+    id: str
+    title: dict[str, str]
+    domain: str
+
+
 class _Running:
     """One service while the city runs."""
 
@@ -167,6 +175,15 @@ class ServiceHost:
     def status(self) -> list[ServiceStatus]:
         """All services, by id."""
         return [self._status(self._running[name]) for name in sorted(self._running)]
+
+    def filed(self, actor: Actor) -> list[FiledService]:
+        """The services that see no more than the actor may, by id, each with its domain."""
+        found = [self._running[name].service for name in sorted(self._running)]
+        return [
+            FiledService(one.id, one.messages.title(), one.manifest.domain)
+            for one in found
+            if actor.sees(one.manifest.information_class)
+        ]
 
     # Waking
 

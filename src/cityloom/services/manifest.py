@@ -134,6 +134,10 @@ class Manifest(_Strict, frozen=True, kw_only=True):
     kind: Literal["service"] = "service"
     #: The most secret information class it sees; what it writes is at least as secret.
     sees: Literal["open", "internal", "security"] = "open"
+    #: Where it belongs among a city's services; "" where nobody has said. Planning has words for each.
+    domain: Literal[
+        "", "administration", "education", "health", "safety", "realEstate", "transport", "utilities"
+    ] = ""
     needs: tuple[Window, ...]
     wakes_on: WakesOn
     writes: tuple[Written, ...] = ()

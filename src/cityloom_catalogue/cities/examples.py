@@ -87,6 +87,8 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     reporting: dict[str, str]
     action_kind: str = "project"
     dimension: str = ""
+    adoption_areas: tuple[str, ...] = ()
+    service_domain: str = ""
     initiation_model: str = ""
     planning_origin: str = ""
     department: str = ""
@@ -102,6 +104,8 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     portfolio: dict[str, str] = {}
     checks: tuple[Check, ...] = ()
     target_groups: tuple[TargetGroup, ...] = ()
+    #: `record` names one of the laws of `plan.toml`.
+    laws: tuple[dict[str, str], ...] = ()
 
 
 class Initiative(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -186,6 +190,8 @@ def _action(action: Action, currency: str, city: str, opens: datetime) -> dict[s
     words: dict[str, Any] = {
         "actionKind": action.action_kind,
         "dimension": action.dimension,
+        "adoptionAreas": list(action.adoption_areas),
+        "serviceDomain": action.service_domain,
         "initiationModel": action.initiation_model,
         "planningOrigin": action.planning_origin,
         "department": action.department,
@@ -205,6 +211,7 @@ def _action(action: Action, currency: str, city: str, opens: datetime) -> dict[s
             {"mechanism": name, "percent": percent, "note": ""} for name, percent in action.funding.items()
         ],
         "portfolio": action.portfolio,
+        "laws": [{**one, "record": f"urn:ngsi-ld:LawOrRule:{city}-{one['record']}"} for one in action.laws],
         "checks": [_check(one, opens) for one in action.checks],
         "targetGroups": [
             {"group": one.group, "target": one.target, "due": _day(opens, one.due_day)}

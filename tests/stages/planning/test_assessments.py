@@ -15,12 +15,14 @@ from cityloom.planning.assessments.assessments import Assessments
 from cityloom.planning.assessments.evaluating import Answer, check_answers, evaluated
 from cityloom.planning.assessments.formulas import evaluate, names_in
 from cityloom.planning.assessments.questionnaire import (
+    Case,
     Category,
     Dimension,
     Kind,
     Option,
     Question,
     Questionnaire,
+    Way,
 )
 from cityloom.planning.assessments.reading import Library, read_assessment
 from cityloom.planning.assessments.register import Facet, Register, Row, counted, searched
@@ -78,6 +80,27 @@ def test_no_text_breaks_the_formulas(text):
 
 
 # Evaluating
+
+
+def test_the_first_way_that_holds_is_advised_and_none_where_one_before_it_is_not_known():
+    ways = (Way("yes", {"en": "Do"}, "a >= 50"), Way("else", {"en": "Wait"}))
+    asked = Questionnaire(
+        id="x",
+        title={"en": "X"},
+        about={"en": "X"},
+        group="city",
+        owner="x",
+        edition="1",
+        source="x",
+        provenance={"en": "x"},
+        questions=(Question(id="a", text={"en": "A"}), Question(id="b", text={"en": "B"})),
+        cases=(Case("c", {"en": "C"}, ways),),
+        least_answered=50.0,
+    )
+    assert evaluated(asked, {"a": Answer("yes")}).advised == {"c": "yes"}
+    assert evaluated(asked, {"a": Answer("no")}).advised == {"c": "else"}
+    assert evaluated(asked, {"b": Answer("no")}).advised == {}
+    assert evaluated(asked, {}).advised == {}
 
 
 def a_questionnaire(**changes) -> Questionnaire:

@@ -207,11 +207,72 @@ async def test_the_overview_flags_groups_without_targets_and_initiatives_that_sa
         entity("Initiative", an_id("bare"), {"name": text(en="Bare"), "phase": prop("idea")}), secrecy=OPEN
     )
     data = await planner.data("/plan/action.json")
-    assert [one["name"] for one in data["gaps"]] == ["Bare"]
+    assert [one["name"] for one in data["gaps"] if one["missing"]] == ["Bare"]
     assert set(data["targetGroups"].values()) == {0}
     assert data["sustainableDevelopment"][0]["targets"][0]["count"] == 5
     page = await planner.text("/plan/action")
     assert page.count("no target yet") == 6 and f"/initiatives/{an_id('bare')}/edit/costs" in page
+
+
+async def test_elements_of_the_portfolio_that_are_missing_are_flagged_before_approval(planner):
+    path = f"/initiatives/{an_id('posts')}"
+    page = await planner.text(path)
+    assert "Elements of the portfolio that are missing:" in page and f"{path}/edit/checks" in page
+    every = {f"portfolio_{name}": "Settled." for name in ("financing", "integration", "operation", "network")}
+    await planner.done(f"{path}/edit/checks", every)
+    rows = {one["name"]: one for one in (await planner.data("/plan/action.json"))["gaps"]}
+    assert [gap["field"] for gap in rows["Posts"]["elements"]] == ["portfolio.security"]
+    await planner.done(f"{path}/edit/checks", {**every, "portfolio_security": "Reviewed."})
+    assert "Posts" not in {one["name"] for one in (await planner.data("/plan/action.json"))["gaps"]}
+    assert "Elements of the portfolio" not in await planner.text(path)
+
+
+async def test_initiatives_are_filed_by_area_and_domain_and_what_is_missing_is_a_gap(planner, stranger):
+    chosen = {"kind": "project", "areas": ["transport", "eco"], "domain": "transport"}
+    await planner.done(
+        f"/initiatives/{an_id('posts')}/edit/course", {**chosen, "initiation": "partners", "origin": "hybrid"}
+    )
+    data = await stranger.data("/plan/action/coverage.json")
+    areas = {one["id"]: one for one in data["areas"]}
+    assert [one["name"] for one in areas["transport"]["initiatives"]] == ["Posts"]
+    assert [one["name"] for one in areas["transport"]["cities"]] == [
+        "Dakota County",
+        "Dublin",
+        "Lavasa",
+        "Shenyang",
+        "Trondheim",
+    ]
+    assert {one["id"] for one in data["areas"] if not one["isGap"]} == {"transport", "eco"}
+    assert {one["id"] for one in data["domains"] if not one["isGap"]} == {"transport"}
+    assert "Posts" not in {one["name"] for one in data["withoutDomain"]} and len(data["withoutArea"]) == 3
+    assert "secret plan" not in (await stranger.text("/plan/action/coverage")).casefold()
+    table = (await stranger.get("/plan/action/coverage.csv")).text
+    assert "area,transport,Transport,Posts,Dakota County; Dublin" in table
+    for side, value in (("area", "eco"), ("domain", "transport"), ("initiation", "partners")):
+        data = await stranger.data(f"/initiatives.json?{side}={value}")
+        assert [one["name"] for one in data["initiatives"]] == ["Posts"]
+    assert "Nothing fits" in await stranger.text("/initiatives?area=industry")
+    assert '/initiatives?origin=hybrid"' in await stranger.text("/plan/action")
+
+
+async def test_an_initiative_lists_the_laws_that_it_touches_and_its_exemptions(planner, stranger):
+    law = {"name_en": "Road act", "kind": "law", "sandbox": "yes"}
+    assert "terms of the sandbox" in await planner.refused("/plan/laws/new", law)
+    await planner.done("/plan/laws/new", {**law, "terms": "Six months, by the council."})
+    (row,) = (await planner.data("/plan/laws.json"))["records"]
+    path = f"/initiatives/{an_id('posts')}"
+    typed = {"kind": "project", "law_0": "Road act", "exemption_0": "No signs", "law_1": "Some custom"}
+    await planner.done(f"{path}/edit/course", typed)
+    shown = {one["name"]: one for one in (await planner.data(f"{path}.json"))["action"]["laws"]}
+    assert shown["Road act"]["href"] == row["href"] and shown["Some custom"]["record"] == ""
+    page = await planner.text(row["href"])
+    assert "No signs" in page and "Posts" in page
+    # The register's draft is the city's: others read the name alone.
+    assert row["href"] not in await stranger.text(path) and "Road act" in await stranger.text(path)
+    # Saved again, it stays tied to its record.
+    await planner.done(f"{path}/edit/course", typed)
+    again = {one["name"]: one for one in (await planner.data(f"{path}.json"))["action"]["laws"]}
+    assert again["Road act"]["record"] == shown["Road act"]["record"] != ""
 
 
 async def test_a_step_keeps_what_was_typed_and_marks_what_is_wrong(planner):

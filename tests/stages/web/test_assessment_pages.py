@@ -11,6 +11,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from test_every_page import check
 
+from cityloom.ngsild.model import entity, text
+
 HERE = "/plan/assessments"
 BOX = {"q_leader": "it_company", "q_money": "private", "q_plan": "technical", "q_focus": "it"}
 
@@ -53,6 +55,61 @@ async def test_drivers_are_drawn_and_cases_without_figures_are_not(reader_of):
     assert 'class="diagram"' in page and "not in hand" in page and "Masdar" in page
     picture = re.search(r"<svg[^>]*diagram.*?</svg>", page, re.S)[0]
     assert "Masdar" not in picture and "Loomby" in picture
+
+
+async def test_other_cities_are_scored_by_the_same_questions_and_drawn_beside(city, reader_of):
+    planner = await reader_of("planner")
+    other = "urn:ngsi-ld:ComparedCity:suwon"
+    await city.write(entity("ComparedCity", other, {"name": text(en="Suwon")}))
+    asked = ("new_economy", "investment", "energy_use", "climate", "daily_life", "public_services")
+    fields = {f"q_{name}": "2" for name in asked}
+    await planner.done(f"{HERE}/three_drivers/answer", {**fields, "subject": other, "q_daily_life": "4"})
+    page = await planner.done(f"{HERE}/three_drivers/answer", fields)
+    picture = re.search(r"<svg[^>]*diagram.*?</svg>", page, re.S)[0]
+    assert "Suwon" in picture and "Loomby" in picture
+    assert '<th scope="col" class="num">Suwon</th>' in page
+
+
+async def test_a_supplier_is_advised_how_to_engage_in_each_box(reader_of):
+    planner = await reader_of("planner")
+    fields = {"q_products": "4", "q_capital": "3", "q_leaders": "0", "q_shares": "1", "q_whole_projects": "4"}
+    page = await planner.done(f"{HERE}/supplier_profile/answer", {**fields, "q_invited": "no"})
+    assert "Go alone: its own products fit best here." in page and "offer &gt;= 50" in page
+    (row,) = (await planner.data(f"{HERE}.json"))["answers"]
+    said = (await planner.data(f"{row['href']}.json"))["advised"]
+    assert {one["case"]: one["way"] for one in said} == {
+        "it_box": "alone",
+        "dream_box": "find_partner",
+        "black_box": "wait",
+        "fragmented_box": "alone",
+    }
+    sent = {name: value for name, value in fields.items() if name != "q_capital"} | {"q_products": "0"}
+    await planner.done(f"{row['href']}/edit", {**sent, "q_leaders": "4"})
+    said = (await planner.data(f"{row['href']}.json"))["advised"]
+    # Whether it was invited is not known any more: then nothing is advised.
+    assert {one["case"]: one["way"] for one in said} == {
+        "it_box": "partner",
+        "dream_box": "partner",
+        "black_box": "",
+        "fragmented_box": "partner",
+    }
+
+
+async def test_the_register_of_cities_has_a_map_of_what_fits(visitor):
+    page = await visitor.text("/library/smart_cities_52")
+    world, closer = re.findall(r'<svg[^>]*class="diagram".*?</svg>', page, re.S)
+    assert world.count("<circle") == 52 and 10 < closer.count("<circle") < 52
+    assert "<title>Winnipeg</title>" in world and "<title>Winnipeg</title>" not in closer
+    page = await visitor.text("/library/smart_cities_52?country=DK")
+    (small,) = re.findall(r'<svg[^>]*class="diagram".*?</svg>', page, re.S)
+    assert small.count("<circle") == 2 and ">Kalundborg<" in small
+    assert 'class="diagram"' not in await visitor.text("/library/smart_cities_52?q=nowhere")
+    page = await visitor.text("/library/success_cases/case-25")
+    assert 'class="diagram"' not in page
+    data = await visitor.data("/library/smart_cities_52/shanghai.json")
+    (cases,) = [one for one in data["sameCountry"] if one["id"] == "success_cases"]
+    assert cases["rows"] and cases["rows"][0]["href"].startswith("/library/success_cases/")
+    assert "/library/smart_cities_52?country=CN" in await visitor.text("/library/smart_cities_52/shanghai")
 
 
 async def test_the_registers_are_filtered_and_lie_beside_as_tables(visitor):

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from cityloom.kernel.time import to_millis
+from cityloom.web.drawing.boxes import covered
 from cityloom.web.drawing.chart import Chart, Estimated, draw_chart, summary
 from cityloom.web.drawing.map import bounds_around, draw_map, draw_plain_map, place_at, touches
 from cityloom.web.drawing.scale import gaps, time_ticks, value_ticks
+from cityloom.web.drawing.world import Spot, coastlines, crowded, draw_world
 from cityloom.web.languages import language
 from cityloom.web.looks import Item
 from cityloom.web.wording import Wording
@@ -183,3 +185,42 @@ def test_place_at_finds_the_place_that_was_drawn(longitude, latitude):
 
 def test_touches_tells_what_lies_within():
     assert touches(place(10, 56), (9, 55, 11, 57)) and not touches(place(12, 56), (9, 55, 11, 57))
+
+
+LONGITUDES, LATITUDES = some.floats(-179, 179), some.floats(-55, 75)
+
+
+def spots(*pairs: tuple[float, float]) -> list[Spot]:
+    return [Spot(f"Place {number}", *pair) for number, pair in enumerate(pairs)]
+
+
+@given(some.lists(some.tuples(LONGITUDES, LATITUDES), max_size=40))
+def test_every_place_lies_on_the_map_and_no_name_covers_another(pairs):
+    drawing = draw_world(spots(*pairs), "Where")
+    root = ET.fromstring(drawing.svg)
+    dots = [one for one in root.iter() if one.get("class") == "dot"]
+    assert len(dots) == len(pairs)
+    for one in dots:
+        assert 0 <= float(one.get("cx")) <= drawing.width and 0 <= float(one.get("cy")) <= drawing.height
+    assert covered(drawing.boxes) == []
+
+
+def test_a_map_holds_its_places_and_little_more():
+    world = draw_world(spots((-117, 34), (153, -28), (10, 63)), "Where")
+    near = draw_world(spots((4.9, 52.4), (4.5, 51.9), (5.5, 51.4)), "Where")
+    assert len(near.boxes) == 3 and len(near.svg) < len(world.svg) / 5
+    assert 'class="land"' in near.svg and "<title>Place 0</title>" in near.svg
+
+
+def test_the_crowded_part_is_drawn_closer_where_places_cannot_be_told_apart():
+    far = [(-117, 34), (153, -28), (121, 31)]
+    dense = [(4.9, 52.4), (4.5, 51.9), (5.5, 51.4), (6.0, 47.2), (2.3, 48.8), (4.8, 45.8)]
+    assert {one.longitude for one in crowded(spots(*far, *dense))} == {one for one, _ in dense}
+    assert crowded(spots(*far)) == () and crowded(spots(*dense)) == () and crowded([]) == ()
+
+
+def test_the_coasts_are_closed_and_lie_on_the_earth():
+    assert len(coastlines()) > 50
+    for ring in coastlines():
+        assert len(ring) >= 4 and ring[0] == ring[-1]
+        assert all(-180 <= x <= 180 and -90 <= y <= 90 for x, y in ring)

@@ -15,7 +15,9 @@ from cityloom.ngsild.model import entity, point, prop
 LAMP = "urn:ngsi-ld:Streetlight:1"
 OPEN_PAGES = ["/", "/?view=operator", "/?view=planner", "/map", "/entities", "/entities?type=Streetlight"]
 OPEN_PAGES += [f"/entities/{LAMP}", f"/follow/{LAMP}", "/alerts", "/indicators", "/initiatives", "/notices"]
-OPEN_PAGES += [f"/plan/action{page}" for page in ("", "/timeline", "/budget", "/ranking", "/funding")]
+OPEN_PAGES += [
+    f"/plan/action{page}" for page in ("", "/timeline", "/budget", "/ranking", "/funding", "/coverage")
+]
 OPEN_PAGES += ["/report", "/reports", "/open-data", "/warnings", "/sign-in", "/language", "/about"]
 #: Pages with the permission that opens them.
 STAFF_PAGES = {

@@ -85,6 +85,28 @@ async def test_each_goal_has_its_indicators_and_the_initiatives_that_serve_it(ci
     assert "17,17.8,u4ssc,EC:ICT:ICT:1C" in (await reader.get("/indicators/sdg.csv")).text
 
 
+async def test_who_names_no_target_is_told(city, reader_class):
+    said = {"name": prop("Aimless"), "phase": prop("running"), "status": prop("adopted")}
+    await city.write(entity("Initiative", "urn:ngsi-ld:Initiative:aimless", said))
+    data = await reader_class(city).data("/indicators/sdg.json")
+    assert [one["name"] for one in data["withoutTarget"]] == ["Aimless"]
+    assert {(one["framework"], one["named"], one["total"]) for one in data["frameworks"]} >= {
+        ("u4ssc", 91, 91),
+        ("iso37120", 128, 128),
+    }
+
+
+async def test_what_is_the_same_in_two_frameworks_is_told_with_who_says_so(city, reader_class):
+    reader = reader_class(city)
+    rows = (await reader.data("/indicators/cross-references.json"))["references"]
+    (row,) = [one for one in rows if (one["framework"], one["code"]) == ("iso37120", "5.1")]
+    assert (row["otherFramework"], row["otherCode"], row["factor"]) == ("u4ssc", "EC:P:EM:1C", 1)
+    assert row["basis"] and "CityLoom" in row["provenance"]
+    assert row["otherHref"] in await reader.text("/indicators/cross-references")
+    table = (await reader.get("/indicators/cross-references.csv")).text
+    assert "iso37120,5.1,,City unemployment rate,u4ssc,EC:P:EM:1C" in table
+
+
 async def test_the_years_are_worked_out_of_what_is_remembered(city, reader_class):
     reader = reader_class(city)
     assert "Not worked out yet" in await reader.text("/indicators/years")

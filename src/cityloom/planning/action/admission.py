@@ -16,12 +16,13 @@ from cityloom.kernel.errors import BadInput
 from cityloom.kernel.worded import Worded
 from cityloom.ngsild.model import Document, value_of
 from cityloom.planning.action.approval import missing, named, unchecked
-from cityloom.planning.action.model import Cost
+from cityloom.planning.action.model import Action, Cost
 from cityloom.planning.model import Initiative, Plan
 from cityloom.planning.money import Money
 from cityloom.planning.money import read as read_money
 
 DECISION = "CommitteeDecision"
+LAW = "LawOrRule"
 #: Types of what people said, which an initiative may answer.
 VOICES = ("CitizenReport",)
 
@@ -146,11 +147,17 @@ def check_links(
         ("servesGoal", ("Goal",), action.goals, known.goals if known else ()),
         ("dependsOn", ("Initiative",), action.depends_on, known.depends_on if known else ()),
         ("answersTo", VOICES, action.answers_to, known.answers_to if known else ()),
+        ("laws", (LAW,), _records(action), _records(known) if known else ()),
         ("budgetDecision", (DECISION,), action.decisions, known.decisions if known else ()),
     ):
         for entity_id in said:
             if entity_id not in before:
                 _check_link(broker, actor, entity_id, types, where, none_secret=none_secret)
+
+
+def _records(action: Action) -> tuple[str, ...]:
+    """What the laws that it touches are in the register."""
+    return tuple(one.record for one in action.laws if one.record)
 
 
 def _check_link(

@@ -65,12 +65,20 @@ def unchecked(plan: Plan) -> tuple[Gap, ...]:
     )
 
 
+def elements_missing(plan: Plan) -> tuple[Gap, ...]:
+    """Elements of the portfolio of which nothing is said: flagged before approval, where it is seen."""
+    return tuple(
+        Gap(f"portfolio.{name}", label, "checks")
+        for name, label in PORTFOLIO.items()
+        if not plan.action.portfolio.get(name)
+    )
+
+
 def flagged(plan: Plan) -> tuple[Gap, ...]:
     """What a whole action says besides; its lack is shown and forbids nothing."""
     action = plan.action
     groups = {one.group for one in action.target_groups if one.is_complete}
-    found = [Gap(f"portfolio.{name}", label, "checks") for name, label in PORTFOLIO.items()]
-    gaps = [gap for gap in found if not action.portfolio.get(gap.field.partition(".")[2])]
+    gaps = [*elements_missing(plan)]
     gaps += [
         Gap(f"targetGroups.{name}", label, "checks")
         for name, label in TARGET_GROUPS.items()

@@ -17,6 +17,8 @@ ATTRIBUTES = (
     "servesGoal",
     "sdgTargets",
     "dimension",
+    "adoptionAreas",
+    "serviceDomain",
     "initiationModel",
     "planningOrigin",
     "department",
@@ -121,6 +123,8 @@ class Law(msgspec.Struct, frozen=True):
 
     name: str
     exemption: str = ""
+    #: Its record in the register of laws, a LawOrRule; "" where it has none.
+    record: str = ""
 
 
 class Pilot(msgspec.Struct, frozen=True):
@@ -222,6 +226,10 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     #: Targets of the Sustainable Development Goals: "11.6", "3.d".
     sdg_targets: tuple[str, ...] = ()
     dimension: str = ""
+    #: Keys of AREAS: what it works on, as the study of 52 cities parts it.
+    areas: tuple[str, ...] = ()
+    #: A key of DOMAINS.
+    domain: str = ""
     initiation: str = ""
     origin: str = ""
     department: str = ""

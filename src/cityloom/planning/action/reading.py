@@ -10,6 +10,7 @@ import msgspec
 from cityloom.context.reading import ids, items, word, words
 from cityloom.kernel.errors import BadInput
 from cityloom.ngsild.model import Document, value_of
+from cityloom.planning.action.areas import AREAS, DOMAINS
 from cityloom.planning.action.model import (
     CHECKS,
     COST_KINDS,
@@ -42,6 +43,8 @@ def action_of(document: Document) -> Action:
         goals=ids(document, "servesGoal"),
         sdg_targets=words(document, "sdgTargets"),
         dimension=_of(DIMENSIONS, word(document, "dimension")),
+        areas=tuple(one for one in AREAS if one in words(document, "adoptionAreas")),
+        domain=_of(DOMAINS, word(document, "serviceDomain")),
         initiation=_of(INITIATION_MODELS, word(document, "initiationModel")),
         origin=_of(ORIGINS, word(document, "planningOrigin")),
         department=word(document, "department"),

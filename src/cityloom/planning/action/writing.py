@@ -12,6 +12,7 @@ from cityloom.kernel.errors import BadInput
 from cityloom.kernel.texts import check_line, check_text
 from cityloom.ngsild.model import Instance, json_value, prop, rel
 from cityloom.planning.action import model
+from cityloom.planning.action.areas import AREAS, DOMAINS
 from cityloom.planning.action.funding import MECHANISMS
 from cityloom.planning.action.model import (
     Action,
@@ -48,6 +49,8 @@ def attributes_of(action: Action) -> Edits:
         "servesGoal": _links(action.goals, "servesGoal"),
         "sdgTargets": _list(check_targets(action.sdg_targets, where="sdgTargets")),
         "dimension": _word(action.dimension, model.DIMENSIONS, "dimension"),
+        "adoptionAreas": _list([_choice(one, AREAS, "adoptionAreas") for one in dict.fromkeys(action.areas)]),
+        "serviceDomain": _word(action.domain, DOMAINS, "serviceDomain"),
         "initiationModel": _word(action.initiation, model.INITIATION_MODELS, "initiationModel"),
         "planningOrigin": _word(action.origin, model.ORIGINS, "planningOrigin"),
         "department": _line(action.department, "department"),
@@ -144,7 +147,9 @@ def _said(one: Any, nothing: Any) -> Instance | None:
 
 def _law(one: Law) -> Law:
     name = check_line(one.name, where="laws", longest=LONGEST_LINE)
-    return Law(name, _checked_line(one.exemption, "laws"))
+    if one.record:
+        _links([one.record], "laws")
+    return Law(name, _checked_line(one.exemption, "laws"), one.record)
 
 
 def _pilot(one: Pilot) -> Pilot:

@@ -63,6 +63,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     tied: tuple[str, ...] = ()
     points: dict[str, float] = {}
     reasons: tuple[Reason, ...] = ()
+    #: Ids of the ways that are advised, by case; a case of which too little is known is left out.
+    advised: dict[str, str] = {}
     answered: int
     asked: int
     unanswered: tuple[str, ...] = ()
@@ -108,6 +110,7 @@ def evaluated(questionnaire: Questionnaire, answers: Mapping[str, Answer]) -> Re
         tied=tied,
         points=points,
         reasons=tuple(reasons) or _held(questionnaire, category),
+        advised=_advised(questionnaire, {**scores, **values, "score": score}) if enough else {},
         answered=asked - len(unanswered),
         asked=asked,
         unanswered=unanswered,
@@ -223,7 +226,22 @@ def _held(questionnaire: Questionnaire, category: str) -> tuple[Reason, ...]:
     return tuple(Reason(one.id, formula=one.when) for one in found)
 
 
+def _advised(questionnaire: Questionnaire, values: Mapping[str, float | None]) -> dict[str, str]:
+    """The way of each case: none where a formula before the first that holds cannot be told."""
+    found = {}
+    for case in questionnaire.cases:
+        for way in case.ways:
+            held = evaluate(way.when, values) if way.when else True
+            if held is None:
+                break
+            if held:
+                found[case.id] = way.id
+                break
+    return found
+
+
 def names_used(questionnaire: Questionnaire) -> set[str]:
     """The names that formulas and categories of a questionnaire need. Raises BadInput."""
     several = [*questionnaire.formulas.values(), *(one.when for one in questionnaire.categories if one.when)]
+    several += [way.when for case in questionnaire.cases for way in case.ways if way.when]
     return set().union(*(names_in(one) for one in several)) if several else set()

@@ -86,6 +86,26 @@ class Category(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     advice: tuple[Texts, ...] = ()
 
 
+class Way(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One of several ways to act in a case, and the formula by which it is the one; "" holds always."""
+
+    id: str
+    text: Texts
+    when: str = ""
+
+
+class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that may lie before whoever answers: the first of its ways whose formula holds is advised."""
+
+    id: str
+    title: Texts
+    ways: tuple[Way, ...]
+
+    def way(self, way_id: str) -> Way | None:
+        """One of the ways by its id."""
+        return next((one for one in self.ways if one.id == way_id), None)
+
+
 class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Another case to be compared with. A value that is not in hand is left out, never invented."""
 
@@ -125,6 +145,8 @@ class Questionnaire(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     formulas: dict[str, str] = {}
     formula_titles: dict[str, Texts] = {}
     categories: tuple[Category, ...] = ()
+    #: What is advised in each of several cases.
+    cases: tuple[Case, ...] = ()
     references: tuple[Reference, ...] = ()
     scatter: Scatter | None = None
     #: Share of the questions that must be answered before a category is named, percent.

@@ -79,6 +79,9 @@ def _check(questionnaire: Questionnaire) -> None:
             not reference.category or reference.category in categories, f"{reference.name}: its category"
         )
         _require(set(reference.values) <= names, f"{reference.name} has an unknown value")
+    for case in questionnaire.cases:
+        ways = [one.id for one in case.ways]
+        _require(bool(ways) and len(set(ways)) == len(ways), f"{case.id}: its ways")
     if questionnaire.scatter:
         _require({questionnaire.scatter.x, questionnaire.scatter.y} <= names, "the scatter's axes")
 

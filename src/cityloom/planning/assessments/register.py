@@ -76,6 +76,19 @@ def counted(register: Register, rows: Sequence[Row], facet: Facet) -> dict[str, 
     }
 
 
+def sharing(
+    registers: Mapping[str, Register], register: Register, row: Row, facet: str
+) -> Mapping[str, Sequence[Row]]:
+    """The rows of other registers that have a value of a facet in common with a row, by register."""
+    own = set(row.facets.get(facet, ()))
+    found = {
+        name: [one for one in other.rows if own & set(one.facets.get(facet, ()))]
+        for name, other in registers.items()
+        if name != register.id
+    }
+    return {name: rows for name, rows in found.items() if rows}
+
+
 def _all_words(register: Register, row: Row) -> str:
     several = [*row.name.values(), *row.text.values(), row.id]
     for facet in register.facets:

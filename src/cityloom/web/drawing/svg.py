@@ -15,6 +15,8 @@ _LOOKS = {
     "group": 'fill="#e0efec" stroke="#0a5c57"',
     "field": 'fill="#f8faf8" stroke="#7d8b87"',
     "field strong": 'fill="#e0efec" stroke="#7d8b87"',
+    "sea": 'fill="#f8faf8" stroke="#7d8b87"',
+    "land": 'fill="#dde4e1" stroke="#9aa8a4"',
     "dot": 'fill="#0a5c57" stroke="#ffffff"',
     "words": 'fill="#17211f"',
     "words strong": 'fill="#17211f" font-weight="650"',
@@ -87,18 +89,25 @@ def lines(texts: Sequence[str], x: float, y: float, look: str = "words", *, anch
 
 def dot(x: float, y: float, number: int, radius: float = 12.0) -> str:
     """A number in a disc."""
-    circle = f'<circle class="dot" {_LOOKS["dot"]} cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>'
-    return circle + words(str(number), x, y, "words inside", size=11)
+    return circle(x, y, "dot", radius) + words(str(number), x, y, "words inside", size=11)
+
+
+def circle(x: float, y: float, look: str, radius: float, *, told: str = "") -> str:
+    """A disc; `told` are the words that show where a pointer rests on it."""
+    inside = f"<title>{escape(told)}</title>" if told else ""
+    return (
+        f'<circle class="{look}" {_LOOKS[look]} cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}">{inside}</circle>'
+    )
 
 
 def ring(radius: float, look: str = "field") -> str:
     """A circle around (0, 0)."""
-    return f'<circle class="{look}" {_LOOKS[look]} cx="0" cy="0" r="{radius:.1f}"/>'
+    return circle(0, 0, look, radius)
 
 
 def small_ring(x: float, y: float, look: str = "was", radius: float = 4.0) -> str:
     """A mark where something was."""
-    return f'<circle class="{look}" {_LOOKS[look]} cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>'
+    return circle(x, y, look, radius)
 
 
 def path(course: str, look: str = "line", *, thick: float = 1.5, dashes: str = "") -> str:

@@ -22,6 +22,7 @@ _CONTEXT = {
     "dcat": "http://www.w3.org/ns/dcat#",
     "dct": "http://purl.org/dc/terms/",
     "foaf": "http://xmlns.com/foaf/0.1/",
+    "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
     "spdx": "http://spdx.org/rdf/terms#",
     "xsd": "http://www.w3.org/2001/XMLSchema#",
 }
@@ -37,9 +38,8 @@ async def catalogue(visit: Visit) -> Response:
     """Everything that is open, whoever asks, as a catalogue that others can harvest."""
     base = str(visit.request.url.replace(path="", query="", fragment=""))
     graph = [_catalogue(visit, base), *_types(visit, base), *_reports(visit, base), _service(visit, base)]
-    graph[0]["dcat:dataset"] = [
-        {"@id": one["@id"]} for one in graph if one["@type"] in ("dcat:Dataset", "dcat:DatasetSeries")
-    ]
+    # A series is told by what is in it: the profile has no word of the catalogue for it.
+    graph[0]["dcat:dataset"] = [{"@id": one["@id"]} for one in graph if one["@type"] == "dcat:Dataset"]
     answer = visit.json({"@context": _CONTEXT, "@graph": graph})
     answer.headers["content-type"] = JSON_LD
     return answer
@@ -112,7 +112,11 @@ def _version(visit: Visit, series: str, one: Publication) -> dict[str, Any]:
         "dcat:inSeries": {"@id": series},
         "dcat:version": str(one.version),
         "dcat:distribution": [_distribution(here + end, media, "") for end, media in files],
-        "spdx:checksum": {"spdx:algorithm": "SHA-256", "spdx:checksumValue": one.digest},
+        "spdx:checksum": {
+            "@type": "spdx:Checksum",
+            "spdx:algorithm": {"@id": "spdx:checksumAlgorithm_sha256", "@type": "spdx:ChecksumAlgorithm"},
+            "spdx:checksumValue": {"@type": "xsd:hexBinary", "@value": one.digest},
+        },
     }
     if one.issued_at is not None:
         found["dct:issued"] = _instant(format_instant(one.issued_at))
@@ -134,10 +138,11 @@ def _distribution(address: str, media: str, licence: str) -> dict[str, Any]:
         "@type": "dcat:Distribution",
         "dcat:accessURL": {"@id": address},
         "dcat:downloadURL": {"@id": address},
-        "dcat:mediaType": {"@id": _MEDIA + media.partition(";")[0]},
+        "dcat:mediaType": {"@id": _MEDIA + media.partition(";")[0], "@type": "dct:MediaType"},
     }
     if licence:
-        found["dct:license"] = {"@id": licence} if licence.startswith("https://") else licence
+        named = {"@id": licence} if licence.startswith("https://") else {"rdfs:label": licence}
+        found["dct:license"] = {**named, "@type": "dct:LicenseDocument"}
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from cityloom.indicators.by_goal import GOALS, GoalReport, by_goal
+from cityloom.indicators.by_goal import GOALS, GoalReport, alignment, by_goal
 from cityloom.indicators.principles import Principle, Rated, Rating, rate
 from cityloom.indicators.years import FrameworkYears, YearScore
 from cityloom.kernel.errors import NotFound
@@ -77,9 +77,28 @@ def add(pages: Pages) -> None:
 
 async def goals(visit: Visit) -> Response:
     """The 17 goals, each with how much of it is measured and how far the city is."""
-    found = by_goal(visit.rooms.indicators.reports(visit.actor))
+    reports = visit.rooms.indicators.reports(visit.actor)
+    found = by_goal(reports)
     initiatives = _by_target(visit)
-    return visit.render("sdg.html", {"goals": [_goal_row(visit, one, initiatives) for one in found]})
+    titles = {one.id: one.manifest.title for one in visit.rooms.indicators.frameworks()}
+    data = {
+        "goals": [_goal_row(visit, one, initiatives) for one in found],
+        "frameworks": [
+            {
+                "framework": one.framework,
+                "title": visit.wording.said(titles[one.framework]),
+                "named": one.named,
+                "total": one.total,
+            }
+            for one in alignment(reports)
+        ],
+        "withoutTarget": [
+            _named(visit, one)
+            for one in visit.rooms.initiatives.list(visit.actor)
+            if not one.plan.action.sdg_targets
+        ],
+    }
+    return visit.render("sdg.html", data)
 
 
 async def show_goal(visit: Visit) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -13,12 +13,15 @@ from starlette.responses import Response
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
 from cityloom.kernel.time import to_millis
 from cityloom.ngsild.model import Document, value_of
+from cityloom.planning.action.areas import AREAS, DOMAINS
+from cityloom.planning.action.model import INITIATION_MODELS, ORIGINS, Action
 from cityloom.planning.course import Course
 from cityloom.planning.effects import Told
 from cityloom.planning.model import TRANSITIONS, Initiative, Phase
 from cityloom.web.addresses import address, entity_path
 from cityloom.web.drawing.chart import Chart, draw_chart
 from cityloom.web.forms import Form, WrongForm
+from cityloom.web.languages import noted as n
 from cityloom.web.looks import name_of
 from cityloom.web.pages.action.shown import action_data, action_words, refusal_of
 from cityloom.web.pages.action.steps import next_path, step_path
@@ -31,6 +34,22 @@ from cityloom.web.visit import Visit
 EDIT = "initiatives:edit"
 #: Initiatives on one page.
 PAGE = 60
+
+
+class _Side(msgspec.Struct, frozen=True):
+    """Something by which the portfolio is grouped: its choices, and which of them an action has."""
+
+    label: str
+    choices: Mapping[str, str]
+    of: Callable[[Action], Collection[str]]
+
+
+_SIDES: Mapping[str, _Side] = {
+    "initiation": _Side(n("Who began it"), INITIATION_MODELS, lambda one: (one.initiation,)),
+    "origin": _Side(n("Where the idea comes from"), ORIGINS, lambda one: (one.origin,)),
+    "area": _Side(n("Area of adoption"), AREAS, lambda one: one.areas),
+    "domain": _Side(n("Domain of its services"), DOMAINS, lambda one: (one.domain,)),
+}
 
 
 def add(pages: Pages) -> None:
@@ -50,6 +69,12 @@ async def browse(visit: Visit) -> Response:
     words = visit.query("q").strip().casefold()
     if words:
         found = [one for one in found if any(words in name.casefold() for name in one.plan.name.values())]
+    chosen = {name: visit.query(name) for name in _SIDES}
+    found = [
+        one
+        for one in found
+        if all(value in _SIDES[side].of(one.plan.action) for side, value in chosen.items() if value)
+    ]
     offset = visit.whole("offset", 0)
     data = {
         "initiatives": [initiative_row(visit, one) for one in found[offset : offset + PAGE]],
@@ -63,8 +88,15 @@ async def browse(visit: Visit) -> Response:
         offset=offset,
         limit=PAGE,
         asked=visit.query("q"),
-        query=urlencode({"phase": phase, "q": visit.query("q")}) + "&",
+        sides=[_side(visit, name, value) for name, value in chosen.items()],
+        query=urlencode({"phase": phase, "q": visit.query("q"), **chosen}) + "&",
     )
+
+
+def _side(visit: Visit, name: str, chosen: str) -> dict[str, Any]:
+    side = _SIDES[name]
+    choices = [(value, visit.gettext(words)) for value, words in side.choices.items()]
+    return {"name": name, "label": visit.gettext(side.label), "choices": choices, "chosen": chosen}
 
 
 def initiative_row(visit: Visit, initiative: Initiative) -> dict[str, Any]:

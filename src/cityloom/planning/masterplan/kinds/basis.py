@@ -7,6 +7,7 @@ from typing import Any
 
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.worded import Worded
+from cityloom.planning.action.areas import DOMAINS
 from cityloom.planning.masterplan import infrastructure
 from cityloom.planning.masterplan.dimensions import ASPECTS, DIMENSIONS, REGIONS
 from cityloom.planning.masterplan.stages import STAGES, Evidence, judge
@@ -171,15 +172,7 @@ PROCESS = RecordKind(
         Choice(
             "domain",
             Worded("Domain"),
-            choices={
-                "administration": Worded("City administration"),
-                "education": Worded("Education"),
-                "health": Worded("Health care"),
-                "safety": Worded("Public safety"),
-                "realEstate": Worded("Real estate"),
-                "transport": Worded("Transportation"),
-                "utilities": Worded("Utilities"),
-            },
+            choices=DOMAINS,
         ),
         Line("owner", Worded("Who runs it")),
         Rows(

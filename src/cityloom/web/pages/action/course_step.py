@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from cityloom.planning.action.areas import AREAS, DOMAINS
 from cityloom.planning.action.model import (
     DIMENSIONS,
     INITIATION_MODELS,
@@ -14,6 +15,7 @@ from cityloom.planning.action.model import (
     ORIGINS,
     RHYTHMS,
     SCALE_DECISIONS,
+    Action,
     Law,
     Pilot,
     Reporting,
@@ -38,6 +40,7 @@ def filled(visit: Visit, initiative: Initiative) -> Mapping[str, object]:
     values: dict[str, object] = {
         "kind": action.kind,
         "dimension": action.dimension,
+        "domain": action.domain,
         "initiation": action.initiation,
         "origin": action.origin,
         "department": action.department,
@@ -75,6 +78,9 @@ def offered(visit: Visit, initiative: Initiative, form: Form) -> Mapping[str, An
     return {
         "kinds": options(visit, KINDS),
         "dimensions": options(visit, DIMENSIONS),
+        "areas": options(visit, AREAS),
+        "ticked_areas": form.values("areas") or action.areas,
+        "domains": options(visit, DOMAINS),
         "initiations": options(visit, INITIATION_MODELS),
         "origins": options(visit, ORIGINS),
         "rhythms": options(visit, RHYTHMS),
@@ -85,6 +91,7 @@ def offered(visit: Visit, initiative: Initiative, form: Form) -> Mapping[str, An
             name: (linkable.suggested, _rows(form, name, ids))
             for name, linkable, ids in _links(visit, initiative)
         },
+        "registered_laws": _registered(visit).suggested,
         "law_rows": max(LAWS, len(action.laws) + 1, _typed(form, "law")),
     }
 
@@ -114,13 +121,15 @@ def taken(visit: Visit, form: Form, initiative: Initiative) -> Plan:
         answers_to=linked["answers"],
         sdg_targets=tuple(form.text("sdgTargets", longest=500).replace(";", ",").split(",")),
         dimension=form.choice("dimension", DIMENSIONS),
+        areas=tuple(one for one in form.values("areas") if one in AREAS),
+        domain=form.choice("domain", DOMAINS),
         initiation=form.choice("initiation", INITIATION_MODELS),
         origin=form.choice("origin", ORIGINS),
         department=form.text("department"),
         shared_with=tuple(form.text("sharedWith", longest=1000).split(",")),
         value=_grade(form, "value"),
         effort=_grade(form, "effort"),
-        laws=_laws(form),
+        laws=_laws(visit, form, before),
         reporting=Reporting(form.choice("rhythm", RHYTHMS), form.text("reportTo")),
         pilot=Pilot(
             hypothesis=form.text("hypothesis", longest=2000),
@@ -138,8 +147,16 @@ def _grade(form: Form, name: str) -> int | None:
     return int(said) if said else None
 
 
-def _laws(form: Form) -> tuple[Law, ...]:
+def _laws(visit: Visit, form: Form, before: Action) -> tuple[Law, ...]:
+    """The laws that were typed; one that is called as in the register is tied to its record there."""
+    records = {one.name: one.record for one in before.laws} | dict(_registered(visit).by_label)
     rows = range(30)
     return tuple(
-        Law(name, form.text(f"exemption_{row}")) for row in rows if (name := form.text(f"law_{row}"))
+        Law(name, form.text(f"exemption_{row}"), records.get(name, ""))
+        for row in rows
+        if (name := form.text(f"law_{row}"))
     )
+
+
+def _registered(visit: Visit) -> choosing.Linkable:
+    return choosing.of_type(visit, "LawOrRule")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cityloom.web.pages.action import budget, funding, overview, ranking, steps, timeline
+from cityloom.web.pages.action import budget, coverage, funding, overview, ranking, steps, timeline
 from cityloom.web.pages.routing import Pages
 
 
 def add(pages: Pages) -> None:
-    for module in (steps, timeline, budget, ranking, funding, overview):
+    for module in (steps, timeline, budget, ranking, funding, coverage, overview):
         module.add(pages)

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from cityloom.planning.action.approval import missing
+from cityloom.planning.action.approval import Gap, elements_missing, missing
 from cityloom.planning.action.model import INITIATION_MODELS, ORIGINS, TARGET_GROUPS
 from cityloom.planning.model import Initiative, Phase
 from cityloom.planning.sdg import GOALS, goal_of
@@ -28,7 +28,7 @@ def add(pages: Pages) -> None:
 async def show(visit: Visit) -> Response:
     """The action plan at a glance."""
     found = visit.rooms.initiatives.list(visit.actor)
-    waiting = [one for one in found if one.phase in (Phase.IDEA, Phase.PLANNED) and missing(one.plan)]
+    waiting = [one for one in found if one.phase in (Phase.IDEA, Phase.PLANNED) and _lacks(one)]
     offset = visit.whole("offset", 0)
     data = {
         "initiatives": len(found),
@@ -59,8 +59,17 @@ def _gaps(visit: Visit, one: Initiative) -> dict[str, Any]:
         "id": one.id,
         "href": address("initiatives", one.id),
         "name": visit.wording.said(one.plan.name),
-        "missing": [{"field": gap.field, "label": gap.label, "step": gap.step} for gap in missing(one.plan)],
+        "missing": [_gap(gap) for gap in missing(one.plan)],
+        "elements": [_gap(gap) for gap in elements_missing(one.plan)],
     }
+
+
+def _lacks(one: Initiative) -> bool:
+    return bool(missing(one.plan) or elements_missing(one.plan))
+
+
+def _gap(gap: Gap) -> dict[str, str]:
+    return {"field": gap.field, "label": gap.label, "step": gap.step}
 
 
 def _groups(found: Sequence[Initiative]) -> dict[str, int]:

@@ -13,7 +13,8 @@ from cityloom.ngsild.model import Document
 from cityloom.people.report import TYPE as REPORT
 from cityloom.planning.action.activities import activities_of
 from cityloom.planning.action.admission import find_linked
-from cityloom.planning.action.approval import Gap, flagged, missing, unchecked
+from cityloom.planning.action.approval import Gap, elements_missing, flagged, missing, unchecked
+from cityloom.planning.action.areas import AREAS, DOMAINS
 from cityloom.planning.action.financing import USUAL_RISKS, heaviest_first, profile_of
 from cityloom.planning.action.funding import CRITERIA, MECHANISMS, criteria_of, parted
 from cityloom.planning.action.model import (
@@ -31,6 +32,7 @@ from cityloom.planning.action.model import (
     SCALE_DECISIONS,
     TARGET_GROUPS,
     Action,
+    Law,
 )
 from cityloom.planning.action.schedule import Placed, schedule
 from cityloom.planning.model import Initiative, Phase
@@ -55,6 +57,8 @@ def action_data(visit: Visit, initiative: Initiative) -> dict[str, Any]:
         "action": {
             "kind": action.kind,
             "dimension": action.dimension,
+            "areas": action.areas,
+            "domain": action.domain,
             "initiationModel": action.initiation,
             "origin": action.origin,
             "department": action.department,
@@ -63,7 +67,7 @@ def action_data(visit: Visit, initiative: Initiative) -> dict[str, Any]:
             "value": action.value,
             "effort": action.effort,
             "reporting": action.reporting,
-            "laws": action.laws,
+            "laws": [_law(visit, one) for one in action.laws],
             "pilot": action.pilot,
             "portfolio": action.portfolio,
             "checks": action.checks,
@@ -95,7 +99,8 @@ def action_words(visit: Visit, initiative: Initiative, placed: Placed | None) ->
     return {
         "gaps": missing(plan) if waits else (),
         "unexamined": unchecked(plan) if waits or initiative.phase == Phase.PLANNED else (),
-        "flags": _by_step(flagged(plan)),
+        "elements": elements_missing(plan),
+        "flags": _by_step([one for one in flagged(plan) if one not in elements_missing(plan)]),
         "facts": _facts(visit, plan.action),
         "labels": {
             "checks": CHECKS,
@@ -141,6 +146,7 @@ def _facts(visit: Visit, action: Action) -> list[tuple[str, str]]:
     said = [
         (say("Kind"), KINDS.get(action.kind, "")),
         (say("Dimension"), DIMENSIONS.get(action.dimension, "")),
+        (say("Domain of its services"), DOMAINS.get(action.domain, "")),
         (say("Who began it"), INITIATION_MODELS.get(action.initiation, "")),
         (say("Where the idea comes from"), ORIGINS.get(action.origin, "")),
         (say("Reported"), RHYTHMS.get(action.reporting.rhythm, "")),
@@ -148,6 +154,7 @@ def _facts(visit: Visit, action: Action) -> list[tuple[str, str]]:
     facts = [(label, say(words)) for label, words in said if words]
     plain = [
         (say("Reported to"), action.reporting.to),
+        (say("Areas of adoption"), ", ".join(say(AREAS[one]) for one in action.areas)),
         (say("Department"), action.department),
         (say("Shared with"), ", ".join(action.shared_with)),
         (say("Sustainable Development Goals"), ", ".join(action.sdg_targets)),
@@ -175,6 +182,13 @@ def _funding(visit: Visit, initiative: Initiative) -> list[dict[str, Any]]:
 def _placed(visit: Visit, initiative: Initiative) -> Placed | None:
     activities = activities_of(visit.rooms.initiatives.list(visit.actor), visit.city.zone)
     return schedule(activities, today(visit)).placed.get(public_id(initiative.id))
+
+
+def _law(visit: Visit, law: Law) -> dict[str, str]:
+    """A law with the page of its record, where the reader may see it."""
+    found = linked(visit, [law.record] if law.record else [])
+    href = found[0]["href"] if found else ""
+    return {"name": law.name, "exemption": law.exemption, "record": law.record, "href": href}
 
 
 # The chain: number, initiative, money, contract, voice

@@ -10,20 +10,30 @@ from starlette.responses import Response
 from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.ngsild.model import value_of
 from cityloom.planning.assessments.assessments import EDIT
-from cityloom.planning.assessments.evaluating import Answer, Reason
+from cityloom.planning.assessments.evaluating import Answer
 from cityloom.planning.assessments.model import Assessment, Given
 from cityloom.planning.assessments.questionnaire import (
-    CHECKS,
     Kind,
-    Question,
     Questionnaire,
-    Texts,
 )
 from cityloom.web.addresses import address
-from cityloom.web.drawing.scatter import Spot, draw_scatter
 from cityloom.web.forms import Form, WrongForm
 from cityloom.web.languages import noted as n
 from cityloom.web.looks import name_of
+from cityloom.web.pages.planning.assessment_rows import (
+    action_row,
+    advice_rows,
+    answer_rows,
+    case_rows,
+    category_row,
+    compared_rows,
+    others_like,
+    question_row,
+    reason_row,
+    reference_rows,
+    scatter_of,
+    subject_name,
+)
 from cityloom.web.pages.routing import Pages
 from cityloom.web.taken_along import csv_of
 from cityloom.web.visit import Visit
@@ -36,12 +46,6 @@ GROUPS: Mapping[str, str] = {
     "service": n("A service"),
     "indicator": n("An indicator"),
     "security": n("Security"),
-}
-_CHECK_WORDS: Mapping[str, str] = {
-    "yes": n("yes"),
-    "partly": n("partly"),
-    "no": n("no"),
-    "notApplicable": n("does not apply"),
 }
 #: Entities of a type that are offered as what a questionnaire is about.
 _MOST_SUBJECTS = 500
@@ -94,7 +98,7 @@ def _row(visit: Visit, one: Assessment) -> dict[str, Any]:
         "questionnaire": one.questionnaire,
         "title": visit.wording.said(asked.title),
         "subject": one.subject,
-        "subjectName": _subject_name(visit, one.subject),
+        "subjectName": subject_name(visit, one.subject),
         "at": one.newest.at,
         "versions": len(one.versions),
         "score": result.score,
@@ -104,13 +108,6 @@ def _row(visit: Visit, one: Assessment) -> dict[str, Any]:
         "isPublic": bool(one.published_at),
         "origin": visit.origin(value_of(one.document, "dataOrigin")),
     }
-
-
-def _subject_name(visit: Visit, subject: str) -> str:
-    if not subject:
-        return visit.city.name
-    document = visit.rooms.broker.find(visit.actor, subject)
-    return name_of(document, visit.wording) if document else subject
 
 
 async def as_csv(visit: Visit) -> Response:
@@ -129,68 +126,13 @@ async def show(visit: Visit) -> Response:
         "source": asked.source,
         "edition": asked.edition,
         "provenance": visit.wording.said(asked.provenance),
-        "asked": [_question(visit, one) for one in asked.questions],
-        "categories": [_category(visit, asked, one.id) for one in asked.categories],
-        "references": _references(visit, asked),
+        "asked": [question_row(visit, one) for one in asked.questions],
+        "categories": [category_row(visit, asked, one.id) for one in asked.categories],
+        "cases": case_rows(visit, asked),
+        "references": reference_rows(visit, asked),
         "answers": [_row(visit, one) for one in answers],
     }
     return visit.render("plan-assessment.html", data, may_edit=visit.actor.may(EDIT))
-
-
-def _question(visit: Visit, one: Question) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "dimension": one.dimension,
-        "kind": one.kind.value,
-        "text": visit.wording.said(one.text),
-        "hint": visit.wording.said(one.hint),
-        "weight": one.weight,
-        "required": one.required,
-        "options": _options(visit, one),
-        "action": visit.wording.said(one.action),
-    }
-
-
-def _options(visit: Visit, one: Question) -> list[tuple[str, str]]:
-    """What can be chosen, with its words; none where something is typed."""
-    if one.kind is Kind.CHECK:
-        return [(value, visit.gettext(_CHECK_WORDS[value])) for value in CHECKS]
-    if one.kind is Kind.CHOICE:
-        return [(option.id, visit.wording.said(option.text)) for option in one.options]
-    if one.kind is Kind.SCALE:
-        least, most = (int(end) for end in one.ends)
-        words = {value: str(value) for value in range(least, most + 1)}
-        if one.end_texts:
-            low, high = (visit.wording.said(text) for text in one.end_texts)
-            words |= {least: f"{least}: {low}", most: f"{most}: {high}"}
-        return [(str(value), text) for value, text in words.items()]
-    return []
-
-
-def _category(visit: Visit, asked: Questionnaire, name: str) -> dict[str, Any] | None:
-    found = next((one for one in asked.categories if one.id == name), None)
-    if found is None:
-        return None
-    return {
-        "id": found.id,
-        "title": visit.wording.said(found.title),
-        "text": visit.wording.said(found.text),
-        "advice": [visit.wording.said(one) for one in found.advice],
-        "when": found.when,
-    }
-
-
-def _references(visit: Visit, asked: Questionnaire) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": one.name,
-            "category": (_category(visit, asked, one.category) or {}).get("title", ""),
-            "values": one.values,
-            "note": visit.wording.said(one.note),
-            "provenance": one.provenance,
-        }
-        for one in asked.references
-    ]
 
 
 # Results
@@ -207,20 +149,23 @@ def _result_page(visit: Visit, found: Assessment, form: Form, *, status: int = 2
     last = len(found.versions)
     number = visit.whole("version", last, least=1, most=last)
     given = found.versions[number - 1]
+    others = others_like(visit, found)
     data = {
         **_row(visit, found),
         "shownVersion": number,
         "givenAt": given.at,
         "sameEdition": given.digest == asked.digest(),
         "result": given.result,
-        "category": _category(visit, asked, given.result.category),
-        "tied": [_category(visit, asked, one) for one in given.result.tied],
-        "reasons": [_reason(visit, asked, one) for one in given.result.reasons],
-        "given": _answers(visit, asked, given),
-        "actions": [_action(visit, asked, one) for one in given.result.open_actions],
-        "missing": [_action(visit, asked, one) for one in given.result.missing],
-        "references": _references(visit, asked),
-        "compared": _compared(visit, asked, given),
+        "category": category_row(visit, asked, given.result.category),
+        "tied": [category_row(visit, asked, one) for one in given.result.tied],
+        "reasons": [reason_row(visit, asked, one) for one in given.result.reasons],
+        "given": answer_rows(visit, asked, given),
+        "actions": [action_row(visit, asked, one) for one in given.result.open_actions],
+        "missing": [action_row(visit, asked, one) for one in given.result.missing],
+        "references": reference_rows(visit, asked),
+        "advised": advice_rows(visit, asked, given),
+        "compared": compared_rows(visit, asked, given, others),
+        "others": [{"name": name, "values": values} for name, values in others],
     }
     may_edit = visit.actor.may(EDIT) and not found.is_published_copy
     return visit.render(
@@ -230,7 +175,7 @@ def _result_page(visit: Visit, found: Assessment, form: Form, *, status: int = 2
         form=form,
         found=found,
         may_edit=may_edit,
-        scatter=_scatter(visit, asked, given),
+        scatter=scatter_of(visit, asked, found, given, others),
         past=[(place, one.at, _who(visit, one)) for place, one in enumerate(found.versions, 1)],
         note=given.note,
     )
@@ -238,84 +183,6 @@ def _result_page(visit: Visit, found: Assessment, form: Form, *, status: int = 2
 
 def _who(visit: Visit, given: Given) -> str:
     return visit.person(given.by) if given.by else ""
-
-
-def _reason(visit: Visit, asked: Questionnaire, one: Reason) -> dict[str, Any]:
-    question = asked.question(one.question)
-    words = dict(_options(visit, question)) if question else {}
-    return {
-        "category": (_category(visit, asked, one.category) or {}).get("title", one.category),
-        "question": visit.wording.said(question.text) if question else "",
-        "answer": words.get(str(one.answer), str(one.answer)),
-        "points": one.points,
-        "formula": one.formula,
-    }
-
-
-def _answers(visit: Visit, asked: Questionnaire, given: Given) -> list[dict[str, Any]]:
-    rows = []
-    for question in asked.questions:
-        answer = given.answers.get(question.id)
-        words = dict(_options(visit, question))
-        value = None if answer is None else answer.value
-        shown = str(int(value)) if question.kind is Kind.SCALE and isinstance(value, float) else str(value)
-        rows.append(
-            {
-                "id": question.id,
-                "question": visit.wording.said(question.text),
-                "value": value,
-                "words": "" if value is None else words.get(shown, shown),
-                "evidence": answer.evidence if answer else "",
-            }
-        )
-    return rows
-
-
-def _action(visit: Visit, asked: Questionnaire, name: str) -> dict[str, str]:
-    question = asked.question(name)
-    texts: Texts = question.action if question else {}
-    return {
-        "id": name,
-        "question": visit.wording.said(question.text) if question else name,
-        "action": visit.wording.said(texts) if texts else "",
-    }
-
-
-def _compared(visit: Visit, asked: Questionnaire, given: Given) -> list[dict[str, Any]]:
-    """Dimensions and formulas by name, with the values of the reference rows that are in hand."""
-    titles = {one.id: one.title for one in asked.dimensions} | asked.formula_titles
-    counts = {one.id: one for one in given.result.dimensions}
-    return [
-        {
-            "name": visit.wording.said(title),
-            "value": given.result.values.get(name),
-            "answered": counts[name].answered if name in counts else None,
-            "asked": counts[name].asked if name in counts else None,
-            "references": [one.values.get(name) for one in asked.references],
-        }
-        for name, title in titles.items()
-    ]
-
-
-def _scatter(visit: Visit, asked: Questionnaire, given: Given) -> Any:
-    """The picture of two values, where the questionnaire has one and both are known."""
-    if asked.scatter is None:
-        return None
-    titles = {one.id: visit.wording.said(one.title) for one in asked.dimensions}
-    x, y = asked.scatter.x, asked.scatter.y
-    cases: list[tuple[str, Mapping[str, float | None]]] = [
-        (visit.city.name, given.result.values),
-        *((one.name, one.values) for one in asked.references),
-    ]
-    spots = []
-    for name, values in cases:
-        across, up = values.get(x), values.get(y)
-        if across is not None and up is not None:
-            spots.append(Spot(name, across, up))
-    if not spots:
-        return None
-    title = visit.gettext("%(x)s against %(y)s", x=titles.get(x, x), y=titles.get(y, y))
-    return draw_scatter(spots, title=title, x=titles.get(x, x), y=titles.get(y, y)).svg
 
 
 # Answering
@@ -353,7 +220,7 @@ def _form_page(
         asked=asked,
         title=visit.wording.said(asked.title),
         about=visit.wording.said(asked.about),
-        questions=[_question(visit, one) for one in asked.questions],
+        questions=[question_row(visit, one) for one in asked.questions],
         dimensions=titles,
         subjects=_subjects(visit, asked),
     )

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
 from cityloom.kernel.errors import NotFound
-from cityloom.planning.assessments.register import Register, Row, counted, searched
+from cityloom.planning.assessments.register import Register, Row, counted, searched, sharing
 from cityloom.web.addresses import address
+from cityloom.web.drawing.world import Spot, crowded, draw_world
 from cityloom.web.pages.routing import Pages
 from cityloom.web.taken_along import csv_of
 from cityloom.web.visit import Visit
 
 HERE = "/library"
+#: The facet by which rows of several registers belong together.
+_COUNTRY = "country"
 
 
 def add(pages: Pages) -> None:
@@ -76,7 +80,22 @@ async def show(visit: Visit) -> Response:
         ],
     }
     query = urlencode({name: one for name, one in {"q": text, **chosen}.items() if one})
-    return visit.render("library-register.html", data, query=query)
+    return visit.render("library-register.html", data, query=query, maps=_maps(visit, rows))
+
+
+def _maps(visit: Visit, rows: Sequence[Row]) -> list[Any]:
+    """Where the rows are, and the part closer in which most of them stand; none where no row has a place."""
+    spots = [Spot(visit.wording.said(one.name), *one.point) for one in rows if one.point]
+    if not spots:
+        return []
+    told = visit.ngettext(
+        "Map with %(num)s place. The table has the same as text.",
+        "Map with %(num)s places. The table has the same as text.",
+        len(spots),
+    )
+    closer = crowded(spots)
+    words = visit.gettext("The most crowded part of the map, closer.")
+    return [draw_world(spots, told).svg, *([draw_world(closer, words).svg] if closer else [])]
 
 
 def _asked(visit: Visit, register: Register) -> tuple[str, dict[str, str]]:
@@ -114,9 +133,29 @@ async def show_row(visit: Visit) -> Response:
         for one in row.see
         if one in library.questionnaires
     ]
-    titles = {facet.id: visit.wording.said(facet.title) for facet in register.facets}
-    data = {**_row(visit, register, row), "register": _head(visit, register)}
-    return visit.render("library-row.html", data, related=see, titles=titles)
+    data = {
+        **_row(visit, register, row),
+        "register": _head(visit, register),
+        "sameCountry": [
+            {**_head(visit, library.registers[name]), "rows": [_named(visit, name, one) for one in rows]}
+            for name, rows in sharing(library.registers, register, row, _COUNTRY).items()
+        ],
+    }
+    spots = [Spot(data["name"], *row.point)] if row.point else []
+    return visit.render(
+        "library-row.html",
+        data,
+        related=see,
+        titles={facet.id: visit.wording.said(facet.title) for facet in register.facets},
+        values=row.facets,
+        drawing=draw_world(spots, visit.gettext("Where it is: %(name)s", name=data["name"])).svg
+        if spots
+        else None,
+    )
+
+
+def _named(visit: Visit, register: str, one: Row) -> dict[str, str]:
+    return {"href": address("library", register, one.id), "name": visit.wording.said(one.name)}
 
 
 async def as_csv(visit: Visit) -> Response:

@@ -19,6 +19,7 @@ PANELS: Mapping[str, Panel] = {
     **dict.fromkeys(RECKONERS, reckoned.panel),
     "CityStage": plan_panels.stage,
     "CityVision": plan_panels.vision,
+    "LawOrRule": plan_panels.law,
     "ServiceProcess": plan_panels.service,
     "InfrastructureItem": plan_panels.service,
     "OutsideFactor": plan_panels.factor,

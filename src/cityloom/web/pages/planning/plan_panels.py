@@ -13,7 +13,8 @@ from cityloom.planning.masterplan.kinds.basis import evidence_of
 from cityloom.planning.masterplan.readiness import dependencies
 from cityloom.planning.masterplan.stages import STAGES, advice, judge
 from cityloom.planning.masterplan.watching import WORDS
-from cityloom.planning.records.model import Record
+from cityloom.planning.records.model import Record, public_id
+from cityloom.web.addresses import address
 from cityloom.web.pages.planning.factors import measured_now, state_of
 from cityloom.web.pages.planning.links import record_href
 from cityloom.web.visit import Visit
@@ -59,6 +60,18 @@ async def vision(visit: Visit, record: Record) -> Markup | None:
         for key, title in ASPECTS.items()
     ]
     return _drawn(visit, "region", region=visit.language.say(REGIONS[region]), rows=rows)
+
+
+async def law(visit: Visit, record: Record) -> Markup:
+    """Which initiatives touch it, and which of them are exempted from what."""
+    public = public_id(record.id)
+    rows = [
+        (visit.wording.said(one.plan.name), address("initiatives", one.id), said.exemption)
+        for one in visit.rooms.initiatives.list(visit.actor)
+        for said in one.plan.action.laws
+        if said.record and public_id(said.record) == public
+    ]
+    return _drawn(visit, "law", rows=rows, sandbox=bool(record.get("sandbox")))
 
 
 async def service(visit: Visit, record: Record) -> Markup:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from markupsafe import Markup
 from starlette.responses import Response
 
 from cityloom.kernel.actor import InformationClass
@@ -24,6 +25,7 @@ from cityloom.planning.masterplan.serving import goals_of
 from cityloom.planning.masterplan.versions import Difference, compare, counts_of, handed_out
 from cityloom.planning.records.model import Record
 from cityloom.web.addresses import address
+from cityloom.web.drawing.radar import Spoke, draw_radar
 from cityloom.web.forms import Form, WrongForm
 from cityloom.web.pages.planning.basis import frozen_row
 from cityloom.web.pages.planning.links import record_href
@@ -50,17 +52,27 @@ def add(pages: Pages) -> None:
 async def show_tree(visit: Visit) -> Response:
     """The goals as a tree with what they are tied to, and which dimensions are covered."""
     course = await visit.rooms.plan.course(visit.actor)
+    aspects = shares(one.get("aspects", ()) for one in visit.rooms.records.list(visit.actor, "Goal"))
     data = {
         "goals": [_goal(visit, one) for one in course.goals],
         "dimensions": _coverage(visit),
         "aspects": [
             {"aspect": key, "title": visit.language.say(ASPECTS[key]), "share": share}
-            for key, share in shares(
-                one.get("aspects", ()) for one in visit.rooms.records.list(visit.actor, "Goal")
-            ).items()
+            for key, share in aspects.items()
         ],
     }
-    return visit.render("plan-goals.html", data, may_edit=visit.actor.may(EDIT))
+    return visit.render(
+        "plan-goals.html", data, may_edit=visit.actor.may(EDIT), radar=_profile(visit, aspects)
+    )
+
+
+def _profile(visit: Visit, aspects: Mapping[str, float]) -> Markup | None:
+    """The city's profile: how much each aspect is named, the most named of them at 100; None for no goal."""
+    most = max(aspects.values())
+    if not most:
+        return None
+    spokes = [Spoke(str(number), 100 * share / most) for number, share in enumerate(aspects.values(), 1)]
+    return draw_radar(spokes, visit.gettext("Profile of the city by the aspects that its goals name"))
 
 
 def _goal(visit: Visit, state: GoalState) -> dict[str, Any]:
