@@ -227,8 +227,12 @@ async def test_elements_of_the_portfolio_that_are_missing_are_flagged_before_app
     assert "Elements of the portfolio" not in await planner.text(path)
 
 
+#: What an adopted initiative must go on saying in the step "Why and how".
+COURSE = {"kind": "project", "rhythm": "quarterly", "reportTo": "The council"}
+
+
 async def test_initiatives_are_filed_by_area_and_domain_and_what_is_missing_is_a_gap(planner, stranger):
-    chosen = {"kind": "project", "areas": ["transport", "eco"], "domain": "transport"}
+    chosen = {**COURSE, "areas": ["transport", "eco"], "domain": "transport"}
     await planner.done(
         f"/initiatives/{an_id('posts')}/edit/course", {**chosen, "initiation": "partners", "origin": "hybrid"}
     )
@@ -256,12 +260,12 @@ async def test_initiatives_are_filed_by_area_and_domain_and_what_is_missing_is_a
 
 
 async def test_an_initiative_lists_the_laws_that_it_touches_and_its_exemptions(planner, stranger):
-    law = {"name_en": "Road act", "kind": "law", "sandbox": "yes"}
+    law = {"name_en": "Road act", "kind": "law", "sandbox": "true"}
     assert "terms of the sandbox" in await planner.refused("/plan/laws/new", law)
     await planner.done("/plan/laws/new", {**law, "terms": "Six months, by the council."})
     (row,) = (await planner.data("/plan/laws.json"))["records"]
     path = f"/initiatives/{an_id('posts')}"
-    typed = {"kind": "project", "law_0": "Road act", "exemption_0": "No signs", "law_1": "Some custom"}
+    typed = {**COURSE, "law_0": "Road act", "exemption_0": "No signs", "law_1": "Some custom"}
     await planner.done(f"{path}/edit/course", typed)
     shown = {one["name"]: one for one in (await planner.data(f"{path}.json"))["action"]["laws"]}
     assert shown["Road act"]["href"] == row["href"] and shown["Some custom"]["record"] == ""
