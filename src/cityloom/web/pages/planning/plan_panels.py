@@ -6,6 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from cityloom.context.publishing import public_id
 from cityloom.planning.masterplan import processes
 from cityloom.planning.masterplan.adoption import decided_by
 from cityloom.planning.masterplan.dimensions import ASPECTS, EMPHASES, REGIONS, shares
@@ -13,7 +14,7 @@ from cityloom.planning.masterplan.kinds.basis import evidence_of
 from cityloom.planning.masterplan.readiness import dependencies
 from cityloom.planning.masterplan.stages import STAGES, advice, judge
 from cityloom.planning.masterplan.watching import WORDS
-from cityloom.planning.records.model import Record, public_id
+from cityloom.planning.records.model import Record
 from cityloom.web.addresses import address
 from cityloom.web.pages.planning.factors import measured_now, state_of
 from cityloom.web.pages.planning.links import record_href
