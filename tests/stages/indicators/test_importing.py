@@ -264,6 +264,23 @@ def test_the_first_sheet_is_the_one_that_stands_first():
     assert [one.city for one in read_values(file.getvalue(), "kpis.xlsx")] == ["Aston"] * 3
 
 
+DAYS = """<styleSheet><numFmts><numFmt numFmtId="170" formatCode="[Red]yyyy\\-mm\\-dd"/><numFmt numFmtId="171"
+ formatCode="0.0&quot; days&quot;"/></numFmts><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/>
+<xf numFmtId="22"/><xf numFmtId="170"/><xf numFmtId="171"/></cellXfs></styleSheet>"""
+
+
+@pytest.mark.parametrize(("counts_from", "serial"), [("", 46023), ('<workbookPr date1904="1"/>', 44561)])
+def test_a_day_in_a_workbook_is_a_day(counts_from, serial):
+    cells = [f'<c r="{column}1" s="{style}"><v>{serial}</v></c>' for style, column in enumerate("ABCDE")]
+    cells[2] = f'<c r="C1" s="2"><v>{serial}.5</v></c>'
+    file = io.BytesIO(workbook([[]], sheet=f"<worksheet><row>{''.join(cells)}</row></worksheet>".encode()))
+    with zipfile.ZipFile(file, "a") as book:
+        book.writestr("xl/styles.xml", DAYS)
+        book.writestr("xl/workbook.xml", f"<workbook>{counts_from}</workbook>")
+    ((_, row),) = workbooks.rows_of(file.getvalue(), "days.xlsx")
+    assert row == [str(serial), "2026-01-01", "2026-01-01T12:00:00", "2026-01-01", str(serial)]
+
+
 async def test_a_workbook_is_imported(room, planner):
     file = upload(workbook(ROWS), "kpis.xlsx")
     await room.import_values(planner, "u4ssc", read_values(file.data, file.name), file)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from datetime import date
 from decimal import Decimal
 
 import pytest
+import xlsxwriter
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -275,6 +277,17 @@ async def test_a_table_brings_back_what_it_took_out(office):
     book = workbook_of([header(BRIDGE, languages), cells(record, languages)], "Bridges: [all]")
     (row,) = read_rows(BRIDGE, lines_of(book, "bridges.xlsx"))
     assert (row.error, row.values) == (None, record.values)
+
+
+def test_a_day_in_a_workbook_is_read_as_one():
+    packed = io.BytesIO()
+    with xlsxwriter.Workbook(packed) as book:
+        page, a_day = book.add_worksheet(), book.add_format({"num_format": "d mmmm yyyy"})
+        page.write_row(0, 0, ["name.en", "begins"])
+        page.write(1, 0, "New")
+        page.write_datetime(1, 1, date(2026, 1, 31), a_day)
+    (row,) = read_rows(BRIDGE, lines_of(packed.getvalue(), "bridges.xlsx"))
+    assert (row.error, row.values["begins"]) == (None, date(2026, 1, 31))
 
 
 @pytest.mark.parametrize(

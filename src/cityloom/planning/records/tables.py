@@ -54,12 +54,13 @@ def workbook_of(rows: Iterable[Sequence[str]], sheet: str) -> bytes:
 
 def lines_of(raw: bytes, name: str) -> list[Sequence[str]]:
     """The lines of a file, a workbook or CSV in UTF-8, told by what it holds. Raises BadInput."""
+    # One more than may be: an empty line takes a byte of the file and much more of the memory.
+    most = MOST_ROWS + 2
     if raw.startswith(b"PK\x03\x04"):
-        return [line for _, line in rows_of(raw, name)]
+        return [line for _, line in islice(rows_of(raw, name), most)]
     try:
         text = raw.decode("utf-8-sig")
-        # One more than may be: an empty line takes a byte of the file and much more of the memory.
-        return list(islice(csv.reader(io.StringIO(text, newline=""), _dialect(text)), MOST_ROWS + 2))
+        return list(islice(csv.reader(io.StringIO(text, newline=""), _dialect(text)), most))
     except (UnicodeDecodeError, csv.Error) as error:
         hint = Worded("Save it again as CSV in UTF-8, or as a workbook (.xlsx).")
         raise BadInput(
