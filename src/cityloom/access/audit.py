@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -18,14 +17,14 @@ from cityloom.access.authority import require
 from cityloom.access.model import AuditEntry
 from cityloom.access.ports import AuditStore
 from cityloom.kernel.actor import Actor
+from cityloom.kernel.canonical import canonical, is_digest_of
+from cityloom.kernel.canonical import digest_of as canonical_digest_of
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import Clock, WallClock, format_instant, from_millis, to_millis
 
 _BEFORE_THE_FIRST = "0" * 64
 _PAGE = 1000
 _LONGEST_DETAIL = 16_384
-
-_canonical = msgspec.json.Encoder(order="sorted")
 
 
 class Anchor(msgspec.Struct, frozen=True):
@@ -64,7 +63,7 @@ class AuditLog:
         """
         said = detail or {}
         try:
-            encoded = _canonical.encode([action, subject, said])
+            encoded = msgspec.json.encode([action, subject, said])
         except (TypeError, UnicodeEncodeError) as error:
             raise BadInput(f"Not JSON: {error}", hint="Record plain values.", where="detail") from None
         if len(encoded) > _LONGEST_DETAIL:
@@ -118,7 +117,7 @@ class AuditLog:
         await self.record(actor, "audit.export")
         after = 0
         while entries := await asyncio.to_thread(self._store.read, after, _PAGE):
-            yield b"".join(_canonical.encode(_plain(entry)) + b"\n" for entry in entries)
+            yield b"".join(canonical(_plain(entry)) + b"\n" for entry in entries)
             after = entries[-1].sequence
 
     def _verify(self, anchor: Anchor | None) -> Verdict:
@@ -145,16 +144,20 @@ def _misfit(entry: AuditEntry, expected: int, previous: str) -> str:
         return f"Entry {expected} is missing"
     if entry.previous != previous:
         return "The entry does not follow the one before it"
-    if entry.digest != digest_of(entry):
+    if not is_digest_of(entry.digest, _without_digest(entry)):
         return "The entry was altered"
     return ""
 
 
 def digest_of(entry: AuditEntry) -> str:
-    """SHA-256 over the entry without its own digest, as JSON with sorted keys and no spaces."""
+    """SHA-256 over the canonical text of the entry without its own digest."""
+    return canonical_digest_of(_without_digest(entry))
+
+
+def _without_digest(entry: AuditEntry) -> dict[str, Any]:
     plain = _plain(entry)
     del plain["digest"]
-    return sha256(_canonical.encode(plain)).hexdigest()
+    return plain
 
 
 def _plain(entry: AuditEntry) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from cityloom.context.reading import instant, word
 from cityloom.indicators.summaries import FrameworkReport
 from cityloom.indicators.verification import VerificationReport, verification_report
 from cityloom.kernel.actor import ANONYMOUS, Actor, InformationClass
+from cityloom.kernel.canonical import is_digest_of
 from cityloom.kernel.errors import Conflict, NotFound
 from cityloom.kernel.time import Clock, format_instant
 from cityloom.ngsild.model import Document, entity, json_value, prop, text, value_of
@@ -38,7 +39,7 @@ class Publication(msgspec.Struct, frozen=True):
     @property
     def is_unchanged(self) -> bool:
         """Whether the report is what its digest was taken of."""
-        return self.report.digest == self.digest
+        return is_digest_of(self.digest, self.report)
 
 
 class Publications:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from hashlib import sha256
 
 import msgspec
 
 from cityloom.indicators.model import Texts
 from cityloom.indicators.scoring import Score
 from cityloom.indicators.summaries import FrameworkReport, GroupScore, IndicatorSummary, Tally
+from cityloom.kernel.canonical import digest_of
 
 
 class ReportRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -121,8 +121,8 @@ class VerificationReport(msgspec.Struct, frozen=True, kw_only=True, rename="came
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of the report as JSON, by which a version can be told to be unchanged."""
-        return sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+        """By which a version can be told to be unchanged."""
+        return digest_of(self)
 
 
 def verification_report(found: FrameworkReport, at: datetime) -> VerificationReport:

@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cityloom.history.model import Reading
+from cityloom.kernel.canonical import digest_of
 from cityloom.kernel.errors import BadInput
 from cityloom.planning.contracts.checking import check_terms
 from cityloom.planning.contracts.gathering import Exclusion, gather
 from cityloom.planning.contracts.periods import Period, periods_of
 from cityloom.planning.contracts.scoring import Due, capped, due_of, score_of
-from cityloom.planning.contracts.statement import Known, digest_of, later_than, statement_of
+from cityloom.planning.contracts.statement import Known, later_than, statement_of
 from cityloom.planning.contracts.terms import Band, Direction, Every, Line, Rule, Terms, WithoutData
 
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from hashlib import sha256
 
 import msgspec
-import orjson
+
+from cityloom.kernel.canonical import digest_of
 
 Texts = dict[str, str]
 
@@ -159,6 +159,5 @@ class Questionnaire(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         return next((one for one in self.questions if one.id == question_id), None)
 
     def digest(self) -> str:
-        """By which an answer tells the edition it was given to: SHA-256, hexadecimal, 16 digits."""
-        said = orjson.dumps(msgspec.to_builtins(self), option=orjson.OPT_SORT_KEYS)
-        return sha256(said).hexdigest()[:16]
+        """By which an answer tells the edition it was given to: 16 digits of that of its canonical text."""
+        return digest_of(self)[:16]

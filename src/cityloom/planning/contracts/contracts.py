@@ -20,6 +20,7 @@ from cityloom.context.publishing import Publishing, new_working_id, public_id, w
 from cityloom.context.reading import language_property
 from cityloom.context.summaries import Summaries
 from cityloom.kernel.actor import CITY, Actor, InformationClass
+from cityloom.kernel.canonical import digest_of
 from cityloom.kernel.errors import BadInput, Conflict, NotAllowed
 from cityloom.kernel.texts import check_line
 from cityloom.kernel.time import Clock, format_instant
@@ -38,7 +39,6 @@ from cityloom.planning.contracts.model import (
 )
 from cityloom.planning.contracts.parties import MANAGE, Parties
 from cityloom.planning.contracts.publishing import PublicContracts
-from cityloom.planning.contracts.statement import digest_of
 from cityloom.planning.contracts.terms import Terms
 
 EXAMINE = "contracts:examine"

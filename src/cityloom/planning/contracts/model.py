@@ -11,10 +11,11 @@ import msgspec
 
 from cityloom.context.editing import version_of
 from cityloom.context.reading import ids, instant, items, word
+from cityloom.kernel.canonical import is_digest_of
 from cityloom.ngsild.model import Document, value_of
 from cityloom.planning.contracts.gathering import Exclusion
 from cityloom.planning.contracts.periods import Period, periods_of
-from cityloom.planning.contracts.statement import Statement, digest_of
+from cityloom.planning.contracts.statement import Statement
 from cityloom.planning.contracts.terms import Terms
 
 PARTY = "ContractParty"
@@ -89,7 +90,7 @@ class Contract(msgspec.Struct, frozen=True):
     @property
     def is_changed(self) -> bool:
         """Whether terms wait for a second person."""
-        return not self.versions or digest_of(self.terms) != self.versions[-1].digest
+        return not self.versions or not is_digest_of(self.versions[-1].digest, self.terms)
 
     @property
     def standing(self) -> Terms:
@@ -176,7 +177,7 @@ class Settlement(msgspec.Struct, frozen=True):
         seals = [(self.statement, self.hash)]
         if self.decision:
             seals.append((self.decision.statement, self.decision.hash))
-        return all(digest_of(statement) == seal for statement, seal in seals)
+        return all(is_digest_of(seal, statement) for statement, seal in seals)
 
 
 def party_of(document: Document) -> Party:

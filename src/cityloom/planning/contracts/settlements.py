@@ -21,6 +21,7 @@ from cityloom.context.publishing import public_id
 from cityloom.context.reading import word
 from cityloom.history.model import Reading
 from cityloom.kernel.actor import CITY, Actor, InformationClass
+from cityloom.kernel.canonical import digest_of
 from cityloom.kernel.change import Because
 from cityloom.kernel.errors import BadInput, Conflict, NotAllowed, NotFound
 from cityloom.kernel.texts import check_line, check_text
@@ -43,7 +44,7 @@ from cityloom.planning.contracts.model import (
 )
 from cityloom.planning.contracts.parties import MANAGE, PROVIDE
 from cityloom.planning.contracts.periods import Period
-from cityloom.planning.contracts.statement import Later, Statement, digest_of, later_than, statement_of
+from cityloom.planning.contracts.statement import Later, Statement, later_than, statement_of
 from cityloom.planning.contracts.terms import Terms
 from cityloom.planning.money import Money, check_money
 

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from decimal import Decimal
 from enum import StrEnum
-from hashlib import sha256
 
 import msgspec
-import orjson
 
 from cityloom.history.model import Reading
+from cityloom.kernel.canonical import digest_of
 from cityloom.planning.contracts.gathering import Evidence, Exclusion, gather
 from cityloom.planning.contracts.periods import Period
 from cityloom.planning.contracts.scoring import NONE, capped, due_of, score_of, total_score
@@ -146,12 +145,6 @@ def later_than(settled: Statement, now: Statement) -> tuple[Later, ...]:
         for place, (then, there) in enumerate(zip(settled.lines, now.lines, strict=True))
         if then.evidence.digest != there.evidence.digest
     )
-
-
-def digest_of(said: msgspec.Struct) -> str:
-    """SHA-256 over a struct as JSON with sorted keys, hexadecimal."""
-    plain = msgspec.to_builtins(said)
-    return sha256(orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _judged(line: Line, evidence: Evidence) -> tuple[Known, Decimal | None]:

@@ -19,12 +19,12 @@ from cityloom.context.editing import Editing
 from cityloom.context.reading import instant, language_property, texts, word
 from cityloom.indicators.ports import EvidenceStore
 from cityloom.kernel.actor import Actor, InformationClass
+from cityloom.kernel.canonical import canonical
 from cityloom.kernel.errors import Conflict
 from cityloom.kernel.time import Clock, format_instant
 from cityloom.kernel.worded import Worded
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document, Instance, entity, prop, value_of
-from cityloom.planning.masterplan.versions import canonical
 
 
 class Frozen(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,18 +1,18 @@
 """A version of the plan as it was adopted: one canonical text, by whose SHA-256 anybody can tell it. Pure.
 
-The canonical text is JSON in UTF-8 with sorted names and no spaces; amounts of money are texts in it. What
-is handed out is {"plan": ..., "sha256": ...}: whoever writes `plan` in that form gets the same digest.
+The canonical text is that of all digests (`kernel/canonical.py`); amounts of money are texts in it. What is
+handed out is {"plan": ..., "sha256": ...}: whoever writes `plan` in that form gets the same digest.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from cityloom.kernel.canonical import canonical, digest_of
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.worded import Worded
 
@@ -50,17 +50,6 @@ class Verified(msgspec.Struct, frozen=True):
     decision: Mapping[str, str]
     #: How many records of each type.
     counts: Mapping[str, int]
-
-
-def canonical(content: Any) -> bytes:
-    """The one way in which a content is written. Raises ValueError for what JSON cannot say."""
-    text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return text.encode()
-
-
-def digest_of(content: Any) -> str:
-    """SHA-256 of the canonical text, in hexadecimal."""
-    return hashlib.sha256(canonical(content)).hexdigest()
 
 
 def handed_out(content: Any) -> bytes:

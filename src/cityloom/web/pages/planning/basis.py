@@ -8,13 +8,13 @@ from starlette.responses import Response
 
 from cityloom.context.publishing import public_id
 from cityloom.kernel.actor import InformationClass
+from cityloom.kernel.canonical import canonical
 from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.kernel.media_types import JSON
 from cityloom.planning.masterplan import infrastructure, processes
 from cityloom.planning.masterplan.baselines import Compared, compared
 from cityloom.planning.masterplan.frozen import Frozen
 from cityloom.planning.masterplan.readiness import dependencies
-from cityloom.planning.masterplan.versions import canonical
 from cityloom.planning.records.model import Record
 from cityloom.web.addresses import address, entity_path
 from cityloom.web.forms import Form, WrongForm
