@@ -18,6 +18,7 @@ from cityloom.planning.action.model import Action, Check, Cost, Reporting, Share
 from cityloom.planning.model import Milestone, Plan, Target
 from cityloom.planning.money import Money
 from cityloom.planning.writing import attributes_of
+from cityloom.services.host import FiledService
 
 INDICATOR = "urn:ngsi-ld:KeyPerformanceIndicator:city:S2"
 REPORT = "urn:ngsi-ld:CitizenReport:1"
@@ -257,6 +258,15 @@ async def test_initiatives_are_filed_by_area_and_domain_and_what_is_missing_is_a
         assert [one["name"] for one in data["initiatives"]] == ["Posts"]
     assert "Nothing fits" in await stranger.text("/initiatives?area=industry")
     assert '/initiatives?origin=hybrid"' in await stranger.text("/plan/action")
+
+
+async def test_services_are_filed_under_their_domains(planned, planner, stranger, monkeypatch):
+    filed = [FiledService("frost", {"en": "Frost"}, "safety"), FiledService("own", {"en": "Our own"}, "")]
+    monkeypatch.setattr(planned.rooms.services, "filed", lambda _: filed)
+    page = await stranger.text("/plan/action/coverage")
+    assert "Frost" in page and "filed under no domain: Our own" in " ".join(page.split())
+    assert 'href="/services#service-frost"' in await planner.text("/plan/action/coverage")
+    assert "domain,safety,Public safety,,,Frost" in (await stranger.get("/plan/action/coverage.csv")).text
 
 
 async def test_an_initiative_lists_the_laws_that_it_touches_and_its_exemptions(planner, stranger):

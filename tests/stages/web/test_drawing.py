@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from cityloom.kernel.time import to_millis
@@ -194,6 +194,7 @@ def spots(*pairs: tuple[float, float]) -> list[Spot]:
     return [Spot(f"Place {number}", *pair) for number, pair in enumerate(pairs)]
 
 
+@settings(deadline=None, max_examples=40)
 @given(some.lists(some.tuples(LONGITUDES, LATITUDES), max_size=40))
 def test_every_place_lies_on_the_map_and_no_name_covers_another(pairs):
     drawing = draw_world(spots(*pairs), "Where")

@@ -16,7 +16,7 @@ _LOOKS = {
     "field": 'fill="#f8faf8" stroke="#7d8b87"',
     "field strong": 'fill="#e0efec" stroke="#7d8b87"',
     "sea": 'fill="#f8faf8" stroke="#7d8b87"',
-    "land": 'fill="#dde4e1" stroke="#9aa8a4"',
+    "land": 'fill="#d3e3de" stroke="#7d9a93"',
     "dot": 'fill="#0a5c57" stroke="#ffffff"',
     "words": 'fill="#17211f"',
     "words strong": 'fill="#17211f" font-weight="650"',

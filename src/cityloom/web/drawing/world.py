@@ -17,7 +17,9 @@ _RADIUS = 4.5
 #: Letters of a name beside its place.
 _LETTERS = 12.0
 #: Degrees that a map shows at least, and those around its places, as a share of what they span.
-_LEAST, _ROOM = 8.0, 0.12
+_LEAST, _ROOM = 24.0, 0.12
+#: Degrees below which no part of a map is drawn closer.
+_CLOSEST = 8.0
 #: How much wider than high a map is at most and at least.
 _FLAT, _HIGH = 2.6, 1.3
 
@@ -85,7 +87,7 @@ def crowded(spots: Sequence[Spot]) -> Sequence[Spot]:
     """The places of the most crowded tenth of the map, where they are too many to be told apart on it."""
     frame = _frame(spots)
     across, up = (frame.east - frame.west) / 6, (frame.north - frame.south) / 5
-    if across < _LEAST:
+    if across < _CLOSEST:
         return ()
     windows = (
         [

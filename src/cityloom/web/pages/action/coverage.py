@@ -13,11 +13,12 @@ from starlette.responses import Response
 from cityloom.planning.action.areas import AREAS, DOMAINS
 from cityloom.planning.assessments.register import Register
 from cityloom.planning.model import Initiative
+from cityloom.services.host import FiledService
 from cityloom.web.addresses import address
 from cityloom.web.pages.planning.links import record_href
 from cityloom.web.pages.routing import Pages
 from cityloom.web.taken_along import csv_of
-from cityloom.web.visit import Visit
+from cityloom.web.visit import SEE_SERVICES, Visit
 
 HERE = "/plan/action/coverage"
 #: The register of cities, with the facet of it that has the areas.
@@ -91,7 +92,7 @@ def _domains(visit: Visit, found: Iterable[Initiative]) -> list[dict[str, Any]]:
     processes = visit.rooms.records.list(visit.actor, "ServiceProcess")
     rows = []
     for domain, title in DOMAINS.items():
-        running = [{"name": visit.wording.said(one.title)} for one in services if one.domain == domain]
+        running = [_service(visit, one) for one in services if one.domain == domain]
         said = [
             {"name": visit.wording.said(one.name), "href": record_href(one)}
             for one in processes
@@ -109,6 +110,13 @@ def _domains(visit: Visit, found: Iterable[Initiative]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _service(visit: Visit, one: FiledService) -> dict[str, str]:
+    """A service by its title, linked for those who may see how it is doing."""
+    may_see = any(visit.actor.may(permission) for permission in SEE_SERVICES)
+    href = f"/services#service-{one.id}" if may_see else ""
+    return {"name": visit.wording.said(one.title), "href": href}
 
 
 def _named(visit: Visit, one: Initiative) -> dict[str, str]:
