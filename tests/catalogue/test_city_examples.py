@@ -9,6 +9,7 @@ import pytest
 from cityloom.indicators.framework import read_framework
 from cityloom.kernel.errors import BadInput
 from cityloom.ngsild.model import value_of
+from cityloom.people.contribution import contribution_of
 from cityloom.people.notices import SEVERITIES, notice_of
 from cityloom.planning.model import Phase, initiative_of
 from cityloom.planning.records.fields import Link, Links
@@ -17,7 +18,9 @@ from cityloom.planning.records.writing import checked
 from cityloom.planning.register import KINDS
 from cityloom.planning.writing import attributes_of
 from cityloom_catalogue.cities import examples
+from cityloom_catalogue.cities.example_agreements import read_agreements
 from cityloom_catalogue.cities.examples import read_examples
+from cityloom_catalogue.cities.plan_examples import plan_acts
 
 FOLDER = Path(examples.__file__).parent
 CITIES = sorted(path.parent.name for path in FOLDER.glob("*/examples.toml"))
@@ -124,3 +127,36 @@ def test_the_example_plan_says_what_planning_would_let_be_written(city):
                 assert all(one in ids or ":KeyPerformanceIndicator:" in one for one in pointed), document[
                     "id"
                 ]
+
+
+@pytest.mark.parametrize("city", CITIES)
+def test_every_example_initiative_has_its_contract_and_a_voice(city):
+    """The chain from an indicator to the citizens' words is whole in every demo city."""
+    wanted = {document["id"] for document in documents(city, "Initiative")}
+    agreements = read_agreements(FOLDER / city / "agreements.toml", city, OPENS)
+    assert {one["terms"]["initiative"] for one in agreements["contracts"]} == wanted
+    assert any(one["settled"] and one["paid"] for one in agreements["contracts"])
+    contributions = [contribution_of(one) for one in documents(city, "ConsultationContribution")]
+    changed = {what for one in contributions for what in one.responses[-1:] and one.responses[-1].what}
+    assert wanted <= changed
+    assert all(set(one.public_text) == {"en", "da"} for one in contributions if one.changed)
+    assert {one.status for one in contributions} == {"answered", "received"}
+
+
+@pytest.mark.parametrize("city", CITIES)
+def test_every_example_contract_says_that_it_is_one(city):
+    for one in read_agreements(FOLDER / city / "agreements.toml", city, OPENS)["contracts"]:
+        assert "(example)" in one["provider"]
+        assert "(example)" in one["terms"]["name"]["en"] and "(eksempel)" in one["terms"]["name"]["da"]
+
+
+@pytest.mark.parametrize("city", CITIES)
+def test_the_acts_of_the_plan_are_on_records_that_are_there(city):
+    found = {
+        document["id"]: document for document in read_examples(FOLDER / city / "examples.toml", city, OPENS)
+    }
+    acts = plan_acts(city)
+    for name in ("first", "again"):
+        assert value_of(found[acts[name]], "kind") == "adoption"
+        assert value_of(found[acts[name]], "status") == "published"
+    assert value_of(found[acts["change"]], "state") == "proposed"

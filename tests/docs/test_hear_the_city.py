@@ -66,12 +66,14 @@ def typed(page: str, lines, names: dict[str, str]) -> dict[str, str]:
     """The fields of a form by the names that a reader sees beside them."""
     fields: dict[str, str] = {}
     for label, said in lines:
-        if label.endswith(" (English)"):
+        beside = [one for one, words in _FIELD.findall(page) if plain(words) == label]
+        if beside:
+            name = beside[0]
+        elif label.endswith(" (English)"):
             name = f"{label.removesuffix(' (English)').lower()}_en"
             assert f'name="{name}"' in page, label
         else:
-            found = [one for one, words in _FIELD.findall(page) if plain(words) == label]
-            found += [one for words, one in _LEGEND.findall(page) if plain(words) == label]
+            found = [one for words, one in _LEGEND.findall(page) if plain(words) == label]
             assert found, f"no field is called {label}"
             name = found[0]
         fields[name] = chosen(page, name, said, names)

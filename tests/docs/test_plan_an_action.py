@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
 import importlib.util
-import re
 import sys
 from pathlib import Path
 
@@ -12,15 +10,13 @@ import pytest
 
 from cityloom.kernel.actor import CITY, InformationClass
 from cityloom.ngsild.model import entity, prop, text
+from forms_of_guides import addresses, forms, plain, typed
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/guides/plan_an_action.md").read_text(encoding="utf-8")
 INDICATOR = "urn:ngsi-ld:KeyPerformanceIndicator:city:S2"
 REPORT = "urn:ngsi-ld:CitizenReport:1"
 OPEN = InformationClass.OPEN
-
-_FIELD = re.compile(r'<label for="field-([^"]+)">(.*?)</label>', re.S)
-_OPTION = re.compile(r'<option value="([^"]*)"[^>]*>(.*?)</option>', re.S)
 
 
 def _pages_conftest():
@@ -50,42 +46,16 @@ async def planner():
     await city.stop()
 
 
-def steps():
-    """Each form of the guide: its name, and what is typed into which field."""
-    for name, lines in re.findall(r"^```form ([^\n]+)\n(.*?)^```", GUIDE, re.M | re.S):
-        yield name, [line.split(": ", 1) for line in lines.splitlines()]
-
-
-def _plain(markup):
-    return html.unescape(re.sub(r"<[^>]+>", "", markup)).replace("(optional)", "").strip()
-
-
-def typed(page, wanted):
-    """The fields of a page filled in: of several of one name, the next one that lies behind the last."""
-    fields = [(found.start(), found[1], _plain(found[2])) for found in _FIELD.finditer(page)]
-    values, after = {}, 0
-    for label, value in wanted:
-        place, name = next((place, name) for place, name, said in fields if said == label and place >= after)
-        after = place
-        choices = re.search(rf'<select id="field-{re.escape(name)}".*?</select>', page, re.S)
-        if choices:
-            options = {_plain(words): code for code, words in _OPTION.findall(choices[0])}
-            # An indicator is offered with its code and unit behind its name.
-            value = next(code for words, code in options.items() if words.startswith(value))
-        values[name] = value
-    return values
-
-
 async def test_the_guide_leads_to_an_initiative_whose_work_begins(planner):
-    path, forms = "/initiatives/new", dict(steps())
-    assert list(forms) == [
+    path, said = "/initiatives/new", dict(forms(GUIDE))
+    assert list(said) == [
         "What and when",
         "Why and how",
         "Costs",
         "Where the money comes from",
         "Checks and targets",
     ]
-    for name, wanted in forms.items():
+    for name, wanted in said.items():
         page = (await planner.get(path)).text
         values = typed(page, wanted)
         if name == "Checks and targets":
@@ -95,7 +65,7 @@ async def test_the_guide_leads_to_an_initiative_whose_work_begins(planner):
                 for field, value in values.items()
             }
         answer = await planner.send(path, {**values, "go": "on"})
-        assert answer.status_code == 303, (name, _plain(answer.text)[:3000])
+        assert answer.status_code == 303, (name, plain(answer.text)[:3000])
         path = answer.headers["location"]
     draft = await planner.data(f"{path}.json")
     assert (draft["missing"], draft["unchecked"]) == ([], [])
@@ -114,7 +84,6 @@ async def test_the_guide_leads_to_an_initiative_whose_work_begins(planner):
 
 
 async def test_the_addresses_of_the_guide_answer(planner):
-    (block,) = re.findall(r"^```addresses\n(.*?)^```", GUIDE, re.M | re.S)
-    for path in block.split():
+    for path in addresses(GUIDE):
         answer = await planner.get(path)
         assert answer.status_code == 200 and answer.content, path

@@ -37,6 +37,7 @@ from cityloom.app.configuration_tables import (
 )
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadConfig, fault_of
+from cityloom.planning.money import CURRENCIES
 from cityloom.subscriptions.backlog import Notifying
 
 LANGUAGES = ("en", "da")
@@ -64,6 +65,9 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     time_zone: str = "UTC"
     #: Languages of the pages, the first for whoever asks for none of them.
     languages: tuple[str, ...] = ("en",)
+    #: What forms of money begin with, by ISO 4217: EUR. Empty: the currency of the country that the time zone
+    #: lies in.
+    currency: str = ""
     #: Where the city lies.
     place: Place = Place()
     #: How many people live in it.
@@ -224,6 +228,7 @@ def _meaningless(configuration: Configuration, where: str) -> Iterator[BadConfig
             yield wrong(
                 "languages", f"{language!r} is not translated yet", f"Choose of {', '.join(LANGUAGES)}."
             )
+    yield from _no_currency(configuration.currency, wrong)
     for proxy in configuration.proxies:
         try:
             ipaddress.ip_network(proxy)
@@ -243,6 +248,13 @@ def _meaningless(configuration: Configuration, where: str) -> Iterator[BadConfig
     yield from _no_addresses(
         "traces.endpoint", filter(None, (configuration.traces.endpoint,)), _FETCHED, wrong
     )
+
+
+def _no_currency(currency: str, wrong: Callable[[str, str, str], BadConfig]) -> Iterator[BadConfig]:
+    if currency and currency not in CURRENCIES:
+        meant = currency.upper() if currency.upper() in CURRENCIES else "EUR"
+        hint = f"Use the three letters of ISO 4217, such as {meant}."
+        yield wrong("currency", f"{currency!r} is no currency", hint)
 
 
 def told_in_clear(nats: Nats, server: str) -> bool:

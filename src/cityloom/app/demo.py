@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cityloom.app.backfill import backfill
 from cityloom.app.demo_agreements import DemoAgreements
 from cityloom.app.demo_cities import open_city
 from cityloom.app.demo_people import DemoPeople
+from cityloom.app.demo_plan import DemoPlan
 from cityloom.app.folder import CityFolder, read_json, write_private_json
 from cityloom.app.house import House
 from cityloom.app.progress import ShownProgress
 from cityloom.app.running import Demo
 from cityloom.context.publishing import working_id
 from cityloom.kernel.actor import CITY, InformationClass
-from cityloom.kernel.errors import BadInput
+from cityloom.kernel.errors import BadInput, CityError
 from cityloom.kernel.time import format_instant, parse_instant
 from cityloom.ngsild.model import value_of
 from cityloom.sensing import replay as replay_connector
@@ -27,28 +31,30 @@ from cityloom.sensing.contract import Inlet, Settings
 from cityloom.sensing.demo_city import DemoCity, Progress
 from cityloom.sensing.replay import Replay, ReplayClock
 
+_log = logging.getLogger(__name__)
+
 #: The transport that plays a demo city.
 TRANSPORT = "demo-city"
 
 
 class ReplayTransport:
-    """Plays a demo city into its connector's inlet, and its people where it has any."""
+    """Plays a demo city into its connector's inlet, and beside it what else goes on there."""
 
-    def __init__(self, replay: Replay, people: DemoPeople | None = None) -> None:
+    def __init__(
+        self, replay: Replay, beside: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
+    ) -> None:
         self._replay = replay
-        self._people = people
+        self._beside = beside
 
     async def run(self, connector: str, inlet: Inlet, settings: Settings) -> None:  # noqa: ARG002 - a Transport
         """Play until cancelled."""
-        if self._people is None:
-            await self._replay.run(inlet)
-            return
-        people = asyncio.create_task(self._people.run(), name="demo-people")
+        tasks = [asyncio.create_task(one(), name="demo") for one in self._beside]
         try:
             await self._replay.run(inlet)
         finally:
-            people.cancel()
-            await asyncio.gather(people, return_exceptions=True)
+            for one in tasks:
+                one.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def open_demo(
@@ -103,6 +109,8 @@ def demo_of(folder: CityFolder, city: DemoCity, speed: float | None) -> Demo:
     replay = Replay(city.source, clock)
 
     prepared = False
+    #: Whether the examples that are made while the city runs are all there.
+    whole = (read_json(folder.replay) or {}).get("examples") is True and resumed is not None
 
     async def prepare(house: House) -> None:
         nonlocal prepared
@@ -112,17 +120,30 @@ def demo_of(folder: CityFolder, city: DemoCity, speed: float | None) -> Demo:
         if heard is not None and heard > clock.now():
             # The process ended before it could write down how far it had come; what is stored tells.
             replay.seek(heard)
-        people = None
+        beside: list[Callable[[], Coroutine[Any, Any, None]]] = []
         if city.confirms_after is not None:
-            people = DemoPeople(house.broker, house.deliveries, clock, city.confirms_after)
-        house.transports[TRANSPORT] = ReplayTransport(replay, people)
-        _remember(folder, city, replay)
+            beside.append(DemoPeople(house.broker, house.deliveries, clock, city.confirms_after).run)
+        if city.agreements and not whole:
+            beside.append(partial(make_examples, house))
+        house.transports[TRANSPORT] = ReplayTransport(replay, beside)
+        _remember(folder, city, replay, whole=whole)
         prepared = True
+
+    async def make_examples(house: House) -> None:
+        nonlocal whole
+        try:
+            await _made_while_it_runs(house, city)
+        except CityError as error:
+            _log.warning("The examples of the plan are not whole: %s", error)
+            return
+        whole = True
+        # How far its time has come is written down when the city stops.
+        write_private_json(folder.replay, (read_json(folder.replay) or {}) | {"examples": True})
 
     def remember() -> None:
         # A city whose past was not loaded to its end begins again.
         if prepared:
-            _remember(folder, city, replay)
+            _remember(folder, city, replay, whole=whole)
 
     return Demo(
         clock=clock,
@@ -162,8 +183,21 @@ async def _fill(house: House, city: DemoCity, at: datetime) -> None:
         )
         for entity_id, error in outcome.errors:
             raise BadInput(f"{entity_id}: {error.message}", hint=error.hint, where=f"cities/{city.id}")
-    await DemoAgreements(house).make(city.agreements)
 
 
-def _remember(folder: CityFolder, city: DemoCity, replay: Replay) -> None:
-    write_private_json(folder.replay, {"city": city.id, "at": format_instant(replay.clock.now())})
+async def _made_while_it_runs(house: House, city: DemoCity) -> None:
+    """What goes through the rooms as real ones do: at once what readings tell, then what indicators tell."""
+    agreements = DemoAgreements(house, city.agreements)
+    plan = DemoPlan(house, city.agreements["plan"]) if "plan" in city.agreements else None
+    await agreements.begin()
+    if plan is not None:
+        await plan.begin()
+    await house.indicators.first_round.wait()
+    await agreements.go_on()
+    if plan is not None:
+        await plan.go_on()
+
+
+def _remember(folder: CityFolder, city: DemoCity, replay: Replay, *, whole: bool) -> None:
+    at = format_instant(replay.clock.now())
+    write_private_json(folder.replay, {"city": city.id, "at": at, "examples": whole})

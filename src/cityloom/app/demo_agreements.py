@@ -18,10 +18,10 @@ from cityloom.planning.contracts.contracts import Contracts
 from cityloom.planning.contracts.model import Contract
 from cityloom.planning.contracts.parties import Parties
 from cityloom.planning.contracts.settlements import Settlements
-from cityloom.planning.contracts.terms import Terms
+from cityloom.planning.contracts.terms import INDICATOR_VALUE, Terms
 
 #: What an example's Entities say of where they come from.
-_ORIGIN = "simulated"
+ORIGIN = "simulated"
 
 
 def _person(name: str, role: str) -> Actor:
@@ -29,55 +29,79 @@ def _person(name: str, role: str) -> Actor:
     return Actor(f"example:{name}", name, frozenset({role}), permissions_of([role]), clearance_of([role]))
 
 
-_WRITER, _SECOND = _person("writer", "planner"), _person("second", "planner")
-_EXAMINER = _person("examiner", "auditor")
-_PEOPLE = {one.id: one for one in (_WRITER, _SECOND, _EXAMINER)}
+WRITER, SECOND = _person("planner", "planner"), _person("second planner", "planner")
+EXAMINER, COUNCIL = _person("examiner", "auditor"), _person("council", "committee")
+_PEOPLE = {one.id: one for one in (WRITER, SECOND, EXAMINER, COUNCIL)}
 
 
 class DemoAgreements:
-    """Makes the examples of a city that is filled for the first time."""
+    """Makes the examples of a city. Each is made once: what stands there already is left as it is."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, agreements: Mapping[str, Any]) -> None:
+        """`agreements` are those of `DemoCity.agreements`."""
         self._house = house
+        self._said = agreements
         parties = Parties(house.broker, _PEOPLE.get)
         self._contracts = Contracts(house.broker, house.clock, parties, _PEOPLE.get, zone=house.zone)
         self._settlements = Settlements(
             house.broker, house.clock, house.history, self._contracts, remembered=house.all_is_remembered
         )
 
-    async def make(self, agreements: Mapping[str, Any]) -> None:
-        """Write what `DemoCity.agreements` holds. Raises BadInput for what the rooms refuse."""
-        for one in agreements.get("contracts", ()):
-            await self._contract(one)
-        for one in agreements.get("answers", ()):
+    async def begin(self) -> None:
+        """Conclude the contracts, settle what is paid on readings, answer the questionnaires.
+
+        Raises BadInput for what the rooms refuse.
+        """
+        for one in self._said.get("contracts", ()):
+            contract = await self._contract(one)
+            if not _is_paid_on_indicators(contract):
+                await self._settle(contract, one)
+        for one in self._said.get("answers", ()):
             await self._answers(one)
 
-    async def _contract(self, said: Mapping[str, Any]) -> None:
-        party = await self._contracts.parties.add(_WRITER, said["provider"])
+    async def go_on(self) -> None:
+        """Settle what is paid on indicators, once their past is known."""
+        for one in self._said.get("contracts", ()):
+            await self._settle(await self._contract(one), one)
+
+    async def _contract(self, said: Mapping[str, Any]) -> Contract:
+        for known in self._contracts.list(WRITER):
+            if known.terms.name == said["terms"]["name"]:
+                return known if known.versions else await self._contracts.conclude(SECOND, known.id)
+        party = next((one for one in self._contracts.parties.all() if one.name == said["provider"]), None)
+        party = party or await self._contracts.parties.add(WRITER, said["provider"])
         terms = msgspec.convert(
-            {**said["terms"], "provider": party.id, "examiner": _EXAMINER.id}, Terms, strict=False
+            {**said["terms"], "provider": party.id, "examiner": EXAMINER.id}, Terms, strict=False
         )
-        drafted = await self._contracts.draft(_WRITER, terms, origin=_ORIGIN)
-        contract = await self._contracts.conclude(_SECOND, drafted.id)
+        drafted = await self._contracts.draft(WRITER, terms, origin=ORIGIN)
+        return await self._contracts.conclude(SECOND, drafted.id)
+
+    async def _settle(self, contract: Contract, said: Mapping[str, Any]) -> None:
+        settled = self._settlements.of(EXAMINER, contract.id)
         over = [one for one in contract.periods() if self._settlements.is_over(one)]
         for number, period in enumerate(over[: said["settled"]]):
-            await self._settlements.settle(_EXAMINER, contract.id, period.key)
+            if period.key not in settled:
+                await self._settlements.settle(EXAMINER, contract.id, period.key)
             if number < said["paid"]:
                 await self._pay(contract, period.key)
 
     async def _pay(self, contract: Contract, key: str) -> None:
-        settled = self._settlements.get(_SECOND, contract.id, key)
+        settled = self._settlements.get(SECOND, contract.id, key)
         if settled.outstanding > 0:
             today = self._house.clock.now().astimezone(self._house.zone).date()
             await self._settlements.pay(
-                _SECOND, contract.id, key, settled.outstanding, today, "Example payment"
+                SECOND, contract.id, key, settled.outstanding, today, "Example payment"
             )
 
     async def _answers(self, said: Mapping[str, Any]) -> None:
-        assessments = self._house.assessments
-        if said["questionnaire"] not in assessments.library.questionnaires:
-            return  # another catalogue
-        answers = {name: Answer(value) for name, value in said["answers"].items()}
-        made = await assessments.answer(_WRITER, said["questionnaire"], answers, origin=_ORIGIN)
+        assessments, name = self._house.assessments, said["questionnaire"]
+        if name not in assessments.library.questionnaires or assessments.list(WRITER, questionnaire=name):
+            return  # another catalogue, or answered already
+        answers = {question: Answer(value) for question, value in said["answers"].items()}
+        made = await assessments.answer(WRITER, name, answers, origin=ORIGIN)
         if said["published"]:
-            await assessments.publish(_WRITER, made.id)
+            await assessments.publish(WRITER, made.id)
+
+
+def _is_paid_on_indicators(contract: Contract) -> bool:
+    return any(line.attribute == INDICATOR_VALUE for line in contract.standing.lines)

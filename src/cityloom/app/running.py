@@ -26,6 +26,7 @@ from cityloom.adapters.mqtt.tls import TlsFiles
 from cityloom.adapters.weasyprint.printer import WeasyPrinter
 from cityloom.app.configuration import Configuration
 from cityloom.app.configuration_tables import Mqtt
+from cityloom.app.currency import currency_of
 from cityloom.app.folder import CityFolder, write_private_json
 from cityloom.app.health import ProcessHealth
 from cityloom.app.house import House
@@ -322,6 +323,7 @@ def rooms_of(
             name=configuration.name,
             zone=house.zone,
             languages=configuration.languages,
+            currency=currency_of(configuration),
             centre=(configuration.place.longitude, configuration.place.latitude),
             bounds=configuration.place.bounds,
             tiles=configuration.map.tiles,

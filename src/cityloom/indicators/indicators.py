@@ -120,6 +120,8 @@ class Indicators:
         #: Values of other cities.
         self.comparing = Comparing(broker, clock, self.framework, zone=zone, audit=audit)
         self._past = Past(broker, history, clock, frameworks, self._computing, zone=zone)
+        #: Set once everything was worked out for the first time since the start, the past included.
+        self.first_round = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     # Life
@@ -137,6 +139,7 @@ class Indicators:
             await self._or_wait(partial(self._computing.tick, rest=REST))
             await asyncio.sleep(LOOK_EVERY)
             await self._or_wait(self._past.fill)
+            self.first_round.set()
 
     async def _or_wait(self, work: Callable[[], Awaitable[object]]) -> None:
         try:

@@ -82,8 +82,8 @@ class DemoCity(msgspec.Struct, frozen=True):
     badge: dict[str, str]
     #: When its simulated people confirm warnings: those whose account is a SIMULATED_ACCOUNT.
     confirms_after: ConfirmsAfter | None = None
-    #: Example "contracts" and "answers", which go through the rooms that work them out: see
-    #: `app.demo_agreements`. Plain data.
+    #: Example "contracts", "answers" and acts of the "plan", which go through the rooms that work them out
+    #: once the city runs: see `app.demo_agreements` and `app.demo_plan`. Plain data.
     agreements: Mapping[str, Any] = {}
 
 

@@ -58,6 +58,8 @@ class City:
     zone: ZoneInfo
     #: Codes of the languages offered, the first for those who ask for none of them.
     languages: tuple[str, ...] = ("en",)
+    #: What forms of money begin with, by ISO 4217; "" for none.
+    currency: str = ""
     #: Longitude and latitude of the centre, WGS 84 degrees.
     centre: tuple[float, float] = (0.0, 0.0)
     #: west, south, east, north; empty where the data decide.

@@ -23,6 +23,8 @@ class ExampleContract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A contract: who delivers, from which month until before which, its terms as its room has them."""
 
     provider: str
+    #: The initiative of the same city that it serves.
+    initiative: str
     from_month: int
     until_month: int
     terms: dict[str, Any]
@@ -46,7 +48,7 @@ class Agreements(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     answers: tuple[ExampleAnswers, ...] = ()
 
 
-def read_agreements(path: Path, opens: datetime) -> dict[str, Any]:
+def read_agreements(path: Path, city: str, opens: datetime) -> dict[str, Any]:
     """What `DemoCity.agreements` holds. Raises BadInput naming the file and the key."""
     try:
         found = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Agreements)
@@ -63,6 +65,7 @@ def read_agreements(path: Path, opens: datetime) -> dict[str, Any]:
             "paid": one.paid,
             "terms": {
                 **one.terms,
+                "initiative": f"urn:ngsi-ld:Initiative:{city}-{one.initiative}",
                 "starts": _month(opens, one.from_month),
                 "ends": _month(opens, one.until_month),
             },

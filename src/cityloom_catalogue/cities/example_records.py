@@ -38,9 +38,9 @@ class ExampleRecords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     record: tuple[ExampleRecord, ...]
 
 
-def read_records(path: Path, city: str, opens: datetime, meant: Mapping[str, str] = {}) -> list[Document]:
-    """The Entities of a file of examples. `meant` says what Entities the names in it stand for; a field that
-    names another one is left out. Raises BadInput naming the file.
+def read_records(path: Path, city: str, opens: datetime, meant: Mapping[str, Any] = {}) -> list[Document]:
+    """The Entities of a file of examples. `meant` says what Entities, amounts and numbers the names in it
+    stand for; a field that names another one is left out. Raises BadInput naming the file.
     """
     try:
         said = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -55,7 +55,7 @@ def read_records(path: Path, city: str, opens: datetime, meant: Mapping[str, str
 
 
 def _record(
-    one: ExampleRecord, city: str, opens: datetime, meant: Mapping[str, str]
+    one: ExampleRecord, city: str, opens: datetime, meant: Mapping[str, Any]
 ) -> tuple[Document, Document]:
     """What everybody sees, and the staff's working copy."""
     values = _years_meant(one.values, opens.year)
@@ -92,8 +92,8 @@ def _years_meant(value: Any, opens: int, name: str = "") -> Any:
     return opens + value if name in _YEARS and isinstance(value, int) and value < 200 else value
 
 
-def _links_meant(value: Any, meant: Mapping[str, str]) -> Any:
-    """With the Entities that names in braces stand for."""
+def _links_meant(value: Any, meant: Mapping[str, Any]) -> Any:
+    """With what names in braces stand for."""
     if isinstance(value, dict):
         made = {key: _links_meant(one, meant) for key, one in value.items()}
         return {key: one for key, one in made.items() if one is not None}

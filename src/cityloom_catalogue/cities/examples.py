@@ -26,7 +26,7 @@ from cityloom.sdk import (
     rel,
     text,
 )
-from cityloom_catalogue.cities.plan_examples import plan_examples
+from cityloom_catalogue.cities.plan_examples import Example, plan_examples
 
 #: Both demo cities lie in Denmark.
 _ZONE = ZoneInfo("Europe/Copenhagen")
@@ -99,6 +99,8 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     depends_on: tuple[str, ...] = ()
     #: Goals of `plan.toml`.
     goals: tuple[str, ...] = ()
+    #: Decisions of the same city on its budget.
+    decisions: tuple[str, ...] = ()
     #: Percent by mechanism.
     funding: dict[str, str] = {}
     portfolio: dict[str, str] = {}
@@ -145,6 +147,8 @@ class Examples(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     initiative: tuple[Initiative, ...] = ()
     notice: tuple[Notice, ...] = ()
+    #: Records of the plan that only this city has.
+    record: tuple[Example, ...] = ()
 
 
 def read_examples(path: Path, city: str, opens: datetime) -> list[Document]:
@@ -160,7 +164,7 @@ def read_examples(path: Path, city: str, opens: datetime) -> list[Document]:
     return [
         *(_initiative(one, city, opens) for one in examples.initiative),
         *(_notice(one, city, opens) for one in examples.notice),
-        *plan_examples(city, opens, _ZONE),
+        *plan_examples(city, opens, _ZONE, examples.record),
     ]
 
 
@@ -204,6 +208,9 @@ def _action(action: Action, currency: str, city: str, opens: datetime) -> dict[s
         attributes["dependsOn"] = rel([f"urn:ngsi-ld:Initiative:{city}-{one}" for one in action.depends_on])
     if action.goals:
         attributes["servesGoal"] = rel([f"urn:ngsi-ld:Goal:{city}-{one}" for one in action.goals])
+    if action.decisions:
+        decided = [f"urn:ngsi-ld:CommitteeDecision:{city}-{one}" for one in action.decisions]
+        attributes["budgetDecision"] = rel(decided)
     rows: dict[str, Any] = {
         "costs": [_cost(one, currency, opens) for one in action.costs],
         "reporting": action.reporting,

@@ -45,6 +45,16 @@ class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     never_public: bool = False
     #: The day on which it was first published, where that matters.
     public_since: int | None = None
+    #: Of a contribution.
+    answer: Answer | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a contribution was answered, on a day, and what it changed: as `Example.links` has it."""
+
+    day: int
+    text: str
+    what: tuple[str, ...] = ()
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,8 +63,19 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     day: int
     before: int
     after: int
-    missing: tuple[str, ...]
-    reason: str
+    missing: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class Acts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is done of the plan once the city runs: a first version is adopted; once the indicators have
+    values a baseline is frozen, a proposed change accepted, and the plan adopted anew."""
+
+    first: str
+    baseline: dict[str, str]
+    change: str
+    answer: str
+    again: str
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +83,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     record: tuple[Example, ...]
     step: tuple[Step, ...]
+    acts: Acts
 
 
 @cache
@@ -78,9 +100,18 @@ def stakeholders() -> tuple[Example, ...]:
     return tuple(msgspec.convert(read["record"], list[Example]))
 
 
-def plan_examples(city: str, opens: datetime, zone: ZoneInfo) -> Iterator[Document]:
-    """The Entities of the example plan, in a city."""
-    for one in (*plan().record, *stakeholders()):
+def plan_acts(city: str) -> dict[str, Any]:
+    """What `app.demo_plan` does in a city, with the ids of what it is done to."""
+    acts = plan().acts
+    named = {name: _linked((getattr(acts, name),), city) for name in ("first", "change", "again")}
+    return {**msgspec.to_builtins(acts), **named}
+
+
+def plan_examples(
+    city: str, opens: datetime, zone: ZoneInfo, own: tuple[Example, ...] = ()
+) -> Iterator[Document]:
+    """The Entities of the example plan, in a city, with the records of its own."""
+    for one in (*plan().record, *stakeholders(), *own):
         attributes = _attributes(one, city, opens, zone)
         if not one.never_public:
             published = {"status": prop("published"), "dateIssued": prop(format_instant(opens))}
@@ -101,7 +132,20 @@ def _attributes(one: Example, city: str, opens: datetime, zone: ZoneInfo) -> dic
         **{name: prop(format_instant(opens + timedelta(days=day))) for name, day in one.instants.items()},
         **{name: rel(_linked(said, city)) for name, said in one.links.items()},
         **{name: json_value(rows) for name, rows in one.rows.items()},
+        **(_answered(one.answer, city, opens) if one.answer else {}),
         **_EXAMPLE,
+    }
+
+
+def _answered(answer: Answer, city: str, opens: datetime) -> dict[str, Instance]:
+    at, what = format_instant(opens + timedelta(days=answer.day)), _ids(answer.what, city)
+    response = {"at": at, "by": "example:planner", "language": "en", "text": answer.text}
+    step = {"at": at, "by": "example:planner", "did": "answered"}
+    return {
+        "status": prop("answered"),
+        "responses": json_value([response | {"changed": bool(what), "what": what}]),
+        "history": json_value([step]),
+        **({"changedWhat": rel(what)} if what else {}),
     }
 
 
@@ -118,12 +162,17 @@ def _inside(one: Example, opens: datetime, zone: ZoneInfo) -> dict[str, Instance
 
 
 def _linked(said: tuple[str, ...], city: str) -> list[str] | str:
+    ids = _ids(said, city)
+    return ids[0] if len(ids) == 1 else ids
+
+
+def _ids(said: tuple[str, ...], city: str) -> list[str]:
     ids = []
     for one in said:
         kind, _, name = one.partition(":")
         own = name if kind == "KeyPerformanceIndicator" else f"{city}-{name}"
         ids.append(f"urn:ngsi-ld:{kind}:{own}")
-    return ids[0] if len(ids) == 1 else ids
+    return ids
 
 
 def _phases(opens: datetime) -> Document:

@@ -196,11 +196,11 @@ READY = Prepared(
         Invited("ict", "supralocal"),
         Invited("utility", "supralocal"),
     ],
-    rule="Two meetings, then the committee says why it decides otherwise.",
-    grievance="By letter",
-    arbiter="The ombudsman",
+    rule={"en": "Two meetings, then the committee says why it decides otherwise."},
+    grievance={"en": "By letter", "da": "Pr. brev"},
+    arbiter={"en": "The ombudsman"},
     grievance_since=DAY - timedelta(days=1),
-    responsible="Planning",
+    responsible={"en": "Planning", "da": "Planafdelingen"},
 )
 
 
@@ -228,10 +228,11 @@ def test_a_consultation_opens_on_its_day_once_all_four_principles_hold():
         ({"documents": 0}, Principle.INFORMATION),
         ({"questions": 0}, Principle.INFORMATION),
         ({"public_since": DAY - timedelta(days=13)}, Principle.INFORMATION),
-        ({"rule": ""}, Principle.CONSENSUS),
-        ({"grievance": ""}, Principle.GRIEVANCE),
+        ({"rule": {}}, Principle.CONSENSUS),
+        ({"grievance": {}}, Principle.GRIEVANCE),
         ({"grievance_since": DAY}, Principle.GRIEVANCE),
-        ({"arbiter": "planning"}, Principle.GRIEVANCE),
+        ({"arbiter": {"en": "planning"}}, Principle.GRIEVANCE),
+        ({"arbiter": {"en": "Somebody", "da": "Planafdelingen "}}, Principle.GRIEVANCE),
     ],
 )
 def test_without_any_one_principle_it_is_held_up(values, principle):

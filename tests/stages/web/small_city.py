@@ -272,6 +272,7 @@ class SmallCity:
                 name="Loomby",
                 zone=ZoneInfo("Europe/Copenhagen"),
                 languages=("en", "da"),
+                currency="DKK",
                 centre=CENTRE,
                 demo="simulated" if demo else "",
                 badge={"en": "simulated town", "da": "simuleret by"} if demo else {},

@@ -12,14 +12,16 @@ READY = {
     "about_en": "Trees or cars?",
     "opens": "2026-05-01",
     "closes": "2026-05-31",
-    "documents_0_title": "The draft",
+    "documents_0_title_en": "The draft",
     "documents_0_web": "https://example.org/draft",
-    "questions_0_question": "What do you need there?",
-    "consensusRule": "Two meetings",
-    "grievanceHow": "By letter",
-    "grievanceArbiter": "The ombudsman",
+    "questions_0_question_en": "What do you need there?",
+    "questions_0_question_da": "Hvad mangler I dér?",
+    "consensusRule_en": "Two meetings",
+    "consensusRule_da": "To møder",
+    "grievanceHow_en": "By letter",
+    "grievanceArbiter_en": "The ombudsman",
     "grievanceSince": "2026-04-01",
-    "responsible": "Planning",
+    "responsible_en": "Planning",
 }
 
 
@@ -71,7 +73,7 @@ async def test_it_opens_on_its_day_and_closes_after_its_last(city, planner, invi
     [
         ({"invited": ""}, "diversity", "Invite stakeholders of 4 categories"),
         ({"opens": "2026-04-20"}, "information", "Let it open 14 days after"),
-        ({"consensusRule": ""}, "consensus", "Write down how agreement is sought"),
+        ({"consensusRule_en": "", "consensusRule_da": ""}, "consensus", "Write down how agreement is sought"),
         ({"grievanceSince": "2026-05-01"}, "grievance", "in place before it opens"),
     ],
 )

@@ -144,7 +144,8 @@ async def test_the_provider_sees_its_own_and_changes_nothing(office):
         assert (await provider.send(address, sent)).status_code in (403, 404), address
     for address in ("/plan/contracts/new", f"{path}/edit", "/plan/contracts/parties"):
         assert (await provider.get(address)).status_code == 403
-    file = path.rsplit("/", 1)[1]
+    file = (await provider.data(f"{path}.json"))["id"]
+    assert "draft-" in file and "draft-" not in path
     for address in (f"/entities/{file}", f"/follow/{file}", f"/ngsi-ld/v1/entities/{file}"):
         assert (await provider.get(address)).status_code == 404, address
 
@@ -164,7 +165,10 @@ async def test_another_provider_and_everybody_else_see_no_file(office, visitor):
     await office["auditor"].done(f"{office['path']}/2026-03-01", {"act": "settle"})
     for reader in (office["rival"], visitor):
         assert (await reader.data("/plan/contracts.json"))["contracts"] == []
-        for address in (office["path"], f"{office['path']}.json", f"{office['path']}/2026-03-01"):
+        told = await reader.data(f"{office['path']}.json")
+        assert "terms" not in told and "exclusions" not in told
+        assert told == (await visitor.data("/plan/contracts.json"))["public"][0]
+        for address in (f"{office['path']}/2026-03-01", f"{office['path']}/2026-03-01.json"):
             assert (await reader.get(address)).status_code == 404
 
 

@@ -50,10 +50,15 @@ _PILOT: tuple[tuple[Gap, Callable[[Plan], bool]], ...] = (
 )
 
 
+def needed(plan: Plan) -> tuple[tuple[Gap, bool], ...]:
+    """All that approval asks for, in the order of the form, and whether it is said."""
+    asked = (*_NEEDED, *_PILOT) if plan.action.kind == "pilot" else _NEEDED
+    return tuple((gap, said(plan)) for gap, said in asked)
+
+
 def missing(plan: Plan) -> tuple[Gap, ...]:
     """Without these it is not approved."""
-    needed = (*_NEEDED, *_PILOT) if plan.action.kind == "pilot" else _NEEDED
-    return tuple(gap for gap, said in needed if not said(plan))
+    return tuple(gap for gap, said in needed(plan) if not said)
 
 
 def unchecked(plan: Plan) -> tuple[Gap, ...]:

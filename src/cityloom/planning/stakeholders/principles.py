@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import StrEnum
 
@@ -46,14 +46,14 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     documents: int = 0
     questions: int = 0
     invited: Sequence[Invited] = ()
-    #: How it is decided what comes out, and what is done where no agreement is found.
-    rule: str = ""
+    #: How it is decided what comes out, and what is done where no agreement is found. Texts are by language.
+    rule: Mapping[str, str] = {}
     #: How a grievance is raised, who looks at it, and since when that is in place.
-    grievance: str = ""
-    arbiter: str = ""
+    grievance: Mapping[str, str] = {}
+    arbiter: Mapping[str, str] = {}
     grievance_since: date | None = None
     #: Who answers for the consultation.
-    responsible: str = ""
+    responsible: Mapping[str, str] = {}
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -157,10 +157,15 @@ def _grievance(prepared: Prepared) -> list[Worded]:
         missing.append(Worded("Write down how somebody raises a grievance."))
     if not prepared.arbiter:
         missing.append(Worded("Name who looks at grievances."))
-    elif prepared.arbiter.casefold() == prepared.responsible.casefold():
+    elif _offices(prepared.arbiter) & _offices(prepared.responsible):
         missing.append(Worded("Let somebody else look at grievances than who answers for the consultation."))
     if prepared.grievance_since is None:
         missing.append(Worded("Say since when grievances can be raised."))
     elif prepared.opens is not None and prepared.grievance_since >= prepared.opens:
         missing.append(Worded("Have the way to raise grievances in place before it opens."))
     return missing
+
+
+def _offices(called: Mapping[str, str]) -> set[str]:
+    """What an office is called, in whichever language."""
+    return {text.strip().casefold() for text in called.values()}

@@ -190,11 +190,11 @@ class Stakeholders:
             documents=len(said.get("documents", ())),
             questions=len(said.get("questions", ())),
             invited=[Invited(one.get("category", ""), one.get("scale", "")) for one in invited if one],
-            rule=said.get("consensusRule", ""),
-            grievance=said.get("grievanceHow", ""),
-            arbiter=said.get("grievanceArbiter", ""),
+            rule=said.get("consensusRule", {}),
+            grievance=said.get("grievanceHow", {}),
+            arbiter=said.get("grievanceArbiter", {}),
             grievance_since=said.get("grievanceSince"),
-            responsible=said.get("responsible", ""),
+            responsible=said.get("responsible", {}),
         )
 
     # -- who took part -------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from decimal import Decimal
 
+import msgspec
 from starlette.responses import Response
 
 from cityloom.ngsild.model import Document, value_of
@@ -15,11 +16,13 @@ from cityloom.web.forms import Form
 from cityloom.web.looks import name_of
 from cityloom.web.pages.action.choosing import decisions
 from cityloom.web.pages.action.costs_step import with_decision
-from cityloom.web.pages.action.steps import STEPS, step_path
+from cityloom.web.pages.action.steps import STEPS, checklist, step_path
 from cityloom.web.visit import Visit
 
-#: Rows of milestones and of targets that the form has; empty ones are left out.
+#: Rows of milestones and of targets that the form has; empty ones are left out, and folded up but for one.
 MILESTONES, TARGETS = 6, 3
+#: Rows of either that are read.
+_MOST_ROWS = 50
 LONGEST = 4000
 INDICATOR_TYPE = "KeyPerformanceIndicator"
 
@@ -72,13 +75,14 @@ def form_page(
         initiative_id=initiative.id if initiative else "",
         steps=STEPS,
         step_path=step_path,
+        **checklist(initiative),
         has_costs=bool(initiative and initiative.plan.action.costs),
         decisions=decisions(visit) if initiative and not initiative.is_draft else None,
         languages=visit.desk.languages,
         indicators=sorted(indicators, key=lambda pair: pair[1]),
         currencies=[(one, one) for one in sorted(CURRENCIES)],
-        milestone_rows=max(MILESTONES, _rows(form, "milestone", "name") + 2),
-        target_rows=max(TARGETS, _rows(form, "target", "indicator") + 1),
+        milestones=_Group.of(form, "milestone", "name", MILESTONES, spare=2),
+        targets=_Group.of(form, "target", "indicator", TARGETS, spare=1),
     )
 
 
@@ -91,11 +95,24 @@ def _told(visit: Visit, indicator: Document) -> str:
     return f"{name} ({', '.join(one for one in more if one)})" if any(more) else name
 
 
-def _rows(form: Form, kind: str, field: str) -> int:
-    row = 0
-    while form.value(f"{kind}_{row}_{field}"):
-        row += 1
-    return row
+class _Group(msgspec.Struct, frozen=True):
+    """The rows of a group of fields: those shown at once, the first empty one with them, and all."""
+
+    shown: int
+    rows: int
+
+    @classmethod
+    def of(cls, form: Form, kind: str, field: str, least: int, *, spare: int) -> _Group:
+        """As many as are filled in, and some to spare; a row with a mistake is shown."""
+        filled = [
+            row for row in range(_MOST_ROWS) if form.value(f"{kind}_{row}_{field}") or _wrong(form, kind, row)
+        ]
+        used = filled[-1] + 1 if filled else 0
+        return cls(used + 1, max(least, used + spare))
+
+
+def _wrong(form: Form, kind: str, row: int) -> bool:
+    return any(name.startswith(f"{kind}_{row}_") for name in form.errors)
 
 
 def plan_of(visit: Visit, form: Form, before: Initiative | None = None) -> Plan:
@@ -141,7 +158,7 @@ def _milestones(visit: Visit, form: Form, before: Initiative | None) -> tuple[Mi
     """The rows that have a name. A name that stays as it was keeps what it is called elsewhere."""
     names = {one.name: one.names for one in before.plan.milestones} if before else {}
     found = []
-    for row in range(50):
+    for row in range(_MOST_ROWS):
         name = form.text(f"milestone_{row}_name")
         if not name:
             continue
@@ -156,7 +173,7 @@ def _milestones(visit: Visit, form: Form, before: Initiative | None) -> tuple[Mi
 def _targets(visit: Visit, form: Form) -> tuple[Target, ...]:
     found = []
     missing = visit.gettext("Enter a number.")
-    for row in range(20):
+    for row in range(_MOST_ROWS):
         indicator = form.value(f"target_{row}_indicator")
         if not indicator:
             continue

@@ -10,7 +10,9 @@ from urllib.parse import urlencode
 import msgspec
 from starlette.responses import Response
 
+from cityloom.indicators.model import VALUE
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
+from cityloom.kernel.numbers import is_number
 from cityloom.kernel.time import to_millis
 from cityloom.ngsild.model import Document, value_of
 from cityloom.planning.action.areas import AREAS, DOMAINS
@@ -24,7 +26,7 @@ from cityloom.web.forms import Form, WrongForm
 from cityloom.web.languages import noted as n
 from cityloom.web.looks import name_of
 from cityloom.web.pages.action.shown import action_data, action_words, refusal_of
-from cityloom.web.pages.action.steps import next_path, step_path
+from cityloom.web.pages.action.steps import gap_path, next_path
 from cityloom.web.pages.effects import effect_row, of_initiative
 from cityloom.web.pages.initiative_form import filled, form_page, plan_of
 from cityloom.web.pages.planning.voices import shown_voices, voices_of
@@ -155,7 +157,7 @@ async def _page(visit: Visit, initiative: Initiative, form: Form, *, status: int
         steps=_steps(initiative),
         today=visit.rooms.clock.now().astimezone(visit.city.zone).date(),
         history=[(one, visit.person(one.by)) for one in reversed(initiative.history)] if may_edit else [],
-        step_path=step_path,
+        gap_path=gap_path,
         shown_voices=shown_voices(visit, initiative.id),
         **action_words(visit, initiative, acted["schedule"]),
     )
@@ -236,7 +238,15 @@ def _draw(visit: Visit, initiative: Initiative, course: Course) -> Any:
 async def show_new(visit: Visit) -> Response:
     """The form for a new initiative."""
     visit.require(EDIT)
-    values = {"target_0_indicator": visit.query("indicator"), "currency": "DKK"}
+    indicator = visit.query("indicator")
+    document = visit.rooms.broker.find(visit.actor, indicator) if indicator else None
+    now = value_of(document, VALUE) if document else None
+    values = {
+        "currency": visit.city.currency,
+        "target_0_indicator": indicator,
+        # It begins where the indicator stands.
+        "target_0_baseline": f"{now:.6g}" if is_number(now) else "",
+    }
     return form_page(visit, Form.filled(visit.language, values))
 
 

@@ -72,6 +72,9 @@ _WEATHER_NOTE = text(
 _MEANT = {
     "initiative": "urn:ngsi-ld:Initiative:aarhus-count-every-main-road",
     "indicator": "urn:ngsi-ld:KeyPerformanceIndicator:city:P1",
+    "baseline": 87.0,
+    "change": 12.0,
+    "worth": "9500.00",
 }
 
 

@@ -21,6 +21,7 @@ from cityloom_catalogue.cities.aarhus import layout, readings
 from cityloom_catalogue.cities.aarhus.pack import Pack, find_pack, read_pack
 from cityloom_catalogue.cities.aarhus.seeds import seeds
 from cityloom_catalogue.cities.example_agreements import read_agreements
+from cityloom_catalogue.cities.plan_examples import plan_acts
 
 #: Six weeks into the data, so that services have a past to learn from; a Monday at 07:00 in Aarhus.
 BEGINS = datetime(2014, 9, 15, 5, tzinfo=UTC)
@@ -77,5 +78,6 @@ def open_city(
         seeds=partial(seeds, pack),
         settings=Path(__file__).with_name("city.toml").read_text(encoding="utf-8"),
         badge=BADGE,
-        agreements=read_agreements(Path(__file__).with_name("agreements.toml"), opens),
+        agreements=read_agreements(Path(__file__).with_name("agreements.toml"), "aarhus", opens)
+        | {"plan": plan_acts("aarhus")},
     )

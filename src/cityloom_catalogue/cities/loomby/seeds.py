@@ -34,6 +34,9 @@ _SIMULATED = {
 _MEANT = {
     "initiative": "urn:ngsi-ld:Initiative:loomby-light-when-it-is-needed",
     "indicator": "urn:ngsi-ld:KeyPerformanceIndicator:city:S2",
+    "baseline": 96.0,
+    "change": 3.0,
+    "worth": "38000.00",
 }
 
 

@@ -20,6 +20,7 @@ from cityloom_catalogue.cities.example_agreements import read_agreements
 from cityloom_catalogue.cities.loomby import feeds
 from cityloom_catalogue.cities.loomby.growers import confirms_after
 from cityloom_catalogue.cities.loomby.seeds import seeds
+from cityloom_catalogue.cities.plan_examples import plan_acts
 
 #: Days on which the seasons show what they are known for; all at noon in town.
 SEASONS = {
@@ -81,7 +82,8 @@ def open_city(
         seeds=seeds,
         settings=Path(__file__).with_name("city.toml").read_text(encoding="utf-8"),
         badge=BADGE,
-        agreements=read_agreements(Path(__file__).with_name("agreements.toml"), opens),
+        agreements=read_agreements(Path(__file__).with_name("agreements.toml"), "loomby", opens)
+        | {"plan": plan_acts("loomby")},
         confirms_after=confirms_after,
     )
 

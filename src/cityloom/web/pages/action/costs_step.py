@@ -20,7 +20,7 @@ FIELDS = ("costs", "budgetDecision", "spent")
 ROWS, MOST_ROWS = 6, 40
 
 
-def filled(_visit: Visit, initiative: Initiative) -> Mapping[str, object]:
+def filled(visit: Visit, initiative: Initiative) -> Mapping[str, object]:
     """A row for each year and department; lines of one kind in it are added up."""
     plan = initiative.plan
     cells: dict[tuple[int, str], dict[str, Decimal]] = {}
@@ -28,7 +28,8 @@ def filled(_visit: Visit, initiative: Initiative) -> Mapping[str, object]:
         by_kind = cells.setdefault((line.year, line.department), {})
         by_kind[line.kind] = by_kind.get(line.kind, Decimal(0)) + line.amount.amount
     currency = plan.action.costs[0].amount.currency if plan.action.costs else ""
-    values: dict[str, object] = {"currency": currency or (plan.budget.currency if plan.budget else "DKK")}
+    budget = plan.budget.currency if plan.budget else visit.city.currency
+    values: dict[str, object] = {"currency": currency or budget}
     for row, ((year, department), by_kind) in enumerate(sorted(cells.items())):
         values |= {
             f"year_{row}": year,

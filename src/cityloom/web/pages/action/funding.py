@@ -39,7 +39,7 @@ async def show(visit: Visit) -> Response:
     found = visit.rooms.initiatives.list(visit.actor)
     whole = joined((one.plan.budget, one.plan.action.funding) for one in found if one.plan.budget)
     if not asked:
-        form.fill(currency="DKK", arrangement="none")
+        form.fill(currency=visit.city.currency, arrangement="none")
     data = {
         "mechanisms": list(MECHANISMS.values()),
         "source": SOURCE,

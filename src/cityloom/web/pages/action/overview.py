@@ -8,12 +8,12 @@ from typing import Any
 
 from starlette.responses import Response
 
-from cityloom.planning.action.approval import Gap, elements_missing, missing
+from cityloom.planning.action.approval import elements_missing, missing
 from cityloom.planning.action.model import INITIATION_MODELS, ORIGINS, TARGET_GROUPS
 from cityloom.planning.model import Initiative, Phase
 from cityloom.planning.sdg import GOALS, goal_of
 from cityloom.web.addresses import address
-from cityloom.web.pages.action.steps import EDIT, step_path
+from cityloom.web.pages.action.steps import EDIT, gap_path
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
 
@@ -50,7 +50,7 @@ async def show(visit: Visit) -> Response:
         offset=offset,
         limit=PAGE,
         may_edit=visit.actor.may(EDIT),
-        step_path=step_path,
+        gap_path=gap_path,
     )
 
 
@@ -59,17 +59,13 @@ def _gaps(visit: Visit, one: Initiative) -> dict[str, Any]:
         "id": one.id,
         "href": address("initiatives", one.id),
         "name": visit.wording.said(one.plan.name),
-        "missing": [_gap(gap) for gap in missing(one.plan)],
-        "elements": [_gap(gap) for gap in elements_missing(one.plan)],
+        "missing": missing(one.plan),
+        "elements": elements_missing(one.plan),
     }
 
 
 def _lacks(one: Initiative) -> bool:
     return bool(missing(one.plan) or elements_missing(one.plan))
-
-
-def _gap(gap: Gap) -> dict[str, str]:
-    return {"field": gap.field, "label": gap.label, "step": gap.step}
 
 
 def _groups(found: Sequence[Initiative]) -> dict[str, int]:

@@ -9,7 +9,8 @@ import msgspec
 from starlette.responses import Response
 
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
-from cityloom.planning.model import Initiative, Plan
+from cityloom.planning.action.approval import Gap, needed
+from cityloom.planning.model import Initiative, Phase, Plan
 from cityloom.web.addresses import address
 from cityloom.web.forms import Form, WrongForm
 from cityloom.web.languages import noted as n
@@ -64,6 +65,34 @@ def step_path(initiative_id: str, step: str) -> str:
     return here if step == "basis" else f"{here}/{step}"
 
 
+def gap_path(initiative_id: str, gap: Gap) -> str:
+    """Where something that is missing is said: the step of the form, at its field."""
+    return f"{step_path(initiative_id, gap.step)}#{field_id(gap)}"
+
+
+def field_id(gap: Gap) -> str:
+    """The field or group of the form at which something that is missing is said."""
+    group, _, name = gap.field.rpartition(".")
+    return f"field-{_FIELDS.get(gap.field) or _PREFIXES.get(group, '') + name}"
+
+
+#: What is said in a field of another name than that of what is missing.
+_FIELDS = {
+    "targets": "target_0_indicator",
+    "costs.capital": "capital_0",
+    "costs.operating": "operating_0",
+    "reporting.to": "reportTo",
+}
+_PREFIXES = {"checks": "by_", "portfolio": "portfolio_", "targetGroups": "target_"}
+
+
+def checklist(initiative: Initiative | None) -> Mapping[str, Any]:
+    """What approval asks for, for the pages of the form; nothing of what was approved already."""
+    waits = initiative is None or initiative.is_draft or initiative.phase == Phase.IDEA
+    plan = initiative.plan if initiative else Plan(name={}, description={})
+    return {"needed": needed(plan) if waits else (), "gap_path": gap_path, "field_id": field_id}
+
+
 def _step(visit: Visit) -> tuple[str, Step]:
     name = visit.part("step")
     if name not in _STEPS:
@@ -91,6 +120,7 @@ def _page(
         step=name,
         steps=STEPS,
         step_path=step_path,
+        **checklist(initiative),
         **step.offered(visit, initiative, form),
     )
 

@@ -111,8 +111,10 @@ def _page(visit: Visit, record: Record, form: Form, *, status: int = 200) -> Res
     public = [_public(visit, one) for one in every if one.public_text]
     data = _row(visit, record) | {
         "about": visit.wording.said(record.get("about", {})),
-        "documents": [dict(one) for one in record.get("documents", ())],
-        "questions": [one["question"] for one in record.get("questions", ())],
+        "documents": [
+            {**one, "title": visit.wording.said(one.get("title", {}))} for one in record.get("documents", ())
+        ],
+        "questions": [visit.wording.said(one.get("question", {})) for one in record.get("questions", ())],
         "principles": [
             {
                 "principle": one.principle.value,
@@ -285,7 +287,7 @@ def _one_page(visit: Visit, form: Form, *, status: int = 200, contact: Any = Non
         written=text,
         form=form,
         record=record,
-        question=_question(record, one),
+        question=_question(visit, record, one),
         flagged=[_flags(visit)[name] for name in seems_personal(text)],
         projects=projects(visit),
         links=_changed_links(visit, one),
@@ -300,9 +302,10 @@ def _changed_links(visit: Visit, one: Contribution) -> list[list[Markup]]:
     return [[link_to(visit, name) for name in response.what] for response in one.responses]
 
 
-def _question(record: Record | None, one: Contribution) -> str:
+def _question(visit: Visit, record: Record | None, one: Contribution) -> str:
     questions = record.get("questions", ()) if record is not None else ()
-    return str(questions[one.question - 1]["question"]) if 0 < one.question <= len(questions) else ""
+    asked = questions[one.question - 1].get("question") if 0 < one.question <= len(questions) else {}
+    return visit.wording.said(asked)
 
 
 def _flags(visit: Visit) -> dict[str, str]:

@@ -70,7 +70,7 @@ OFTEN: Mapping[str, str] = {
 def blank(visit: Visit) -> Form:
     """The form of a new contract."""
     values: dict[str, object] = {
-        "currency": "DKK",
+        "currency": visit.city.currency,
         "every": Every.MONTH.value,
         "dispute_days": 30,
         "payment_days": 30,

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
+from cityloom.context.publishing import public_id
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
 from cityloom.kernel.time import format_instant
@@ -36,6 +37,11 @@ def add(pages: Pages, here: str) -> None:
     pages.post(f"{here}/{{id}}/{{period}}", handle)
 
 
+def contract_path(contract_id: str, *more: str) -> str:
+    """The address of a contract, or of a page of it: by its public id, whoever reads it."""
+    return address("plan", "contracts", public_id(contract_id), *more)
+
+
 def day_after(day: datetime) -> datetime:
     """The beginning of the next day by the calendar of its own zone."""
     return (day.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=day.tzinfo)
@@ -50,7 +56,7 @@ def owed_row(visit: Visit, settlement: Settlement) -> dict[str, Any]:
     """A settlement as it is owed and paid."""
     contract = visit.rooms.contracts.get(visit.actor, settlement.contract)
     return {
-        "href": address("plan", "contracts", contract.id, settlement.statement.first),
+        "href": contract_path(contract.id, settlement.statement.first),
         "contract": visit.wording.said(contract.standing.name),
         "period": settlement.statement.first,
         "status": settlement.status,
@@ -106,7 +112,8 @@ async def _page(
         status=status,
         form=form,
         file=contract,
-        href=address("plan", "contracts", contract.id, period.key),
+        up=contract_path(contract.id),
+        href=contract_path(contract.id, period.key),
         lines=[_shown(visit, one) for one in statement.lines],
         sealed=settlement,
         acts=_acts(visit, contract, period, settlement),
@@ -224,7 +231,7 @@ async def handle(visit: Visit) -> Response:
         fields = ("reason", "reasons", "outcome", "amount", "on", "reference", "since", "until", "decision")
         form.take(error, *fields)
         return await _page(visit, contract, period, form, status=400)
-    return visit.redirect(address("plan", "contracts", contract.id, period.key), told)
+    return visit.redirect(contract_path(contract.id, period.key), told)
 
 
 async def _do(visit: Visit, act: str, contract: Contract, period: Period, form: Form) -> str:

@@ -16,11 +16,10 @@ from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document, value_of
 from cityloom.planning.contracts.contracts import EXAMINE
 from cityloom.planning.contracts.gathering import Exclusion
-from cityloom.planning.contracts.model import CONTRACT, Contract, Settlement
+from cityloom.planning.contracts.model import CONTRACT, Contract, ContractStatus, Settlement
 from cityloom.planning.contracts.parties import MANAGE, PROVIDE
 from cityloom.planning.contracts.periods import Period
 from cityloom.planning.contracts.terms import Terms
-from cityloom.web.addresses import address
 from cityloom.web.forms import Form, WrongForm
 from cityloom.web.pages.planning import contract_periods
 from cityloom.web.pages.planning.contract_form import (
@@ -32,7 +31,7 @@ from cityloom.web.pages.planning.contract_form import (
     form_page,
     terms_of,
 )
-from cityloom.web.pages.planning.contract_periods import for_reader
+from cityloom.web.pages.planning.contract_periods import contract_path, for_reader
 from cityloom.web.pages.planning.links import link_to
 from cityloom.web.pages.routing import Pages
 from cityloom.web.taken_along import csv_of
@@ -60,6 +59,14 @@ def add(pages: Pages) -> None:
 
 async def browse(visit: Visit) -> Response:
     """The contracts: files for those who may read them, for all others what is public."""
+    files, public = contract_rows(visit)
+    data = {"contracts": files, "public": public, "payments": _owed(visit)}
+    staff = visit.actor.may(MANAGE) or visit.actor.may(EXAMINE)
+    return visit.render("plan-contracts.html", data, staff=staff)
+
+
+def contract_rows(visit: Visit) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Each contract once: the files that the reader may see, and what is public of the others."""
     files = [file_row(visit, one) for one in visit.rooms.contracts.list(visit.actor)]
     known = {public_id(str(one["id"])) for one in files}
     public = [
@@ -67,9 +74,7 @@ async def browse(visit: Visit) -> Response:
         for one in visit.rooms.broker.of_type(visit.actor, CONTRACT)
         if value_of(one, "periods") is not None and one["id"] not in known
     ]
-    data = {"contracts": files, "public": public, "payments": _owed(visit)}
-    staff = visit.actor.may(MANAGE) or visit.actor.may(EXAMINE)
-    return visit.render("plan-contracts.html", data, staff=staff)
+    return files, public
 
 
 def _owed(visit: Visit) -> list[dict[str, Any]]:
@@ -93,9 +98,7 @@ def contracts_about(visit: Visit, entity_id: str) -> list[dict[str, str]]:
     for document in visit.rooms.broker.of_type(visit.actor, CONTRACT):
         if value_of(document, "periods") is not None and entity_id in ids(document, "initiative"):
             found.setdefault(document["id"], (document["id"], visit.wording.said(value_of(document, "name"))))
-    return [
-        {"id": one, "name": name, "href": address("plan", "contracts", one)} for one, name in found.values()
-    ]
+    return [{"id": one, "name": name, "href": contract_path(one)} for one, name in found.values()]
 
 
 def public_row(visit: Visit, document: Document) -> dict[str, Any]:
@@ -103,8 +106,9 @@ def public_row(visit: Visit, document: Document) -> dict[str, Any]:
     paid = value_of(document, "amountPaid") or {}
     return {
         "id": document["id"],
-        "href": address("plan", "contracts", document["id"]),
+        "href": contract_path(document["id"]),
         "name": visit.wording.said(value_of(document, "name")),
+        "status": ContractStatus.CONCLUDED.value,
         "provider": value_of(document, "providerName"),
         "currency": value_of(document, "currency"),
         "startsAt": value_of(document, "startsAt"),
@@ -124,7 +128,7 @@ def file_row(visit: Visit, contract: Contract) -> dict[str, Any]:
     terms = contract.standing
     return {
         "id": contract.id,
-        "href": address("plan", "contracts", contract.id),
+        "href": contract_path(contract.id),
         "name": visit.wording.said(terms.name),
         "status": contract.status,
         "isChanged": contract.is_changed,
@@ -214,7 +218,7 @@ def _period_row(
         status = "running" if began else "planned"
     final = found.final if found else None
     return {
-        "href": address("plan", "contracts", contract.id, period.key),
+        "href": contract_path(contract.id, period.key),
         "first": period.first.isoformat(),
         "end": period.end.isoformat(),
         "last": contract_periods.last_day(period.end.isoformat()),
@@ -247,7 +251,7 @@ async def write_new(visit: Visit) -> Response:
         at_field(form, error)
         return form_page(visit, form, None, status=400)
     told = visit.gettext("The contract is written. It holds once a second person has concluded it.")
-    return visit.redirect(address("plan", "contracts", contract.id), told)
+    return visit.redirect(contract_path(contract.id), told)
 
 
 async def show_edit(visit: Visit) -> Response:
@@ -273,7 +277,7 @@ async def edit(visit: Visit) -> Response:
         at_field(form, error) if isinstance(error, BadInput) else form.take(error)
         return form_page(visit, form, before, status=400)
     told = visit.gettext("Saved. What was concluded before holds until a second person concludes this.")
-    return visit.redirect(address("plan", "contracts", changed.id), told)
+    return visit.redirect(contract_path(changed.id), told)
 
 
 async def handle(visit: Visit) -> Response:
@@ -293,7 +297,7 @@ async def handle(visit: Visit) -> Response:
 
 
 async def _do(visit: Visit, act: str, contract: Contract, form: Form) -> Response:
-    contracts, here = visit.rooms.contracts, address("plan", "contracts", contract.id)
+    contracts, here = visit.rooms.contracts, contract_path(contract.id)
     version = form.value("version")
     if act == "discard":
         await contracts.discard(visit.actor, contract.id)

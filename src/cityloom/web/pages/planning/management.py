@@ -7,7 +7,6 @@ from typing import Any
 
 from starlette.responses import Response
 
-from cityloom.context.reading import word
 from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.kernel.media_types import CALENDAR
 from cityloom.planning.calendar import Occasion, as_calendar
@@ -17,7 +16,7 @@ from cityloom.planning.masterplan.watching import WORDS as WATCHED
 from cityloom.planning.masterplan.watching import Watched
 from cityloom.planning.records.model import Record
 from cityloom.web.addresses import address, entity_path
-from cityloom.web.looks import name_of
+from cityloom.web.pages.planning.contracts import contract_rows
 from cityloom.web.pages.planning.factors import measured_now, state_of
 from cityloom.web.pages.planning.links import record_href
 from cityloom.web.pages.planning.plan import EDIT
@@ -35,7 +34,6 @@ _WORST_FIRST = (
     Verdict.ON_THE_WAY,
     Verdict.REACHED,
 )
-CONTRACT = "ServiceContract"
 _LEVEL_OF_WATCHED = {
     Watched.WITHIN: "good",
     Watched.NEAR: "fair",
@@ -181,16 +179,12 @@ def _factor(visit: Visit, record: Record) -> dict[str, Any]:
 
 def _contracts(visit: Visit) -> list[dict[str, Any]]:
     """Contracts that are paid on indicators, as far as the reader may see them."""
-    found: dict[str, dict[str, Any]] = {}
-    for document in visit.rooms.broker.of_type(visit.actor, CONTRACT):
-        contract_id = document["id"]
-        found[contract_id] = {
-            "id": contract_id,
-            "href": address("plan", "contracts", contract_id),
-            "name": name_of(document, visit.wording),
-            "state": word(document, "status"),
-        }
-    return sorted(found.values(), key=lambda one: one["name"])
+    files, public = contract_rows(visit)
+    found = [
+        {"id": one["id"], "href": one["href"], "name": one["name"], "state": one["status"]}
+        for one in (*files, *public)
+    ]
+    return sorted(found, key=lambda one: str(one["name"]))
 
 
 async def table(visit: Visit) -> Response:

@@ -106,6 +106,8 @@ def _special(visit: Visit, field: Field, form: Form, name: str) -> dict[str, Any
         case Number():
             return {"unit": visit.wording.unit(field.unit)}
         case Amount():
+            if not (form.value(f"{name}_amount") or form.value(f"{name}_currency")):
+                form.fill(**{f"{name}_currency": visit.city.currency})
             return {"choices": [(one, one) for one in sorted(CURRENCIES)]}
         case Choice():
             return {"choices": _said_choices(visit, field.choices)}
@@ -129,7 +131,7 @@ def _link_input(visit: Visit, field: Link | Links, form: Form, name: str) -> dic
 
 
 def _rows_input(visit: Visit, field: Rows, form: Form, name: str) -> dict[str, Any]:
-    count = min(_rows_typed(field, form, name) + BLANK_ROWS, field.most)
+    count = min(_rows_typed(visit, field, form, name) + BLANK_ROWS, field.most)
     rows = [
         [_input(visit, column, form, f"{name}_{place}_{column.name}") for column in field.columns]
         for place in range(count)
@@ -137,18 +139,20 @@ def _rows_input(visit: Visit, field: Rows, form: Form, name: str) -> dict[str, A
     return {"columns": [visit.language.say(column.label) for column in field.columns], "rows": rows}
 
 
-def _rows_typed(field: Rows, form: Form, name: str) -> int:
+def _rows_typed(visit: Visit, field: Rows, form: Form, name: str) -> int:
     """Rows up to the last one in which something stands."""
     last = 0
     for place in range(field.most):
-        if any(_anything(column, form, f"{name}_{place}_{column.name}") for column in field.columns):
+        if any(_anything(visit, column, form, f"{name}_{place}_{column.name}") for column in field.columns):
             last = place + 1
     return last
 
 
-def _anything(field: Field, form: Form, name: str) -> bool:
+def _anything(visit: Visit, field: Field, form: Form, name: str) -> bool:
     if isinstance(field, Amount):
         return bool(form.value(f"{name}_amount"))
+    if isinstance(field, Said):
+        return any(form.value(f"{name}_{code}") for code in visit.desk.languages)
     return bool(form.value(name) or form.values(name))
 
 
@@ -222,7 +226,7 @@ def _by_name(visit: Visit, field: Link | Links, typed: Sequence[str]) -> tuple[s
 
 def _rows(visit: Visit, field: Rows, form: Form, name: str) -> tuple[dict[str, Any], ...]:
     rows = []
-    for place in range(_rows_typed(field, form, name)):
+    for place in range(_rows_typed(visit, field, form, name)):
         typed = {one.name: _value(visit, one, form, f"{name}_{place}_{one.name}") for one in field.columns}
         rows.append({key: value for key, value in typed.items() if not is_empty(value)})
     return tuple(rows)
