@@ -77,13 +77,14 @@ async def test_the_example_plan_has_something_in_each_phase(town, planner):
         assert [one["name"] for one in asked if not one["met"]] == []
     (baseline,) = (await visitor.data("/plan/baselines.json"))["baselines"]
     frozen = (await visitor.data(f"{baseline['href']}.json"))["values"]
-    assert "city:S2" in {one["id"].rpartition("Indicator:")[2] for one in frozen}
+    assert "city:S2" in {f"{one['framework']}:{one['code']}" for one in frozen}
     newer, older = (await visitor.data("/plan/versions.json"))["versions"]
     assert newer["sha256"] != older["sha256"] and (newer["number"], older["number"]) == (2, 1)
-    kinds = {one["kind"] for one in (await visitor.data("/plan/decisions.json"))["records"]}
+    rows = (await visitor.data("/plan/decisions.json"))["records"]
+    kinds = {one["values"]["kind"] for one in rows}
     assert {"adoption", "budget"} <= kinds
-    states = {one["state"] for one in (await planner.data("/plan/changes.json"))["records"]}
-    assert states == {"accepted", "proposed"}
+    rows = (await planner.data("/plan/changes.json"))["records"]
+    assert {one["values"]["state"] for one in rows} == {"accepted", "proposed"}
 
 
 async def test_the_tutorial_leads_from_an_indicator_to_an_adopted_initiative(town, planner):
