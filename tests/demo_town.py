@@ -46,6 +46,8 @@ async def run_examples(city: Any, agreements: dict[str, Any]) -> None:
     made, plan = DemoAgreements(house, agreements), DemoPlan(house, agreements["plan"])
     await made.begin()
     await plan.begin()
+    # What was worked out of the empty city is due anew.
+    city.clock.pass_by(hours=7)
     await city.indicators.compute()
     await made.go_on()
     await plan.go_on()
