@@ -64,6 +64,8 @@ OWNED_TYPES: Mapping[str, tuple[str, ...]] = {
     "ConsultationContribution": ("stakeholders:edit",),
     # To enter a value and to verify it are two people's work: who writes it whole must be let do both.
     "KeyPerformanceIndicator": ("indicators:enter", "indicators:verify"),
+    "DistrictIndicator": ("indicators:enter", "indicators:verify"),
+    "BenchmarkProfile": ("plan:edit",),
     "ComparedCity": ("indicators:enter",),
     "IndicatorReport": ("indicators:verify",),
     # Whoever could write these whole would write, examine and settle alone.

@@ -8,13 +8,16 @@ interval does not take the quantile of a normal law but that of the same statist
 an effect, whose errors follow on one another as these do (a bootstrap of t by AR(1) series; how strongly is
 itself uncertain in a short series, and is drawn from what is likely).
 
-With a control (the mean of series that the thing did not reach) the difference to it is looked at, without a
-trend: what moves both drops out.
+With a control (series that the thing did not reach, put together by `together`) the difference to it is
+looked at, without a trend: what moves both drops out. That holds only where both went the same way before;
+how likely their ways are by chance alone is told, and where they are not, nothing else is.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
@@ -34,6 +37,8 @@ NO_CHANCE = 0.01
 #: Longer series are of means, so that they are worked out in a moment.
 LONGEST = 600
 _RUNS, _LIKELY_RUNS = 999, 200
+#: Share of the controls that must have a value in a slot.
+_LEAST_OF_CONTROLS = 0.5
 #: A little beyond 95 %: so the intervals of short series hold the truth as often as that (see the tests).
 _LEVEL = 0.96
 _STRENGTHS = np.linspace(0.0, 0.96, 17)
@@ -67,6 +72,8 @@ class Effect(msgspec.Struct, frozen=True):
     is_controlled: bool
     #: Change of the way per slot since the beginning; None where it was not looked at.
     slope: float | None
+    #: With a control: how likely it is that the ways before differ as much by chance alone, 0 to 1.
+    parallel: float | None = None
 
     @property
     def is_told(self) -> bool:
@@ -86,13 +93,29 @@ def effect(values: Array, begins: int, *, season: int = 0, control: Array | None
         return reason
     season = season if _sees_seasons(seen, begins, season) else 0
     model = _Model(seen, begins, season=season, trend=control is None)
+    parallel = None
     if control is not None:
-        before = _Model(seen[:begins], begins, season=season, trend=True, effect="trend")
-        if before.probability() < NO_CHANCE:
+        parallel = _Model(seen[:begins], begins, season=season, trend=True, effect="trend").probability()
+        if parallel < NO_CHANCE:
             return Reason.OTHER_COURSE
     elif _changed_before(seen, begins, season):
         return Reason.ALREADY_CHANGING
-    return _told(model, values, control)
+    return _told(model, values, control, parallel)
+
+
+def together(series: Sequence[Array], begins: int) -> Array:
+    """Several series as one control: the mean of how far each is from its own mean before `begins`.
+
+    So a series that lacks a value moves nothing but what it knows. A slot in which less than half of them
+    have one has none.
+    """
+    every = np.array(series)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # means of nothing: NaN is what is wanted
+        levels = np.nanmean(every[:, :begins], axis=1)
+        mean = np.nanmean(every - levels[:, None], axis=0) + np.nanmean(levels)
+    known = (~np.isnan(every)).mean(axis=0)
+    return np.asarray(np.where(known >= _LEAST_OF_CONTROLS, mean, np.nan))
 
 
 def _doubt(seen: Array, begins: int) -> Reason | None:
@@ -122,7 +145,7 @@ def _changed_before(seen: Array, begins: int, season: int) -> bool:
     return _Model(seen[:begins], middle, season=season, trend=True).probability() < NO_CHANCE
 
 
-def _told(model: _Model, values: Array, control: Array | None) -> Effect:
+def _told(model: _Model, values: Array, control: Array | None, parallel: float | None) -> Effect:
     half = model.quantile * model.error
     course = model.without_effect() + (0.0 if control is None else control)
     return Effect(
@@ -136,6 +159,7 @@ def _told(model: _Model, values: Array, control: Array | None) -> Effect:
         likeness=model.likeness,
         is_controlled=control is not None,
         slope=model.slope,
+        parallel=parallel,
     )
 
 

@@ -30,7 +30,6 @@ from cityloom.app.plugins import Plugin, find_plugins
 from cityloom.app.running import Serving, run_city
 from cityloom.app.storage import unfit
 from cityloom.app.turned_on import faults
-from cityloom.indicators.composite.definition import INDEX_FILE, read_definition
 from cityloom.indicators.framework import read_framework
 from cityloom.kernel.errors import BadConfig, BadInput, BrokenPlugin, CityError
 from cityloom.sensing.kit import check_connector
@@ -146,8 +145,6 @@ def _complaints(plugin: Plugin, models: DataModels) -> list[str]:
             return check_connector(plugin.folder, plugin.manifest, plugin.load("connector"), models)
         if plugin.kind == "frameworks":
             read_framework(plugin.folder)
-            if (plugin.folder / INDEX_FILE).exists():
-                read_definition(plugin.folder / INDEX_FILE)
     except (BrokenPlugin, BadInput) as error:
         return [str(error)]
     return []

@@ -6,7 +6,7 @@ a hundred thousand Entities have nine hundred million hours in a year.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -132,6 +132,16 @@ def pooled(series: GroupedSeries, window: Window, unit_code: str = "") -> Pooled
         offset=offset[series.what],
     )
     return PooledSeries(series, pool)
+
+
+def narrowed(whole: PooledSeries, entity_ids: Container[str]) -> PooledSeries:
+    """The series of some of the Entities, their groups numbered anew."""
+    kept = np.array([one in entity_ids for one in whole.entity_ids], np.bool_)
+    wanted = kept[whole.pool.group] if len(kept) else np.zeros(0, np.bool_)
+    series, pool = whole.series.only(wanted), whole.pool
+    window = msgspec.structs.replace(pool.window, series=pool.window.series[wanted])
+    few = Pool(window, series.group, len(series.entity_ids), pool.factor[wanted], pool.offset[wanted])
+    return PooledSeries(series, few)
 
 
 def _line(unit_code: str, wanted: str) -> tuple[float, float]:

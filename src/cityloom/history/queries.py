@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from cityloom.history.gaps import gaps_of
 from cityloom.history.links import TYPE_TARGET
 from cityloom.history.model import SCOPE, Floats, Integers, Reading, Readings, Series, Statistics, Window
 from cityloom.history.periods import Step, edges_of
-from cityloom.history.pools import CellSummary, Held, Holding, Pool, PooledSeries, pooled
+from cityloom.history.pools import CellSummary, Held, Holding, Pool, PooledSeries, narrowed, pooled
 from cityloom.history.ports import AGGREGATE_METHODS, CurrentClasses, HistoryStore
 from cityloom.history.retention import RetainingStore
 from cityloom.history.shapes import GroupedSeries
@@ -266,12 +266,17 @@ class History:
         until: datetime,
         expected_step: timedelta,
         *,
+        among: Container[str] | None = None,
         dataset: str = "",
         tenant: str = DEFAULT_TENANT,
     ) -> Coverage:
-        """How many readings there are, and where there should be more, one in each `expected_step`."""
+        """How many readings there are, and where there should be more, one in each `expected_step`.
+
+        `among`: only of these Entities.
+        """
         edges = edges_of(since, until, expected_step)
         asked = self.pool(actor, target, attribute, since, until, dataset=dataset, tenant=tenant)
+        asked = asked if among is None else narrowed(asked, among)
         found = self._store.presence(asked.pool, edges)
         expected = (len(edges) - 1) * len(asked.entity_ids)
         return Coverage(

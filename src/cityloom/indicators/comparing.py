@@ -199,6 +199,8 @@ def _of_rows(
     left = []
     for row in rows:
         try:
+            if row.district:
+                raise BadInput(Worded("is of a district, not of a city"), hint="", where=row.place)
             _, point = find_point(codes, row)
             value = value_from(row, point)
             if value is None:

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
+from functools import partial
 
 import msgspec
 
@@ -15,7 +16,11 @@ from cityloom.context.editing import Editing
 from cityloom.history.periods import Step, parse_step, shifted
 from cityloom.history.queries import History
 from cityloom.indicators import writing
+from cityloom.indicators.districts.measuring import by_district, has_places
+from cityloom.indicators.districts.places import District
+from cityloom.indicators.districts.values import DistrictValues
 from cityloom.indicators.framework import Framework
+from cityloom.indicators.in_use import InUse
 from cityloom.indicators.measures import AnyMeasure, OpenTypes
 from cityloom.indicators.measuring import work_out
 from cityloom.indicators.model import VALUE, DataPoint, Indicator, Measured
@@ -52,11 +57,12 @@ class Computing:
         broker: Broker,
         history: History,
         clock: Clock,
-        frameworks: Sequence[Framework],
+        frameworks: InUse,
         *,
         zone: tzinfo,
         figures: Mapping[str, float],
         editing: Editing,
+        districts: DistrictValues,
     ) -> None:
         self._broker = broker
         self._history = history
@@ -65,6 +71,7 @@ class Computing:
         self._zone = zone
         self._figures = figures
         self._editing = editing
+        self._districts = districts
         #: Until when each measure was worked out, and whether late readings had their time.
         self._through: dict[str, tuple[datetime, bool]] = {}
         self._troubles: dict[str, Trouble] = {}
@@ -97,6 +104,7 @@ class Computing:
                 for measure in framework.measures
                 for until, settled in [due_at(now, parse_step(measure.every), self._zone)]
                 if self._through.get(_key(framework, measure)) != (until, settled)
+                and measure is framework.measure_of(point_of(framework, measure)[1], self._day_of(until))
             ]
             documents: _Documents = {}
             for framework, measure, until, settled in due:
@@ -112,7 +120,7 @@ class Computing:
 
     async def found_at(self, framework: Framework, measure: AnyMeasure, until: datetime) -> Measured | None:
         """What a measure finds in an earlier period; None when it fails or finds too little."""
-        _, point = point_of(framework, measure)
+        _, point, _ = self._defined(framework, measure, until)
         view = self._view(measure, point, until, {})
         try:
             found = await asyncio.to_thread(work_out, measure, view)
@@ -121,14 +129,26 @@ class Computing:
             return None
         return found if _is_enough(measure, found) else None
 
-    async def write_past(self, framework: Framework, measure: AnyMeasure, found: Sequence[Measured]) -> None:
-        """Write what was found of earlier periods, the oldest first, and then how things are now again."""
-        indicator, point = point_of(framework, measure)
+    async def write_past(
+        self, framework: Framework, measure: AnyMeasure, found: Sequence[tuple[AnyMeasure, Measured]]
+    ) -> None:
+        """Write what measures found of earlier periods, the oldest first, and then how things are now again.
+
+        `measure` is the one that stands.
+        """
         async with self._turn:
-            for one in found:
-                await self._say(framework, indicator, point, measure, one)
+            for then, one in found:
+                await self._say(framework, then, one)
             until, _ = due_at(self._clock.now(), parse_step(measure.every), self._zone)
             await self._compute(framework, measure, until, {})
+
+    async def rejudge(self, framework: Framework) -> None:
+        """Hold the values that stand against the targets that stand."""
+        for _, point in framework.points():
+            document = self._broker.find(CITY, point.id)
+            if document is not None and VALUE in document["attrs"]:
+                decide = partial(writing.rejudged, framework, point=point)
+                await self._editing.edit(CITY, point.id, decide, trace="indicators:targets")
 
     async def write(self, point: DataPoint, attributes: writing.Attributes) -> None:
         """Let the Entity of a data point say this. Nothing is written when it does already."""
@@ -142,25 +162,45 @@ class Computing:
     async def _compute(
         self, framework: Framework, measure: AnyMeasure, until: datetime, documents: _Documents
     ) -> None:
-        indicator, point = point_of(framework, measure)
+        _, point, _ = self._defined(framework, measure, until)
         view = self._view(measure, point, until, documents)
         try:
             found = await asyncio.to_thread(work_out, measure, view)
+            places = await self._in_districts(measure, view)
         except Exception as error:  # noqa: BLE001 - one broken measure must not stop the others
             _log.warning("The measure of %s failed", point.id, exc_info=error)
             self._troubles[point.id] = Trouble(point.id, f"{type(error).__name__}: {error}", until)
             return
         self._troubles.pop(point.id, None)
-        await self._say(framework, indicator, point, measure, found)
+        await self._say(framework, measure, found)
+        for district, one in places:
+            await self._districts.say(
+                point.id,
+                district,
+                one,
+                reported=_is_enough(measure, one),
+                comparable=measure.comparable,
+            )
 
-    async def _say(
-        self,
-        framework: Framework,
-        indicator: Indicator,
-        point: DataPoint,
-        measure: AnyMeasure,
-        found: Measured,
-    ) -> None:
+    async def _in_districts(self, measure: AnyMeasure, view: View) -> list[tuple[District, Measured]]:
+        """The same by district, where there are any that the measure may see."""
+        districts = self._districts.districts(view.actor) if has_places(measure) else []
+        if not districts:
+            return []
+        return await asyncio.to_thread(lambda: list(by_district(measure, view, districts)))
+
+    def _day_of(self, until: datetime) -> date:
+        """The last day of a period that ends at an instant."""
+        return last_day(until, self._zone)
+
+    def _defined(
+        self, framework: Framework, measure: AnyMeasure, until: datetime
+    ) -> tuple[Indicator, DataPoint, str]:
+        """What a measure works out, as it was defined for a period."""
+        return framework.as_of(*point_of(framework, measure), self._day_of(until))
+
+    async def _say(self, framework: Framework, measure: AnyMeasure, found: Measured) -> None:
+        _, point, definition = self._defined(framework, measure, found.until)
         known = self._broker.find(CITY, point.id)
         if known is not None and value_of(known, "calculationMethod") == "manual" and VALUE in known["attrs"]:
             return  # what somebody entered stands until they withdraw it
@@ -171,8 +211,10 @@ class Computing:
             reported=_is_enough(measure, found),
             comparable=measure.comparable,
             now=self._clock.now(),
+            definition=definition,
         )
-        await self.write(point, writing.static(framework, indicator, point) | attributes)
+        standing = writing.static(framework, *point_of(framework, measure))
+        await self.write(point, standing | attributes)
 
     def _view(self, measure: AnyMeasure, point: DataPoint, until: datetime, documents: _Documents) -> View:
         actor = Actor(id="indicators", name="Indicators", clearance=_SEES[measure.sees])
@@ -200,6 +242,11 @@ class Computing:
         """The first Entity of a type: tells where they come from without reading them all."""
         first = self._broker.first_of_type(ANONYMOUS, type_name)
         return [] if first is None else [first]
+
+
+def last_day(until: datetime, zone: tzinfo) -> date:
+    """The last day of a period that ends at an instant."""
+    return (until - timedelta(seconds=1)).astimezone(zone).date()
 
 
 def due_at(now: datetime, step: Step, zone: tzinfo) -> tuple[datetime, bool]:
@@ -233,4 +280,4 @@ def point_of(framework: Framework, measure: AnyMeasure) -> tuple[Indicator, Data
 
 
 def _key(framework: Framework, measure: AnyMeasure) -> str:
-    return f"{framework.id}:{measure.code}:{measure.point}"
+    return f"{framework.id}:{measure.code}:{measure.point}:{measure.until}"

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
+import msgspec
+
 from cityloom.indicators.model import DataPoint, Entry
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.texts import check_text
+from cityloom.kernel.time import format_instant
 from cityloom.kernel.worded import Worded
 
 #: How far value and numerator over denominator may lie apart, when both are given.
 _AGREE_WITHIN = 0.005
+LONGEST_TEXT = 2000
 
 
 def checked_value(point: DataPoint, entry: Entry) -> float | bool:
@@ -52,3 +59,24 @@ def _from_parts(point: DataPoint, entry: Entry) -> float | None:
             Worded("The denominator is not above 0"), hint=Worded("Check it."), where="denominator"
         )
     return entry.numerator / entry.denominator * point.multiplier
+
+
+def check_period(entry: Entry, now: datetime) -> None:
+    """Refuse a period that ends before it begins, or is not over."""
+    if entry.until <= entry.since:
+        raise BadInput("The period ends before it begins", hint="Exchange the dates.", where="until")
+    if entry.until > now + timedelta(days=1):
+        raise BadInput(
+            f"The period ends after today ({format_instant(now)})",
+            hint="Enter a value once its period is over.",
+            where="until",
+        )
+
+
+def checked_source(entry: Entry) -> Entry:
+    """The entry with its texts tidied. Raises BadInput where it says nowhere that it comes from."""
+    return msgspec.structs.replace(
+        entry,
+        source=check_text(entry.source, where="source", longest=LONGEST_TEXT),
+        note=check_text(entry.note, where="note", longest=LONGEST_TEXT, optional=True),
+    )

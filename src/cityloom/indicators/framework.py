@@ -7,6 +7,8 @@ groups.csv        dimensions, sub-dimensions and categories
 benchmarks.csv    targets; a city may put a file of its own in its place
 measures.toml     which indicators the city's own data answer, and how
 same_as.csv       which indicators are the same quantity as one of another framework
+earlier.csv       how data points were defined until a day, so that the past is worked out as it was then
+index.toml        a composite index; index.until-2023.toml: the one that stood up to that year
 """
 
 from __future__ import annotations
@@ -15,18 +17,21 @@ import csv
 import math
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from cityloom.indicators.composite.definition import INDEX_FILE, Definition, read_definition
 from cityloom.indicators.measures import AnyMeasure, read_measures
 from cityloom.indicators.model import (
     TYPE,
     Benchmark,
     Check,
     DataPoint,
+    Earlier,
     Figure,
     Group,
     Indicator,
@@ -103,6 +108,13 @@ class Framework(msgspec.Struct, frozen=True):
     measures: tuple[AnyMeasure, ...]
     #: By code and point: the same quantity elsewhere, the one to be asked first at the beginning.
     same_as: Mapping[tuple[str, str], tuple[Same, ...]] = {}
+    #: How much members of the index count in their group, where the city has said so; the others count 1.
+    weights: Mapping[str, float] = {}
+    #: By code and point: how it was defined, the oldest first.
+    earlier: Mapping[tuple[str, str], tuple[Earlier, ...]] = {}
+    #: The framework's own index, and those that stood up to a year, the oldest first.
+    index: Definition | None = None
+    earlier_indices: tuple[tuple[int, Definition], ...] = ()
 
     @property
     def id(self) -> str:
@@ -112,10 +124,38 @@ class Framework(msgspec.Struct, frozen=True):
         """Every data point with its indicator, in the framework's order."""
         return [(indicator, point) for indicator in self.indicators for point in indicator.points]
 
-    def measure_of(self, point: DataPoint) -> AnyMeasure | None:
-        """The measure bound to a data point."""
-        found = (one for one in self.measures if (one.code, one.point) == (point.code, point.key))
-        return next(found, None)
+    def measure_of(self, point: DataPoint, day: date | None = None) -> AnyMeasure | None:
+        """The measure bound to a data point: the one that stands, or that for periods ending on a day."""
+        own = [one for one in self.measures if (one.code, one.point) == (point.code, point.key)]
+        if day is not None:
+            past = sorted((one for one in own if one.until), key=lambda one: one.until)
+            found = next((one for one in past if day.isoformat() <= one.until), None)
+            if found is not None:
+                return found
+        return next((one for one in own if not one.until), None)
+
+    def as_of(self, indicator: Indicator, point: DataPoint, day: date) -> tuple[Indicator, DataPoint, str]:
+        """Indicator and data point as they were defined for periods ending on a day.
+
+        And how that definition is called; "" for the one that stands.
+        """
+        for one in self.earlier.get((point.code, point.key), ()):
+            if day <= one.until:
+                then = msgspec.structs.replace(
+                    indicator,
+                    definition=one.definition,
+                    numerator=one.numerator,
+                    denominator=one.denominator,
+                )
+                defined = msgspec.structs.replace(
+                    point, unit=one.unit, unit_code=one.unit_code, multiplier=one.multiplier, benchmark=None
+                )
+                return then, defined, one.version
+        return indicator, point, ""
+
+    def index_of(self, year: int) -> Definition | None:
+        """The framework's own index as it was defined in a year; None where it has none."""
+        return next((one for until, one in self.earlier_indices if year <= until), self.index)
 
 
 def read_framework(folder: Path, *, benchmarks: Path | None = None) -> Framework:
@@ -132,7 +172,17 @@ def read_framework(folder: Path, *, benchmarks: Path | None = None) -> Framework
     indicators = tuple(_indicator(manifest.id, row, points, targets, place) for place, row in rows)
     groups = {group.path: group for group in (_group(row) for _, row in _rows(folder / "groups.csv"))}
     measures = _measures(folder / "measures.toml")
-    framework = Framework(manifest, groups, indicators, measures, _same_as(folder / "same_as.csv"))
+    own_index = folder / INDEX_FILE
+    framework = Framework(
+        manifest,
+        groups,
+        indicators,
+        measures,
+        _same_as(folder / "same_as.csv"),
+        earlier=_earlier(folder / "earlier.csv"),
+        index=read_definition(own_index) if own_index.exists() else None,
+        earlier_indices=_earlier_indices(folder),
+    )
     _check(framework, targets, folder)
     return framework
 
@@ -219,14 +269,15 @@ def _benchmarks(folder: Path, own: Path | None) -> _Targets:
         except (KeyError, ValueError) as error:
             hint = f"Needed: code, point, target, worst, rule ({', '.join(Rule)}), basis, provenance."
             raise broken(f"The benchmark cannot be read: {error}", hint=hint, where=place) from None
-        if not _is_usable(benchmark):
+        if not is_usable(benchmark):
             hint = "A ratio needs a target above 0, a goalpost a target and another worst value."
             raise broken("The benchmark cannot be used", hint=hint, where=place)
         targets[row["code"], row["point"]] = benchmark
     return targets
 
 
-def _is_usable(benchmark: Benchmark) -> bool:
+def is_usable(benchmark: Benchmark) -> bool:
+    """Whether a value can be held against a target."""
     if benchmark.rule in (Rule.RATIO_UP, Rule.RATIO_DOWN):
         return benchmark.target is not None and benchmark.target > 0
     if benchmark.rule is Rule.GOALPOST:
@@ -308,6 +359,40 @@ def _same_as(path: Path) -> dict[tuple[str, str], tuple[Same, ...]]:
     return found
 
 
+def _earlier(path: Path) -> dict[tuple[str, str], tuple[Earlier, ...]]:
+    found: dict[tuple[str, str], list[Earlier]] = {}
+    for place, row in _optional_rows(path):
+        try:
+            one = Earlier(
+                until=date.fromisoformat(row["until"]),
+                definition=_texts(row, "definition"),
+                numerator=row["numerator"],
+                denominator=row["denominator"],
+                unit=row["unit"],
+                unit_code=row["unit_code"],
+                multiplier=float(row["multiplier"]),
+                basis=row["basis"],
+                provenance=row["provenance"],
+            )
+            key = row["code"], row["point"]
+        except (KeyError, ValueError) as error:
+            hint = "Needed: code, point, until (2024-12-31), definition_en, numerator, denominator, unit, "
+            hint += "unit_code, multiplier, basis, provenance."
+            raise BrokenPlugin(f"The row cannot be read: {error}", hint=hint, where=place) from None
+        found.setdefault(key, []).append(one)
+    return {key: tuple(sorted(every, key=lambda one: one.until)) for key, every in found.items()}
+
+
+def _earlier_indices(folder: Path) -> tuple[tuple[int, Definition], ...]:
+    found = []
+    for path in folder.glob("index.until-*.toml"):
+        year = path.name.removeprefix("index.until-").removesuffix(".toml")
+        if not (year.isdecimal() and len(year) == 4):
+            raise BrokenPlugin(f"{year!r} is no year", hint="Write index.until-2023.toml.", where=str(path))
+        found.append((int(year), read_definition(path)))
+    return tuple(sorted(found, key=lambda one: one[0]))
+
+
 def _measures(path: Path) -> tuple[AnyMeasure, ...]:
     if not path.exists():
         return ()
@@ -332,6 +417,7 @@ def _check(framework: Framework, targets: _Targets, folder: Path) -> None:
         ),
         *_strangers("benchmarks.csv", targets, known),
         *_strangers("same_as.csv", framework.same_as, known),
+        *_strangers("earlier.csv", framework.earlier, known),
         *_strangers("measures.toml", ((one.code, one.point) for one in framework.measures), known),
         *(
             f"manifest.toml: the check {one.id} speaks of {code}"

@@ -19,22 +19,25 @@ from cityloom.history.queries import History
 from cityloom.indicators import writing
 from cityloom.indicators.checks import findings
 from cityloom.indicators.comparing import Comparing
-from cityloom.indicators.computing import Computing
-from cityloom.indicators.entries import checked_value
+from cityloom.indicators.computing import Computing, last_day
+from cityloom.indicators.districts.values import DistrictValue, DistrictValues
+from cityloom.indicators.entries import check_period, checked_source, checked_value
 from cityloom.indicators.evidence import MOST_FILES, check_file
 from cityloom.indicators.exchange.reported import Reported
 from cityloom.indicators.framework import Framework
 from cityloom.indicators.importing import Plan, plan_of
+from cityloom.indicators.in_use import InUse
+from cityloom.indicators.indices import IndexTold, index_told
 from cityloom.indicators.model import (
     TYPE,
     VALUE,
     DataPoint,
     Entry,
     Evidence,
-    Indicator,
 )
 from cityloom.indicators.past import Past
 from cityloom.indicators.ports import EvidenceStore
+from cityloom.indicators.profiles import Profiles
 from cityloom.indicators.publications import Publications
 from cityloom.indicators.summaries import (
     DECIDED_ON,
@@ -47,8 +50,7 @@ from cityloom.indicators.summaries import (
 from cityloom.indicators.years import Years
 from cityloom.kernel.actor import Actor
 from cityloom.kernel.errors import BadInput, CityError, Conflict, NotAllowed, NotFound
-from cityloom.kernel.texts import check_text
-from cityloom.kernel.time import Clock, format_instant
+from cityloom.kernel.time import Clock
 from cityloom.ngsild.model import Document, value_of
 
 _log = logging.getLogger(__name__)
@@ -57,7 +59,6 @@ _log = logging.getLogger(__name__)
 LOOK_EVERY = 5.0
 #: How much it rests after each measure, in times of how long it worked: people ask the same history.
 REST = 1.0
-LONGEST_TEXT = 2000
 
 _ENTER, _VERIFY = "indicators:enter", "indicators:verify"
 
@@ -97,29 +98,29 @@ class Indicators:
         self._audit = audit
         self._zone = zone
         self._figures = dict(figures or {})
-        self._frameworks = {framework.id: framework for framework in frameworks}
-        self._points = {
-            point.id: (framework, indicator, point)
-            for framework in frameworks
-            for indicator, point in framework.points()
-        }
+        self._in_use = InUse(frameworks)
         self._editing = Editing(broker)
+        #: Values by district.
+        self.districts = DistrictValues(broker, clock, self._editing, self._in_use.known, audit)
         self._computing = Computing(
             broker,
             history,
             clock,
-            frameworks,
+            self._in_use,
             zone=zone,
             figures=self._figures,
             editing=self._editing,
+            districts=self.districts,
         )
         #: Reports as they were published.
         self.publications = Publications(broker, clock, self.report, audit)
         #: All frameworks over the years.
-        self.years = Years(history, clock, frameworks, zone=zone)
+        self.years = Years(history, clock, self._in_use, zone=zone)
+        #: The city's own targets and weights, in versions.
+        self.profiles = Profiles(broker, clock, self._in_use, self._rejudge, audit)
         #: Values of other cities.
-        self.comparing = Comparing(broker, clock, self.framework, zone=zone, audit=audit)
-        self._past = Past(broker, history, clock, frameworks, self._computing, zone=zone)
+        self.comparing = Comparing(broker, clock, self._in_use.get, zone=zone, audit=audit)
+        self._past = Past(broker, history, clock, self._in_use, self._computing, zone=zone)
         #: Set once everything was worked out for the first time since the start, the past included.
         self.first_round = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -148,8 +149,14 @@ class Indicators:
             _log.warning("Indicators wait: %s", error)
 
     async def publish(self) -> None:
-        """Write the Entity of every data point, and what the framework says of it."""
+        """Write the Entity of every data point, what the framework says of it, and how far its value is."""
         await self._computing.publish_all()
+        await self.profiles.load()
+
+    async def _rejudge(self, framework: Framework) -> None:
+        """Hold all values of a framework against its targets anew."""
+        await self._computing.rejudge(framework)
+        await self.districts.rejudge(framework)
 
     async def stop(self) -> None:
         """Stop working values out."""
@@ -171,31 +178,38 @@ class Indicators:
 
     def frameworks(self) -> list[Framework]:
         """The frameworks in use."""
-        return list(self._frameworks.values())
+        return list(self._in_use)
 
     def report(self, actor: Actor, framework_id: str) -> FrameworkReport:
         """A framework with every value that the actor may see. Raises NotFound."""
-        return report(self._framework(framework_id), self._standing(actor))
+        return report(self._in_use.get(framework_id), self._standing(actor))
 
     def framework(self, framework_id: str) -> Framework:
         """One of the frameworks in use. Raises NotFound."""
-        return self._framework(framework_id)
+        return self._in_use.get(framework_id)
 
     def reports(self, actor: Actor) -> list[FrameworkReport]:
         """Every framework with every value that the actor may see; the values are read once for all."""
         standing = self._standing(actor)
-        return [report(framework, standing) for framework in self._frameworks.values()]
+        return [report(framework, standing) for framework in self._in_use]
 
     def summary(self, actor: Actor, point_id: str) -> IndicatorSummary:
         """One data point. Raises NotFound."""
-        framework, _, _ = self._known(point_id)
+        framework, _, _ = self._in_use.known(point_id)
         every = summaries(framework, self._standing(actor))
         return next(one for one in every if one.id == point_id)
+
+    def index(self, actor: Actor, framework_id: str) -> IndexTold | None:
+        """The composite index by the values that stand; None where there is none. Raises NotFound."""
+        framework = self._in_use.get(framework_id)
+        values = {one.id: one.value for one in summaries(framework, self._standing(actor))}
+        year = self._clock.now().astimezone(self._zone).year
+        return index_told(framework, lambda point: values.get(point.id), year)
 
     def find(self, framework_id: str, code: str) -> list[str]:
         """The ids of the data points of an indicator, by its code or an alias of it. Raises NotFound."""
         wanted = _plain(code)
-        for indicator in self._framework(framework_id).indicators:
+        for indicator in self._in_use.get(framework_id).indicators:
             if wanted in map(_plain, (indicator.code, *indicator.aliases)):
                 return [point.id for point in indicator.points]
         raise NotFound(
@@ -230,20 +244,40 @@ class Indicators:
         indicator. Raises BadInput naming the field; nothing is kept then.
         """
         require(actor, _ENTER)
-        framework, _, point = self._known(point_id)
+        framework, indicator, standing = self._in_use.known(point_id)
+        _, point, definition = framework.as_of(indicator, standing, last_day(entry.until, self._zone))
         value = checked_value(point, entry)
-        self._check_period(entry)
+        check_period(entry, self._clock.now())
         self._check_against_others(actor, framework, point, value)
-        checked = msgspec.structs.replace(
-            entry,
-            source=check_text(entry.source, where="source", longest=LONGEST_TEXT),
-            note=check_text(entry.note, where="note", longest=LONGEST_TEXT, optional=True),
-        )
+        checked = checked_source(entry)
         evidence = await self._keep(files)
         attributes = writing.entered(
-            framework, point, checked, value, evidence=evidence, by=actor.id, now=self._clock.now()
+            framework,
+            point,
+            checked,
+            value,
+            evidence=evidence,
+            by=actor.id,
+            now=self._clock.now(),
+            definition=definition,
         )
         return await self._write(actor, point_id, attributes, version, "enter")
+
+    async def enter_for_district(
+        self,
+        actor: Actor,
+        point_id: str,
+        district_id: str,
+        entry: Entry,
+        files: Sequence[Upload] = (),
+        *,
+        version: str = "",
+    ) -> DistrictValue:
+        """Enter a value of a district. Needs indicators:enter. Raises BadInput, NotFound, Conflict."""
+        require(actor, _ENTER)
+        self.districts.check(actor, point_id, district_id, entry)
+        evidence = await self._keep(files)
+        return await self.districts.enter(actor, point_id, district_id, entry, evidence, version=version)
 
     async def import_values(
         self, actor: Actor, framework_id: str, rows: Sequence[Reported], file: Upload, *, city: str = ""
@@ -255,9 +289,12 @@ class Indicators:
         """
         require(actor, _ENTER)
         plan = await self.plan_import(actor, framework_id, rows, source=file.name, city=city)
-        framework, evidence = self._framework(framework_id), await self._keep([file] if plan.planned else [])
+        framework, evidence = self._in_use.get(framework_id), await self._keep([file] if plan.planned else [])
         now = self._clock.now()
         for one in plan.planned:
+            if one.district is not None:
+                await self.districts.enter(actor, one.point.id, one.district.id, one.entry, evidence)
+                continue
             attributes = writing.entered(
                 framework,
                 one.point,
@@ -266,6 +303,7 @@ class Indicators:
                 evidence=evidence,
                 by=actor.id,
                 now=now,
+                definition=one.definition,
             )
             await self._edit(actor, one.point.id, partial(writing.edits, attributes=attributes), "enter")
         return plan
@@ -275,11 +313,21 @@ class Indicators:
     ) -> Plan:
         """What importing these values would enter. Needs indicators:enter. Raises BadInput, NotFound."""
         require(actor, _ENTER)
-        framework = self._framework(framework_id)
+        framework = self._in_use.get(framework_id)
         known = {(one.code, one.point): one for one in summaries(framework, self._standing(actor))}
-        latest = self._clock.now() + timedelta(days=1)
+        districts = self.districts.districts(actor) if any(one.district for one in rows) else []
+        newest = self.districts.entered_until(actor, [point.id for _, point in framework.points()], districts)
         return await asyncio.to_thread(
-            plan_of, framework, rows, known, zone=self._zone, latest=latest, source=source, city=city
+            plan_of,
+            framework,
+            rows,
+            known,
+            zone=self._zone,
+            latest=self._clock.now() + timedelta(days=1),
+            source=source,
+            city=city,
+            districts=districts,
+            newest=newest,
         )
 
     async def verify(self, actor: Actor, point_id: str, *, version: str = "") -> IndicatorSummary:
@@ -344,17 +392,6 @@ class Indicators:
             for one, name in zip(files, names, strict=True)
         ]
 
-    def _check_period(self, entry: Entry) -> None:
-        if entry.until <= entry.since:
-            raise BadInput("The period ends before it begins", hint="Exchange the dates.", where="until")
-        latest = self._clock.now() + timedelta(days=1)
-        if entry.until > latest:
-            raise BadInput(
-                f"The period ends after today ({format_instant(self._clock.now())})",
-                hint="Enter a value once its period is over.",
-                where="until",
-            )
-
     def _check_against_others(
         self, actor: Actor, framework: Framework, point: DataPoint, value: float | bool
     ) -> None:
@@ -371,7 +408,7 @@ class Indicators:
                 raise BadInput(said, hint="Check the number and its unit.", where="value")
 
     def _reported(self, actor: Actor, point_id: str) -> Document:
-        self._known(point_id)
+        self._in_use.known(point_id)
         document = self._broker.retrieve(actor, point_id)
         if VALUE not in document["attrs"]:
             raise Conflict("There is no value", hint="Enter one first.", where="value")
@@ -381,19 +418,6 @@ class Indicators:
         documents = {document["id"]: document for document in self._broker.of_type(actor, TYPE)}
         troubles = {key: one.error for key, one in self._computing.troubles.items()}
         return Standing(documents, self._figures, troubles)
-
-    def _framework(self, framework_id: str) -> Framework:
-        framework = self._frameworks.get(framework_id)
-        if framework is None:
-            known = ", ".join(self._frameworks) or "none"
-            raise NotFound(f"There is no framework {framework_id[:60]!r}", hint=f"In use: {known}.")
-        return framework
-
-    def _known(self, point_id: str) -> tuple[Framework, Indicator, DataPoint]:
-        found = self._points.get(point_id)
-        if found is None:
-            raise NotFound("There is no such indicator", hint="Look at the list of the framework.")
-        return found
 
 
 def _version(document: Document) -> str:

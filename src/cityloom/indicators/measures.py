@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import msgspec
 
 from cityloom.history.periods import Step, parse_step
@@ -25,6 +27,9 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True, tag_field="verb", forbi
     comparable: bool = True
     #: What the number tells and what it does not, by language.
     note: dict[str, str] = {}
+    #: The last day of the periods that it is for, as 2024-12-31: an earlier way, kept so that the past can be
+    #: worked out as it was then. "" for the one that stands.
+    until: str = ""
 
     def types(self) -> tuple[str, ...]:
         """The Entity types looked at."""
@@ -182,10 +187,19 @@ def _check(measure: Measure, *, where: str) -> None:
             hint="Write open or internal: what is secret is part of no indicator.",
             where=where,
         )
+    if measure.until and not _is_day(measure.until):
+        raise BrokenPlugin(f"`until` is {measure.until!r}", hint="Write a day: 2024-12-31.", where=where)
     if isinstance(measure, ShareOfTime) and (measure.above is None) == (measure.below is None):
         raise BrokenPlugin(
             "A share of time needs `above` or `below`, and not both", hint="Write one of them.", where=where
         )
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def _check_length(text: str | None, *, where: str) -> None:

@@ -36,7 +36,7 @@ def work_out(measure: verbs.Measure, view: View) -> Measured:
 
 @work_out.register
 def _mean(measure: verbs.Mean, view: View) -> Measured:
-    pooled = _pooled(measure, view, view.unit_code)
+    pooled = view.pool(measure.type, measure.attribute, unit_code=view.unit_code)
     edges = edges_of(view.since, view.until, _HOUR)
     found = view.history.cells(pooled.pool, edges)
     used = found.cells > 0
@@ -60,7 +60,7 @@ def _mean(measure: verbs.Mean, view: View) -> Measured:
 
 @work_out.register
 def _against_reference(measure: verbs.AgainstReference, view: View) -> Measured:
-    asked = _pooled(measure, view)
+    asked = view.pool(measure.type, measure.attribute)
     unit = asked.series.unit_code
     pooled = pooled_in(asked.series, asked.pool.window, unit)
     references = view.fixed(measure.type, measure.reference, unit)
@@ -102,7 +102,7 @@ def _against_reference(measure: verbs.AgainstReference, view: View) -> Measured:
 
 @work_out.register
 def _share_of_time(measure: verbs.ShareOfTime, view: View) -> Measured:
-    pooled = _pooled(measure, view)
+    pooled = view.pool(measure.type, measure.attribute)
     reference = np.ones(pooled.pool.groups)
     if measure.reference:
         references = view.fixed(measure.type, measure.reference)
@@ -135,7 +135,7 @@ def _days_above(measure: verbs.DaysAbove, view: View) -> Measured:
     first, last = _whole_days(view)
     if first >= last:
         return view.found()
-    pooled = view.history.pool(view.actor, TYPE_TARGET + measure.type, measure.attribute, first, last)
+    pooled = view.pool_between(measure.type, measure.attribute, first, last)
     found = view.history.cells(pooled.pool, edges_of(first, last, Step(days=1), view.zone))
     used, days = found.cells > 0, found.period_cells > 0
     if not used.any():
@@ -179,7 +179,13 @@ def _share_of_entities(measure: verbs.ShareOfEntities, view: View) -> Measured:
 def _arrived(measure: verbs.Arrived, view: View) -> Measured:
     step = parse_step(measure.step).fixed
     found = view.history.coverage(
-        view.actor, TYPE_TARGET + measure.type, measure.attribute, view.since, view.until, step
+        view.actor,
+        TYPE_TARGET + measure.type,
+        measure.attribute,
+        view.since,
+        view.until,
+        step,
+        among=view.among,
     )
     if not found.expected:
         return view.found()
@@ -268,7 +274,7 @@ def _open_types(_: verbs.OpenTypes, view: View) -> Measured:
 
 @work_out.register
 def _total_over_figure(measure: verbs.TotalOverFigure, view: View) -> Measured:
-    pooled = view.history.pool(view.actor, TYPE_TARGET + measure.type, measure.alive, view.since, view.until)
+    pooled = view.pool(measure.type, measure.alive)
     found = view.history.cells(pooled.pool, edges_of(view.since, view.until, None))
     alive, count = _those(pooled, found.readings > 0), int(found.readings.sum())
     sizes = {key: size for key, size in view.fixed(measure.type, measure.attribute).items() if key in alive}
@@ -287,15 +293,6 @@ def _total_over_figure(measure: verbs.TotalOverFigure, view: View) -> Measured:
             view.because(measure.type, measure.attribute, len(sizes)),
             view.because(measure.type, measure.alive, count),
         ),
-    )
-
-
-def _pooled(
-    measure: verbs.Mean | verbs.AgainstReference | verbs.ShareOfTime, view: View, unit_code: str = ""
-) -> PooledSeries:
-    target = TYPE_TARGET + measure.type
-    return view.history.pool(
-        view.actor, target, measure.attribute, view.since, view.until, unit_code=unit_code
     )
 
 

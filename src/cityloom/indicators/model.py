@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from enum import IntEnum, StrEnum
 
 import msgspec
@@ -92,6 +92,27 @@ class Indicator(msgspec.Struct, frozen=True):
     provenance: str
     confidence: str
     points: tuple[DataPoint, ...]
+
+
+class Earlier(msgspec.Struct, frozen=True):
+    """How a data point was defined until a day: the past is worked out as it was defined then."""
+
+    #: The last day of the periods that it is for.
+    until: date
+    definition: Texts
+    numerator: str
+    denominator: str
+    unit: str
+    unit_code: str
+    multiplier: float
+    #: What changed, and who says so.
+    basis: str
+    provenance: str
+
+    @property
+    def version(self) -> str:
+        """What values that were worked out so say."""
+        return f"until {self.until.isoformat()}"
 
 
 class Group(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ stays. What can be told only of the present has no past: how many lights are in 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta, tzinfo
 
 from cityloom.context.broker import Broker
@@ -16,8 +16,10 @@ from cityloom.history.links import TYPE_TARGET
 from cityloom.history.periods import Step, shifted
 from cityloom.history.queries import History
 from cityloom.indicators import measures as verbs
-from cityloom.indicators.computing import Computing, due_at, point_of
+from cityloom.indicators.computing import Computing, due_at, last_day, point_of
 from cityloom.indicators.framework import Framework
+from cityloom.indicators.in_use import InUse
+from cityloom.indicators.measures import AnyMeasure
 from cityloom.indicators.model import VALUE, DataPoint, Measured
 from cityloom.kernel.actor import CITY
 from cityloom.kernel.time import Clock, from_millis
@@ -50,7 +52,7 @@ class Past:
         broker: Broker,
         history: History,
         clock: Clock,
-        frameworks: Sequence[Framework],
+        frameworks: InUse,
         computing: Computing,
         *,
         zone: tzinfo,
@@ -60,19 +62,14 @@ class Past:
         self._clock = clock
         self._computing = computing
         self._zone = zone
-        self._measures = [
-            (framework, measure, point_of(framework, measure)[1])
-            for framework in frameworks
-            for measure in framework.measures
-            if isinstance(measure, _FromReadings)
-        ]
+        self._frameworks = frameworks
         #: From when on each indicator has been looked at.
         self._looked_from: dict[str, datetime] = {}
 
     async def fill(self) -> int:
         """Work out the days that are missing; returns how many values were written."""
         written = 0
-        for framework, measure, point in self._measures:
+        for framework, measure, point in self._measures():
             since = self._wanted_from(point)
             if since is None or since >= self._looked_from.get(point.id, self._clock.now()):
                 continue
@@ -82,6 +79,14 @@ class Past:
             self._looked_from[point.id] = since
             written += len(found)
         return written
+
+    def _measures(self) -> list[tuple[Framework, _FromReadings, DataPoint]]:
+        return [
+            (framework, measure, point_of(framework, measure)[1])
+            for framework in self._frameworks
+            for measure in framework.measures
+            if isinstance(measure, _FromReadings) and not measure.until
+        ]
 
     def _wanted_from(self, point: DataPoint) -> datetime | None:
         """Some weeks before the first initiative that aims at the indicator; None when there is none.
@@ -103,17 +108,19 @@ class Past:
 
     async def _missing(
         self, framework: Framework, measure: _FromReadings, point: DataPoint, since: datetime
-    ) -> list[Measured]:
+    ) -> list[tuple[AnyMeasure, Measured]]:
         begun, known = await asyncio.to_thread(self._known, measure, point, since)
         if begun is None:
             return []
-        found = []
+        found: list[tuple[AnyMeasure, Measured]] = []
         for until in list(self._days(since))[:MOST_DAYS]:
-            if self._day_of(until) in known or self._computing.beginning(measure, until) < begun:
+            # As it was worked out then.
+            then = framework.measure_of(point, last_day(until, self._zone)) or measure
+            if self._day_of(until) in known or self._computing.beginning(then, until) < begun:
                 continue
-            one = await self._computing.found_at(framework, measure, until)
+            one = await self._computing.found_at(framework, then, until)
             if one is not None and one.rows and one.value is not None:
-                found.append(one)
+                found.append((then, one))
             await asyncio.sleep(PAUSE_S)
         return found
 

@@ -50,7 +50,7 @@ class GroupOfCard(msgspec.Struct, frozen=True):
 
 
 class Scorecard(msgspec.Struct, frozen=True):
-    """The scores of one city and period."""
+    """The scores of one city, or one district of it, and period."""
 
     city: str
     period: str
@@ -68,7 +68,7 @@ def scorecards(framework: Framework, rows: Sequence[Reported]) -> list[Scorecard
     known = code_map(framework)
     of_card: dict[tuple[str, str], list[Reported]] = {}
     for row in rows:
-        of_card.setdefault((row.city, row.period), []).append(row)
+        of_card.setdefault((row.unit_of_study, row.period), []).append(row)
     return [_card(framework, known, city, period, own) for (city, period), own in of_card.items()]
 
 

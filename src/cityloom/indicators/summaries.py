@@ -25,12 +25,10 @@ from cityloom.indicators.model import (
     State,
     Texts,
 )
+from cityloom.indicators.reading import count_in, number_in, period_in, quality_in, unit_in, value_in
 from cityloom.indicators.writing import full_name
 from cityloom.kernel.change import Because
-from cityloom.kernel.errors import BadInput
-from cityloom.kernel.numbers import is_number
-from cityloom.kernel.time import parse_instant
-from cityloom.ngsild.model import Document, instance_of, value_of
+from cityloom.ngsild.model import Document
 
 #: What a decision about a value rests on.
 DECIDED_ON = (VALUE, "numerator", "denominator", "calculationPeriod", "source", "evidence", "verified")
@@ -99,6 +97,10 @@ class IndicatorSummary(msgspec.Struct, frozen=True, kw_only=True):
     #: 1 to 4; None where nothing is scored.
     points: int | None
     standing: str
+    #: The version of the targets that it was held against, "" for none.
+    profile: str
+    #: By which earlier definition it was worked out, "" for the one that stands.
+    definition_version: str
     findings: tuple[Finding, ...]
     #: Why the measure failed last time, "" when it did not.
     trouble: str
@@ -158,7 +160,7 @@ def summaries(framework: Framework, standing: Standing) -> tuple[IndicatorSummar
     }
     values, bases = {}, {}
     for key, one in answers.items():
-        value = _value(one.document)
+        value = value_in(one.document)
         if one.document is not None and value is not None:
             values[key], bases[key] = value, _basis(one.document)
     found = findings(framework, values, bases)
@@ -230,9 +232,9 @@ def _summary(
     nothing: Document = {"id": point.id, "type": [], "attrs": {}}
     own = standing.documents.get(point.id) or nothing
     document = answered.document or nothing
-    value = _value(document)
+    value = value_in(document)
     measure = framework.measure_of(point)
-    since, until = _period(document)
+    since, until = period_in(document)
     return IndicatorSummary(
         id=point.id,
         framework=framework.id,
@@ -254,17 +256,17 @@ def _summary(
         confidence=indicator.confidence,
         state=State.NOT_REPORTED if value is None else State.REPORTED,
         value=value,
-        provisional=_number(document, "provisionalValue"),
-        numerator=_number(document, "numerator"),
-        denominator=_number(document, "denominator"),
-        parts_unit=_unit(document, "numerator"),
+        provisional=number_in(document, "provisionalValue"),
+        numerator=number_in(document, "numerator"),
+        denominator=number_in(document, "denominator"),
+        parts_unit=unit_in(document, "numerator"),
         since=since,
         until=until,
-        rows=_count(document, "rowsUsed"),
-        entities=_count(document, "entitiesUsed"),
-        coverage=_number(document, "coverage"),
+        rows=count_in(document, "rowsUsed"),
+        entities=count_in(document, "entitiesUsed"),
+        coverage=number_in(document, "coverage"),
         wanted_coverage=None if measure is None else measure.minimum_coverage,
-        quality=_quality(document),
+        quality=quality_in(document),
         origin=word(document, "dataOrigin"),
         method=word(document, "calculationMethod"),
         is_bound=measure is not None,
@@ -279,9 +281,11 @@ def _summary(
         verified_by=word(document, "verifiedBy"),
         verified_at=instant(document, "verifiedAt"),
         benchmark=point.benchmark,
-        percent_of_target=_number(document, "percentOfTarget"),
-        points=_count(document, "points"),
+        percent_of_target=number_in(document, "percentOfTarget"),
+        points=count_in(document, "points"),
         standing=word(document, "currentStanding"),
+        profile=word(document, "benchmarkProfile"),
+        definition_version=word(document, "definitionVersion"),
         findings=tuple(one for one in found if (point.code, point.key) in one.points),
         trouble=standing.troubles.get(point.id, ""),
         version=version_of(own, DECIDED_ON),
@@ -290,43 +294,8 @@ def _summary(
 
 
 def _basis(document: Document) -> Basis:
-    since, until = _period(document)
-    return Basis(_number(document, "denominator"), since, until)
-
-
-def _value(document: Document | None) -> float | bool | None:
-    said = None if document is None else value_of(document, VALUE)
-    return said if isinstance(said, int | float) else None
-
-
-def _number(document: Document, name: str) -> float | None:
-    said = value_of(document, name)
-    return float(said) if is_number(said) else None
-
-
-def _count(document: Document, name: str) -> int | None:
-    said = _number(document, name)
-    return None if said is None else int(said)
-
-
-def _unit(document: Document, name: str) -> str:
-    item = instance_of(document, name)
-    return "" if item is None else str(item.get("unitCode", ""))
-
-
-def _quality(document: Document) -> Quality | None:
-    said = _count(document, "dataQuality")
-    return Quality(said) if said in list(Quality) else None
-
-
-def _period(document: Document) -> tuple[datetime | None, datetime | None]:
-    said = value_of(document, "calculationPeriod")
-    if not isinstance(said, dict):
-        return None, None
-    try:
-        return parse_instant(said.get("from"), where="from"), parse_instant(said.get("to"), where="to")
-    except BadInput:
-        return None, None
+    since, until = period_in(document)
+    return Basis(number_in(document, "denominator"), since, until)
 
 
 def _note(measure: AnyMeasure | None) -> Texts:

@@ -14,6 +14,7 @@ from msgspec import defstruct
 
 from cityloom.context.keeping import MODIFIED_LAST, NEVER_MODIFIED, Kept, unpack
 from cityloom.history.links import TYPE_TARGET
+from cityloom.history.pools import PooledSeries, narrowed
 from cityloom.history.queries import History
 from cityloom.indicators.model import Measured
 from cityloom.kernel.actor import Actor
@@ -61,12 +62,24 @@ class Documents(Sequence[Document]):
         member = orjson.dumps(name) + b":"
         return Documents([one for one in self._written if one.find(member) >= 0])
 
+    def among(self, ids: Container[str]) -> Documents:
+        """Those with one of some ids."""
+        return Documents([one for one in self._written if _DECODE_ID(one.translate(_ENDS)).id in ids])
+
     def only(self, name: str) -> Iterator[Document]:
         """All of them with their id and one attribute alone: the rest is passed over, not made."""
         decode = _decoder_of(name)
         for one in self._written:
             found = decode(one.translate(_ENDS))
             yield {"id": found.id, "attrs": {name: found.attrs.said}}
+
+
+class _Named(msgspec.Struct):
+    id: str
+
+
+#: What reads the id of a document and nothing else.
+_DECODE_ID = msgspec.json.Decoder(_Named).decode
 
 
 @cache
@@ -97,6 +110,8 @@ class View(msgspec.Struct, frozen=True):
     figures: Mapping[str, float]
     #: The unit in which the value is wanted, "" where it has none.
     unit_code: str = ""
+    #: Only these Entities are looked at; None for all.
+    among: Container[str] | None = None
 
     def found(
         self,
@@ -156,9 +171,26 @@ class View(msgspec.Struct, frozen=True):
         others = (one for one in only(self.of_type(type_name), _ORIGIN) if one["id"] in used)
         return self.origin(islice((one for one in others if value_of(one, _ORIGIN) is None), 1))
 
+    def pool(self, type_name: str, attribute: str, *, unit_code: str = "") -> PooledSeries:
+        """The series of an attribute of a type, of the Entities that are looked at."""
+        return self.pool_between(type_name, attribute, self.since, self.until, unit_code=unit_code)
+
+    def pool_between(
+        self, type_name: str, attribute: str, since: datetime, until: datetime, *, unit_code: str = ""
+    ) -> PooledSeries:
+        """The same for another time than the period."""
+        target = TYPE_TARGET + type_name
+        found = self.history.pool(self.actor, target, attribute, since, until, unit_code=unit_code)
+        return found if self.among is None else narrowed(found, self.among)
+
     def of_type(self, type_name: str) -> Sequence[Document]:
         """The Entities of a type."""
-        return self.documents.get(type_name, ())
+        found = self.documents.get(type_name, ())
+        if self.among is None:
+            return found
+        if isinstance(found, Documents):
+            return found.among(self.among)
+        return [one for one in found if one["id"] in self.among]
 
     def having(self, type_name: str, attribute: str) -> Sequence[Document]:
         """The Entities of a type, without many that have no such attribute."""

@@ -46,6 +46,7 @@ WITH_A_VALUE = (
     "points",
     "percentOfTarget",
     "benchmarkProfile",
+    "definitionVersion",
     "provisionalValue",
     "enteredBy",
     "enteredAt",
@@ -97,8 +98,12 @@ def computed(
     reported: bool,
     comparable: bool,
     now: datetime,
+    definition: str = "",
 ) -> Attributes:
-    """A value that a measure found: reported, or only what there is so far."""
+    """A value that a measure found: reported, or only what there is so far.
+
+    `definition` says by which earlier definition, "" for the one that stands.
+    """
     at = found.until
     value = None if found.value is None else found.value * point.multiplier
     attributes = unreported() | {
@@ -112,6 +117,7 @@ def computed(
         "calculationMethod": prop("automatic"),
         "calculatedBy": prop("CityLoom"),
         "dataOrigin": prop(found.origin) if found.origin else None,
+        "definitionVersion": prop(definition, at=at) if definition else None,
         "because": json_value(msgspec.to_builtins(list(found.because))) if found.because else None,
         "updatedAt": prop(format_instant(now)),
     }
@@ -135,6 +141,7 @@ def entered(
     evidence: Sequence[Evidence],
     by: str,
     now: datetime,
+    definition: str = "",
 ) -> Attributes:
     """A value that somebody entered; whoever verifies it comes later."""
     at = entry.until
@@ -150,6 +157,7 @@ def entered(
             "calculationMethod": prop("manual"),
             "source": prop(entry.source) if entry.source else None,
             "dataOrigin": prop("entered"),
+            "definitionVersion": prop(definition, at=at) if definition else None,
             "enteredBy": prop(by),
             "enteredAt": prop(format_instant(now)),
             "remark": prop(entry.note) if entry.note else None,
@@ -219,6 +227,23 @@ def judged(framework: Framework, point: DataPoint, value: float | bool, *, compa
     if framework.manifest.scoring == "points":
         judged["points"] = prop(scoring.points_of(percent))
     return judged
+
+
+_JUDGED = ("percentOfTarget", "benchmarkProfile", "currentStanding", "points")
+
+
+def rejudged(framework: Framework, document: Document, *, point: DataPoint) -> Attributes:
+    """What changes of a value's Entity when it is held against the targets that stand."""
+    value = value_of(document, VALUE)
+    if not isinstance(value, int | float):
+        return {}
+    measure = framework.measure_of(point)
+    automatic = value_of(document, "calculationMethod") == "automatic"
+    comparable = not automatic or measure is None or measure.comparable
+    if "definitionVersion" in document["attrs"]:
+        comparable = False
+    gone: Attributes = dict.fromkeys(_JUDGED)
+    return edits(document, gone | judged(framework, point, value, comparable=comparable))
 
 
 def new_entity(point: DataPoint, attributes: Attributes) -> Document:

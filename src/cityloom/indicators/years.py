@@ -1,14 +1,15 @@
 """What all frameworks said at the end of each year, worked out anew of the values that are remembered.
 
 The past is judged by the targets that stand now, so that a change of targets moves no course: the profile is
-told with it.
+told with it. What was defined in another way then is not held against them, and an index goes by its
+definition of that year.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, tzinfo
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime, tzinfo
 
 import msgspec
 
@@ -16,6 +17,8 @@ from cityloom.history.links import TYPE_TARGET
 from cityloom.history.queries import History
 from cityloom.indicators import scoring
 from cityloom.indicators.framework import Framework, point_id
+from cityloom.indicators.in_use import InUse
+from cityloom.indicators.indices import index_told
 from cityloom.indicators.model import TYPE, VALUE, DataPoint, Indicator
 from cityloom.kernel.actor import ANONYMOUS
 from cityloom.kernel.errors import NotFound
@@ -34,6 +37,19 @@ class YearScore(msgspec.Struct, frozen=True):
     year: int
     reported: int
     score: scoring.Score
+    #: Of those reported: by an earlier definition, so held against no target of now.
+    defined_otherwise: int = 0
+
+
+class YearIndex(msgspec.Struct, frozen=True):
+    """The composite index of a framework at the end of a year."""
+
+    year: int
+    #: 0 to 100, None where it cannot be told.
+    score: float | None
+    #: By which definition: "" where there is none.
+    definition: str
+    version: str
 
 
 class FrameworkYears(msgspec.Struct, frozen=True):
@@ -43,6 +59,8 @@ class FrameworkYears(msgspec.Struct, frozen=True):
     total: int
     profile: str
     groups: Mapping[str, tuple[YearScore, ...]]
+    #: Empty where the framework has no index that one city can have alone.
+    index: tuple[YearIndex, ...] = ()
 
 
 class YearsFound(msgspec.Struct, frozen=True):
@@ -61,9 +79,7 @@ class Years:
 
     total = YEARS
 
-    def __init__(
-        self, history: History, clock: Clock, frameworks: Sequence[Framework], *, zone: tzinfo
-    ) -> None:
+    def __init__(self, history: History, clock: Clock, frameworks: InUse, *, zone: tzinfo) -> None:
         self._history = history
         self._clock = clock
         self._frameworks = frameworks
@@ -155,7 +171,29 @@ def framework_years(
             path: tuple(_year(framework, inside, told, year) for year in years)
             for path, inside in members.items()
         },
+        index=tuple(_indices(framework, told, years)),
     )
+
+
+def _indices(
+    framework: Framework, told: Callable[[DataPoint, int], _Value | None], years: Sequence[int]
+) -> Iterator[YearIndex]:
+    other = {
+        year: {
+            point.id
+            for indicator, point in framework.points()
+            if framework.as_of(indicator, point, date(year, 12, 31))[2]
+        }
+        for year in years
+    }
+    for year in years:
+
+        def said(point: DataPoint, year: int = year) -> _Value | None:
+            return None if point.id in other[year] else told(point, year)
+
+        found = index_told(framework, said, year)
+        if found is not None:
+            yield YearIndex(year, found.score, found.definition, found.version)
 
 
 def _year(
@@ -164,17 +202,20 @@ def _year(
     told: Callable[[DataPoint, int], _Value | None],
     year: int,
 ) -> YearScore:
-    reported, points = 0, []
-    for _, point in inside:
+    reported, otherwise, points = 0, 0, []
+    for indicator, point in inside:
         value = told(point, year)
         if value is None:
             continue
         reported += 1
+        if framework.as_of(indicator, point, date(year, 12, 31))[2]:
+            otherwise += 1
+            continue
         if framework.manifest.scoring == "points" and point.benchmark is not None:
             percent = scoring.percent_of_target(value, point.benchmark)
             if percent is not None:
                 points.append(scoring.points_of(percent))
-    return YearScore(year, reported, scoring.score(points))
+    return YearScore(year, reported, scoring.score(points), otherwise)
 
 
 def _answered(

@@ -17,7 +17,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cityloom.analytics.interrupted_series import FEWEST_AFTER, LONGEST, Effect, Reason, effect
+from cityloom.analytics.interrupted_series import (
+    FEWEST_AFTER,
+    LONGEST,
+    Effect,
+    Reason,
+    effect,
+    together,
+)
 from cityloom.context.broker import Broker
 from cityloom.history.model import Reading
 from cityloom.kernel.actor import Actor
@@ -29,8 +36,11 @@ from cityloom.planning.model import Initiative
 
 Readings = Callable[[Actor, str], Sequence[Reading]]
 
-#: Series that may be looked at beside the indicator's own.
-MOST_CONTROLS = 8
+#: Series that may be looked at beside the indicator's own, and those of them that are tried as placebos: each
+#: takes a tenth of a second.
+MOST_CONTROLS, MOST_PLACEBOS = 40, 12
+#: Controls without which no placebo is tried: each needs some beside it.
+_FEWEST_FOR_PLACEBOS = 3
 #: Effects that are remembered: each takes a tenth of a second.
 _REMEMBERED = 200
 _DAY = timedelta(days=1)
@@ -60,6 +70,15 @@ class Doubt(StrEnum):
     OTHERS_BEGAN = "othersBegan"
 
 
+class Placebo(msgspec.Struct, frozen=True):
+    """What the same reckoning finds where nothing began: an effect there is none of the thing's."""
+
+    of: str
+    #: Empty where an effect is told.
+    reason: str
+    effect: Effect | None
+
+
 class Told(msgspec.Struct, frozen=True):
     """An effect, or why it cannot be told yet; with the series that was looked at."""
 
@@ -79,6 +98,8 @@ class Told(msgspec.Struct, frozen=True):
     others: tuple[str, ...]
     #: Values that were left out: no number, of another unit, or of before and after at once.
     left_out: int
+    #: The same worked out for each control, which nothing reached, beside the others.
+    placebos: tuple[Placebo, ...] = ()
 
 
 class Effects:
@@ -182,11 +203,29 @@ def told(
     )
     if near:
         return msgspec.structs.replace(found, reason=Doubt.OTHERS_BEGAN.value)
-    control = np.mean(beside, axis=0) if beside else None
+    control = together(beside, slots.before) if beside else None
     answer = effect(series, slots.before, season=slots.season, control=control)
     if isinstance(answer, Reason):
         return msgspec.structs.replace(found, reason=answer.value)
-    return msgspec.structs.replace(found, effect=answer)
+    return msgspec.structs.replace(found, effect=answer, placebos=_placebos(controls, beside, slots))
+
+
+def _placebos(
+    names: Sequence[str], series: Sequence[NDArray[np.float64]], slots: _Slots
+) -> tuple[Placebo, ...]:
+    """Each control as if it had begun there, beside the other controls."""
+    if len(series) < _FEWEST_FOR_PLACEBOS:
+        return ()
+    found = []
+    for place, name in enumerate(names[:MOST_PLACEBOS]):
+        others = [one for at, one in enumerate(series) if at != place]
+        control = together(others, slots.before)
+        answer = effect(series[place], slots.before, season=slots.season, control=control)
+        if isinstance(answer, Effect):
+            found.append(Placebo(name, "", answer))
+        else:
+            found.append(Placebo(name, answer.value, None))
+    return tuple(found)
 
 
 class _Slots(msgspec.Struct, frozen=True):

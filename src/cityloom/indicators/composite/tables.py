@@ -49,7 +49,7 @@ def observations(
         by_period.setdefault(row.period, []).append(row)
     found = []
     for period, of_period in by_period.items():
-        cities = tuple(dict.fromkeys(row.city for row in of_period))
+        cities = tuple(dict.fromkeys(row.unit_of_study for row in of_period))
         places = {city: at for at, city in enumerate(cities)}
         columns = {code: np.full(len(cities), np.nan) for code in wanted}
         for row in of_period:
@@ -57,7 +57,7 @@ def observations(
                 hint = "Write the code that the definition has into the column indicator."
                 raise BadInput("An index knows no data points", hint=hint, where=row.place)
             if row.code in columns and row.value is not None:
-                columns[row.code][places[row.city]] = float(row.value)
+                columns[row.code][places[row.unit_of_study]] = float(row.value)
         named = None if groups is None else tuple(_group(groups, city) for city in cities)
         found.append(Observations(period, cities, columns, named))
     return found, notes

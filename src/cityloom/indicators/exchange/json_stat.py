@@ -17,10 +17,11 @@ from cityloom.kernel.worded import Worded
 #: Dimensions of a dataset: more of them have no meaning to anybody, and their sizes a product without an end.
 MOST_DIMENSIONS = 50
 #: What a dimension is by its role, and what it is often called.
-_ROLES = {"city": "geo", "period": "time", "indicator": "metric"}
+_ROLES = {"city": "geo", "period": "time", "indicator": "metric", "place": ""}
 _CALLED = {
     "city": ("geo", "city", "cities", "area", "region", "ref_area"),
     "period": ("time", "year", "period", "tid", "time_period"),
+    "place": ("place", "district", "neighbourhood"),
     "indicator": ("indicator", "indic_ur", "indic", "kpi", "contentscode", "measure", "metric"),
 }
 
@@ -97,6 +98,7 @@ def _rows(
             value=value,
             source=dataset.source[:500],
             place=f"{name} value {number}",
+            district=words[places["place"]] if "place" in places else "",
         )
 
 
@@ -135,10 +137,12 @@ def _categories(dataset: _Dataset, dimension: str, size: int, name: str) -> list
 
 
 def _places(dataset: _Dataset, wanted: Mapping[str, str], name: str) -> dict[str, int]:
-    lower = [one.lower() for one in dataset.id]
+    # What somebody named as one thing is not taken for another.
+    lower = ["" if one in wanted.values() else one.lower() for one in dataset.id]
     found: dict[str, int] = {}
     for known, role in _ROLES.items():
-        called = [wanted[known]] if known in wanted else dataset.role.get(role, [])
+        called = [one for one in dataset.role.get(role, []) if one not in wanted.values()]
+        called = [wanted[known]] if known in wanted else called
         at = next((dataset.id.index(one) for one in called if one in dataset.id), None)
         if at is None:
             at = next((lower.index(one) for one in _CALLED[known] if one in lower), None)

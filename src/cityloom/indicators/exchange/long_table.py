@@ -16,13 +16,14 @@ from cityloom.kernel.separators import separator_of
 from cityloom.kernel.worded import Worded
 
 _NEEDED = ("city", "indicator", "period", "value")
-KNOWN = (*_NEEDED, "point", "numerator", "denominator", "unit", "source")
+KNOWN = (*_NEEDED, "place", "point", "numerator", "denominator", "unit", "source")
 #: What SDMX and others call the columns, in capitals.
 _CALLED = {
     "city": ("REF_AREA", "GEO", "CITIES", "CITY", "AREA"),
     "indicator": ("INDICATOR", "INDIC_UR", "INDIC", "KPI", "SERIES", "MEASURE"),
     "period": ("TIME_PERIOD", "TIME", "YEAR", "PERIOD"),
     "value": ("OBS_VALUE", "VALUE"),
+    "place": ("PLACE", "DISTRICT", "NEIGHBOURHOOD"),
     "point": ("POINT", "DATA_POINT"),
     "numerator": ("NUMERATOR",),
     "denominator": ("DENOMINATOR",),

@@ -43,11 +43,18 @@ class Reported(msgspec.Struct, frozen=True):
     source: str = ""
     #: Where it stands in the file: "line 7".
     place: str = ""
+    #: What the file calls the district that it is of; "" for the whole city.
+    district: str = ""
 
     @property
-    def key(self) -> tuple[str, str, str, str]:
+    def key(self) -> tuple[str, ...]:
         """What may stand in a file once."""
-        return (self.city, self.code, self.point, self.period)
+        return (self.city, self.code, self.point, self.period, self.district)
+
+    @property
+    def unit_of_study(self) -> str:
+        """The city, or the district of it."""
+        return f"{self.city}: {self.district}" if self.district else self.city
 
 
 def number_of(text: str, place: str, *, comma: bool = False) -> float | None:
@@ -75,13 +82,13 @@ def value_of(text: str, place: str, *, comma: bool = False) -> float | bool | No
 
 def once_each(rows: Iterator[Reported]) -> Iterator[Reported]:
     """Rows of which no two speak of the same. Raises BadInput naming the second one."""
-    seen: dict[tuple[str, str, str, str], str] = {}
+    seen: dict[tuple[str, ...], str] = {}
     for row in rows:
         if row.key in seen:
             raise BadInput(
                 Worded(
                     "%(what)s stands in %(place)s",
-                    what=f"{row.city}, {row.code} {row.point}".rstrip() + f", {row.period}",
+                    what=f"{row.unit_of_study}, {row.code} {row.point}".rstrip() + f", {row.period}",
                     place=seen[row.key],
                 ),
                 hint=Worded("Keep one of the two."),
@@ -128,6 +135,7 @@ def row_of(cells: Mapping[str, str], places: Mapping[str, str], *, comma: bool =
         unit=cells.get("unit", "").strip(),
         source=cells.get("source", "").strip(),
         place=places["city"].partition(",")[0],
+        district=cells.get("place", "").strip(),
     )
 
 

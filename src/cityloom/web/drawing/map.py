@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -99,6 +99,12 @@ class _Projection:
     def inverse(self, place: Position) -> Position:
         longitude = self._west + place[0] / self._scale
         return longitude, self._north - place[1] / self._scale / self._stretch
+
+
+def project_onto(bounds: Bounds) -> tuple[Callable[[Position], Position], float]:
+    """What places a longitude and latitude on a map WIDTH wide, and how high that map is."""
+    project = _Projection(bounds)
+    return project, project.height
 
 
 def draw_map(

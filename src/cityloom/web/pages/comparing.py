@@ -15,7 +15,7 @@ from cityloom.kernel.errors import BadInput
 from cityloom.web.addresses import address
 from cityloom.web.forms import Form
 from cityloom.web.languages import noted as n
-from cityloom.web.pages.indicators import ENTER, figure
+from cityloom.web.pages.indicator_rows import ENTER, figure
 from cityloom.web.pages.routing import Pages
 from cityloom.web.pages.value_import import columns_of
 from cityloom.web.taken_along import csv_of

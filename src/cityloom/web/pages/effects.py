@@ -11,7 +11,7 @@ from cityloom.analytics.interrupted_series import Effect
 from cityloom.indicators.summaries import IndicatorSummary
 from cityloom.kernel.errors import BadInput, NotFound
 from cityloom.kernel.time import to_millis
-from cityloom.planning.effects import Told
+from cityloom.planning.effects import MOST_CONTROLS, Placebo, Told
 from cityloom.planning.model import Initiative
 from cityloom.web.addresses import address
 from cityloom.web.drawing.chart import Chart, Estimated, draw_chart
@@ -48,13 +48,20 @@ def add(pages: Pages) -> None:
 
 
 async def of_initiative(
-    visit: Visit, indicator: str, initiative: Initiative, controls: tuple[str, ...] = ()
+    visit: Visit,
+    indicator: str,
+    initiative: Initiative,
+    controls: tuple[str, ...] = (),
+    *,
+    series: str = "",
 ) -> Told:
-    """What an initiative did to one of its indicators."""
+    """What an initiative did to one of its indicators; `series` is that of a district, "" for the city's."""
     initiatives = visit.rooms.initiatives
     others = [one for one in initiatives.aiming_at(visit.actor, indicator) if one.id != initiative.id]
     running = [one for one in others if one.phase in ("running", "done")]
-    return await initiatives.effects.of(visit.actor, indicator, initiative.plan.starts_at, running, controls)
+    return await initiatives.effects.of(
+        visit.actor, series or indicator, initiative.plan.starts_at, running, controls
+    )
 
 
 def effect_row(visit: Visit, told: Told) -> dict[str, Any]:
@@ -68,14 +75,43 @@ def effect_row(visit: Visit, told: Told) -> dict[str, Any]:
         **_figures(visit, told.effect, told.unit_code),
         "stepDays": told.step_days,
         "controls": list(told.controls),
+        "placebos": [_placebo(visit, one, told.unit_code) for one in told.placebos],
+        "placebosBeyond": _beyond(told),
         "others": list(told.others),
         "leftOut": told.left_out,
     }
 
 
+def _placebo(visit: Visit, one: Placebo, unit: str) -> dict[str, Any]:
+    """What the same reckoning finds for a series that nothing reached."""
+    found = one.effect
+    return {
+        "of": one.of,
+        "name": _name(visit, one.of),
+        "reason": one.reason,
+        "effect": found.value if found else None,
+        "low": found.low if found else None,
+        "high": found.high if found else None,
+        "text": _signed(visit, found.value, unit) if found else "",
+        "interval": f"{_signed(visit, found.low, unit)} … {_signed(visit, found.high, unit)}"
+        if found
+        else "",
+    }
+
+
+def _beyond(told: Told) -> int | None:
+    """Of how many placebos the effect is as large; None where none could be told."""
+    found = [abs(one.effect.value) for one in told.placebos if one.effect is not None]
+    if not found or told.effect is None:
+        return None
+    return sum(one >= abs(told.effect.value) for one in found)
+
+
 def _figures(visit: Visit, found: Effect | None, unit: str) -> dict[str, Any]:
     if found is None:
-        return dict.fromkeys(("effect", "low", "high", "before", "after", "likeness", "slope")) | {
+        return dict.fromkeys(
+            ("effect", "low", "high", "before", "after", "likeness", "slope", "parallel")
+        ) | {
             "text": "", "interval": "", "slopeText": "", "isTold": False, "isControlled": False,
         }  # fmt: skip
     low, high = _signed(visit, found.low, unit), _signed(visit, found.high, unit)
@@ -87,6 +123,7 @@ def _figures(visit: Visit, found: Effect | None, unit: str) -> dict[str, Any]:
         "after": found.after,
         "likeness": found.likeness,
         "slope": found.slope,
+        "parallel": found.parallel,
         "text": _signed(visit, found.value, unit),
         "interval": f"{low} … {high}",
         "slopeText": "" if found.slope is None else _signed(visit, found.slope, unit),
@@ -130,6 +167,7 @@ async def show(visit: Visit) -> Response:
         "name": name,
         "initiative": initiative.id if initiative else None,
         "initiativeName": visit.wording.said(initiative.plan.name) if initiative else "",
+        "district": visit.query("district") or None,
         "change": effect_row(visit, told) if told else None,
     }
     aiming = visit.rooms.initiatives.aiming_at(visit.actor, point.id)
@@ -141,9 +179,11 @@ async def show(visit: Visit) -> Response:
         rows=_rows(told) if told else [],
         series=_series(visit, point),
         chosen=(_controls(visit) + [""] * _OFFERED)[:_OFFERED],
-        control_names=[_name(visit, one) for one in _controls(visit)],
+        control_names=[_name(visit, one) for one in told.controls] if told else [],
         other_names=[_name(visit, one) for one in told.others] if told else [],
         since=visit.query("since"),
+        alone=visit.query("alone") == "yes",
+        districts=_districts(visit, point),
         here=address("indicators", point.framework, point.code, "effect"),
     )
 
@@ -171,6 +211,23 @@ def _rows(told: Told) -> list[dict[str, Any]]:
     ]
 
 
+def _of_district(visit: Visit, point: IndicatorSummary) -> tuple[str, tuple[str, ...]]:
+    """The series that is asked for, and what it is held against: of a district, the other districts.
+
+    Raises NotFound.
+    """
+    controls = tuple(one for one in _controls(visit) if one != point.id)
+    wanted = visit.query("district")
+    if not wanted:
+        return point.id, controls
+    series = visit.rooms.indicators.districts.history_ids(visit.actor, point.id)
+    if wanted not in series:
+        raise NotFound("There is no value of such a district", hint="Look at the indicator by district.")
+    if not controls and visit.query("alone") != "yes":
+        controls = tuple(name for district, name in series.items() if district != wanted)[:MOST_CONTROLS]
+    return series[wanted], controls
+
+
 async def _asked(visit: Visit) -> tuple[IndicatorSummary, Initiative | None, Told | None]:
     indicators = visit.rooms.indicators
     ids = indicators.find(visit.part("framework"), visit.part("code"))
@@ -178,10 +235,11 @@ async def _asked(visit: Visit) -> tuple[IndicatorSummary, Initiative | None, Tol
     if wanted and wanted not in ids:
         raise NotFound("There is no such figure", hint="Look at the indicator again.")
     point = indicators.summary(visit.actor, wanted or ids[0])
-    controls = tuple(one for one in _controls(visit) if one != point.id)
+    series, controls = _of_district(visit, point)
     if visit.query("initiative"):
         initiative = visit.rooms.initiatives.get(visit.actor, visit.query("initiative"))
-        return point, initiative, await of_initiative(visit, point.id, initiative, controls)
+        told = await of_initiative(visit, point.id, initiative, controls, series=series)
+        return point, initiative, told
     since = _since(visit)
     if since is None:
         return point, None, None
@@ -193,7 +251,7 @@ async def _asked(visit: Visit) -> tuple[IndicatorSummary, Initiative | None, Tol
     return (
         point,
         None,
-        await visit.rooms.initiatives.effects.of(visit.actor, point.id, since, others, controls),
+        await visit.rooms.initiatives.effects.of(visit.actor, series, since, others, controls),
     )
 
 
@@ -212,6 +270,13 @@ def _since(visit: Visit) -> datetime | None:
         raise BadInput(
             f"{said[:20]!r} is no day", hint="Write a day such as 2026-01-31.", where="since"
         ) from None
+
+
+def _districts(visit: Visit, point: IndicatorSummary) -> list[tuple[str, str]]:
+    """The districts of which there are values, with their names."""
+    room = visit.rooms.indicators.districts
+    known = room.history_ids(visit.actor, point.id)
+    return [(one.id, visit.wording.said(one.name)) for one in room.districts(visit.actor) if one.id in known]
 
 
 def _series(visit: Visit, point: IndicatorSummary) -> list[tuple[str, str]]:

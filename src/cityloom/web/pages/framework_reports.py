@@ -13,7 +13,7 @@ from cityloom.indicators.verification import ReportGroup, ReportRow, Verificatio
 from cityloom.kernel.errors import NotFound
 from cityloom.web.addresses import address
 from cityloom.web.drawing.radar import Spoke, draw_radar
-from cityloom.web.pages.indicators import LEVEL_OF_POINTS, QUALITIES, VERIFY
+from cityloom.web.pages.indicator_rows import LEVEL_OF_POINTS, QUALITIES, VERIFY
 from cityloom.web.pages.routing import Pages
 from cityloom.web.taken_along import csv_of
 from cityloom.web.visit import Visit

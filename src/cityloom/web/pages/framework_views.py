@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from cityloom.indicators.by_goal import GOALS, GoalReport, alignment, by_goal
 from cityloom.indicators.principles import Principle, Rated, Rating, rate
-from cityloom.indicators.years import FrameworkYears, YearScore
+from cityloom.indicators.years import FrameworkYears, YearIndex, YearScore
 from cityloom.kernel.errors import NotFound
 from cityloom.kernel.time import to_millis
 from cityloom.ngsild.model import value_of
@@ -19,7 +19,7 @@ from cityloom.planning.sdg import TITLES
 from cityloom.web.addresses import address
 from cityloom.web.drawing.chart import Chart, draw_chart
 from cityloom.web.languages import noted as n
-from cityloom.web.pages.indicators import ENTER, LEVEL_OF_POINTS, VERIFY, indicator_row
+from cityloom.web.pages.indicator_rows import ENTER, LEVEL_OF_POINTS, VERIFY, indicator_row
 from cityloom.web.pages.routing import Pages
 from cityloom.web.taken_along import csv_of
 from cityloom.web.visit import Visit
@@ -46,7 +46,10 @@ PRINCIPLES = {
 }
 _LEVELS = {2: "good", 1: "fair", 0: "bad", None: "none"}
 _RATED = {2: n("kept"), 1: n("in part"), 0: n("not"), None: n("not known")}
-_YEAR_COLUMNS = ("framework", "group", "year", "reported", "total", "scored", "percent")
+_YEAR_COLUMNS = (
+    "framework", "group", "year", "reported", "total", "scored", "percent", "definedOtherwise", "index",
+    "indexDefinition", "indexVersion", "profile",
+)  # fmt: skip
 _GOAL_COLUMNS = (
     "goal",
     "target",
@@ -210,6 +213,7 @@ async def years(visit: Visit) -> Response:
                 "total": one.total,
                 "profile": one.profile,
                 "years": [_year_row(year) for year in one.groups[""]],
+                "index": [_index_row(year) for year in one.index],
             }
             for one in (found.frameworks if found else ())
         ],
@@ -235,11 +239,13 @@ async def years_as_csv(visit: Visit) -> Response:
             "framework": one.framework,
             "group": path,
             "total": one.total if not path else None,
+            "profile": one.profile,
             **_year_row(year),
+            **(_index_row(one.index[place]) if not path and one.index else {}),
         }
         for one in (found.frameworks if found else ())
         for path, every in one.groups.items()
-        for year in every
+        for place, year in enumerate(every)
     )
     return csv_of(visit, "indicators-by-year", _YEAR_COLUMNS, rows)
 
@@ -251,6 +257,16 @@ def _year_row(one: YearScore) -> dict[str, Any]:
         "scored": one.score.scored,
         "percent": one.score.percent,
         "level": LEVEL_OF_POINTS.get(one.score.band or 0, "none"),
+        "definedOtherwise": one.defined_otherwise,
+    }
+
+
+def _index_row(one: YearIndex) -> dict[str, Any]:
+    return {
+        "year": one.year,
+        "index": one.score,
+        "indexDefinition": one.definition,
+        "indexVersion": one.version,
     }
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from cityloom.indicators.evidence import LARGEST, MEDIA_TYPES
-from cityloom.indicators.framework import point_id
+from cityloom.indicators.framework import Framework, point_id
 from cityloom.indicators.indicators import Upload
 from cityloom.indicators.model import VALUE, Entry, Quality
 from cityloom.indicators.summaries import FrameworkReport, GroupScore, IndicatorSummary
@@ -23,29 +23,38 @@ from cityloom.planning.model import Initiative
 from cityloom.web.addresses import address
 from cityloom.web.drawing.chart import Chart, draw_chart
 from cityloom.web.forms import Form, WrongForm
-from cityloom.web.languages import noted as n
 from cityloom.web.pages.action.shown import chain_of
+from cityloom.web.pages.district_panel import district_map, panel_of
 from cityloom.web.pages.effects import draw_effect, effect_row, of_initiative
+from cityloom.web.pages.indicator_rows import (
+    ENTER,
+    LEVEL_OF_POINTS,
+    QUALITIES,
+    VERIFY,
+    figure,
+    indicator_row,
+    quality_words,
+)
 from cityloom.web.pages.planning.contracts import contracts_about
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
 
-ENTER, VERIFY = "indicators:enter", "indicators:verify"
-#: 1 to 4 points as levels.
-LEVEL_OF_POINTS = {1: "bad", 2: "poor", 3: "fair", 4: "good"}
-QUALITIES: dict[Quality, str] = {
-    Quality.MEASURED: n("measured or counted"),
-    Quality.SURVEY: n("from a survey"),
-    Quality.HIGHER_LEVEL: n("from a higher level of government"),
-    Quality.ASSUMPTIONS: n("worked out from assumptions"),
-    Quality.PERSONAL_ESTIMATE: n("somebody's estimate"),
-    Quality.UNKNOWN: n("not known"),
-}
 #: Values that a framework's card shows.
 _SHOWN = 6
 #: Initiatives whose effect an indicator's page tells; each takes a tenth of a second.
 _MOST_EFFECTS = 3
-_FIELDS = ("value", "numerator", "denominator", "since", "until", "source", "note", "quality", "evidence")
+#: What a form of a value has.
+VALUE_FIELDS = (
+    "value",
+    "numerator",
+    "denominator",
+    "since",
+    "until",
+    "source",
+    "note",
+    "quality",
+    "evidence",
+)
 
 
 def add(pages: Pages) -> None:
@@ -101,38 +110,6 @@ def _group(visit: Visit, score: GroupScore) -> dict[str, Any]:
     }
 
 
-def indicator_row(visit: Visit, one: IndicatorSummary) -> dict[str, Any]:
-    """A data point as it is listed."""
-    return {
-        "id": one.id,
-        "href": address("indicators", one.framework, one.code) + (f"#{one.point}" if one.point else ""),
-        "code": one.code,
-        "point": one.point,
-        "name": visit.wording.said(one.name),
-        "groups": "/".join(one.groups[-1].path) if one.groups else "",
-        "value": one.value,
-        "text": figure(visit, one, one.value),
-        "state": one.state.value,
-        "level": LEVEL_OF_POINTS.get(one.points or 0, "none"),
-        "points": one.points,
-        "origin": visit.origin(one.origin),
-        "verified": one.verified,
-        "coreLevel": one.level,
-        "isBound": one.is_bound,
-        "warnings": len(one.findings),
-    }
-
-
-def figure(visit: Visit, one: IndicatorSummary, value: float | bool | None) -> str:
-    """A value of an indicator with its unit."""
-    if value is None:
-        return ""
-    if isinstance(value, bool) or one.is_yes_or_no:
-        return visit.wording.quantity(bool(value))
-    unit = visit.wording.unit(one.unit_code) if one.unit_code else one.unit
-    return f"{visit.wording.number(value)}\u202f{unit}".strip() if unit else visit.wording.number(value)
-
-
 async def show_framework(visit: Visit) -> Response:
     """All data points of a framework under their groups."""
     report = visit.rooms.indicators.report(visit.actor, visit.part("framework"))
@@ -169,17 +146,19 @@ async def show(visit: Visit) -> Response:
     return await _page(visit, Form(visit.language))
 
 
-def _points(visit: Visit) -> list[IndicatorSummary]:
+def points_of(visit: Visit) -> list[IndicatorSummary]:
+    """The figures of the indicator that is asked for. Raises NotFound."""
     indicators = visit.rooms.indicators
     ids = indicators.find(visit.part("framework"), visit.part("code"))
     return [indicators.summary(visit.actor, one) for one in ids]
 
 
 async def _page(visit: Visit, form: Form, *, opened: str = "", status: int = 200) -> Response:
-    points = _points(visit)
+    points = points_of(visit)
     first = points[0]
     framework = next(one for one in visit.rooms.indicators.frameworks() if one.id == first.framework)
     aiming = {one.id: visit.rooms.initiatives.aiming_at(visit.actor, one.id) for one in points}
+    districts = {one.id: panel_of(visit, one) for one in points}
     data = {
         "framework": first.framework,
         "code": first.code,
@@ -191,6 +170,8 @@ async def _page(visit: Visit, form: Form, *, opened: str = "", status: int = 200
         "belongsTo": {
             one.id: chain_of(visit, visit.rooms.initiatives.aiming_at(visit.actor, one.id)) for one in points
         },
+        "districts": districts,
+        "earlier": [row for one in points for row in _earlier(visit, framework, one)],
     }
     return visit.render(
         "indicator.html",
@@ -203,6 +184,8 @@ async def _page(visit: Visit, form: Form, *, opened: str = "", status: int = 200
         groups=[visit.wording.said(one.name) for one in first.groups],
         charts={one.id: await _course(visit, one) for one in points},
         initiatives=aiming,
+        maps={one.id: district_map(visit, one) if districts[one.id] else None for one in points},
+        has_districts=bool(visit.rooms.indicators.districts.districts(visit.actor)),
         effects={one.id: await _effects(visit, one.id, aiming[one.id]) for one in points},
         qualities=[(str(int(one)), visit.gettext(words)) for one, words in QUALITIES.items()],
         may_enter=visit.actor.may(ENTER),
@@ -226,20 +209,11 @@ async def _effects(
     return found
 
 
-def _quality(visit: Visit, one: IndicatorSummary) -> str:
-    """How good the data are; what a demo city worked out of its own data was measured by nobody."""
-    if one.quality is None:
-        return ""
-    if one.quality is Quality.MEASURED and visit.city.demo and one.origin != "entered":
-        return visit.wording.choice(visit.city.demo)
-    return visit.gettext(QUALITIES[one.quality])
-
-
 def _told(visit: Visit, one: IndicatorSummary) -> dict[str, Any]:
     """A data point with everything behind it, in words and as data."""
     return {
         **indicator_row(visit, one),
-        "quality": _quality(visit, one),
+        "quality": quality_words(visit, one.quality, one.origin),
         "unit": one.unit,
         "numeratorText": one.numerator_text,
         "denominatorText": one.denominator_text,
@@ -260,6 +234,8 @@ def _told(visit: Visit, one: IndicatorSummary) -> dict[str, Any]:
         "remark": one.remark,
         "percentOfTarget": one.percent_of_target,
         "target": one.benchmark.target if one.benchmark else None,
+        "profile": one.profile,
+        "definitionVersion": one.definition_version,
         "targetText": figure(visit, one, one.benchmark.target) if one.benchmark else "",
         "targetBasis": one.benchmark.basis if one.benchmark else "",
         "note": visit.wording.said(one.note),
@@ -267,6 +243,24 @@ def _told(visit: Visit, one: IndicatorSummary) -> dict[str, Any]:
         "trouble": one.trouble,
         "answeredBy": _answered_by(one),
     }
+
+
+def _earlier(visit: Visit, framework: Framework, one: IndicatorSummary) -> list[dict[str, Any]]:
+    """How a data point was defined before."""
+    return [
+        {
+            "point": one.point,
+            "until": then.until,
+            "version": then.version,
+            "definition": visit.wording.said(then.definition),
+            "numerator": then.numerator,
+            "denominator": then.denominator,
+            "unit": then.unit,
+            "basis": then.basis,
+            "provenance": then.provenance,
+        }
+        for then in framework.earlier.get((one.code, one.point), ())
+    ]
 
 
 def _answered_by(one: IndicatorSummary) -> dict[str, Any] | None:
@@ -318,7 +312,7 @@ def _readings(visit: Visit, point_id: str) -> list[tuple[datetime, float]]:
 
 async def evidence(visit: Visit) -> Response:
     """A file on which a value rests. It is handed over as a download and never shown in the page."""
-    for one in _points(visit):
+    for one in points_of(visit):
         if any(file.digest == visit.part("digest") for file in one.evidence):
             file, content = await visit.rooms.indicators.evidence(visit.actor, one.id, visit.part("digest"))
             # Name and type may have been written through the API: neither goes into a header as it is.
@@ -332,7 +326,7 @@ async def handle(visit: Visit) -> Response:
     """Enter a value, verify one, take one back."""
     form = await visit.form()
     act = form.choice("act", ["enter", "verify", "withdraw"], required=visit.gettext("Choose what to do."))
-    point = next((one for one in _points(visit) if one.id == form.value("point")), None)
+    point = next((one for one in points_of(visit) if one.id == form.value("point")), None)
     if point is None:
         raise NotFound("There is no such figure", hint="Look at the indicator again.")
     try:
@@ -341,7 +335,7 @@ async def handle(visit: Visit) -> Response:
     except WrongForm:
         return await _page(visit, form, opened=point.id, status=400)
     except (BadInput, Conflict) as error:
-        form.take(error, *_FIELDS)
+        form.take(error, *VALUE_FIELDS)
         return await _page(visit, form, opened=point.id, status=400)
     here = address("indicators", point.framework, point.code)
     undo = (here, {"act": "withdraw", "point": point.id}) if act == "enter" else None
@@ -357,19 +351,22 @@ async def _do(visit: Visit, act: str, point: IndicatorSummary, form: Form) -> st
         await indicators.withdraw(visit.actor, point.id, version=version)
         return visit.gettext("The value is taken back.")
     visit.require(ENTER)
-    entry = _entry(visit, point, form)
-    content = await form.file("evidence", largest=LARGEST)
-    form.raise_if_wrong()
-    files = []
-    if content is not None:
-        name, media_type = form.file_name("evidence"), form.file_type("evidence")
-        public = form.ticked("public")
-        files.append(Upload(name=name, media_type=media_type, data=content, public=public))
-    await indicators.enter(visit.actor, point.id, entry, files, version=version)
+    entry = entry_of(visit, point, form)
+    await indicators.enter(visit.actor, point.id, entry, await uploads_of(form), version=version)
     return visit.gettext("The value is entered.")
 
 
-def _entry(visit: Visit, point: IndicatorSummary, form: Form) -> Entry:
+async def uploads_of(form: Form) -> list[Upload]:
+    """The evidence that was sent along. Raises WrongForm."""
+    content = await form.file("evidence", largest=LARGEST)
+    form.raise_if_wrong()
+    if content is None:
+        return []
+    name, media_type = form.file_name("evidence"), form.file_type("evidence")
+    return [Upload(name=name, media_type=media_type, data=content, public=form.ticked("public"))]
+
+
+def entry_of(visit: Visit, point: IndicatorSummary, form: Form) -> Entry:
     """What was typed. Raises WrongForm."""
     missing = visit.gettext("Say for which period.")
     since = form.day("since", visit.city.zone, required=missing)

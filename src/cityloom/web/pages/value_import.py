@@ -19,7 +19,7 @@ from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
 
 ENTER = "indicators:enter"
-_COLUMNS = ("city", "indicator", "period", "value", "point")
+_COLUMNS = ("city", "indicator", "period", "value", "place", "point")
 
 
 def add(pages: Pages) -> None:
@@ -90,6 +90,7 @@ def _page(
             {
                 "code": f"{one.point.code}.{one.point.key}" if one.point.key else one.point.code,
                 "href": address("indicators", framework.id, one.point.code),
+                "place": visit.wording.said(one.district.name) if one.district else "",
                 "value": one.value,
                 "unit": one.point.unit,
                 "since": one.entry.since,

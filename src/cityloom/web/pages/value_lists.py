@@ -14,7 +14,7 @@ from cityloom.indicators.summaries import FrameworkReport, IndicatorSummary
 from cityloom.kernel.errors import BadInput, CityError
 from cityloom.web.addresses import address
 from cityloom.web.forms import Form
-from cityloom.web.pages.indicators import ENTER, QUALITIES, VERIFY, figure, indicator_row
+from cityloom.web.pages.indicator_rows import ENTER, QUALITIES, VERIFY, figure, indicator_row
 from cityloom.web.pages.routing import Pages
 from cityloom.web.taken_along import csv_of
 from cityloom.web.visit import Visit
