@@ -29,8 +29,9 @@ NAME, HEIGHT = "Åse Ørnereden5b90", 1739.125
 def begun(home: Path, *, person: bool = True) -> RunningCity:
     """A city of its own, that knows what a Person is."""
     ask("init", "--home", home, "--name", "Cutby", "--time-zone", "UTC", "--place", "0,0", "--language", "en")
-    if person:
-        with (home / "city.toml").open("a") as file:
+    with (home / "city.toml").open("a") as file:
+        file.write('\n[erasure]\nalone = "a test with one officer"\n')
+        if person:
             file.write(
                 '\n[[personal]]\ntype = "Person"\n\n[[personal]]\ntype = "Visit"\nattributes = ["note"]\n'
             )

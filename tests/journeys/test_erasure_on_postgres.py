@@ -89,6 +89,7 @@ def test_erased_report_is_in_no_byte_of_the_database_and_the_folder(tmp_path: Pa
     ask("init", "--home", home, "--name", "Cutby", "--time-zone", "UTC", "--place", "0,0", "--language", "en")
     with (home / "city.toml").open("a") as file:
         file.write(f'\n[storage]\nurl = "{server.url()}"\nschema = "erasing"\n')
+        file.write('\n[erasure]\nalone = "a test with one officer"\n')
     city = RunningCity(home, "up", "--open-access")
     long = f"{TEXT} {'There is a hole in the road. ' * (_LONG // 28)}"
     code, report = reported(city, description=long)

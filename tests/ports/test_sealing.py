@@ -6,6 +6,7 @@ from base64 import b64encode
 from contextlib import closing
 from pathlib import Path
 
+import apsw
 import msgspec
 import numpy as np
 import orjson
@@ -18,6 +19,7 @@ from cityloom.adapters.sealed.readings import SealedReadings
 from cityloom.adapters.sealed.sealing import Sealing
 from cityloom.adapters.sealed.stores import SealedStateTable
 from cityloom.app.command_line import main
+from cityloom.app.folder import CityFolder
 from cityloom.context.keeping import pack, unpack
 from cityloom.context.ports import Folded
 from cityloom.history.model import ValueKind, Window
@@ -140,3 +142,73 @@ def test_a_state_is_sealed_in_the_table_and_comes_back_as_it_is_kept(keys):
     (row,) = beneath.load()
     assert SAID.encode() not in row.document and row.document == pack(unpack(row.document))
     assert list(table.load()) == [state]
+
+
+def test_what_waits_for_a_second_person_is_kept_with_the_keys(keys, tmp_path):
+    keys.ask(ORDER)
+    keys.ask(msgspec.structs.replace(ORDER, id="2"))
+    keys.unask("2")
+    keys.close()
+    with closing(KeyFile(tmp_path / "keys.db", tmp_path / "erased.json")) as again:
+        assert again.asked() == [ORDER] and again.orders() == []
+
+
+def test_who_was_erased_since_a_backup_stays_erased_with_an_older_copy_of_the_keys(tmp_path, capsys):
+    home, backups, apart = tmp_path / "city", tmp_path / "backups", tmp_path / "apart" / "keys"
+    assert main(["init", "--home", str(home), "--name", "X", "--place", "0,0", "--language", "en"]) == 0
+    folder = CityFolder(home)
+
+    def backed_up() -> Path:
+        before = set(backups.glob("*/city"))
+        assert main(["backup", str(backups), "--home", str(home)]) == 0
+        (made,) = set(backups.glob("*/city")) - before
+        return made.parent
+
+    with closing(KeyFile(folder.keys, folder.erased)) as mine:
+        sealing = Sealing(mine, PersonalTypes({"Person": PersonalType(frozenset({"*"}))}))
+        text = sealed_now(sealing, ANNA, SAID, b"reading")
+        folder.erased.write_bytes(b"{}")
+        old = backed_up()
+        apart.parent.mkdir()
+        mine.copy_to(apart)
+        forgotten = apart.read_bytes()
+        mine.destroy(ORDER)
+        backed_up()
+    (raw,) = apsw_secrets(forgotten, tmp_path)
+    again = CityFolder(tmp_path / "again")
+    # A copy of the keys that the city did not know of, from before the erasure.
+    (tmp_path / "forgotten").write_bytes(forgotten)
+    restore = ["restore", str(old), "--home", str(again.home), "--keys", str(tmp_path / "forgotten")]
+    assert main(restore) == 0
+    with closing(KeyFile(again.keys, again.erased)) as theirs:
+        sealing = Sealing(theirs, PersonalTypes({"Person": PersonalType(frozenset({"*"}))}))
+        assert sealing.opened_text(DEFAULT_TENANT, ANNA, text, b"reading") is None
+    for path in again.home.rglob("*"):
+        assert path.is_dir() or (raw not in path.read_bytes() and SAID.encode() not in path.read_bytes()), (
+            path
+        )
+
+
+def apsw_secrets(keys: bytes, folder: Path) -> list[bytes]:
+    """The keys in a copy of them."""
+    path = folder / "looked at.db"
+    path.write_bytes(keys)
+    with closing(apsw.Connection(str(path))) as connection:
+        return [bytes(secret) for (secret,) in connection.execute("SELECT secret FROM key")]
+
+
+def test_keys_are_restored_to_where_the_city_looks_for_them(tmp_path):
+    home, elsewhere, copy = tmp_path / "city", tmp_path / "volume" / "keys.db", tmp_path / "copy"
+    assert main(["init", "--home", str(home), "--name", "X", "--place", "0,0", "--language", "en"]) == 0
+    with (home / "city.toml").open("a") as file:
+        file.write(f'\n[storage]\nkeys = "{elsewhere}"\n')
+    with closing(KeyFile(copy, tmp_path / "erased.json")) as made:
+        made.of([Wanted(DEFAULT_TENANT, ANNA, ANNA)])
+    assert main(["backup", str(tmp_path / "backups"), "--home", str(home)]) == 0
+    (backup,) = (path.parent for path in (tmp_path / "backups").glob("*/manifest.json"))
+    restore = ["restore", str(backup), "--keys", str(copy), "--home"]
+    assert main([*restore, str(tmp_path / "one")]) == 0
+    assert elsewhere.read_bytes() == copy.read_bytes() and not (tmp_path / "one" / "keys.db").exists()
+    elsewhere.write_bytes(b"newer")
+    assert main([*restore, str(tmp_path / "two")]) == 1
+    assert elsewhere.read_bytes() == b"newer" and not (tmp_path / "two").exists()

@@ -80,6 +80,16 @@ OWNED_TYPES: Mapping[str, tuple[str, ...]] = {
     "EdgeDeletion": ("connectors:manage",),
 }
 
+#: Types whose rooms have acts that one permission does not give: a second person, a decision, a gate, who did
+#: what and why, what can be brought back. Such Entities are written by their room alone, whoever asks: over
+#: NGSI-LD they are read. What is brought in many goes by the import of their page.
+BY_THEIR_ROOM_ALONE: frozenset[str] = frozenset(
+    name
+    for name, permissions in OWNED_TYPES.items()
+    if {"initiatives:edit", "plan:edit", "plan:adopt", "stakeholders:edit", "contracts:manage"}
+    & {*permissions}
+) | {"IndicatorReport"}
+
 #: Says how a value came about; given when an Entity is created, and the platform's from then on.
 ORIGIN = "dataOrigin"
 #: What a decision or a number rests on: the platform's alone.
@@ -100,6 +110,9 @@ KEPT_FOR_SOMEBODY: Mapping[str, str] = {
 }
 
 _Document = Mapping[str, Any]
+_ON_THEIR_PAGES = (
+    "They are written on their pages alone, where what they must fulfil is asked: see /plan and /initiatives."
+)
 
 
 def tends(actor: Actor, kind: str, owner: str) -> bool:
@@ -136,6 +149,11 @@ def check_write(actor: Actor, old: _Document | None, new: _Document | None) -> N
         _check_provenance(actor, old, new)
 
 
+def as_the_room_of(type_name: str) -> str:
+    """What lets write a type of `BY_THEIR_ROOM_ALONE` who is no room: an edge that was granted it."""
+    return f"{AS_A_ROOM}:{type_name}"
+
+
 def _named_in(entity_id: str) -> tuple[str, ...]:
     """The type that an id names: urn:ngsi-ld:<type>:…"""
     parts = entity_id.split(":", 3)
@@ -144,11 +162,14 @@ def _named_in(entity_id: str) -> tuple[str, ...]:
 
 def _check_types(actor: Actor, types: Iterable[str]) -> None:
     for name in types:
-        for permission in OWNED_TYPES.get(name, ()):
+        needed = (as_the_room_of(name),) if name in BY_THEIR_ROOM_ALONE else OWNED_TYPES.get(name, ())
+        for permission in needed:
             if not actor.may(permission):
                 raise NotAllowed(
                     f"{actor.name or actor.id} may not write entities of the type {name}",
-                    hint=f"They belong to a room of the city; it takes the permission {permission}.",
+                    hint=_ON_THEIR_PAGES
+                    if name in BY_THEIR_ROOM_ALONE
+                    else f"They belong to a room of the city; it takes the permission {permission}.",
                     where="type",
                 )
 

@@ -446,11 +446,15 @@ def _erase(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser(
         "erase",
         help="erase one person's data for good: from state, history, archive and backups",
-        description="Shows where something personal is held, asks, and destroys it. What must be said of "
+        description="Shows where something personal is held, asks, and has a second person confirm it; where "
+        "[erasure] in city.toml says why one decides alone, it is destroyed at once. What must be said of "
         "reports for the statistics stays: category, times, status and a coarse place. Ends with 1 where "
-        "nothing was erased, or a copy of the keys could not be reached.",
+        "nothing was erased or asked for, or a copy of the keys could not be reached.",
     )
     _whose(parser)
+    parser.add_argument(
+        "--confirm", metavar="ID", default="", help="erase what somebody asked for on the city's page"
+    )
     parser.add_argument(
         "--dry-run", action="store_true", help="tell what is held and would go; change nothing"
     )

@@ -20,6 +20,7 @@ from cityloom.app.configuration_tables import (
     Classes,
     Contexts,
     Edge,
+    Erasing,
     Federation,
     Granted,
     Log,
@@ -96,6 +97,8 @@ class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     history: Remembering = Remembering()
     #: Whose data are personal, beside citizens' reports and those who want to be warned.
     personal: tuple[Personal, ...] = ()
+    #: How many people an erasure of somebody's data takes.
+    erasure: Erasing = Erasing()
     #: The listener for devices.
     mqtt: Mqtt = Mqtt()
     #: What telling others may cost.

@@ -20,6 +20,14 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: str = ""
 
 
+class Erasing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How one person's data are erased."""
+
+    #: Why one person may decide it alone, such as "a village with one officer"; it stands on the page and in
+    #: the audit log. Empty: one asks, and a second one confirms.
+    alone: Annotated[str, msgspec.Meta(max_length=300)] = ""
+
+
 class Nats(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """A NATS JetStream cluster that carries changes to processes which do some of the city's work. Needs
     PostgreSQL and `pip install cityloom[nats]`."""

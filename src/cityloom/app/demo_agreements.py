@@ -41,7 +41,7 @@ class DemoAgreements:
         """`agreements` are those of `DemoCity.agreements`."""
         self._house = house
         self._said = agreements
-        parties = Parties(house.broker, _PEOPLE.get)
+        parties = Parties(house.broker, house.clock, _PEOPLE.get)
         self._contracts = Contracts(house.broker, house.clock, parties, _PEOPLE.get, zone=house.zone)
         self._settlements = Settlements(
             house.broker, house.clock, house.history, self._contracts, remembered=house.all_is_remembered

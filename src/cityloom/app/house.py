@@ -33,6 +33,7 @@ from cityloom.context.classes import ClassPolicy
 from cityloom.context.relaying import STAGE as RELAY
 from cityloom.context.warming import Warming
 from cityloom.edge.receiving import Receiving
+from cityloom.edge.remembered import PastAlone
 from cityloom.federation.federation import Federation
 from cityloom.federation.handing_on import HandedOn
 from cityloom.history.follow import Lineage
@@ -55,6 +56,7 @@ from cityloom.people.reports import Reports
 from cityloom.planning.assessments.assessments import Assessments
 from cityloom.planning.assessments.reading import Library, library_of, read_assessment
 from cityloom.planning.contracts.contracts import Contracts
+from cityloom.planning.contracts.keeping import keep_close
 from cityloom.planning.contracts.parties import Parties
 from cityloom.planning.contracts.settlements import Settlements
 from cityloom.planning.initiatives import Initiatives
@@ -140,6 +142,7 @@ class House:
             grants_of(configuration),
             WallClock(),
             name_of=self.accounts.user_name,
+            past=PastAlone(self.history, self.all_is_remembered),
         )
         self.line = line_to_centre(folder, configuration, self.broker, feed, self.register)
         self.models = models_of(self.plugins)
@@ -204,6 +207,7 @@ class House:
             self.storage.accounts,
             self.audit,
             remembered=self.all_is_remembered,
+            alone=configuration.erasure.alone,
         )
         #: What is wrong with plugins, for the operator's eyes.
         self.broken: list[BrokenPlugin] = []
@@ -243,7 +247,7 @@ class House:
         self.contracts = Contracts(
             self.broker,
             clock,
-            Parties(self.broker, self.access.now),
+            Parties(self.broker, clock, self.access.now),
             self.access.now,
             zone=self.zone,
             audit=self.audit,
@@ -339,9 +343,10 @@ class House:
         self.storage.close()
 
     async def _keep_house(self) -> None:
-        """Once a day: forget what is kept no longer than it is needed."""
+        """Once a day, and at the start: forget what is kept no longer than it is needed."""
         while True:
             try:
+                await keep_close(self.broker)
                 await self.reports.forget_contacts(self.clock.now() - CONTACTS_KEPT)
                 await self.contributions.forget_contacts(self.clock.now() - CONTACTS_KEPT)
             except CityError as error:

@@ -19,7 +19,7 @@ from cityloom.app.folder import CityFolder
 from cityloom.app.house import House
 from cityloom.app.way_in import error_of, way_into
 from cityloom.kernel.errors import BadConfig, BadInput, NotReady
-from cityloom.people.erasure import Who
+from cityloom.people.held import Who
 from cityloom.web.persons import PATH, act
 
 #: Seconds for an erasure of many reports.
@@ -27,7 +27,9 @@ _PATIENCE_S = 600.0
 
 
 def erase(options: argparse.Namespace) -> int:
-    """Show what is held of a person and, once that was confirmed, erase it."""
+    """Show what is held of a person and, once that was confirmed, erase it or ask a second person for it."""
+    if options.confirm:
+        return _confirm(options)
     who, folder = _who(options), CityFolder(options.home or Path("city"))
     with _door(folder, read_configuration(folder.configuration)) as door:
         held = msgspec.json.decode(door.act("look", who))
@@ -39,6 +41,25 @@ def erase(options: argparse.Namespace) -> int:
             print("Nothing was erased.")
             return 1
         done = msgspec.json.decode(door.act("erase", who))
+    if done.get("waits"):
+        print(f"Asked for: {done['id']}. Nothing is erased yet: a second person confirms it, on the page")
+        print("One person's data. Where there is one person alone, city.toml says so: [erasure] alone.")
+        return 0
+    return _done(done)
+
+
+def _confirm(options: argparse.Namespace) -> int:
+    """Erase what somebody asked for on the city's page."""
+    folder = CityFolder(options.home or Path("city"))
+    with _door(folder, read_configuration(folder.configuration)) as door:
+        if not _is_confirmed(options):
+            print("Nothing was erased.")
+            return 1
+        done = msgspec.json.decode(door.act("confirm", {"id": options.confirm}))
+    return _done(done)
+
+
+def _done(done: dict[str, Any]) -> int:
     print(
         f"Erased at {done['at']}. Entities: {done['entities']}. Keys destroyed: {done['keys']}. "
         f"In the audit log: {done['id']}."
@@ -95,7 +116,7 @@ def _is_confirmed(options: argparse.Namespace) -> bool:
 
 
 class _Door(Protocol):
-    def act(self, name: str, who: Who) -> bytes: ...
+    def act(self, name: str, said: Who | dict[str, str]) -> bytes: ...
 
 
 def _door(folder: CityFolder, configuration: Configuration) -> AbstractContextManager[_Door]:
@@ -108,13 +129,13 @@ class _RunningDoor:
     def __init__(self, running: dict[str, Any]) -> None:
         self._running = running
 
-    def act(self, name: str, who: Who) -> bytes:
+    def act(self, name: str, said: Who | dict[str, str]) -> bytes:
         import httpx2
 
         try:
             answer = httpx2.post(
                 f"{self._running['address']}{PATH}/{name}",
-                content=msgspec.json.encode(who),
+                content=msgspec.json.encode(said),
                 headers={"authorization": f"Bearer {self._running['key']}"},
                 timeout=_PATIENCE_S,
             )
@@ -136,6 +157,6 @@ class _StoppedDoor:
         self._house = house
         self._runner = runner
 
-    def act(self, name: str, who: Who) -> bytes:
-        found = self._runner.run(act(self._house.erasure, TERMINAL, name, msgspec.json.encode(who)))
+    def act(self, name: str, said: Who | dict[str, str]) -> bytes:
+        found = self._runner.run(act(self._house.erasure, TERMINAL, name, msgspec.json.encode(said)))
         return found if isinstance(found, bytes) else msgspec.json.encode(found)

@@ -6,6 +6,8 @@ there or not. So nobody outside sees an edit, or that there is one, and what was
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
+
 from cityloom.access.authority import may_write
 from cityloom.access.credentials import new_id
 from cityloom.context.broker import Broker
@@ -42,9 +44,20 @@ class Publishing:
         self._editing = editing
         self._room = room
 
-    async def draft(self, actor: Actor, working: Document, did: str = "draft") -> None:
+    def turn(self, entity_id: str) -> AbstractAsyncContextManager[None]:
+        """A turn for what changes both: what is taken back while it is being published does not stay."""
+        return self._editing.turn(f"both: {public_id(entity_id)}")
+
+    async def draft(
+        self,
+        actor: Actor,
+        working: Document,
+        did: str = "draft",
+        *,
+        secrecy: InformationClass = InformationClass.INTERNAL,
+    ) -> None:
         """Keep a new working copy, for the staff."""
-        await self._create(actor, working, InformationClass.INTERNAL, did)
+        await self._create(actor, working, secrecy, did)
 
     async def show(
         self,

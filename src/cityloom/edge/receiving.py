@@ -15,7 +15,7 @@ import msgspec
 import orjson
 
 from cityloom.access.authority import require
-from cityloom.access.ownership import OWNED_TYPES
+from cityloom.access.ownership import OWNED_TYPES, as_the_room_of
 from cityloom.context.broker import Broker
 from cityloom.context.provision import PastWrite, Provision, Request
 from cityloom.context.revision import Revision
@@ -39,6 +39,7 @@ from cityloom.edge.model import (
     standing_of,
 )
 from cityloom.edge.packing import incoming_of
+from cityloom.edge.remembered import PastAlone, Remembered
 from cityloom.history.past import Past, encode_past
 from cityloom.kernel.actor import AS_A_ROOM, AS_THE_PLATFORM, CITY, Actor, InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT, ChangeKind
@@ -67,10 +68,12 @@ class Receiving:
         clock: Clock,
         *,
         name_of: Callable[[str], str],
+        past: PastAlone,
     ) -> None:
         """`clock` is the machine's, also in a city that replays the past; `name_of` tells the name of the
-        account behind an `Actor.id`."""
+        account behind an `Actor.id`; `past` what history has of Entities that are gone."""
         self._name_of = name_of
+        self._past = past
         self._broker = broker
         self._parked = parked
         self._grants = dict(grants)
@@ -136,7 +139,7 @@ class Receiving:
         # Reading sixteen megabytes of JSON takes a while, in which others are answered.
         taken, wrong = await asyncio.to_thread(_taken, edge, fresh, whole=batch.whole)
         await self._park(edge, wrong)
-        work = _Work(self._broker, edge, batch)
+        work = _Work(self._broker, edge, batch, await self._past_alone(taken))
         if not fresh and batch.life == before.life and batch.through <= has:
             await self._note_contact(before, batch)
             return _answer(before, batch.life, has)
@@ -151,6 +154,19 @@ class Receiving:
         await self._park(edge, work.wrong)
         answer = _answer(_counted(after, wrong, work), batch.life, after.received)
         return msgspec.structs.replace(answer, not_taken=_told([*wrong, *work.wrong]))
+
+    async def _past_alone(self, taken: Sequence[tuple[Brought, Incoming | None]]) -> Mapping[str, Remembered]:
+        """Of what does not stand here, and of which the past alone may be written, what is remembered."""
+        gone = sorted({change.id for change, _ in taken if self._is_past_alone(change)})
+        return await self._past.of(gone) if gone else {}
+
+    def _is_past_alone(self, change: Brought) -> bool:
+        if self._broker.find(CITY, change.id) is not None:
+            return False
+        if change.kind in (ChangeKind.PAST, ChangeKind.DELETED):
+            return True
+        # What was deleted here after it was written there goes into the past.
+        return self._broker.find(CITY, _grave_id(change.id)) is not None
 
     def _after(self, before: Standing, batch: Batch, received: int) -> Standing:
         now = to_millis(self._clock.now())
@@ -172,7 +188,7 @@ class Receiving:
         after = msgspec.structs.replace(after, life=before.life, received_at=before.received_at)
         if after.last_contact - before.last_contact < _CONTACT_EVERY and after.waiting == before.waiting:
             return
-        work = _Work(self._broker, _Edge(before.name, CITY, Grant()), batch)
+        work = _Work(self._broker, _Edge(before.name, CITY, Grant()), batch, {})
         await self._broker.together(lambda provision, put: work.note(provision, put, after))
 
     async def _park(self, edge: _Edge, wrong: Sequence[tuple[Brought, CityError]]) -> None:
@@ -204,6 +220,7 @@ class _Edge:
         # Its services estimate, and say so: where things come from stays as the edge has it. Types that
         # belong to a room it writes only where they are granted by name.
         rooms = {permission for name in grant.types for permission in OWNED_TYPES.get(name, ())}
+        rooms |= {as_the_room_of(name) for name in grant.types}
         permissions = frozenset({"entities:write", AS_THE_PLATFORM, *rooms})
         self.actor = Actor(actor.id, actor.name, actor.roles, permissions, grant.classes & actor.clearance)
 
@@ -260,10 +277,14 @@ def _taken(
 class _Work:
     """One batch on its way into one commit. Synchronous: nothing else writes meanwhile."""
 
-    def __init__(self, broker: Broker, edge: _Edge, batch: Batch) -> None:
+    def __init__(
+        self, broker: Broker, edge: _Edge, batch: Batch, past_alone: Mapping[str, Remembered]
+    ) -> None:
         self._broker = broker
         self._edge = edge
         self._batch = batch
+        #: By Entity: what only history knows of.
+        self._past_alone = past_alone
         self.conflicts = 0
         self.wrong: list[tuple[Brought, CityError]] = []
 
@@ -287,7 +308,12 @@ class _Work:
 
     def _check_granted(self, provision: Provision, change: Brought) -> None:
         """What stands here is changed by who may bring it, whatever a change says of its types."""
-        found = provision.standing(DEFAULT_TENANT, change.id)
+        standing = provision.standing(DEFAULT_TENANT, change.id)
+        found = (
+            self._past_alone.get(change.id)
+            if standing is None
+            else Remembered(standing.types, standing.information_class)
+        )
         if found is None:
             return
         if not self._edge.actor.sees(found.information_class):
@@ -328,15 +354,18 @@ class _Work:
             put(provision.bring(request, outcome.document, outcome.names, change.information_class))
 
     def _write_past(self, provision: Provision, put: _Put, change: Brought, past: Past) -> None:
-        head = {"id": change.id, "type": list(change.types)}
-        told = {**head, "attrs": past.attrs}
+        present = self._past_alone.get(change.id, Remembered())
+        # What is remembered keeps its types, as with any write to the past (5.6.12), and its class.
+        types = tuple(dict.fromkeys((*present.types, *change.types)))
+        before = {"id": change.id, "type": list(present.types), "attrs": {}} if present.types else None
+        secrecy = max(present.information_class, change.information_class)
         written = PastWrite(
-            types=change.types,
+            types=types,
             told=encode_past(past),
             attributes=tuple(past.attrs) or tuple({one.attribute for one in past.erase if one.attribute}),
-            before=None,
-            after=told,
-            information_class=provision.secrecy_of(change.types, change.information_class),
+            before=before,
+            after={"id": change.id, "type": list(types), "attrs": past.attrs},
+            information_class=provision.secrecy_of(types, secrecy),
         )
         put(provision.write_past(self._edge.request(change), change.id, written))
 

@@ -205,15 +205,15 @@ class Heard(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def heard(found: Iterable[Contribution], *, in_the_open: bool) -> Heard:
-    """Who was heard, as counts. In the open those that are too few are not told."""
+    """Who was heard, as counts. In the open those that are too few are not told, nor can they be reckoned."""
     several = [one for one in found if one.kind == Kind.CONTRIBUTION]
 
     def counted(values: Iterable[str]) -> dict[str, int]:
         counts = Counter(value for value in values if value)
-        return {
-            value: -1 if in_the_open and count < FEWEST_TOLD else count
-            for value, count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))
-        }
+        untold = _untold(counts) if in_the_open else frozenset[str]()
+        told = {value: -1 if value in untold else count for value, count in counts.items()}
+        # By what is told alone: among those that are not, the order would tell which is the larger.
+        return dict(sorted(told.items(), key=lambda one: (-one[1], one[0])))
 
     return Heard(
         len(several),
@@ -223,3 +223,15 @@ def heard(found: Iterable[Contribution], *, in_the_open: bool) -> Heard:
         counted(one.age for one in several),
         counted(one.channel for one in several),
     )
+
+
+def _untold(counts: Mapping[str, int]) -> frozenset[str]:
+    """What is not told: all that are too few. The rest and the total tell what these are together, so the
+    next smallest stay untold as well, until that is several and enough."""
+    smallest_first = sorted(counts, key=lambda value: (counts[value], value))
+    untold = [value for value in smallest_first if counts[value] < FEWEST_TOLD]
+    for value in smallest_first[len(untold) :]:
+        if not untold or (len(untold) > 1 and sum(counts[one] for one in untold) > FEWEST_TOLD):
+            break
+        untold.append(value)
+    return frozenset(untold)

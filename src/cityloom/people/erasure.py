@@ -32,6 +32,8 @@ from cityloom.kernel.errors import Conflict, NotFound
 from cityloom.kernel.time import Clock, WallClock, format_instant
 from cityloom.ngsild.model import Document, Instance, entity, prop
 from cityloom.ngsild.names import NULL
+from cityloom.people.asking import Asked, Asking
+from cityloom.people.held import Erased, Held, HeldEntity, Who
 from cityloom.people.past import past_of
 from cityloom.people.personal import ERASED_AT, PersonalType, PersonalTypes, coarse
 from cityloom.people.ports import ErasureOrder, PersonalKeys, PhotoStore, Reporter, ReporterStore
@@ -48,50 +50,6 @@ ERASER = Actor(
     permissions=frozenset({"accounts:manage"}),
     clearance=frozenset(InformationClass),
 )
-
-
-class Who(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Whose data: said in one or several ways, each of which adds to what is found."""
-
-    #: An Entity's id: of a report, or of somebody that city.toml declares personal.
-    entity: str = ""
-    #: The code on the receipt of a report.
-    code: str = ""
-    #: The user name of an account: with it go the reports sent from it.
-    account: str = ""
-    #: How somebody wished to be reached.
-    email: str = ""
-    phone: str = ""
-
-
-class HeldEntity(msgspec.Struct, frozen=True):
-    """An Entity that is somebody's, or about them; `attributes` are those that are personal and there."""
-
-    id: str
-    type: str
-    attributes: tuple[str, ...]
-    readings: int
-
-
-class Held(msgspec.Struct, frozen=True):
-    """What the city holds of a person. Says where and how much, never what."""
-
-    entities: tuple[HeldEntity, ...]
-    contacts: int
-    photos: int
-    account: bool
-    #: Copies of the keys, which are put in order too.
-    key_copies: tuple[str, ...]
-
-
-class Erased(msgspec.Struct, frozen=True):
-    """What an erasure did. `stale`: copies of the keys that could not be reached, and must be destroyed."""
-
-    id: str
-    at: str
-    entities: int
-    keys: int
-    stale: tuple[str, ...]
 
 
 class _Found(msgspec.Struct, frozen=True):
@@ -116,8 +74,10 @@ class Erasure:
         audit: AuditLog,
         *,
         remembered: Callable[[], Awaitable[None]],
+        alone: str = "",
         wall: Clock | None = None,
     ) -> None:
+        """`alone`: why one person erases without a second one here; "" where two are needed."""
         self._broker = broker
         self._keys = keys
         self._personal = personal
@@ -131,6 +91,8 @@ class Erasure:
         self._wall = wall or WallClock()
         self._editing = Editing(broker)
         self._at_work = asyncio.Lock()
+        self.alone = alone
+        self._asking = Asking(keys, audit)
 
     # -- looking -------------------------------------------------------------------------------------------
 
@@ -157,15 +119,39 @@ class Erasure:
 
     # -- erasing -------------------------------------------------------------------------------------------
 
-    async def erase(self, actor: Actor, who: Who) -> Erased:
-        """Erase all that is held. It cannot be undone. Needs people:erase; raises NotFound, and as
-        `Accounts.check_may_go` does for an account."""
+    async def erase(self, actor: Actor, who: Who) -> Erased | Asked:
+        """Erase all that is held, or ask a second person for it: it cannot be undone. Needs people:erase.
+
+        Raises NotFound, and as `Accounts.check_may_go` does for an account.
+        """
         require(actor, PERMISSION)
-        return await self._erase(actor, await self._find(who))
+        order = self._order(actor, await self._find(who))
+        if not self.alone:
+            return await self._asking.ask(order, actor)
+        return await self._erase(actor, order, alone=self.alone)
+
+    async def waiting(self, actor: Actor) -> Sequence[Asked]:
+        """What was asked for and waits for a second person. Needs people:erase."""
+        require(actor, PERMISSION)
+        return await self._asking.waiting()
+
+    async def confirm(self, actor: Actor, order_id: str) -> Erased:
+        """Erase what somebody else asked for. Needs people:erase; raises NotAllowed for who asked for it,
+        NotFound, and as `erase` does."""
+        require(actor, PERMISSION)
+        order = await self._asking.to_confirm(actor, order_id)
+        if order.account and self._account_store.account(order.account) is not None:
+            self._accounts.check_may_go(actor, order.account)
+        return await self._erase(actor, order, asked_by=order.by)
+
+    async def refuse(self, actor: Actor, order_id: str) -> None:
+        """Throw away what was asked for: nothing is erased. Needs people:erase; raises NotFound."""
+        require(actor, PERMISSION)
+        await self._asking.refuse(actor, order_id)
 
     async def erase_by_code(self, code: str) -> Erased:
-        """The same for whoever has the code of a report: that report alone. Raises NotFound."""
-        return await self._erase(REPORTER, await self._find(Who(code=code)))
+        """What whoever has the code of a report wishes: that report alone, at once. Raises NotFound."""
+        return await self._erase(REPORTER, self._order(REPORTER, await self._find(Who(code=code))))
 
     async def resume(self) -> int:
         """Finish what was cut off, when the city starts; returns how many."""
@@ -180,11 +166,11 @@ class Erasure:
                 _log.error("%s cannot be finished: %s", order.id, error)
         return len(orders)
 
-    async def _erase(self, actor: Actor, found: _Found) -> Erased:
+    def _order(self, actor: Actor, found: _Found) -> ErasureOrder:
         if found.account is not None:
             # Before anything is promised: what is ordered is carried out, at the next start at the latest.
             self._accounts.check_may_go(actor, found.account.id)
-        order = ErasureOrder(
+        return ErasureOrder(
             id=new_id("erasure:"),
             at=format_instant(self._wall.now()),
             by=actor.id,
@@ -192,10 +178,13 @@ class Erasure:
             entities=found.entities,
             account=found.account.id if found.account else "",
         )
+
+    async def _erase(self, actor: Actor, order: ErasureOrder, **why: str) -> Erased:
         # It names nobody: the ids of what is erased would lead back to who asked.
-        await self._audit.record(actor, "person.erase", order.id, {"entities": len(order.entities)})
+        await self._audit.record(actor, "person.erase", order.id, {"entities": len(order.entities), **why})
         async with self._at_work:
             await asyncio.to_thread(self._keys.order, order)
+            await self._asking.settled(order.id)
             return await self._carry_out(order)
 
     async def _carry_out(self, order: ErasureOrder) -> Erased:

@@ -95,6 +95,18 @@ class PersonalKeys(Protocol):
         """What is to be erased and is not yet."""
         ...
 
+    def ask(self, order: ErasureOrder) -> None:
+        """Write down durably that somebody asks for it: nothing is erased yet. Raises StorageFull."""
+        ...
+
+    def asked(self) -> list[ErasureOrder]:
+        """What was asked for and is neither confirmed nor refused."""
+        ...
+
+    def unask(self, order_id: str) -> None:
+        """Strike off what was asked for; nothing happens when it is not there."""
+        ...
+
     def destroy(self, order: ErasureOrder) -> int:
         """Destroy the keys of the order's Entities, and strike it off; returns how many keys went."""
         ...

@@ -32,6 +32,7 @@ from cityloom.planning.action.admission import (
     check_links,
     check_no_circle,
     check_stays_approved,
+    check_stays_examined,
 )
 from cityloom.planning.course import Course, course_of
 from cityloom.planning.effects import Effects
@@ -46,7 +47,7 @@ from cityloom.planning.model import (
     Target,
     initiative_of,
 )
-from cityloom.planning.writing import attributes_of, carried_over, revised, stepped, undone
+from cityloom.planning.writing import attributes_of, carried_over, revised, stepped, undone, with_edits
 
 #: The attribute of a KeyPerformanceIndicator that is its value.
 INDICATOR_VALUE = "kpiValue"
@@ -112,13 +113,7 @@ class Initiatives:
         at = self._now()
 
         def edits(initiative: Initiative) -> Edits:
-            self._check_indicators(
-                actor,
-                plan.targets,
-                but=initiative.plan.targets,
-                none_secret=not initiative.is_draft,
-            )
-            self._check_action(actor, initiative, plan)
+            self._check_change(actor, initiative, plan)
             return attributes | {
                 "revisions": revised(initiative, at, actor.id),
                 "history": stepped(initiative, Step(at, actor.id, "edited")),
@@ -127,12 +122,17 @@ class Initiatives:
         return await self._change(actor, initiative_id, version, "edit", edits)
 
     async def undo(self, actor: Actor, initiative_id: str, *, version: str = "") -> Initiative:
-        """Bring back what stood there before the last edit; again, what stood before that."""
+        """Bring back what stood there before the last edit; again, what stood before that.
+
+        What comes back must be allowed as an edit would be: a budget changes by a decision, both ways.
+        """
         at = self._now()
 
         def edits(initiative: Initiative) -> Edits:
+            brought_back = undone(initiative)
+            self._check_change(actor, initiative, with_edits(initiative, brought_back))
             step = Step(at, actor.id, "undone")
-            return undone(initiative) | {"history": stepped(initiative, step)}
+            return brought_back | {"history": stepped(initiative, step)}
 
         return await self._change(actor, initiative_id, version, "undo", edits)
 
@@ -260,15 +260,17 @@ class Initiatives:
             raise Conflict("It is no draft any longer", hint="Look at it again.", where="status")
         return found.id
 
-    def _check_action(self, actor: Actor, initiative: Initiative, plan: Plan) -> None:
-        """Whether the initiative's action may become what the plan says."""
+    def _check_change(self, actor: Actor, initiative: Initiative, plan: Plan) -> None:
+        """Whether the initiative may become what the plan says."""
         before = initiative.plan
         none_secret = not initiative.is_draft
+        self._check_indicators(actor, plan.targets, but=before.targets, none_secret=none_secret)
         check_links(self._broker, actor, plan, but=before, none_secret=none_secret)
         if plan.action.depends_on != before.action.depends_on:
             check_no_circle(initiative.id, plan, self.list(actor))
         check_budget_change(initiative, plan)
         check_stays_approved(initiative, plan)
+        check_stays_examined(initiative, plan)
         check_decisions(self._broker, actor, initiative, plan)
 
     def _check_indicators(

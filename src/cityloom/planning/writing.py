@@ -16,7 +16,16 @@ from cityloom.ngsild.geometry import check_geometry
 from cityloom.ngsild.model import Document, Instance, geo, json_value, prop, rel
 from cityloom.planning.action.writing import attributes_of as action_attributes_of
 from cityloom.planning.action.writing import check_number
-from cityloom.planning.model import DECIDED_ON, Initiative, Milestone, Plan, Revision, Step, Target
+from cityloom.planning.model import (
+    DECIDED_ON,
+    Initiative,
+    Milestone,
+    Plan,
+    Revision,
+    Step,
+    Target,
+    initiative_of,
+)
 from cityloom.planning.money import Money, check_money, written
 
 LONGEST_NAME = 200
@@ -79,6 +88,14 @@ def undone(initiative: Initiative) -> Edits:
     edits: Edits = {name: _first(last.was.get(name)) for name in _KEPT}
     edits["revisions"] = json_value(msgspec.to_builtins(before)) if before else None
     return edits
+
+
+def with_edits(initiative: Initiative, edits: Edits) -> Plan:
+    """The plan as it would be with these attributes written."""
+    document = initiative.document
+    attributes = {name: items for name, items in document["attrs"].items() if name not in edits}
+    attributes |= {name: [item] for name, item in edits.items() if item is not None}
+    return initiative_of({**document, "attrs": attributes}).plan
 
 
 def stepped(initiative: Initiative, step: Step) -> Instance:

@@ -205,6 +205,8 @@ CHOICES: dict[str, str] = {
     # contracts
     "concluded": n("concluded"),
     "excluded": n("time excluded"),
+    "exclusionProposed": n("time proposed not to count"),
+    "exclusionDropped": n("proposed time counts after all"),
     "due": n("to be settled"),
     "settled": n("settled"),
     "disputed": n("disputed"),

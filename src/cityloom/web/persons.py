@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import orjson
@@ -16,7 +16,8 @@ from cityloom.access.authority import require
 from cityloom.kernel.actor import Actor
 from cityloom.kernel.errors import BadInput, CityError, NotFound, json_fault_of
 from cityloom.kernel.media_types import PROBLEM
-from cityloom.people.erasure import PERMISSION, Erasure, Who
+from cityloom.people.erasure import PERMISSION, Erasure
+from cityloom.people.held import Who
 from cityloom.web.bodies import whole_body
 from cityloom.web.desk import Desk
 from cityloom.web.errors import problem, told
@@ -24,8 +25,9 @@ from cityloom.web.identity import refusal_of
 
 PATH = "/persons"
 ZIP = "application/zip"
-#: look: what is held. erase: erase it, for good. copy: all that is held, as a zip file.
-ACTS = ("look", "erase", "copy")
+#: look: what is held. erase: erase it, for good, or ask a second person for it. copy: all that is held, as a
+#: zip file. waiting: the erasures that wait; confirm, refuse: one of them.
+ACTS = ("look", "erase", "copy", "waiting", "confirm", "refuse")
 #: What a copy's document is called in its zip file.
 DOCUMENT = "held.json"
 
@@ -35,17 +37,32 @@ async def act(erasure: Erasure, actor: Actor, name: str, body: bytes) -> Any:
     require(actor, PERMISSION)
     if name not in ACTS:
         raise NotFound("There is no such act", hint=f"There are: {', '.join(ACTS)}.", where=name)
-    try:
-        who = msgspec.json.decode(body, type=Who)
-    except (msgspec.DecodeError, RecursionError) as error:
-        fault, place = json_fault_of(error)
-        hint = "Say, as JSON, entity, code, account, email or phone."
-        raise BadInput(fault, hint=hint, where=place or "body") from None
+    if name == "waiting":
+        return await erasure.waiting(actor)
+    if name in ("confirm", "refuse"):
+        which = _read(body, _Which, "Say, as JSON, the id of an erasure that waits.").id
+        return await (erasure.confirm if name == "confirm" else erasure.refuse)(actor, which)
+    who = _read(body, Who, "Say, as JSON, entity, code, account, email or phone.")
     if name == "look":
         return await erasure.look(actor, who)
     if name == "erase":
         return await erasure.erase(actor, who)
     return packed(*await erasure.copy(actor, who))
+
+
+class _Which(msgspec.Struct, frozen=True):
+    id: str
+
+
+_Kind = TypeVar("_Kind", bound=msgspec.Struct)
+
+
+def _read(body: bytes, kind: type[_Kind], hint: str) -> _Kind:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, RecursionError) as error:
+        fault, place = json_fault_of(error)
+        raise BadInput(fault, hint=hint, where=place or "body") from None
 
 
 def packed(said: dict[str, Any], files: dict[str, bytes]) -> bytes:

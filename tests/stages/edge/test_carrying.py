@@ -22,8 +22,10 @@ from cityloom.edge.model import MOST_BYTES_OF_ONE, Batch, Brought, Grant, goes_u
 from cityloom.edge.packing import incoming_of, pack, unpack
 from cityloom.edge.ports import LineDown
 from cityloom.edge.receiving import Receiving
+from cityloom.edge.remembered import PastAlone
+from cityloom.history.model import Series, SeriesKey
 from cityloom.kernel.actor import CITY, Actor, InformationClass
-from cityloom.kernel.change import ChangeKind
+from cityloom.kernel.change import DEFAULT_TENANT, ChangeKind
 from cityloom.kernel.errors import BadInput, NotAllowed, NotReady
 from cityloom.kernel.time import WallClock, now_millis
 from cityloom.ngsild.model import entity, prop
@@ -43,13 +45,26 @@ class Centre:
         self.feed, self.table = MemoryFeed(), MemoryStateTable()
         self.broker = Broker(self.feed, self.table, WallClock(), classes)
         self.parked = ParkedReadings(MemoryParkedStore())
+        #: What history knows of, where a test has any.
+        self.past: list[Series] = []
         self.receiving = Receiving(
-            self.broker, self.parked, {"ship": grant or Grant()}, WallClock(), name_of=str
+            self.broker,
+            self.parked,
+            {"ship": grant or Grant()},
+            WallClock(),
+            name_of=str,
+            past=PastAlone(self, self.caught_up),
         )
         self.down = False
         self.swallows = 0
         #: All that ever came over the line, unpacked.
         self.heard = b""
+
+    def series(self, actor, target, *, whole=False):
+        return [one for one in self.past if one.key.entity_id in target]
+
+    async def caught_up(self) -> None:
+        pass
 
     async def bring(self, batch: Batch):
         if self.down:
@@ -402,6 +417,38 @@ async def test_what_stands_here_is_of_its_own_types_whatever_a_change_says(kind,
     written = [one.kind for one in centre.feed.read(0, 1000) if one.entity_id == "urn:ngsi-ld:Buoy:1"]
     assert written == [ChangeKind.CREATED]
     assert (centre.standing().parked, centre.standing().received) == (1, 1)
+    await centre.broker.stop()
+
+
+@pytest.mark.parametrize("kind", [ChangeKind.PAST, ChangeKind.UPDATED, ChangeKind.DELETED])
+async def test_what_the_past_alone_has_is_of_its_own_types_and_class(kind):
+    centre = Centre(Grant(types=frozenset({"Buoy"})))
+    await centre.broker.start()
+    gone = "urn:ngsi-ld:Buoy:1"
+    past = {"attrs": buoy()["attrs"], "erase": []}
+    if kind is ChangeKind.UPDATED:
+        # Buried here after it was written there: what comes of it goes into the past.
+        await centre.bring(Batch("a life", 0, 1, now_millis(), (change(1, buoy()),)))
+        later = _named(change(2, buoy(), at=now_millis()), kind=int(ChangeKind.DELETED))
+        await centre.bring(Batch("a life", 1, 2, now_millis(), (later,)))
+        assert centre.broker.find(CITY, gone) is None
+    before = centre.broker.last_sequence
+    said = change(3, past if kind is ChangeKind.PAST else buoy(value=9.0))
+    brought = _named(said, kind=int(kind))
+
+    async def written(information_class, *types):
+        key = SeriesKey(DEFAULT_TENANT, gone, "level", "", "Property", "")
+        centre.past = [Series(1, key, types, information_class)]
+        await centre.bring(Batch(str((*types, information_class)), 0, 3, now_millis(), (brought,)))
+        told = centre.feed.read(before, 1000)
+        return [one for one in told if one.entity_id == gone]
+
+    assert await written(OPEN, "Notice") == []
+    assert await written(SECURITY, "Buoy") == []
+    assert centre.standing().parked == 2
+    if kind is ChangeKind.PAST:
+        (told,) = await written(INTERNAL, "Buoy")
+        assert (told.types, told.information_class) == (("Buoy",), INTERNAL)
     await centre.broker.stop()
 
 

@@ -18,10 +18,12 @@ from cityloom.adapters.memory.reporters import MemoryPhotoStore, MemoryReporterS
 from cityloom.adapters.memory.state_table import MemoryStateTable
 from cityloom.context.broker import Broker
 from cityloom.kernel.actor import CITY, Actor, InformationClass
-from cityloom.kernel.errors import Conflict, NotAllowed
+from cityloom.kernel.errors import Conflict, NotAllowed, NotFound
 from cityloom.kernel.time import WallClock
 from cityloom.ngsild.model import entity, prop, rel
-from cityloom.people.erasure import Erasure, Who
+from cityloom.people.asking import Asked
+from cityloom.people.erasure import Erasure
+from cityloom.people.held import Who
 from cityloom.people.personal import PersonalType, PersonalTypes
 from cityloom.people.ports import ErasureOrder
 
@@ -49,9 +51,11 @@ async def place():
     )
     erasure = Erasure(
         broker, keys, types, MemoryReporterStore(), MemoryPhotoStore(), MemoryHistory(), accounts, store,
-        audit, remembered=remembered,
+        audit, remembered=remembered, alone="a village with one officer",
     )  # fmt: skip
-    yield SimpleNamespace(broker=broker, accounts=accounts, store=store, keys=keys, erasure=erasure)
+    yield SimpleNamespace(
+        broker=broker, accounts=accounts, store=store, keys=keys, erasure=erasure, audit=audit
+    )
     await broker.stop()
 
 
@@ -98,3 +102,51 @@ async def test_what_two_sides_said_of_what_is_about_a_person_is_erased_with_them
     done = await place.erasure.erase(OFFICER, Who(entity=PERSON))
     assert done.entities == 3
     assert place.broker.find(CITY, conflict)["attrs"].keys() == {"entity", "edge", "erasedAt"}
+
+
+async def test_what_one_person_asks_for_a_second_one_confirms(place):
+    place.erasure.alone = ""
+    await place.broker.create(CITY, entity("Person", PERSON, {"name": prop("Anna")}))
+    asked = await place.erasure.erase(OFFICER, Who(entity=PERSON))
+    assert isinstance(asked, Asked) and (asked.entities, asked.by) == (1, OFFICER.id)
+    assert "name" in place.broker.find(CITY, PERSON)["attrs"] and place.keys.orders() == []
+    assert await place.erasure.waiting(OFFICER) == [asked]
+    with pytest.raises(NotAllowed, match="does not confirm"):
+        await place.erasure.confirm(OFFICER, asked.id)
+    nobody = msgspec.structs.replace(OFFICER, id="nobody", permissions=frozenset())
+    for act in (
+        place.erasure.waiting(nobody),
+        *(getattr(place.erasure, name)(nobody, asked.id) for name in ("confirm", "refuse")),
+    ):
+        with pytest.raises(NotAllowed):
+            await act
+    second = msgspec.structs.replace(OFFICER, id="second")
+    for name in ("confirm", "refuse"):
+        with pytest.raises(NotFound):
+            await getattr(place.erasure, name)(second, "erasure:none")
+    done = await place.erasure.confirm(second, asked.id)
+    assert (done.id, done.entities) == (asked.id, 1)
+    assert place.broker.find(CITY, PERSON)["attrs"].keys() == {"erasedAt"}
+    assert await place.erasure.waiting(OFFICER) == []
+    with pytest.raises(NotFound):
+        await place.erasure.confirm(second, asked.id)
+
+
+async def test_what_is_refused_erases_nothing(place):
+    place.erasure.alone = ""
+    await place.broker.create(CITY, entity("Person", PERSON, {"name": prop("Anna")}))
+    asked = await place.erasure.erase(OFFICER, Who(entity=PERSON))
+    await place.erasure.refuse(msgspec.structs.replace(OFFICER, id="second"), asked.id)
+    assert await place.erasure.waiting(OFFICER) == [] and await place.erasure.resume() == 0
+    assert "name" in place.broker.find(CITY, PERSON)["attrs"]
+
+
+async def test_who_confirms_rids_the_city_of_no_administrator_either(place):
+    place.erasure.alone = ""
+    for name in ("anna", "bo"):
+        await place.accounts.create(SET_UP, name, roles=["administrator"])
+    admin = msgspec.structs.replace(OFFICER, id="a", permissions=OFFICER.permissions | {"accounts:manage"})
+    asked = await place.erasure.erase(admin, Who(account="anna"))
+    with pytest.raises(NotAllowed):
+        await place.erasure.confirm(OFFICER, asked.id)
+    assert len(list(place.store.accounts())) == 2

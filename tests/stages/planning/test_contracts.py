@@ -19,6 +19,7 @@ from cityloom.kernel.errors import BadInput, CityError, Conflict, NotAllowed, No
 from cityloom.ngsild.model import entity, prop, value_of
 from cityloom.planning.contracts.contracts import Contracts
 from cityloom.planning.contracts.gathering import Exclusion
+from cityloom.planning.contracts.keeping import keep_close
 from cityloom.planning.contracts.parties import Parties
 from cityloom.planning.contracts.settlements import Settlements
 from cityloom.planning.contracts.statement import statement_of
@@ -45,7 +46,7 @@ class Office:
         self.rival = city.person("provider", name="rival")
         everybody = [self.writer, self.second, self.examiner, self.reviewer, self.provider, self.rival]
         self.people = {one.id: one for one in everybody}
-        self.parties = Parties(city.broker, self.people.get)
+        self.parties = Parties(city.broker, city.clock, self.people.get)
         self.contracts = Contracts(city.broker, city.clock, self.parties, self.people.get, zone=UTC)
         self.settlements = Settlements(
             city.broker, city.clock, self.history, self.contracts, remembered=self.remembered
@@ -195,6 +196,9 @@ async def test_the_provider_sees_its_own_contracts_and_writes_nothing(office):
         contracts.exclude(
             provider, contract.id, Exclusion("2026-02-01T00:00:00Z", "2026-02-02T00:00:00Z", "x", "y")
         ),
+        contracts.confirm_exclusion(provider, contract.id, 0),
+        contracts.drop_exclusion(provider, contract.id, 0),
+        office.parties.undo(provider, office.party.id),
         settlements.settle(provider, contract.id, "2026-02-01"),
         settlements.decide(provider, contract.id, JANUARY, "stands", "because"),
         settlements.pay(provider, contract.id, JANUARY, Decimal(1), date(2026, 4, 1), "x"),
@@ -265,10 +269,11 @@ async def test_a_settlement_that_was_tampered_with_is_told(office):
     contract, settled = await office.settled()
     forged = msgspec.to_builtins(settled.statement) | {"payable": "99999.00"}
     fragment = entity("ContractSettlement", settled.id, {"statement": prop(forged)})
-    for stranger in (office.writer, office.examiner, office.provider, office.city.person("engineer")):
+    engineer = office.city.person("engineer")
+    for stranger in (office.writer, office.examiner, office.provider, engineer, TERMINAL):
         with pytest.raises(CityError):
             await office.city.broker.update(stranger, settled.id, fragment)
-    await office.city.broker.update(TERMINAL, settled.id, fragment)
+    await office.city.broker.update(CITY, settled.id, fragment)
     assert not office.settlements.get(office.examiner, contract.id, JANUARY).is_untouched
 
 
@@ -368,6 +373,9 @@ async def test_excluded_time_counts_neither_way(office):
         Exclusion("2026-01-21T00:00:00Z", "2026-01-24T00:00:00Z", "Storm", "Council 7/2026"),
     )
     await office.remembered()
+    waiting = await office.settlements.compute(office.examiner, contract.id, JANUARY)
+    assert (waiting.lines[0].evidence.excluded, waiting.score) == (0, before.score)
+    await office.contracts.confirm_exclusion(office.reviewer, contract.id, 0)
     after = await office.settlements.compute(office.examiner, contract.id, JANUARY)
     assert after.lines[0].evidence.excluded == 3
     assert after.score == 90 > (before.score or 0)
@@ -425,9 +433,10 @@ async def test_what_others_write_under_the_id_of_a_settlement_is_none(office):
     february = settled.id.replace("2026-01-01", "2026-02-01")
     attributes = settled.document["attrs"]
     said = {name: items[0] for name, items in attributes.items() if name != "because"}
-    await office.city.broker.create(
-        office.city.person("administrator"), entity("Thing", february, said), information_class=INTERNAL
-    )
+    # Nobody but the city itself gets so far.
+    with pytest.raises(NotAllowed):
+        await office.city.broker.create(office.city.person("administrator"), entity("Thing", february, said))
+    await office.city.broker.create(CITY, entity("Thing", february, said), information_class=INTERNAL)
     with pytest.raises(NotFound):
         office.settlements.get(office.examiner, contract.id, "2026-02-01")
     with pytest.raises(NotFound):
@@ -436,11 +445,104 @@ async def test_what_others_write_under_the_id_of_a_settlement_is_none(office):
         )
 
 
+STORM = Exclusion("2026-01-10T00:00:00Z", "2026-01-11T00:00:00Z", "Storm", "Council 7")
+
+
+async def test_a_second_person_who_may_examine_confirms_what_does_not_count(office):
+    contract = await office.concluded()
+    contracts = office.contracts
+    forged = msgspec.structs.replace(STORM, confirmed_by=office.reviewer.id, by="somebody")
+    proposed = await contracts.exclude(office.examiner, contract.id, forged)
+    assert (proposed.exclusions[0].by, proposed.excluded) == (office.examiner.id, ())
+    for who in (office.examiner, office.second, office.provider):
+        with pytest.raises(NotAllowed):
+            await contracts.confirm_exclusion(who, contract.id, 0)
+    for place in (-1, 1):
+        with pytest.raises(Conflict, match="Nothing waits"):
+            await contracts.confirm_exclusion(office.reviewer, contract.id, place)
+    with pytest.raises(Conflict, match="has been settled"):
+        january = ("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z")
+        await contracts.confirm_exclusion(office.reviewer, contract.id, 0, [january])
+    confirmed = await contracts.confirm_exclusion(office.reviewer, contract.id, 0, version=proposed.version)
+    assert confirmed.excluded[0].confirmed_by == office.reviewer.id
+    assert [(one.did, one.by) for one in confirmed.history[-2:]] == [
+        ("exclusionProposed", office.examiner.id),
+        ("excluded", office.reviewer.id),
+    ]
+    with pytest.raises(Conflict, match="Nothing waits"):
+        await contracts.drop_exclusion(office.second, contract.id, 0)
+    await contracts.exclude(office.writer, contract.id, STORM)
+    dropped = await contracts.drop_exclusion(office.examiner, contract.id, 1)
+    assert (dropped.exclusions, dropped.history[-1].did) == (confirmed.exclusions, "exclusionDropped")
+
+
+async def test_a_period_of_which_time_is_proposed_not_to_count_is_not_settled(office):
+    await office.light_up(*[98.0] * 31)
+    contract = await office.concluded()
+    await office.contracts.exclude(office.writer, contract.id, STORM)
+    with pytest.raises(Conflict, match="proposed not to count"):
+        await office.settlements.settle(office.examiner, contract.id, JANUARY)
+    await office.contracts.drop_exclusion(office.examiner, contract.id, 0)
+    settled = await office.settlements.settle(office.examiner, contract.id, JANUARY)
+    assert settled.statement.exclusions == ()
+
+
+async def test_a_seal_from_before_exclusions_had_a_second_person_is_whole():
+    said = msgspec.json.encode(Exclusion("a", "b", "c", "d", by="x", at="y"))
+    assert said == b'{"since":"a","until":"b","reason":"c","decision":"d","by":"x","at":"y"}'
+
+
+async def test_who_a_party_is_is_kept_with_who_changed_it_why_and_can_be_brought_back(office):
+    lys = office.party
+    changed = await office.parties.change(
+        office.second, lys.id, "Lys", accounts=[office.rival.id], note="Bought", version=lys.version
+    )
+    assert office.parties.is_tied(office.rival.id, lys.id)
+    assert [(one.did, one.by, one.note) for one in changed.history] == [
+        ("drafted", office.writer.id, ""),
+        ("edited", office.second.id, "Bought"),
+    ]
+    with pytest.raises(Conflict):
+        await office.parties.undo(office.writer, lys.id, version=lys.version)
+    back = await office.parties.undo(office.writer, lys.id)
+    assert (back.name, back.number, back.accounts) == (lys.name, lys.number, lys.accounts)
+    assert back.history[-1].did == "undone"
+    with pytest.raises(Conflict, match="no version before"):
+        await office.parties.undo(office.writer, lys.id)
+    await office.parties.change(office.writer, lys.id, "Lys")
+    del office.people[office.provider.id]
+    with pytest.raises(BadInput):
+        await office.parties.undo(office.writer, lys.id)
+
+
+async def test_nobody_reads_a_contract_over_ngsi_ld_who_has_no_part_in_it(office):
+    contract, settled = await office.settled()
+    broker = office.city.broker
+    for role in ("operator", "engineer", "planner", "auditor", "committee"):
+        reader = office.city.person(role)
+        for one in (contract.id, settled.id, office.party.id):
+            assert broker.find(reader, one) is None, (role, one)
+    assert office.contracts.get(office.second, contract.id).terms == contract.terms
+    with pytest.raises(NotFound):
+        office.contracts.get(office.city.person("operator"), contract.id)
+
+
+async def test_what_was_internal_before_is_brought_into_its_class(office):
+    contract, settled = await office.settled()
+    broker = office.city.broker
+    for one in (contract.id, settled.id, office.party.id):
+        await broker.classify(CITY, one, INTERNAL)
+    assert await keep_close(broker) == 3
+    assert await keep_close(broker) == 0
+    assert all(broker.class_of(CITY, one) is SECURITY for one in (contract.id, settled.id, office.party.id))
+    assert broker.class_of(CITY, public_id(contract.id)) is OPEN
+
+
 async def test_who_excluded_time_does_not_decide_a_dispute_about_it(office):
     await office.light_up(*[98.0] * 31)
     contract = await office.concluded()
-    storm = Exclusion("2026-01-10T00:00:00Z", "2026-01-11T00:00:00Z", "Storm", "Council 7")
-    await office.contracts.exclude(office.reviewer, contract.id, storm)
+    await office.contracts.exclude(office.writer, contract.id, STORM)
+    await office.contracts.confirm_exclusion(office.reviewer, contract.id, 0)
     await office.settlements.settle(office.examiner, contract.id, JANUARY)
     await office.settlements.dispute(office.provider, contract.id, JANUARY, "There was no storm.")
     with pytest.raises(NotAllowed):

@@ -256,11 +256,7 @@ async def test_undo_brings_back_one_version_after_the_other(living_city, office)
     adopted = await office.adopted()
     plans = [adopted.plan]
     for number in range(3):
-        decision = await office.decision(f"{DECISION}{number}")
-        costs = (*ACTION.costs, Cost(2028, "operating", euros(str(number + 1))))
-        decided = (*plans[-1].action.decisions, decision)
-        action = msgspec.structs.replace(ACTION, costs=costs, decisions=decided)
-        plan = a_plan(owner=f"Office {number}", budget=None, spent=None, action=action, milestones=())
+        plan = a_plan(owner=f"Office {number}", spent=None, action=ACTION, milestones=())
         plans.append((await office.initiatives.edit(office.planner, adopted.id, plan)).plan)
     for plan in plans[-2::-1]:
         undone = await office.initiatives.undo(office.planner, adopted.id)
@@ -443,6 +439,25 @@ async def test_work_begins_only_when_all_three_are_examined(office, checks):
     assert (await office.initiatives.move(office.planner, adopted.id, "running")).phase == "running"
 
 
+async def test_what_was_begun_keeps_the_examinations_that_it_was_begun_on(office):
+    adopted = await office.adopted()
+    fewer = a_plan(action=msgspec.structs.replace(ACTION, checks=ACTION.checks[1:]))
+    await office.initiatives.edit(office.planner, adopted.id, fewer)
+    await office.initiatives.edit(office.planner, adopted.id, CLEAN)
+    for phase in ("planned", "running"):
+        await office.initiatives.move(office.planner, adopted.id, phase)
+    for leave_out in (
+        office.initiatives.edit(office.planner, adopted.id, fewer),
+        office.initiatives.undo(office.planner, adopted.id),
+    ):
+        with pytest.raises(BadInput, match="begun on this examination") as caught:
+            await leave_out
+        assert caught.value.where == f"checks.{ACTION.checks[0].of}"
+    failed = msgspec.structs.replace(ACTION.checks[0], result="failed")
+    again = a_plan(action=msgspec.structs.replace(ACTION, checks=(failed, *ACTION.checks[1:])))
+    assert (await office.initiatives.edit(office.planner, adopted.id, again)).plan.action.checks[0] == failed
+
+
 async def test_a_result_says_who_when_and_what_shows_it(office):
     for check in (Check("emf", "", date(2026, 1, 1), "passed", "x"), Check("emf", "A", None, "passed", "x")):
         with pytest.raises(BadInput) as caught:
@@ -495,8 +510,24 @@ async def test_an_adopted_budget_changes_only_with_a_decision_of_its_own(office)
     await refused(plan(decision, costs=ACTION.costs), "only by a decision")
     # Nor is it left out, to be used once more.
     await refused(plan(), "is not left out")
-    undone = await office.initiatives.undo(office.planner, adopted.id)
-    assert (undone.plan.budget, undone.plan.action.decisions) == (CLEAN.budget, ())
+    # Nor is it undone: what a committee decided is changed by a committee.
+    with pytest.raises(BadInput, match="is not left out") as caught:
+        await office.initiatives.undo(office.planner, adopted.id)
+    assert caught.value.where == "budgetDecision"
+    now = office.initiatives.get(office.planner, adopted.id)
+    assert (now.plan.budget, now.plan.action.decisions) == (euros("1200001.50"), (DECISION,))
+
+
+async def test_an_undo_brings_back_no_budget_without_a_decision_whoever_changed_it(living_city, office):
+    adopted = await office.adopted()
+    edited = await office.initiatives.edit(office.planner, adopted.id, a_plan(owner="Another"))
+    # As it stood before the rule, or as a program of the city wrote it.
+    dearer = {"budget": prop({"amount": "7.00", "currency": "EUR"})}
+    await living_city.broker.append(CITY, edited.id, entity("Initiative", edited.id, dearer))
+    await living_city.broker.delete_attribute(CITY, edited.id, "costs")
+    with pytest.raises(BadInput, match="only by a decision"):
+        await office.initiatives.undo(office.planner, adopted.id)
+    assert office.initiatives.get(office.planner, adopted.id).plan.owner == "Another"
 
 
 async def test_an_adopted_initiative_keeps_what_it_must_say_and_an_old_one_reads_and_changes(

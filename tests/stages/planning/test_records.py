@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from datetime import date
 from decimal import Decimal
@@ -11,7 +12,7 @@ import xlsxwriter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cityloom.access.ownership import OWNED_TYPES
+from cityloom.access.ownership import BY_THEIR_ROOM_ALONE, OWNED_TYPES
 from cityloom.access.roles import PERMISSIONS
 from cityloom.indicators.exchange.spreadsheet import as_csv
 from cityloom.kernel.actor import ANONYMOUS, InformationClass
@@ -156,6 +157,17 @@ async def test_each_edit_can_be_taken_back(office):
     assert (await office.records.undo(office.planner, record.id)).values == {"name": {"en": "A"}}
     with pytest.raises(Conflict):
         await office.records.undo(office.planner, record.id)
+
+
+async def test_what_is_thrown_away_while_it_is_published_does_not_stay_in_the_open(office):
+    for first in ("publish", "discard", "withdraw"):
+        record = await office.records.draft(office.planner, "Bridge", {"name": {"en": first}})
+        acts = [first, *{"publish", "discard"} - {first}]
+        await asyncio.gather(
+            *(getattr(office.records, act)(office.planner, record.id) for act in acts), return_exceptions=True
+        )
+        assert office.records.get(office.planner, record.id).state is State.DISCARDED
+        assert office.broker.find(ANONYMOUS, record.id) is None, first
 
 
 async def test_who_edits_what_has_changed_meanwhile_is_told(office):
@@ -351,6 +363,7 @@ def test_no_table_breaks_the_reader(raw):
 def test_each_kind_of_the_plan_can_be_kept(kind):
     check_kind(kind)
     assert OWNED_TYPES[kind.type] == (kind.permission,)
+    assert kind.type in BY_THEIR_ROOM_ALONE
     assert kind.permission in PERMISSIONS
     assert all(kind.field(name) for name in kind.columns)
     assert [one.path for one in KINDS].count(kind.path) == 1

@@ -44,6 +44,7 @@ from cityloom.adapters.network.reach import Reach
 from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
 from cityloom.edge.receiving import Receiving
+from cityloom.edge.remembered import PastAlone
 from cityloom.federation.federation import Federation
 from cityloom.federation.handing_on import HandedOn
 from cityloom.history.follow import Lineage
@@ -248,7 +249,7 @@ class SmallCity:
         contracts = Contracts(
             self.broker,
             self.clock,
-            Parties(self.broker, actors),
+            Parties(self.broker, self.clock, actors),
             actors,
             zone=ZoneInfo("Europe/Copenhagen"),
             audit=self.audit,
@@ -285,7 +286,14 @@ class SmallCity:
             remembered=self.remembered,
             loading=Loading(self.store, self.broker, self.audit, self.history_stage),
             federation=federation,
-            receiving=Receiving(self.broker, self.parked, {}, self.clock, name_of=self.accounts.user_name),
+            receiving=Receiving(
+                self.broker,
+                self.parked,
+                {},
+                self.clock,
+                name_of=self.accounts.user_name,
+                past=PastAlone(history, self.remembered),
+            ),
             subscriptions=subscriptions,
             snapshots=snapshots,
             handed_on=HandedOn(MemoryRegister(), federation, subscriptions, self.clock),

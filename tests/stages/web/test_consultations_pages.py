@@ -6,6 +6,9 @@ import re
 
 import pytest
 
+from cityloom.ngsild.model import entity, prop
+from cityloom.people.contribution import contribution_of, heard
+
 PLAN = "/plan/consultations"
 READY = {
     "name_en": "The harbour square",
@@ -215,3 +218,48 @@ async def test_a_contribution_is_internal_as_an_entity(city, planner, invited, v
     one = (await planner.data(f"/plan/contributions{path[14:]}/all.json"))["contributions"][0]["id"]
     assert (await visitor.get(f"/entities/{one}")).status_code in (303, 401, 403, 404)
     assert (await planner.get(f"/entities/{one}")).status_code == 200
+
+
+async def test_nobody_outside_learns_the_id_of_what_is_not_published(city, planner, invited, visitor):
+    path = await prepared(planner, invited)
+    city.clock.pass_by(days=22)
+    code = await contributed(visitor, path)
+    await planner.done("/plan/goals/new", {"name_en": "Secret squares"})
+    goal = (await planner.data("/plan/goals.json"))["records"][0]["id"]
+    one = (await planner.data(f"/plan/contributions{path[14:]}/all.json"))["contributions"][0]["href"]
+    await planner.done(one, {"act": "answer", "text": "Ten trees", "changed": "yes", "what": goal})
+    await planner.done(one, {"act": "publish", "publicText": "Trees, please"})
+    for address in (path, f"{path}.json", f"/contribution/{code}", f"/contribution/{code}/letter"):
+        shown = (await visitor.get(address)).text
+        assert goal not in shown and "Secret squares" not in shown, address
+    assert goal in (await planner.get(f"{path}.json")).text
+    # The other way round: the goal is public, the consultation no longer.
+    await planner.done(f"/plan/goals/{goal}", {"act": "publish"})
+    consultation = (await planner.data(f"{path}.json"))["id"]
+    await planner.done(f"/plan{path}", {"act": "withdraw"})
+    shown = await visitor.text(f"/plan/goals/{goal}")
+    assert "Trees, please" in shown and consultation not in shown
+
+
+def heard_of(*groups: tuple[str, int], in_the_open: bool = True) -> dict[str, int]:
+    """Who was heard by group, of so many contributions of each."""
+    attributes = {"kind": prop("contribution"), "status": prop("received")}
+    said = [
+        contribution_of(
+            entity("ConsultationContribution", f"urn:{name}:{number}", attributes | {"speaksFor": prop(name)})
+        )
+        for name, count in groups
+        for number in range(count)
+    ]
+    return dict(heard(said, in_the_open=in_the_open).by_group)
+
+
+def test_a_group_of_few_cannot_be_reckoned_from_the_rest():
+    assert heard_of(("a", 20), ("b", 9)) == {"a": 20, "b": 9}
+    # Of one alone the total would tell it; of two that are one each, too.
+    assert heard_of(("a", 20), ("b", 9), ("c", 4)) == {"a": 20, "b": -1, "c": -1}
+    assert heard_of(("a", 20), ("b", 9), ("c", 1), ("d", 1)) == {"a": 20, "b": -1, "c": -1, "d": -1}
+    assert heard_of(("a", 20), ("b", 9), ("c", 3), ("d", 4)) == {"a": 20, "b": 9, "c": -1, "d": -1}
+    assert heard_of(("a", 20), ("b", 4)) == {"a": -1, "b": -1}
+    assert list(heard_of(("z", 6), ("a", 1), ("m", 30))) == ["m", "a", "z"]
+    assert heard_of(("a", 20), ("b", 1), in_the_open=False) == {"a": 20, "b": 1}

@@ -154,6 +154,8 @@ async def test_the_provider_does_not_learn_who_of_the_city_signed_or_excluded(of
     path, march = office["path"], f"{office['path']}/2026-03-01"
     storm = {"act": "exclude", "since": "2026-03-10", "until": "2026-03-12", "reason": "Storm"}
     await office["planner"].done(path, {**storm, "decision": "Council 7/2026"})
+    assert "person:" not in str(await office["provider"].data(f"{path}.json"))
+    await office["auditor"].done(path, {"act": "confirm", "exclusion": "0"})
     await office["auditor"].done(march, {"act": "settle"})
     for address in (f"{path}.json", f"{march}.json"):
         assert "Council 7/2026" in str(await office["provider"].data(address))
@@ -198,9 +200,35 @@ async def test_excluded_days_are_named_with_their_decision(office):
     sent = {"act": "exclude", "since": "2026-03-10", "until": "2026-03-12", "reason": "Storm"}
     assert "Say where it was decided." in await office["planner"].refused(office["path"], sent)
     page = await office["planner"].done(office["path"], {**sent, "decision": "Council 7/2026"})
-    assert "Council 7/2026" in page
+    assert "Council 7/2026" in page and "waits for a second person" in page
+    assert "Confirm: it does not count" not in page
+    for wrong in ("", "1", "x", "²"):
+        said = await office["auditor"].refused(office["path"], {"act": "confirm", "exclusion": wrong})
+        assert "Nothing waits" in said
+    assert "Confirm: it does not count" in await office["auditor"].text(office["path"])
+    await office["auditor"].done(office["path"], {"act": "confirm", "exclusion": "0"})
+    await office["planner"].done(office["path"], {**sent, "decision": "Council 8/2026"})
+    page = await office["second"].done(office["path"], {"act": "drop", "exclusion": "1"})
+    assert "Council 7/2026" in page and "waits for a second person" not in page
     page = await office["auditor"].text(f"{office['path']}/2026-03-01")
     assert "28 read; of 28 expected, 0 are missing; 3 in time that does not count" in page
+
+
+async def test_a_provider_s_accounts_are_changed_with_a_reason_and_taken_back(office):
+    address = "/plan/contracts/parties"
+    changed = {"party": office["party"], "name": "Lys", "accounts": "rival", "note": "Bought by Rival"}
+    page = await office["second"].done(address, changed)
+    assert "Bought by Rival" in page and "Second · " in page
+    assert (await office["rival"].data("/plan/contracts.json"))["contracts"] != []
+    assert "Take back" not in await office["auditor"].text(address)
+    (party,) = (await office["planner"].data(f"{address}.json"))["parties"]
+    await office["planner"].done(
+        address, {"act": "undo", "party": office["party"], "version": party["version"]}
+    )
+    (party,) = (await office["planner"].data(f"{address}.json"))["parties"]
+    assert (party["name"], party["accounts"]) == ("Lys A/S", ["provider"])
+    assert [one["did"] for one in party["history"]] == ["undone", "edited", "drafted"]
+    assert (await office["rival"].data("/plan/contracts.json"))["contracts"] == []
 
 
 async def test_pages_are_well_formed_in_both_languages(office, visitor):

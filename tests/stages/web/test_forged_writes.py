@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import msgspec
+import orjson
 import pytest
 
 from cityloom.access.accounts import SET_UP
 from cityloom.access.accounts import actor_of as account_actor
-from cityloom.access.ownership import EVIDENCE, OWNED_TYPES
+from cityloom.access.ownership import BY_THEIR_ROOM_ALONE, EVIDENCE, OWNED_TYPES
 from cityloom.access.roles import PERMISSIONS, SESSION_ONLY
 from cityloom.kernel.actor import CITY, InformationClass
 from cityloom.ngsild.model import entity, json_value, prop
@@ -53,7 +54,7 @@ async def test_a_type_of_a_room_is_not_created_by_who_may_write_alone(city, push
     assert city.broker.find(CITY, f"urn:ngsi-ld:{name}:forged") is None
 
 
-@pytest.mark.parametrize("name", OWNED_TYPES)
+@pytest.mark.parametrize("name", sorted(OWNED_TYPES.keys() - BY_THEIR_ROOM_ALONE))
 async def test_a_type_of_a_room_is_written_by_who_has_the_room_s_permission_too(city, pushes, name):
     permissions = ("entities:write", *OWNED_TYPES[name])
     answer = await pushes("POST", "/entities", an(name), permissions=permissions)
@@ -64,6 +65,32 @@ async def test_a_type_of_a_room_is_written_by_who_has_the_room_s_permission_too(
 async def test_all_of_a_room_s_permissions_are_needed(pushes, name):
     most = PERMISSIONS.keys() - SESSION_ONLY - {OWNED_TYPES[name][-1]}
     refused(await pushes("POST", "/entities", an(name), permissions=most), "type")
+
+
+@pytest.mark.parametrize("name", sorted(BY_THEIR_ROOM_ALONE))
+async def test_what_a_page_of_the_plan_guards_nobody_writes_past_it(city, pushes, name):
+    every = PERMISSIONS.keys() - SESSION_ONLY
+    answer = await pushes("POST", "/entities", an(name), permissions=every)
+    refused(answer, "type")
+    assert "on their pages alone" in answer.text
+    assert city.broker.find(CITY, f"urn:ngsi-ld:{name}:forged") is None
+
+
+async def test_an_initiative_is_approved_and_paid_for_on_no_way_past_its_room(city, pushes):
+    initiative = "urn:ngsi-ld:Initiative:forged"
+    budget = {"budget": prop({"amount": "1.00", "currency": "EUR"}), "status": prop("adopted")}
+    await city.write(entity("Initiative", initiative, budget))
+    before = city.broker.retrieve(CITY, initiative)
+    every = PERMISSIONS.keys() - SESSION_ONLY
+    for how, (path, body) in CHANGES.items():
+        sent = orjson.loads(orjson.dumps(body).replace(b"Alert", b"Initiative"))
+        answer = await pushes(how.split()[0], path.replace("Alert", "Initiative"), sent, permissions=every)
+        assert answer.status_code in (207, 400, 403), (how, answer.status_code, answer.text)
+        assert "may not write entities of the type Initiative" in answer.text, how
+        assert city.broker.retrieve(CITY, initiative) == before, how
+    past = f"/temporal/entities/{initiative}/attrs"
+    told = {"budget": [{"type": "Property", "value": 9, "observedAt": "2026-01-01T00:00:00Z"}]}
+    refused(await pushes("POST", past, told, permissions=every), "type")
 
 
 ALERT = "urn:ngsi-ld:Alert:forged"

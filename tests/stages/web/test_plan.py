@@ -74,6 +74,10 @@ async def test_the_gate_says_what_is_missing_and_is_passed_with_a_reason(reader_
     assert "The council waits" in await planner.text("/plan/phases/1"), "going back loses nothing"
     assert "Planner · " in await planner.text("/plan/phases/1")
     assert "Planner" not in await visitor.text("/plan/phases/1"), "who of the city it was, is the city's"
+    assert "The council waits" in await visitor.text("/plan/phases/1")
+    plan = (await visitor.get("/ngsi-ld/v1/entities?type=MasterPlan")).text
+    assert "The council waits" in plan and "person:" not in plan and "draft-city" not in plan
+    assert "person:" in (await planner.get("/ngsi-ld/v1/entities?type=MasterPlan")).text
 
 
 async def test_what_is_written_down_opens_the_gate(reader_of):

@@ -346,7 +346,16 @@ async def test_a_person_is_looked_up_and_erased_in_danish(visitor, reader_of):
     page = html.unescape((await reader.send("/persons", {"act": "look", **whose})).text)
     assert "Henvendelse<br>" in page and "Beskrivelse, Sted" in page
     page = html.unescape((await reader.send("/persons", {"act": "erase", "sure": "yes", **whose})).text)
+    assert "intet er slettet endnu" in page and "Bekræft: slet for altid" not in page
+    order = re.search(r"erasure:[\w-]+", page)[0]
+    confirmed = {"act": "confirm", "order": order, "sure": "yes"}
+    await reader.refused("/persons", confirmed, status=403)
+    second = await reader_of("data_protection_officer", language="da", name="second")
+    assert "Bekræft: slet for altid" in await second.text("/persons")
+    await second.refused("/persons", {**confirmed, "sure": ""})
+    page = html.unescape((await second.send("/persons", confirmed)).text)
     assert "Slettet for altid. 1 entitet, " in page and "I revisionsloggen hedder det" in page
+    assert order not in await second.text("/persons")
     await reader.refused("/persons", {"act": "look", **whose}, status=404)
 
 

@@ -13,6 +13,7 @@ class MemoryKeys:
 
     def __init__(self) -> None:
         self._orders: dict[str, ErasureOrder] = {}
+        self._asked: dict[str, ErasureOrder] = {}
 
     def about(self, tenant: str, subjects: Iterable[str]) -> list[str]:  # noqa: ARG002 - the port's
         return []
@@ -22,6 +23,15 @@ class MemoryKeys:
 
     def orders(self) -> list[ErasureOrder]:
         return list(self._orders.values())
+
+    def ask(self, order: ErasureOrder) -> None:
+        self._asked[order.id] = order
+
+    def asked(self) -> list[ErasureOrder]:
+        return list(self._asked.values())
+
+    def unask(self, order_id: str) -> None:
+        self._asked.pop(order_id, None)
 
     def destroy(self, order: ErasureOrder) -> int:
         self._orders.pop(order.id, None)

@@ -39,6 +39,8 @@ MIGRATIONS = (
     CREATE TABLE orders (id TEXT PRIMARY KEY, said TEXT NOT NULL) STRICT;
     CREATE TABLE copy (path TEXT PRIMARY KEY) STRICT;
     """,
+    # Erasures that wait for a second person.
+    "CREATE TABLE asked (id TEXT PRIMARY KEY, said TEXT NOT NULL) STRICT;",
 )
 
 #: AES-256-SIV (RFC 5297): what is equal is sealed equally, so that history sees what did not change, and no
@@ -68,7 +70,7 @@ class KeyFile:
         self._secrets: dict[str, bytes] = {}
         with sound(path):
             listed = self._writer.execute("SELECT id, at FROM erased").fetchall()
-            self._erased: dict[str, str] = {str(name): str(at) for name, at in listed} | _read_erased(erased)
+            self._erased: dict[str, str] = {str(name): str(at) for name, at in listed} | read_erased(erased)
             for name, tenant, entity_id, secret in self._writer.execute(
                 "SELECT id, tenant, entity_id, secret FROM key"
             ):
@@ -131,9 +133,22 @@ class KeyFile:
 
     def orders(self) -> list[ErasureOrder]:
         """What is to be erased and is not yet."""
-        with self._lock, sound(self._path):
-            rows = self._writer.execute("SELECT said FROM orders ORDER BY id").fetchall()
-        return [msgspec.json.decode(str(said), type=ErasureOrder) for (said,) in rows]
+        return self._orders_in("SELECT said FROM orders ORDER BY id")
+
+    def ask(self, order: ErasureOrder) -> None:
+        """Write down durably that somebody asks for it: nothing is erased yet."""
+        said = msgspec.json.encode(order).decode()
+        with self._lock, transaction(self._writer):
+            self._writer.execute("REPLACE INTO asked VALUES (?, ?)", (order.id, said))
+
+    def asked(self) -> list[ErasureOrder]:
+        """What was asked for and is neither confirmed nor refused."""
+        return self._orders_in("SELECT said FROM asked ORDER BY id")
+
+    def unask(self, order_id: str) -> None:
+        """Strike off what was asked for; nothing happens when it is not there."""
+        with self._lock, transaction(self._writer):
+            self._writer.execute("DELETE FROM asked WHERE id = ?", (order_id,))
 
     def destroy(self, order: ErasureOrder) -> int:
         """Destroy the keys of the order's Entities, and strike it off; returns how many keys went."""
@@ -165,6 +180,11 @@ class KeyFile:
 
     # -- inside --------------------------------------------------------------------------------------------
 
+    def _orders_in(self, statement: str) -> list[ErasureOrder]:
+        with self._lock, sound(self._path):
+            rows = self._writer.execute(statement).fetchall()
+        return [msgspec.json.decode(str(said), type=ErasureOrder) for (said,) in rows]
+
     def _make(self, wanted: Iterable[Wanted]) -> None:
         rows = [
             (secrets.token_hex(16), one.tenant, one.entity_id, one.subject, AESSIV.generate_key(_BITS))
@@ -179,8 +199,7 @@ class KeyFile:
     def _list(self, more: dict[str, str]) -> None:
         """Their names first: whatever copy of the keys comes back from now on, these are not in use."""
         self._erased |= more
-        said = json.dumps(self._erased, indent=0).encode()
-        write_whole(self._erased_path, said, when_full=_FULL)
+        write_erased(self._erased_path, self._erased)
 
     def _remove(self, names: Sequence[str], order: str = "") -> None:
         """Keys gone from the file, its log and the memory."""
@@ -247,7 +266,7 @@ class KeyView:
     def erased_at(self, name: str) -> str:
         """See `KeyFile.erased_at`."""
         found = self._rows("SELECT at FROM erased WHERE id = ?", (name,))
-        return str(found[0][0]) if found else _read_erased(self._erased_path).get(name, "")
+        return str(found[0][0]) if found else read_erased(self._erased_path).get(name, "")
 
     def close(self) -> None:
         with self._lock:
@@ -322,7 +341,13 @@ def _opened(secret: bytes | None, name: str, data: bytes, purpose: bytes) -> byt
         return None
 
 
-def _read_erased(path: Path) -> dict[str, str]:
+def write_erased(path: Path, erased: dict[str, str]) -> None:
+    """List the names of destroyed keys, each with the instant. Raises StorageFull."""
+    write_whole(path, json.dumps(erased, indent=0).encode(), when_full=_FULL)
+
+
+def read_erased(path: Path) -> dict[str, str]:
+    """The names of destroyed keys, each with the instant; none where no list is."""
     try:
         found: dict[str, str] = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
     except FileNotFoundError:

@@ -6,13 +6,19 @@ import errno
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import msgspec
+
 from cityloom.adapters.files.whole_files import sync_folder
+from cityloom.adapters.sealed.keys import read_erased, write_erased
 from cityloom.app.backup.checking import mismatch
 from cityloom.app.backup.manifest import FILES, Copied, Manifest, digested, opened, read_manifest
+from cityloom.app.configuration import read_configuration
 from cityloom.app.doctor.databases import database_findings
 from cityloom.app.folder import CityFolder
+from cityloom.app.storage import keys_of
 from cityloom.kernel.errors import BadConfig, CityError, StorageFull
 
 Progress = Callable[[str, int, int], None]
@@ -21,6 +27,8 @@ _UNFINISHED = ".restoring"
 #: What a disk's own top folder has.
 _OF_THE_DISK = frozenset({"lost+found"})
 _MARGIN = 16_000_000
+#: Bytes of a list of destroyed keys: a million of them.
+_MOST_ERASED = 80_000_000
 
 
 def restore(backup: Path, home: Path, progress: Progress, *, keys: Path | None = None) -> Manifest:
@@ -38,9 +46,10 @@ def restore(backup: Path, home: Path, progress: Progress, *, keys: Path | None =
         shutil.rmtree(unfinished, ignore_errors=True)
         try:
             _copy(backup, unfinished, manifest, progress)
-            if keys is not None:
-                _bring_keys(keys, CityFolder(unfinished).keys)
+            _take_over_erasures(backup.resolve(), CityFolder(unfinished).erased)
             _check_databases(unfinished)
+            if keys is not None:
+                _bring_keys(keys, _place_of_keys(unfinished, home))
             _move(unfinished, home)
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -106,8 +115,44 @@ def _copy_one(backup: Path, unfinished: Path, one: Copied, tell: Callable[[int],
         raise _damaged(complaint, backup)
 
 
+def _take_over_erasures(backup: Path, listed: Path) -> None:
+    """Who was erased since this backup was made stays erased, with an old copy of the keys as well.
+
+    The backups beside it tell which keys were destroyed later. A key's name is chance, and no other city's.
+    """
+    known = read_erased(listed)
+    for beside in sorted(backup.parent.glob(f"*/{FILES}/{listed.name}")):
+        if beside.is_symlink() or beside.stat().st_size > _MOST_ERASED:
+            continue
+        with suppress(OSError, msgspec.DecodeError):
+            # What cannot be read is of a backup that is damaged: `cityloom backup --check` tells so.
+            known |= read_erased(beside)
+    if known:
+        write_erased(listed, known)
+
+
+def _place_of_keys(unfinished: Path, home: Path) -> Path:
+    """Where the restored city will look for its keys: in its folder, or where its city.toml says."""
+    try:
+        configuration = read_configuration(CityFolder(unfinished).configuration)
+        target = keys_of(CityFolder(home), configuration)
+    except BadConfig:
+        # The mistake is told when the city starts.
+        return CityFolder(unfinished).keys
+    if target == CityFolder(home).keys:
+        return CityFolder(unfinished).keys
+    if target.exists():
+        raise BadConfig(
+            "This city's keys are there already, outside its folder",
+            hint="Leave --keys out: it goes on with those. Nothing was changed.",
+            where=str(target),
+        )
+    return target
+
+
 def _bring_keys(keys: Path, target: Path) -> None:
     try:
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         target.write_bytes(keys.read_bytes())
     except OSError as error:
         raise BadConfig(

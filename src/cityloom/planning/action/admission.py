@@ -16,8 +16,8 @@ from cityloom.kernel.errors import BadInput
 from cityloom.kernel.worded import Worded
 from cityloom.ngsild.model import Document, value_of
 from cityloom.planning.action.approval import missing, named, unchecked
-from cityloom.planning.action.model import Action, Cost
-from cityloom.planning.model import Initiative, Plan
+from cityloom.planning.action.model import CHECKS, Action, Cost
+from cityloom.planning.model import Initiative, Phase, Plan
 from cityloom.planning.money import Money
 from cityloom.planning.money import read as read_money
 
@@ -53,6 +53,24 @@ def check_stays_approved(before: Initiative, plan: Plan) -> None:
             hint=Worded("Change it, but do not leave it out."),
             where=gaps[0].field,
         )
+
+
+def check_stays_examined(before: Initiative, plan: Plan) -> None:
+    """What was begun on its examinations keeps them: one is done anew, with whatever result, not left out."""
+    if before.phase not in (Phase.RUNNING, Phase.DONE):
+        return
+    for subject, label in CHECKS.items():
+        if _has_result(before.plan, subject) and not _has_result(plan, subject):
+            raise BadInput(
+                Worded("It was begun on this examination: %(name)s", name=label),
+                hint=Worded("Enter its newest result, but do not leave it out."),
+                where=f"checks.{subject}",
+            )
+
+
+def _has_result(plan: Plan, subject: str) -> bool:
+    found = plan.action.check_of(subject)
+    return found is not None and bool(found.result)
 
 
 def check_examined(plan: Plan) -> None:

@@ -1,7 +1,7 @@
 """Contracts: written by one person of the city, concluded by a second, seen by the provider they are with.
 
-The file of a contract is internal. Of a concluded one everybody sees its name, the provider, and for each
-settled period the score and what was paid.
+The file of a contract is for who manages or examines contracts, and for its provider (see `keeping`). Of a
+concluded one everybody sees its name, the provider, and for each settled period the score and what was paid.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from cityloom.access.audit import AuditLog
-from cityloom.access.authority import may_write, require
+from cityloom.access.authority import require
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, Edits, check_version
 from cityloom.context.publishing import Publishing, new_working_id, public_id, working_id
@@ -26,8 +26,16 @@ from cityloom.kernel.texts import check_line
 from cityloom.kernel.time import Clock, format_instant
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document, Instance, entity, json_value, prop, rel
-from cityloom.planning.contracts.checking import MOST_EXCLUSIONS, check_exclusion, check_terms
+from cityloom.planning.contracts.checking import check_exclusion, check_terms
+from cityloom.planning.contracts.excluding import (
+    check_open,
+    waiting_at,
+    with_confirmed,
+    with_proposed,
+    without,
+)
 from cityloom.planning.contracts.gathering import Exclusion
+from cityloom.planning.contracts.keeping import SECRECY, as_the_room
 from cityloom.planning.contracts.model import (
     CONTRACT,
     DECIDED_ON,
@@ -44,7 +52,6 @@ from cityloom.planning.contracts.terms import Terms
 EXAMINE = "contracts:examine"
 #: Steps of its history that a contract keeps.
 MOST_STEPS = 500
-_INTERNAL = InformationClass.INTERNAL
 
 
 class Contracts:
@@ -87,7 +94,7 @@ class Contracts:
             "history": self._stepped((), actor, "drafted"),
         }
         document = entity(CONTRACT, new_working_id(CONTRACT), attributes)
-        await self._publishing.draft(actor, document)
+        await self._publishing.draft(as_the_room(actor), document, secrecy=SECRECY)
         return self.get(actor, document["id"])
 
     async def edit(self, actor: Actor, contract_id: str, terms: Terms, *, version: str = "") -> Contract:
@@ -116,9 +123,7 @@ class Contracts:
         self._require_staff(actor)
         now = self._clock.now()
         before = self.get(actor, contract_id)
-        if self._audit is not None:
-            detail = {"terms": digest_of(before.terms)}
-            await self._audit.record(actor, "contract.conclude", before.id, detail)
+        await self._record(actor, "contract.conclude", before.id, terms=digest_of(before.terms))
 
         def edits(contract: Contract) -> Edits:
             self._check_second(actor, contract)
@@ -152,24 +157,71 @@ class Contracts:
         *,
         version: str = "",
     ) -> Contract:
-        """Let some time not count, by a decision. `settled` are the periods that are closed to that."""
+        """Propose that some time does not count, by a decision. It counts until a second person confirms it.
+
+        `settled` are the periods that are closed to that, from an instant until before another.
+        """
         self._require_staff(actor)
         now = format_instant(self._clock.now())
-        checked = msgspec.structs.replace(check_exclusion(exclusion), by=actor.id, at=now)
-        for begin, end in settled:
-            if checked.since < end and begin < checked.until:
-                hint = "A reviewer may take it into account when the provider disputes the settlement."
-                raise Conflict("This time has been settled", hint=hint, where="since")
+        checked = check_exclusion(exclusion)
+        proposed = Exclusion(
+            checked.since, checked.until, checked.reason, checked.decision, by=actor.id, at=now
+        )
+        check_open(proposed, settled)
 
         def edits(contract: Contract) -> Edits:
             self._check_not_the_provider(actor, contract.terms.provider)
-            if len(contract.exclusions) >= MOST_EXCLUSIONS:
-                raise BadInput(
-                    "There are too many of them", hint=f"Keep to {MOST_EXCLUSIONS}.", where="since"
-                )
             return {
-                "exclusions": json_value(msgspec.to_builtins([*contract.exclusions, checked])),
-                "history": self._stepped(contract.history, actor, "excluded", checked.decision),
+                "exclusions": json_value(msgspec.to_builtins(with_proposed(contract, proposed))),
+                "history": self._stepped(contract.history, actor, "exclusionProposed", proposed.decision),
+            }
+
+        return await self._change(actor, contract_id, version, "exclude", edits)
+
+    async def confirm_exclusion(
+        self,
+        actor: Actor,
+        contract_id: str,
+        place: int,
+        settled: Iterable[tuple[str, str]] = (),
+        *,
+        version: str = "",
+    ) -> Contract:
+        """Agree that the time of the contract's exclusion at `place` does not count: it is money.
+
+        By somebody who did not propose it. Needs contracts:examine. Raises NotAllowed, Conflict.
+        """
+        require(actor, EXAMINE)
+        now = format_instant(self._clock.now())
+        closed = tuple(settled)
+
+        def edits(contract: Contract) -> Edits:
+            self._check_not_the_provider(actor, contract.terms.provider)
+            confirmed = with_confirmed(contract, place, actor, now)
+            check_open(confirmed[place], closed)
+            return {
+                "exclusions": json_value(msgspec.to_builtins(confirmed)),
+                "history": self._stepped(contract.history, actor, "excluded", confirmed[place].decision),
+            }
+
+        contract = self.get(actor, contract_id)
+        found = waiting_at(contract, place)
+        await self._record(actor, "contract.exclude", contract.id, since=found.since, until=found.until)
+        return await self._change(actor, contract.id, version, "exclude", edits)
+
+    async def drop_exclusion(
+        self, actor: Actor, contract_id: str, place: int, *, version: str = ""
+    ) -> Contract:
+        """Throw away an exclusion that nobody has confirmed. Raises Conflict."""
+        self._require_staff(actor)
+
+        def edits(contract: Contract) -> Edits:
+            self._check_not_the_provider(actor, contract.terms.provider)
+            left = without(contract, place)
+            decision = contract.exclusions[place].decision
+            return {
+                "exclusions": json_value(msgspec.to_builtins(left)),
+                "history": self._stepped(contract.history, actor, "exclusionDropped", decision),
             }
 
         return await self._change(actor, contract_id, version, "exclude", edits)
@@ -180,7 +232,7 @@ class Contracts:
         contract = self.get(actor, contract_id)
         if not contract.is_draft:
             raise Conflict("A contract that was concluded stays", hint="Let it end.", where="status")
-        await self._broker.delete(may_write(actor), contract.id, trace="contracts:discard")
+        await self._broker.delete(as_the_room(actor), contract.id, trace="contracts:discard")
 
     # -- asking ------------------------------------------------------------------------------------
 
@@ -215,7 +267,7 @@ class Contracts:
     def may_see(self, actor: Actor, contract: Contract) -> bool:
         """Whether somebody may read a contract's file."""
         if actor.may(MANAGE) or actor.may(EXAMINE):
-            return actor.sees(_INTERNAL)
+            return actor.sees(InformationClass.INTERNAL)
         if contract.is_draft:
             return False
         return self.parties.speaks_for(actor, contract.standing.provider)
@@ -230,6 +282,10 @@ class Contracts:
         if not actor.may(EXAMINE):
             require(actor, MANAGE)
 
+    async def _record(self, actor: Actor, did: str, subject: str, **detail: str) -> None:
+        if self._audit is not None:
+            await self._audit.record(actor, did, subject, detail)
+
     async def _change(
         self, actor: Actor, contract_id: str, version: str, did: str, decide: Callable[[Contract], Edits]
     ) -> Contract:
@@ -240,7 +296,7 @@ class Contracts:
             contract = contract_of(document)
             return decide(contract) if contract else {}
 
-        await self._editing.edit(may_write(actor), found.id, edits, trace=f"contracts:{did}")
+        await self._editing.edit(as_the_room(actor), found.id, edits, trace=f"contracts:{did}")
         return self.get(actor, found.id)
 
     def _check(self, actor: Actor, terms: Terms) -> Terms:

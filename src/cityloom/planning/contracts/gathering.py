@@ -26,8 +26,11 @@ MOST_GAPS = 50
 MOST_SLOTS = 200_000
 
 
-class Exclusion(msgspec.Struct, frozen=True):
-    """Time that does not count, such as of a storm, and who decided so. Instants are RFC 3339."""
+class Exclusion(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Time that does not count, such as of a storm, and who decided so. Instants are RFC 3339.
+
+    What is not said is left out of the seal of a statement: one from before it was known keeps its seal.
+    """
 
     since: str
     until: str
@@ -37,6 +40,17 @@ class Exclusion(msgspec.Struct, frozen=True):
     #: Who wrote it down, and when.
     by: str = ""
     at: str = ""
+    #: The second person, and when they agreed; "" while it waits for one.
+    confirmed_by: str = ""
+    confirmed_at: str = ""
+
+    @property
+    def is_confirmed(self) -> bool:
+        return bool(self.confirmed_by)
+
+    def touches(self, since: str, until: str) -> bool:
+        """Whether some of it is from `since` until before `until`: instants as they are written here."""
+        return self.since < until and since < self.until
 
 
 class Day(msgspec.Struct, frozen=True):

@@ -39,6 +39,14 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str = ""
 
 
+class PartyBefore(msgspec.Struct, frozen=True):
+    """What was written of a party before a change."""
+
+    name: str
+    number: str
+    accounts: tuple[str, ...]
+
+
 class Party(msgspec.Struct, frozen=True):
     """Who delivers: a company, a utility, a department. Its accounts see its contracts."""
 
@@ -48,6 +56,9 @@ class Party(msgspec.Struct, frozen=True):
     number: str
     #: Ids of accounts.
     accounts: tuple[str, ...]
+    history: tuple[Step, ...]
+    #: What can be brought back, the newest last.
+    before: tuple[PartyBefore, ...]
     version: str
 
 
@@ -78,6 +89,7 @@ class Contract(msgspec.Struct, frozen=True):
     #: Who had a hand in `terms` since they were last concluded, and ever.
     authors: tuple[str, ...]
     every_author: tuple[str, ...]
+    #: Those that wait for a second person among them: see `excluded`.
     exclusions: tuple[Exclusion, ...]
     history: tuple[Step, ...]
     version: str
@@ -96,6 +108,11 @@ class Contract(msgspec.Struct, frozen=True):
     def standing(self) -> Terms:
         """The terms that were concluded last, else those that are being written."""
         return self.versions[-1].terms if self.versions else self.terms
+
+    @property
+    def excluded(self) -> tuple[Exclusion, ...]:
+        """Time that does not count: a second person has said so too."""
+        return tuple(one for one in self.exclusions if one.is_confirmed)
 
     def periods(self) -> tuple[Period, ...]:
         """All periods under the terms that stand."""
@@ -182,12 +199,13 @@ class Settlement(msgspec.Struct, frozen=True):
 
 def party_of(document: Document) -> Party:
     """The Party that an Entity of the type ContractParty is."""
-    accounts = value_of(document, "accounts")
     return Party(
         id=document["id"],
         name=word(document, "name"),
         number=word(document, "registrationNumber"),
-        accounts=tuple(map(str, accounts)) if isinstance(accounts, list) else (),
+        accounts=_words(document, "accounts"),
+        history=items(document, "history", Step),
+        before=items(document, "revisions", PartyBefore),
         version=version_of(document, ("name", "registrationNumber", "accounts")),
     )
 

@@ -6,42 +6,55 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from cityloom.access.authority import may_write, require
+from cityloom.access.authority import require
 from cityloom.access.credentials import new_id
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, Edits, check_version
 from cityloom.context.summaries import Summaries
-from cityloom.kernel.actor import CITY, Actor, InformationClass
-from cityloom.kernel.errors import BadInput, NotFound
-from cityloom.kernel.texts import check_line
-from cityloom.ngsild.model import Document, entity, json_value, prop
-from cityloom.planning.contracts.model import PARTY, Party, party_of
+from cityloom.kernel.actor import CITY, Actor
+from cityloom.kernel.errors import BadInput, Conflict, NotFound
+from cityloom.kernel.texts import check_line, check_text
+from cityloom.kernel.time import Clock, format_instant
+from cityloom.kernel.worded import Worded
+from cityloom.ngsild.model import Document, Instance, entity, json_value, prop
+from cityloom.planning.contracts.keeping import SECRECY, as_the_room
+from cityloom.planning.contracts.model import PARTY, Party, PartyBefore, Step, party_of
 
 MANAGE = "contracts:manage"
 #: Of an account that acts for a party.
 PROVIDE = "contracts:provide"
 MOST_ACCOUNTS = 50
+MOST_STEPS = 500
+MOST_REVISIONS = 10
+LONGEST_NOTE = 2000
 _ID = f"urn:ngsi-ld:{PARTY}:"
 _DECIDED_ON = ("name", "registrationNumber", "accounts")
 
 
 class Parties:
-    """The register of parties. `actor_now` tells what an account may do, None for one that is not there."""
+    """The register of parties. `actor_now` tells what an account may do, None for one that is not there.
 
-    def __init__(self, broker: Broker, actor_now: Callable[[str], Actor | None]) -> None:
+    Its accounts see a party's contracts, so each change is kept: who, when, why, and what stood there before.
+    """
+
+    def __init__(self, broker: Broker, clock: Clock, actor_now: Callable[[str], Actor | None]) -> None:
         self._broker = broker
+        self._clock = clock
         self._actor_now = actor_now
         self._editing = Editing(broker)
         self._parties = Summaries(broker, PARTY, party_of)
 
-    async def add(self, actor: Actor, name: str, *, number: str = "", accounts: Sequence[str] = ()) -> Party:
+    async def add(
+        self, actor: Actor, name: str, *, number: str = "", accounts: Sequence[str] = (), note: str = ""
+    ) -> Party:
         """A new party. Needs contracts:manage. Raises BadInput naming the field."""
         require(actor, MANAGE)
         attributes = {key: item for key, item in self._attributes(name, number, accounts).items() if item}
-        document = entity(PARTY, new_id(_ID), {**attributes, "dataOrigin": prop("entered")})
-        writer = may_write(actor, classify=True)
-        internal = InformationClass.INTERNAL
-        await self._broker.create(writer, document, information_class=internal, trace="contracts:party")
+        attributes |= {"dataOrigin": prop("entered"), "history": self._stepped((), actor, "drafted", note)}
+        document = entity(PARTY, new_id(_ID), attributes)
+        await self._broker.create(
+            as_the_room(actor), document, information_class=SECRECY, trace="contracts:party"
+        )
         return self.get(document["id"])
 
     async def change(
@@ -52,19 +65,45 @@ class Parties:
         *,
         number: str = "",
         accounts: Sequence[str] = (),
+        note: str = "",
         version: str = "",
     ) -> Party:
-        """Write a party anew. Needs contracts:manage. Raises BadInput, Conflict, NotFound."""
+        """Write a party anew; what stood there can be brought back. Needs contracts:manage.
+
+        Raises BadInput, Conflict, NotFound.
+        """
         require(actor, MANAGE)
-        self.get(party_id)
         attributes = self._attributes(name, number, accounts)
 
-        def edits(document: Document) -> Edits:
-            check_version(version, document, _DECIDED_ON)
-            return attributes
+        def edits(party: Party) -> Edits:
+            was = PartyBefore(party.name, party.number, party.accounts)
+            return {
+                **attributes,
+                "revisions": json_value(msgspec.to_builtins([*party.before, was][-MOST_REVISIONS:])),
+                "history": self._stepped(party.history, actor, "edited", note),
+            }
 
-        await self._editing.edit(may_write(actor), party_id, edits, trace="contracts:party")
-        return self.get(party_id)
+        return await self._change(actor, party_id, version, edits)
+
+    async def undo(self, actor: Actor, party_id: str, *, note: str = "", version: str = "") -> Party:
+        """Bring back what stood there before the last change; again, what stood before that.
+
+        Needs contracts:manage. Raises BadInput for an account that has gone since, Conflict.
+        """
+        require(actor, MANAGE)
+
+        def edits(party: Party) -> Edits:
+            if not party.before:
+                hint = Worded("Change it instead.")
+                raise Conflict(Worded("There is no version before this one"), hint=hint, where="revisions")
+            *left, was = party.before
+            return {
+                **self._attributes(was.name, was.number, was.accounts),
+                "revisions": json_value(msgspec.to_builtins(left)) if left else None,
+                "history": self._stepped(party.history, actor, "undone", note),
+            }
+
+        return await self._change(actor, party_id, version, edits)
 
     def all(self) -> list[Party]:
         """All parties by name. For rooms: whoever asks has been checked."""
@@ -85,6 +124,23 @@ class Parties:
         """Whether an account belongs to a party, whatever it may do."""
         document = self._broker.find(CITY, party_id)
         return document is not None and account_id in party_of(document).accounts
+
+    async def _change(
+        self, actor: Actor, party_id: str, version: str, decide: Callable[[Party], Edits]
+    ) -> Party:
+        self.get(party_id)
+
+        def edits(document: Document) -> Edits:
+            check_version(version, document, _DECIDED_ON)
+            return decide(party_of(document))
+
+        await self._editing.edit(as_the_room(actor), party_id, edits, trace="contracts:party")
+        return self.get(party_id)
+
+    def _stepped(self, steps: Sequence[Step], actor: Actor, did: str, note: str) -> Instance:
+        why = check_text(note, where="note", longest=LONGEST_NOTE, optional=True)
+        step = Step(format_instant(self._clock.now()), actor.id, did, why)
+        return json_value(msgspec.to_builtins([*steps, step][-MOST_STEPS:]))
 
     def _attributes(self, name: str, number: str, accounts: Sequence[str]) -> Edits:
         if len(accounts) > MOST_ACCOUNTS:

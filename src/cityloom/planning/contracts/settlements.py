@@ -14,7 +14,7 @@ from typing import Protocol
 import msgspec
 
 from cityloom.access.audit import AuditLog
-from cityloom.access.authority import may_write, require
+from cityloom.access.authority import require
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, Edits, check_version
 from cityloom.context.publishing import public_id
@@ -30,7 +30,9 @@ from cityloom.ngsild.errors import AlreadyExists
 from cityloom.ngsild.model import Document, Instance, entity, json_value, prop, rel
 from cityloom.planning.contracts.checking import LONGEST_TEXT, check_exclusion
 from cityloom.planning.contracts.contracts import EXAMINE, MOST_STEPS, Contracts
+from cityloom.planning.contracts.excluding import check_none_waits
 from cityloom.planning.contracts.gathering import Exclusion, window
+from cityloom.planning.contracts.keeping import SECRECY, as_the_room
 from cityloom.planning.contracts.model import (
     SETTLED_ON,
     SETTLEMENT,
@@ -132,7 +134,7 @@ class Settlements:
         """What a period comes to by what is known now; of one that is not over, by what is known so far."""
         contract = self._contracts.get(actor, contract_id)
         period = self.period(contract, key)
-        exclusions = [*contract.exclusions, *more]
+        exclusions = [*contract.excluded, *more]
         return await self._compute(contract, contract.terms_of(period), period, exclusions)
 
     async def later(self, actor: Actor, settlement: Settlement) -> tuple[Later, ...]:
@@ -164,14 +166,15 @@ class Settlements:
             raise Conflict("The contract is not concluded", hint="Let a second person conclude it.")
         if not self.is_over(period):
             raise Conflict("The period is not over", hint="Settle it once it is.", where="period")
+        zone = self._contracts.zone
+        check_none_waits(contract, format_instant(period.begins(zone)), format_instant(period.finishes(zone)))
         await self._remembered()
         statement = await self.compute(actor, contract.id, key)
         document = self._sealed(actor, contract, contract.terms_of(period), statement)
         await self._record(actor, "contract.settle", document["id"], hash=digest_of(statement))
-        writer = may_write(actor, classify=True)
         try:
             await self._broker.create(
-                writer, document, information_class=InformationClass.INTERNAL, trace="contracts:settle"
+                as_the_room(actor), document, information_class=SECRECY, trace="contracts:settle"
             )
         except AlreadyExists:
             hint = "Look at the settlement; the provider may dispute it."
@@ -345,7 +348,7 @@ class Settlements:
             settlement = settlement_of(document)
             return decide(settlement) if settlement else {}
 
-        await self._editing.edit(_as_the_room(actor), found.id, edits, trace=f"contracts:{did}")
+        await self._editing.edit(as_the_room(actor), found.id, edits, trace=f"contracts:{did}")
         return await self._shown(actor, contract, key)
 
     async def _shown(self, actor: Actor, contract: Contract, key: str) -> Settlement:
@@ -370,7 +373,8 @@ class Settlements:
 
     def _check_reviewer(self, actor: Actor, contract: Contract, settlement: Settlement) -> None:
         examiners = {settlement.settled_by, *(one.terms.examiner for one in contract.versions)}
-        excluded = {one.by for one in settlement.statement.exclusions}
+        exclusions = settlement.statement.exclusions
+        excluded = {who for one in exclusions for who in (one.by, one.confirmed_by) if who}
         if actor.id in examiners | excluded or actor.id in contract.every_author:
             raise NotAllowed(
                 "Who wrote or examined a contract does not decide a dispute about it",
@@ -384,12 +388,6 @@ class Settlements:
             raise Conflict("It is disputed", hint="Pay once the dispute is decided.", where="status")
         if actor.id == settlement.settled_by or self._contracts.is_provider(actor, contract):
             raise NotAllowed("Who settled does not pay", hint="Ask a second person.")
-
-
-def _as_the_room(actor: Actor) -> Actor:
-    """The room's own hand, under the name of whoever acts: it has checked what they may."""
-    writer = may_write(actor)
-    return msgspec.structs.replace(writer, clearance=CITY.clearance)
 
 
 def _because(statement: Statement) -> Instance:

@@ -18,7 +18,9 @@ from cityloom.ngsild.model import Document, entity, json_value, prop, text, valu
 from cityloom.planning.masterplan.gates import Passage, PlanPhase, Requirement, passage
 
 TYPE = "MasterPlan"
+#: What everybody sees; and, for the staff, who opened which phase.
 PLAN = f"urn:ngsi-ld:{TYPE}:city"
+INSIDE = f"urn:ngsi-ld:{TYPE}:draft-city"
 #: Steps that are kept.
 MOST_PASSAGES = 200
 LONGEST_REASON = 2000
@@ -44,9 +46,13 @@ class Phases:
         self._editing = Editing(broker)
 
     def position(self, actor: Actor) -> Position:
-        """Where the plan is; in its first phase while nobody has moved it."""
+        """Where the plan is; in its first phase while nobody has moved it. Who moved it, the staff sees."""
         document = self._broker.find(actor, PLAN)
-        return Position(PlanPhase.BASIS) if document is None else _position(document)
+        if document is None:
+            return Position(PlanPhase.BASIS)
+        found = _position(document)
+        inside = self._broker.find(actor, INSIDE)
+        return found if inside is None else msgspec.structs.replace(found, passages=_passages(inside))
 
     async def move(
         self,
@@ -63,12 +69,11 @@ class Phases:
         """
         require(actor, _PERMISSION)
         why = check_text(reason, where="reason", longest=LONGEST_REASON, optional=True)
-        await self._make(actor)
-
-        def edits(document: Document) -> Edits:
+        await self._make(actor, PLAN, InformationClass.OPEN)
+        async with self._editing.turn("phases"):
             if version:
-                check_version(version, document, _DECIDED_ON)
-            before = _position(document)
+                check_version(version, self._broker.retrieve(actor, PLAN), _DECIDED_ON)
+            before = self.position(actor)
             step = passage(
                 before.phase,
                 wanted,
@@ -78,15 +83,22 @@ class Phases:
                 reason=why,
             )
             kept = [*before.passages, step][-MOST_PASSAGES:]
-            return {
-                "planPhase": prop(int(wanted)),
-                "passages": json_value(msgspec.to_builtins(kept)),
-            }
+            await self._make(actor, INSIDE, InformationClass.INTERNAL)
+            await self._write(actor, INSIDE, wanted, kept)
+            await self._write(actor, PLAN, wanted, [msgspec.structs.replace(one, by="") for one in kept])
+        return self.position(actor)
 
-        return _position(await self._editing.edit(may_write(actor), PLAN, edits, trace="planning:phase"))
+    async def _write(
+        self, actor: Actor, entity_id: str, phase: PlanPhase, passages: Sequence[Passage]
+    ) -> None:
+        said: Edits = {
+            "planPhase": prop(int(phase)),
+            "passages": json_value(msgspec.to_builtins(list(passages))),
+        }
+        await self._editing.edit(may_write(actor), entity_id, lambda _: said, trace="planning:phase")
 
-    async def _make(self, actor: Actor) -> None:
-        if self._broker.find(actor, PLAN) is not None:
+    async def _make(self, actor: Actor, entity_id: str, information_class: InformationClass) -> None:
+        if self._broker.find(actor, entity_id) is not None:
             return
         attributes = {
             "name": text(en="Master plan", da="Masterplan"),
@@ -96,15 +108,19 @@ class Phases:
         try:
             await self._broker.create(
                 may_write(actor, classify=True),
-                entity(TYPE, PLAN, attributes),
-                information_class=InformationClass.OPEN,
+                entity(TYPE, entity_id, attributes),
+                information_class=information_class,
                 trace="planning:phase",
             )
         except AlreadyExists:
             return  # somebody else moved it for the first time just now
 
 
+def _passages(document: Document) -> tuple[Passage, ...]:
+    return items(document, "passages", Passage)
+
+
 def _position(document: Document) -> Position:
     said = value_of(document, "planPhase")
     phase = PlanPhase(said) if said in set(PlanPhase) else PlanPhase.BASIS
-    return Position(phase, items(document, "passages", Passage), version_of(document, _DECIDED_ON))
+    return Position(phase, _passages(document), version_of(document, _DECIDED_ON))

@@ -143,8 +143,9 @@ class Records:
                 "history": stepped(record, self._step(actor, "discarded", note)),
             }
 
-        discarded = await self._change(actor, record_id, version, "discard", edits)
-        await self._publishing.hide(actor, discarded.id, "discard")
+        async with self._publishing.turn(record_id):
+            discarded = await self._change(actor, record_id, version, "discard", edits)
+            await self._publishing.hide(actor, discarded.id, "discard")
         return self.get(actor, discarded.id)
 
     async def restore(self, actor: Actor, record_id: str, *, version: str = "") -> Record:
@@ -175,8 +176,9 @@ class Records:
                 )
             return {"history": stepped(found, self._step(actor, "published", note))}
 
-        working = await self._change(actor, record_id, version, "publish", edits)
-        await self._show(actor, working)
+        async with self._publishing.turn(record_id):
+            working = await self._change(actor, record_id, version, "publish", edits)
+            await self._show(actor, working)
         return self.get(actor, working.id)
 
     async def withdraw(self, actor: Actor, record_id: str, *, note: str = "") -> Record:
@@ -185,8 +187,9 @@ class Records:
         def edits(record: Record) -> Edits:
             return {"history": stepped(record, self._step(actor, "withdrawn", note))}
 
-        working = await self._change(actor, record_id, "", "withdraw", edits)
-        await self._publishing.hide(actor, working.id)
+        async with self._publishing.turn(record_id):
+            working = await self._change(actor, record_id, "", "withdraw", edits)
+            await self._publishing.hide(actor, working.id)
         return self.get(actor, working.id)
 
     # -- asking: what the actor is cleared for ---------------------------------------------------------------

@@ -27,7 +27,7 @@ from cityloom.planning.stakeholders import words
 from cityloom.planning.stakeholders.kinds import CONSULTATION, PERMISSION
 from cityloom.web.addresses import address
 from cityloom.web.forms import Form, WrongForm
-from cityloom.web.pages.planning.links import link_to
+from cityloom.web.pages.planning.links import is_there_for, link_to
 from cityloom.web.pages.planning.stakeholder_diagrams import projects
 from cityloom.web.pages.planning.stakeholder_words import all_said, said, staff_only
 from cityloom.web.pages.routing import Pages
@@ -159,7 +159,7 @@ def _public(visit: Visit, one: Contribution) -> dict[str, Any]:
         "speaksFor": one.speaks_for,
         "question": one.question,
         "changed": one.changed,
-        "what": list(last.what) if last else [],
+        "what": [name for name in last.what if is_there_for(visit, name)] if last else [],
     }
 
 

@@ -28,7 +28,7 @@ from cityloom.web.taken_along import csv_of
 from cityloom.web.visit import Visit
 
 #: Fields that hold ids of accounts.
-_PEOPLE = frozenset({"by", "examiner"})
+_PEOPLE = frozenset({"by", "confirmed_by", "examiner"})
 
 
 def add(pages: Pages, here: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from starlette.responses import Response
 
 from cityloom.context.publishing import public_id
@@ -21,7 +20,7 @@ from cityloom.planning.contracts.parties import MANAGE, PROVIDE
 from cityloom.planning.contracts.periods import Period
 from cityloom.planning.contracts.terms import Terms
 from cityloom.web.forms import Form, WrongForm
-from cityloom.web.pages.planning import contract_periods
+from cityloom.web.pages.planning import contract_parties, contract_periods
 from cityloom.web.pages.planning.contract_form import (
     OFTEN,
     WORDS,
@@ -38,6 +37,7 @@ from cityloom.web.taken_along import csv_of
 from cityloom.web.visit import Visit
 
 HERE = "/plan/contracts"
+_ACTS = ("conclude", "exclude", "confirm", "drop", "discard")
 
 
 def add(pages: Pages) -> None:
@@ -45,8 +45,7 @@ def add(pages: Pages) -> None:
     pages.get(HERE, browse)
     pages.get(f"{HERE}/new", show_new, json=False)
     pages.post(f"{HERE}/new", write_new)
-    pages.get(f"{HERE}/parties", show_parties)
-    pages.post(f"{HERE}/parties", write_party)
+    contract_parties.add(pages, HERE)
     pages.get(f"{HERE}/{{id}}/edit", show_edit, json=False)
     pages.post(f"{HERE}/{{id}}/edit", edit)
     contract_periods.add(pages, HERE)
@@ -179,6 +178,7 @@ def _page(visit: Visit, contract: Contract, form: Form, *, status: int = 200) ->
         may_edit=actor.may(MANAGE),
         may_conclude=(actor.may(MANAGE) or actor.may(EXAMINE)) and actor.id not in contract.authors,
         may_exclude=actor.may(MANAGE) or actor.may(EXAMINE),
+        may_confirm=actor.may(EXAMINE),
         history=[(one, visit.person(one.by)) for one in reversed(contract.history)]
         if actor.sees(InformationClass.INTERNAL)
         else [],
@@ -281,11 +281,11 @@ async def edit(visit: Visit) -> Response:
 
 
 async def handle(visit: Visit) -> Response:
-    """Conclude, exclude time, throw a draft away."""
+    """Conclude, propose time that does not count, confirm or drop it, throw a draft away."""
     form = await visit.form()
     visit.require(MANAGE, EXAMINE)
     contract = visit.rooms.contracts.get(visit.actor, visit.part("id"))
-    act = form.choice("act", ["conclude", "exclude", "discard"], required=visit.gettext("Choose what to do."))
+    act = form.choice("act", list(_ACTS), required=visit.gettext("Choose what to do."))
     try:
         form.raise_if_wrong()
         return await _do(visit, act, contract, form)
@@ -307,15 +307,35 @@ async def _do(visit: Visit, act: str, contract: Contract, form: Form) -> Respons
         return visit.redirect(
             here, visit.gettext("Concluded: everybody sees now that there is this contract.")
         )
-    zone = contracts.zone
-    closed = [
-        (format_instant(one.begins(zone)), format_instant(one.finishes(zone)))
-        for one in contract.periods()
-        if one.key in visit.rooms.settlements.of(visit.actor, contract.id)
-    ]
+    if act == "drop":
+        await contracts.drop_exclusion(visit.actor, contract.id, _place(form), version=version)
+        return visit.redirect(here, visit.gettext("Dropped: this time counts."))
+    closed = _closed(visit, contract)
+    if act == "confirm":
+        await contracts.confirm_exclusion(visit.actor, contract.id, _place(form), closed, version=version)
+        return visit.redirect(here, visit.gettext("This time does not count."))
     exclusion = exclusion_of(visit, form)
     await contracts.exclude(visit.actor, contract.id, exclusion, closed, version=version)
-    return visit.redirect(here, visit.gettext("This time does not count."))
+    return visit.redirect(
+        here, visit.gettext("Proposed: this time counts until a second person confirms it.")
+    )
+
+
+def _closed(visit: Visit, contract: Contract) -> list[tuple[str, str]]:
+    """From when until before when the periods are that were settled."""
+    zone = visit.rooms.contracts.zone
+    settled = visit.rooms.settlements.of(visit.actor, contract.id)
+    return [
+        (format_instant(one.begins(zone)), format_instant(one.finishes(zone)))
+        for one in contract.periods()
+        if one.key in settled
+    ]
+
+
+def _place(form: Form) -> int:
+    """Which of the contract's exclusions is meant; -1 for what is no number."""
+    said = form.value("exclusion")
+    return int(said) if said.isascii() and said.isdecimal() and len(said) < 6 else -1
 
 
 def exclusion_of(visit: Visit, form: Form) -> Exclusion:
@@ -330,54 +350,3 @@ def exclusion_of(visit: Visit, form: Form) -> Exclusion:
         raise WrongForm(form)
     end = contract_periods.day_after(last)
     return Exclusion(format_instant(since), format_instant(end), reason, decision)
-
-
-# Parties
-
-
-async def show_parties(visit: Visit) -> Response:
-    """Who delivers, and which accounts act for them."""
-    visit.require(MANAGE, EXAMINE)
-    return _parties(visit, Form(visit.language))
-
-
-def _parties(visit: Visit, form: Form, *, status: int = 200) -> Response:
-    accounts = visit.rooms.access.accounts
-    rows = [
-        {**msgspec.to_builtins(one), "accounts": [accounts.user_name(name) for name in one.accounts]}
-        for one in visit.rooms.contracts.parties.all()
-    ]
-    may_edit = visit.actor.may(MANAGE)
-    return visit.render(
-        "plan-contract-parties.html",
-        {"parties": rows},
-        status=status,
-        form=form,
-        may_edit=may_edit,
-        choices=[(one["id"], one["name"]) for one in rows],
-    )
-
-
-async def write_party(visit: Visit) -> Response:
-    """Add a party, or write one anew."""
-    form = await visit.form()
-    visit.require(MANAGE)
-    parties, accounts = visit.rooms.contracts.parties, visit.rooms.access.accounts
-    name = form.text("name", required=visit.gettext("Give it a name."))
-    typed = form.text("accounts", longest=2000).replace(",", " ").split()
-    # An unknown name is handed on as it is: the room says that it is no provider's account.
-    ids = [accounts.id_of(one) or one for one in typed]
-    party, number = form.value("party"), form.text("number")
-    try:
-        form.raise_if_wrong()
-        if party:
-            version = form.value("version")
-            await parties.change(visit.actor, party, name, number=number, accounts=ids, version=version)
-        else:
-            await parties.add(visit.actor, name, number=number, accounts=ids)
-    except WrongForm:
-        return _parties(visit, form, status=400)
-    except (BadInput, Conflict) as error:
-        form.take(error, "name", "number", "accounts")
-        return _parties(visit, form, status=400)
-    return visit.redirect(f"{HERE}/parties", visit.gettext("Saved."))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 
+from markupsafe import Markup
 from starlette.responses import Response
 
 from cityloom.kernel.errors import NotFound
+from cityloom.people.contribution import Response as Answer
 from cityloom.people.contributions import FollowedContribution
 from cityloom.web.addresses import address
 from cityloom.web.forms import Form
-from cityloom.web.pages.planning.links import link_to
+from cityloom.web.pages.planning.links import is_there_for, link_to
 from cityloom.web.pages.routing import Pages
 from cityloom.web.persons import handed_out, packed
 from cityloom.web.visit import Visit
@@ -59,7 +61,7 @@ async def letter(visit: Visit) -> Response:
         one=one,
         consultation=followed.consultation,
         code=visit.part("code"),
-        links=[[link_to(visit, name) for name in response.what] for response in one.responses],
+        links=[_links(visit, response) for response in one.responses],
     )
 
 
@@ -101,7 +103,7 @@ def _page(visit: Visit, followed: FollowedContribution, form: Form, *, status: i
             "receivedAt": one.received_at,
             "changed": one.changed,
             "responses": [
-                {"at": each.at, "text": each.text, "changed": each.changed, "what": each.what}
+                {"at": each.at, "text": each.text, "changed": each.changed, "what": _what(visit, each)}
                 for each in one.responses
             ],
         },
@@ -112,8 +114,17 @@ def _page(visit: Visit, followed: FollowedContribution, form: Form, *, status: i
         code=visit.part("code"),
         new="new" in visit.request.query_params,
         has_contact=bool(followed.reporter.email or followed.reporter.phone),
-        links=[[link_to(visit, target) for target in response.what] for response in one.responses],
+        links=[_links(visit, response) for response in one.responses],
     )
+
+
+def _what(visit: Visit, response: Answer) -> list[str]:
+    """What was changed, as far as its author may know of it: a goal may not be published yet."""
+    return [name for name in response.what if is_there_for(visit, name)]
+
+
+def _links(visit: Visit, response: Answer) -> list[Markup]:
+    return [link_to(visit, name) for name in _what(visit, response)]
 
 
 def _none(visit: Visit, form: Form, *, status: int) -> Response:

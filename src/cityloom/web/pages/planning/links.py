@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from markupsafe import Markup
 
 from cityloom.context.publishing import public_id
+from cityloom.kernel.actor import InformationClass
 from cityloom.ngsild.model import Document
 from cityloom.planning.model import TYPE as INITIATIVE
 from cityloom.planning.records.fields import Link, Links
@@ -21,9 +22,16 @@ def record_href(record: Record, suffix: str = "") -> str:
     return address("plan", record.kind.path, record.id, suffix=suffix)
 
 
+def is_there_for(visit: Visit, entity_id: str) -> bool:
+    """Whether the reader may know of what something points at: an id says that it is there."""
+    return visit.rooms.records.target(visit.actor, entity_id) is not None
+
+
 def link_to(visit: Visit, entity_id: str) -> Markup:
-    """A link to what a record points at, by its name; its id where the reader may not see it."""
+    """A link to what a record points at, by its name; what is not there the staff is told by its id."""
     document = visit.rooms.records.target(visit.actor, entity_id)
+    if document is None and not visit.actor.sees(InformationClass.INTERNAL):
+        return Markup('<span class="soft">{}</span>').format(visit.gettext("something that is not public"))
     if document is None:
         return Markup("<code>{}</code>").format(entity_id)
     return Markup('<a href="{}">{}</a>').format(href_of(visit, document), name_of(document, visit.wording))

@@ -11,7 +11,7 @@ from cityloom.planning.records.model import Record
 from cityloom.planning.stakeholders import words
 from cityloom.planning.stakeholders.kinds import ROLE
 from cityloom.web.addresses import address
-from cityloom.web.pages.planning.links import link_to
+from cityloom.web.pages.planning.links import is_there_for, link_to
 from cityloom.web.pages.planning.stakeholder_words import said
 from cityloom.web.visit import Visit
 
@@ -24,7 +24,7 @@ def voices_of(visit: Visit, target: str) -> list[dict[str, Any]]:
         {
             "text": visit.wording.said(one.public_text),
             "speaksFor": one.speaks_for,
-            "consultation": one.consultation,
+            "consultation": one.consultation if is_there_for(visit, one.consultation) else "",
             "href": address("plan", "contributions", one.id) if staff else "",
         }
         for one in visit.rooms.contributions.changing(target)
@@ -43,7 +43,9 @@ def shown_voices(visit: Visit, target: str) -> Markup:
     return Markup(  # noqa: S704 - the template escapes
         template.render(
             visit=visit,
-            voices=[(one, link_to(visit, one["consultation"])) for one in voices],
+            voices=[
+                (one, link_to(visit, one["consultation"]) if one["consultation"] else "") for one in voices
+            ],
             groups={one["speaksFor"]: said(visit, words.CATEGORIES, one["speaksFor"]) for one in voices},
             roles=[
                 (link_to(visit, one.get("stakeholder", "")), said(visit, words.ROLES, one.get("role", "")))
