@@ -44,7 +44,12 @@ class DemoAgreements:
         parties = Parties(house.broker, house.clock, _PEOPLE.get)
         self._contracts = Contracts(house.broker, house.clock, parties, _PEOPLE.get, zone=house.zone)
         self._settlements = Settlements(
-            house.broker, house.clock, house.history, self._contracts, remembered=house.all_is_remembered
+            house.broker,
+            house.clock,
+            house.history,
+            self._contracts,
+            house.evidence,
+            remembered=house.all_is_remembered,
         )
 
     async def begin(self) -> None:

@@ -221,13 +221,13 @@ class House:
             remembered=self.all_is_remembered,
         )
         self.deliveries = Deliveries(self.broker, clock, self.alerts)
-        evidence = FileEvidenceStore(folder.evidence)
+        self.evidence = FileEvidenceStore(folder.evidence)
         self.indicators = Indicators(
             self.broker,
             self.history,
             clock,
             self._frameworks(),
-            evidence,
+            self.evidence,
             zone=self.zone,
             figures=_figures(configuration),
             audit=self.audit,
@@ -240,7 +240,7 @@ class House:
             self.records,
             self.initiatives,
             self.indicators,
-            evidence,
+            self.evidence,
             city=configuration.name,
             zone=self.zone,
         )
@@ -258,6 +258,7 @@ class House:
             clock,
             self.history,
             self.contracts,
+            self.evidence,
             remembered=self.all_is_remembered,
             audit=self.audit,
         )

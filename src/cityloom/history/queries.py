@@ -113,6 +113,14 @@ class History:
         window = window_of(series, since, until, last_n=last_n, limit=limit, corrected=corrected)
         return readings_of(series, self._store.raw(window))
 
+    def rolled_up(
+        self, actor: Actor, entity_id: str, attribute: str, since: datetime, until: datetime
+    ) -> tuple[datetime, datetime] | None:
+        """From when until before when an attribute is known by roll-ups alone; None where by readings."""
+        series = self.series(actor, entity_id, [attribute], dataset="")
+        found = self._rolled(window_of(series, since, until)) if series else None
+        return None if found is None else (from_millis(found[0]), from_millis(found[1]))
+
     def last(
         self,
         actor: Actor,

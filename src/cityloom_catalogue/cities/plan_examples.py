@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     #: What is internal: in the working copy alone.
     inside: dict[str, Any] = {}
     inside_days: dict[str, int] = {}
+    inside_rows: dict[str, list[dict[str, Any]]] = {}
     #: Whether there is a working copy alone.
     never_public: bool = False
     #: The day on which it was first published, where that matters.
@@ -131,7 +132,7 @@ def _attributes(one: Example, city: str, opens: datetime, zone: ZoneInfo) -> dic
         **{name: prop((today + timedelta(days=day)).isoformat()) for name, day in one.days.items()},
         **{name: prop(format_instant(opens + timedelta(days=day))) for name, day in one.instants.items()},
         **{name: rel(_linked(said, city)) for name, said in one.links.items()},
-        **{name: json_value(rows) for name, rows in one.rows.items()},
+        **{name: json_value([_dated(row, today) for row in rows]) for name, rows in one.rows.items()},
         **(_answered(one.answer, city, opens) if one.answer else {}),
         **_EXAMPLE,
     }
@@ -149,11 +150,17 @@ def _answered(answer: Answer, city: str, opens: datetime) -> dict[str, Instance]
     }
 
 
+def _dated(row: dict[str, Any], today: date) -> dict[str, Any]:
+    """A row of a table, with the day that its `day` counts to."""
+    return row | ({"day": (today + timedelta(days=row["day"])).isoformat()} if "day" in row else {})
+
+
 def _inside(one: Example, opens: datetime, zone: ZoneInfo) -> dict[str, Instance]:
     today = opens.astimezone(zone).date()
     inside = {
         **{name: prop(said) for name, said in one.inside.items()},
         **{name: prop((today + timedelta(days=day)).isoformat()) for name, day in one.inside_days.items()},
+        **{name: json_value(rows) for name, rows in one.inside_rows.items()},
     }
     if one.public_since is not None:
         at = format_instant(opens + timedelta(days=one.public_since))

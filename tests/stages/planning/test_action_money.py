@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cityloom.kernel.errors import BadInput
 from cityloom.ngsild.model import entity, prop
-from cityloom.planning.action.budgets import budgets_of
+from cityloom.planning.action.budgets import budgets_of, joint
 from cityloom.planning.action.financing import profile_of
 from cityloom.planning.action.funding import MECHANISMS, criteria_of, joined, parted
 from cityloom.planning.action.model import Action, Cost, Financing, Share
@@ -124,6 +124,20 @@ def test_budgets_reconcile_to_the_cent(several, unsplit):
         assert by_row == by_year == budget.of_kind("capital") + budget.of_kind("operating") == budget.split
         own = [one.plan.budget for one in initiatives if one.plan.budget]
         assert budget.total == sum((one.amount for one in own if one.currency == budget.currency), Decimal(0))
+
+
+def test_what_departments_carry_together_names_each_part_and_who_pays_nothing():
+    costs = (
+        Cost(2026, "capital", Money(Decimal("10.00"), "DKK")),
+        Cost(2026, "capital", Money(Decimal("30.05"), "DKK"), "Schools"),
+        Cost(2027, "operating", Money(Decimal("0.05"), "DKK"), "Schools"),
+    )
+    shared = an_initiative("a", costs)
+    action = msgspec.structs.replace(shared.plan.action, shared_with=("Schools", "Care"))
+    shared = msgspec.structs.replace(shared, plan=msgspec.structs.replace(shared.plan, action=action))
+    (found,) = joint([an_initiative("b", costs[:1]), shared])
+    assert found.parts == {"Parks": Decimal("10.00"), "Schools": Decimal("30.10")}
+    assert (found.without, found.total) == (("Care",), Decimal("40.10"))
 
 
 def test_the_cost_lines_make_the_budget_and_must_agree_with_one_that_is_said():

@@ -5,21 +5,27 @@ from __future__ import annotations
 import threading
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 
 import msgspec
+import numpy as np
 import pytest
 
 from cityloom.access.authority import TERMINAL
+from cityloom.adapters.memory.evidence import MemoryEvidenceStore
 from cityloom.adapters.memory.history import MemoryHistory
 from cityloom.context.publishing import public_id
 from cityloom.history.queries import History
 from cityloom.history.stage import STAGE, HistoryStage
 from cityloom.kernel.actor import ANONYMOUS, CITY, InformationClass
+from cityloom.kernel.canonical import digest_of
 from cityloom.kernel.errors import BadInput, CityError, Conflict, NotAllowed, NotFound
-from cityloom.ngsild.model import entity, prop, value_of
+from cityloom.kernel.time import to_millis
+from cityloom.ngsild.model import entity, json_value, prop, value_of
 from cityloom.planning.contracts.contracts import Contracts
 from cityloom.planning.contracts.gathering import Exclusion
 from cityloom.planning.contracts.keeping import keep_close
+from cityloom.planning.contracts.kept_readings import Proof, kept_of, with_kept
 from cityloom.planning.contracts.parties import Parties
 from cityloom.planning.contracts.settlements import Settlements
 from cityloom.planning.contracts.statement import statement_of
@@ -30,13 +36,47 @@ LIGHTS = "urn:ngsi-ld:KeyPerformanceIndicator:city:lights"
 JANUARY = "2026-01-01"
 
 
+class Forgetful(MemoryHistory):
+    """A store that can be told to make roll-ups of a time, and keeps no archive."""
+
+    gone: tuple[int, int] | None = None
+
+    def forget(self, since: datetime, until: datetime) -> None:
+        self.gone = (to_millis(since), to_millis(until))
+
+    def raw(self, window):
+        found = super().raw(window)
+        if self.gone is None:
+            return found
+        return found.taken(np.flatnonzero((found.at < self.gone[0]) | (found.at >= self.gone[1])))
+
+    def rolled(self, window):
+        if self.gone is None or window.since >= self.gone[1] or window.until <= self.gone[0]:
+            return None
+        return self.gone
+
+    def tenants(self):
+        return []
+
+    def outgoing(self, due):
+        return []
+
+    def retire(self, due):
+        return None
+
+    def archived(self):
+        return []
+
+
 class Office:
     """The room of contracts over a city that remembers, with one person for each part."""
 
     def __init__(self, city, folder) -> None:
         self.city = city
-        self.stage = HistoryStage(MemoryHistory(folder), pause=0)
-        self.history = History(self.stage._store, city.broker)
+        self.stage = HistoryStage(Forgetful(folder), pause=0)
+        self.store = self.stage._store
+        self.history = History(self.store, city.broker)
+        self.evidence = MemoryEvidenceStore()
         city.broker.follow(STAGE, self.stage.handle, durable=True)
         self.writer = city.person("planner")
         self.second = city.person("planner", name="second")
@@ -49,7 +89,12 @@ class Office:
         self.parties = Parties(city.broker, city.clock, self.people.get)
         self.contracts = Contracts(city.broker, city.clock, self.parties, self.people.get, zone=UTC)
         self.settlements = Settlements(
-            city.broker, city.clock, self.history, self.contracts, remembered=self.remembered
+            city.broker,
+            city.clock,
+            self.history,
+            self.contracts,
+            self.evidence,
+            remembered=self.remembered,
         )
 
     async def remembered(self) -> None:
@@ -285,6 +330,64 @@ async def test_later_readings_are_shown_and_not_applied(office):
     assert later.days == ("2026-01-20",)
     assert later.payable_now < settled.statement.payable
     assert office.settlements.get(office.provider, contract.id, JANUARY).statement == settled.statement
+
+
+async def test_what_was_settled_can_be_proved_when_history_has_let_its_readings_go(office):
+    contract, settled = await office.settled()
+    assert await office.settlements.proof(office.examiner, settled) is Proof.AGAIN
+    table = await office.settlements.kept(office.provider, settled, 0)
+    assert sha256(table).hexdigest() == kept_of(settled.statement)[0]
+    assert table.decode().splitlines()[1].startswith("2026-01-02T00:00:00Z,98.0,P1,")
+    office.store.forget(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 2, tzinfo=UTC))
+    assert await office.settlements.proof(office.examiner, settled) is Proof.AGAIN
+    # Nothing has changed only because nothing is told by itself any more.
+    assert await office.settlements.later(office.provider, settled) == ()
+    await office.settlements.dispute(office.provider, contract.id, JANUARY, "A storm.")
+    storm = Exclusion("2026-01-05T00:00:00Z", "2026-01-06T00:00:00Z", "Storm", "Council 7")
+    decided = await office.settlements.decide(
+        office.reviewer, contract.id, JANUARY, "recalculated", "There was one.", [storm]
+    )
+    assert (decided.final.lines[0].evidence.count, decided.final.lines[0].evidence.excluded) == (30, 1)
+    assert await office.settlements.proof(office.examiner, decided) is Proof.AGAIN
+
+
+async def test_readings_that_were_kept_and_changed_prove_nothing(office):
+    _, settled = await office.settled()
+    (digest,) = kept_of(settled.statement).values()
+    kept = office.evidence._files[digest]
+    office.evidence._files[digest] = kept.replace(b"98.0", b"99.0")
+    assert await office.settlements.proof(office.examiner, settled) is Proof.OTHERWISE
+    del office.evidence._files[digest]
+    assert await office.settlements.proof(office.examiner, settled) is Proof.GONE
+    with pytest.raises(Conflict):
+        await office.settlements.kept(office.examiner, settled, 0)
+    with pytest.raises(NotFound):
+        await office.settlements.kept(office.rival, settled, 0)
+    for place in (-1, 1):
+        with pytest.raises(NotFound):
+            await office.settlements.kept(office.examiner, settled, place)
+
+
+async def test_a_period_whose_readings_are_roll_ups_is_not_settled_as_if_nothing_was_measured(office):
+    await office.light_up(*[98.0] * 31)
+    contract = await office.concluded()
+    assert not await office.settlements.is_rolled_up(office.examiner, contract.id, JANUARY)
+    office.store.forget(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 2, tzinfo=UTC))
+    assert await office.settlements.is_rolled_up(office.examiner, contract.id, JANUARY)
+    with pytest.raises(Conflict) as refused:
+        await office.settlements.settle(office.examiner, contract.id, JANUARY)
+    assert refused.value.where == "lines.0.about"
+
+
+async def test_a_seal_of_before_readings_were_kept_still_holds(office):
+    contract, settled = await office.settled()
+    before = with_kept(settled.statement, {})
+    assert "kept" not in str(msgspec.to_builtins(before))
+    parts = {"statement": json_value(msgspec.to_builtins(before)), "hash": prop(digest_of(before))}
+    await office.city.broker.update(TERMINAL, settled.id, entity("ContractSettlement", settled.id, parts))
+    found = office.settlements.get(office.examiner, contract.id, JANUARY)
+    assert found.is_untouched
+    assert await office.settlements.proof(office.examiner, found) is Proof.NOT_KEPT
 
 
 async def test_a_period_that_is_not_over_is_not_settled(office):
@@ -557,6 +660,6 @@ async def test_a_period_is_worked_out_beside_the_event_loop(office, monkeypatch)
         threads.append(threading.current_thread())
         return statement_of(*args, **named)
 
-    monkeypatch.setattr("cityloom.planning.contracts.settlements.statement_of", watched)
+    monkeypatch.setattr("cityloom.planning.contracts.working_out.statement_of", watched)
     await office.settlements.compute(office.provider, contract.id, JANUARY)
     assert len(threads) == 1 and threads[0] is not threading.current_thread()

@@ -18,9 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cityloom.kernel.errors import BadInput
+from cityloom.planning.action.model import Action, Cost
 from cityloom.planning.finance.adoption import Curve, Form, fit
 from cityloom.planning.finance.adoption_outcome import adoption
 from cityloom.planning.finance.adoption_scenarios import Lever, Market, Option, scenario
+from cityloom.planning.finance.budget_feed import against_lines, fed, needs_of
 from cityloom.planning.finance.cost_sharing import (
     Service,
     Town,
@@ -30,6 +32,8 @@ from cityloom.planning.finance.cost_sharing import (
     shapley,
 )
 from cityloom.planning.finance.discounting import own_rate
+from cityloom.planning.finance.fees import Band as FeeBand
+from cityloom.planning.finance.fees import Group, Rule, answers, charge, fee_simulation, kakwani
 from cityloom.planning.finance.identity_financing import (
     Payer,
     Scheme,
@@ -53,6 +57,8 @@ from cityloom.planning.finance.polarisation import District, indices, polarisati
 from cityloom.planning.finance.shared_blocks import Shared, System, duplicates, shared_blocks
 from cityloom.planning.finance.shared_routes import Route, common_routes, parse_route, shared_routes
 from cityloom.planning.finance.tariffs import CostLine, Priced, Tariff, tariff_build_up, yearly_cost
+from cityloom.planning.model import Plan
+from cityloom.planning.money import Money
 
 CENTS = st.integers(0, 10**9).map(lambda cents: Decimal(cents) / 100)
 ROOT = Path(__file__).parents[3]
@@ -153,6 +159,29 @@ class TestScenarios:
             assert budget.foot[place] == outcome.table("scenarios").rows[place - 1][3]
         sectors = outcome.table("sectors").rows
         assert sum(row[2] for row in sectors if row[0] == "Grant") == outcome.table("scenarios").rows[1][2]
+
+    def test_what_a_scenario_needs_becomes_cost_lines_of_its_initiative(self):
+        outcome = adoption(self.market())
+        needs = needs_of(outcome, "Grant")
+        assert sum(needs.years.values()) == outcome.table("budget").foot[2]
+        assert sum(needs_of(outcome, "").years.values()) == outcome.table("budget").foot[1]
+        with pytest.raises(BadInput) as caught:
+            needs_of(outcome, "Loan")
+        assert caught.value.where == "scenario"
+        upkeep = Cost(2030, "operating", Money(Decimal(7), needs.currency))
+        theirs = Cost(2030, "capital", Money(Decimal(5), needs.currency), "Schools")
+        old = Cost(2030, "capital", Money(Decimal(9), needs.currency))
+        plan = Plan(name={}, description={}, action=Action(costs=(old, theirs, upkeep)))
+        taken = fed(plan, needs)
+        assert {upkeep, theirs} < set(taken.action.costs) and old not in taken.action.costs
+        assert taken.action.whole_cost.amount == sum(needs.years.values()) + 12
+        lines = against_lines(taken, needs)
+        assert lines.foot[3] == 12 == sum(row[3] for row in lines.rows)
+        abroad = Plan(
+            name={}, description={}, action=Action(costs=(Cost(2030, "operating", Money(Decimal(1), "JPY")),))
+        )
+        with pytest.raises(BadInput):
+            fed(abroad, needs)
 
     def test_a_lever_moves_the_curve_and_costs_its_money(self):
         without, grant = (scenario(self.market(), name) for name in self.market().scenarios)
@@ -495,6 +524,80 @@ class TestTariffs:
         assert outcome.figure("income") == 108_000
         assert outcome.figure("gap") == outcome.figure("cost") - 108_000
         assert any("Firms pays more" in one for one in outcome.warnings)
+
+
+def fee_rule(*, bands=((None, "2.00"),), groups=((1, 100, 10, -0.5, 0), (1, 300, 10, -0.5, 0)), **more):
+    return Rule(
+        currency="EUR",
+        unit="bag",
+        price_now=Decimal("1.00"),
+        bands=tuple(FeeBand(None if top is None else Decimal(top), Decimal(price)) for top, price in bands),
+        groups=tuple(
+            Group(
+                name=f"Group {place}",
+                people=Decimal(people),
+                income=Decimal(income),
+                use=Decimal(use),
+                elasticity=elasticity,
+                reduction=Decimal(str(reduction)),
+            )
+            for place, (people, income, use, elasticity, reduction) in enumerate(groups)
+        ),
+        **more,
+    )
+
+
+class TestFees:
+    def test_people_answer_along_the_line_of_their_elasticity(self):
+        """Twice the price at an elasticity of -0.5 is half of the use, so the same is paid."""
+        outcome = fee_simulation(fee_rule())
+        assert outcome.figure("use_change") == -0.5
+        assert (outcome.figure("paid_now"), outcome.figure("paid_then")) == (20, 20)
+        assert [row[1] for row in outcome.table("tried").rows] == [-0.25, -0.5, -0.75]
+
+    def test_bands_are_paid_one_after_the_other(self):
+        rule = fee_rule(bands=((10, "1.00"), (20, "2.00"), (None, "5.00")))
+        assert charge(rule, Decimal(25), Decimal(0)) == 10 + 20 + 25
+        assert charge(rule, Decimal(25), Decimal("0.2")) == 44
+        assert charge(rule, Decimal(5), Decimal(0)) == 5
+
+    def test_use_is_where_what_is_wanted_at_its_own_average_price_is_what_is_used(self):
+        rule = fee_rule(bands=((5, "0.50"), (None, "4.00")), groups=((1, 100, 10, -0.4, 0),))
+        (found,) = answers(rule)
+        average = charge(rule, found.use, Decimal(0)) / found.use
+        assert float(found.use) == pytest.approx(10 * (1 - 0.4 * (float(average) - 1)), abs=1e-4)
+
+    def test_kakwani_by_hand(self):
+        """Incomes of 100 and 300 have a Gini index of 0.25; payments of 10 and 90 concentrate at 0.4."""
+        found = answers(fee_rule())
+        paid = {100: Decimal(10), 300: Decimal(90)}
+        assert kakwani(found, lambda one: paid[int(one.group.income)]) == pytest.approx(0.15)
+        assert kakwani(found, lambda one: one.income) == pytest.approx(0)
+        assert kakwani(found, lambda one: one.paid_now) == pytest.approx(-0.25)
+        assert kakwani(found, lambda _: Decimal()) is None
+
+    def test_whoever_has_less_and_pays_more_is_named(self):
+        dear = fee_rule(groups=((1, 100, 10, 0, 0), (1, 300, 10, -0.9, 0)), aim=Decimal("0.5"))
+        warnings = fee_simulation(dear).warnings
+        assert any("Group 0 have the least" in one for one in warnings)
+        assert any("weigh more on those" in one for one in warnings)
+        assert any("does not bring the change" in one for one in warnings)
+        fair = fee_rule(groups=((1, 100, 10, 0, 0.5), (1, 300, 10, -0.5, 0)))
+        assert fee_simulation(fair).warnings == ()
+
+    @pytest.mark.parametrize(
+        ("rule", "where"),
+        [
+            (fee_rule(bands=((10, "1.00"),)), "bands"),
+            (fee_rule(bands=((10, "1.00"), (5, "2.00"), (None, "3.00"))), "bands"),
+            (fee_rule(groups=((0, 100, 10, -0.5, 0),)), "groups"),
+            (fee_rule(groups=((1, 100, 10, 0.5, 0),)), "groups"),
+        ],
+    )
+    def test_what_cannot_be_is_refused(self, rule, where):
+        with pytest.raises(BadInput) as caught:
+            fee_simulation(rule)
+        assert caught.value.where == where
 
 
 class TestSharing:

@@ -12,14 +12,18 @@ from hypothesis import strategies as st
 
 from cityloom.kernel.canonical import canonical, digest_of
 from cityloom.kernel.errors import BadInput, Conflict
+from cityloom.ngsild.model import entity, text
 from cityloom.planning.calendar import Occasion, as_calendar
 from cityloom.planning.masterplan import processes, versions
 from cityloom.planning.masterplan.dimensions import DIMENSIONS, coverage, dimension_of, shares
 from cityloom.planning.masterplan.gates import PlanPhase, Requirement, passage
+from cityloom.planning.masterplan.incidents import touched_by
 from cityloom.planning.masterplan.infrastructure import Item, states
+from cityloom.planning.masterplan.kinds import KINDS
 from cityloom.planning.masterplan.progress import Verdict, verdict, worst
 from cityloom.planning.masterplan.stages import Evidence, Stage, advice, judge
 from cityloom.planning.masterplan.watching import Bounds, Watched, watch
+from cityloom.planning.records.model import record_of
 from cityloom.planning.sdg import TITLES
 
 MET, MISSING = Requirement("vision", "Vision", True), Requirement("baseline", "Baseline", False)
@@ -189,6 +193,31 @@ def test_what_stops_when_a_service_stops():
     assert processes.cascade(depends, "power")[-1].way == ("power", "tram", "school")
     assert processes.circles(depends) == []
     assert processes.layers(depends) == [["power"], ["signals"], ["tram"], ["school"]]
+
+
+def part(name, kind, **values):
+    one = next(one for one in KINDS if one.type == kind)
+    attributes = {key: one.field(key).instance(value) for key, value in values.items()}
+    return record_of(one, entity(kind, f"urn:ngsi-ld:{kind}:{name}", {"name": text(en=name), **attributes}))
+
+
+def test_what_happens_in_the_city_leads_to_the_services_that_rest_on_it():
+    counters = part("counters", "InfrastructureItem", madeOf=({"part": "TrafficFlowObserved"},))
+    pump = part("pump", "InfrastructureItem", madeOf=({"part": "urn:ngsi-ld:Device:pump"},))
+    needs = (counters.id,)
+    parking = part("parking", "ServiceProcess", dependsOn=("urn:ngsi-ld:ServiceProcess:signals",))
+    signals = part("signals", "ServiceProcess", dependsOn=needs, critical=True)
+    every = [parking, counters, pump, signals]
+    found = touched_by(every, "urn:ngsi-ld:TrafficFlowObserved:1", ["TrafficFlowObserved"])
+    # What harms people first, then the nearest.
+    assert [(one.record.name["en"], one.steps) for one in found] == [
+        ("signals", 1),
+        ("counters", 0),
+        ("parking", 2),
+    ]
+    assert [step.name["en"] for step in found[2].way] == ["counters", "signals", "parking"]
+    assert [one.record.id for one in touched_by(every, "urn:ngsi-ld:Device:pump", ["Device"])] == [pump.id]
+    assert touched_by(every, "urn:ngsi-ld:Device:other", ["Device"]) == []
 
 
 def test_a_circle_of_services_is_found():

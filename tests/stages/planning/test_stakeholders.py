@@ -10,7 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cityloom.ngsild.model import entity, prop
+from cityloom.planning.action.model import Action, Cost
+from cityloom.planning.masterplan.kinds import KINDS
+from cityloom.planning.model import Milestone, initiative_of
 from cityloom.planning.money import Money
+from cityloom.planning.records.model import record_of
 from cityloom.planning.stakeholders import analysis, participation, principles
 from cityloom.planning.stakeholders.defaults import CELLS, categories, lines, units
 from cityloom.planning.stakeholders.engagement import Appraisal, Quadrant, quadrant, standing, trend
@@ -26,6 +31,7 @@ from cityloom.planning.stakeholders.participation import (
     Verdict,
 )
 from cityloom.planning.stakeholders.principles import Invited, Prepared, Principle, Requirements, Stage
+from cityloom.planning.stakeholders.unit_work import work_of
 
 DAY = date(2026, 3, 1)
 
@@ -45,6 +51,34 @@ def test_there_are_ten_units_of_the_municipality_and_eight_of_the_state():
     levels = [one.level for one in units().values()]
     assert (levels.count("municipal"), levels.count("national")) == (10, 8)
     assert all(one.category in categories() and one.duties["en"] for one in units().values())
+
+
+def an_initiative(name, department, shared_with=(), payers=(), late=False):
+    found = initiative_of(entity("Initiative", f"urn:ngsi-ld:Initiative:{name}", {"name": prop(name)}))
+    costs = tuple(Cost(2026, "capital", Money(Decimal(1), "DKK"), payer) for payer in payers)
+    action = Action(department=department, shared_with=shared_with, costs=costs)
+    steps = (Milestone("Open", DAY - timedelta(days=1)),) if late else ()
+    plan = msgspec.structs.replace(found.plan, action=action, milestones=steps)
+    return msgspec.structs.replace(found, plan=plan)
+
+
+def test_what_a_unit_has_on_its_hands_is_found_by_its_name_in_any_language():
+    initiatives = [
+        an_initiative("a", "Miljø ", late=True),
+        an_initiative("b", "Schools", shared_with=("environment",)),
+        an_initiative("c", "Schools", payers=("Environment",)),
+        an_initiative("d", "Schools"),
+    ]
+    kind = next(one for one in KINDS if one.type == "ServiceProcess")
+    owned = {"name": prop("Parks"), "owner": prop("Environment")}
+    services = [
+        record_of(kind, entity(kind.type, f"urn:ngsi-ld:{kind.type}:{name}", said))
+        for name, said in (("parks", owned), ("roads", owned | {"owner": prop("Roads")}))
+    ]
+    work = work_of({"en": "Environment", "da": "Miljø"}, initiatives, services, DAY)
+    assert [one.id.rsplit(":")[-1] for one in (*work.own, *work.shared)] == ["a", "b", "c"]
+    assert [one.id for one in work.records] == [services[0].id]
+    assert [(one.id, step.name) for one, step in work.overdue] == [(initiatives[0].id, "Open")]
 
 
 def test_how_somebody_stands_is_what_was_judged_last_whatever_the_order_of_writing():

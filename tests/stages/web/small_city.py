@@ -343,7 +343,13 @@ class SmallCity:
             ),
             contracts=contracts,
             settlements=Settlements(
-                self.broker, self.clock, history, contracts, remembered=self.remembered, audit=self.audit
+                self.broker,
+                self.clock,
+                history,
+                contracts,
+                self.evidence,
+                remembered=self.remembered,
+                audit=self.audit,
             ),
             contributions=Contributions(
                 self.broker,

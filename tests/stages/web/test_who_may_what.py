@@ -296,6 +296,8 @@ PAGES: dict[str, str] = {
     "POST /plan/contracts/parties": "pm",
     f"GET /plan/contracts/{CONTRACT}/edit": "pm",
     f"POST /plan/contracts/{CONTRACT}/edit": "pm",
+    # Nothing is settled here, so no readings were kept.
+    f"GET /plan/contracts/{CONTRACT}/2026-03-01/readings.csv": "",
     f"GET /plan/contracts/{CONTRACT}/2026-03-01.csv": "pam",
     f"GET /plan/contracts/{CONTRACT}/2026-03-01.json": "pam",
     f"GET /plan/contracts/{CONTRACT}/2026-03-01.pdf": "pam",
@@ -342,6 +344,8 @@ PAGES: dict[str, str] = {
     "GET /plan/monitoring": PEOPLE,
     "GET /plan/communication.ics": PEOPLE,
     "POST /plan/changes/urn:ngsi-ld:PlanChange:1/answer": "pm",
+    "POST /plan/adoption/urn:ngsi-ld:AdoptionScenario:1/budget": "pm",
+    "POST /plan/tenders/urn:ngsi-ld:Tender:1/award": "pm",
     "GET /consultations.json": PEOPLE,
     "GET /consultations": PEOPLE,
     f"GET /consultations/{CONSULTATION}.json": PEOPLE,

@@ -75,6 +75,38 @@ def budgets_of(initiatives: Iterable[Initiative]) -> tuple[Budget, ...]:
     )
 
 
+class Joint(msgspec.Struct, frozen=True):
+    """An initiative that several departments carry, and what each of them pays of it."""
+
+    initiative: Initiative
+    currency: str
+    #: By department.
+    parts: Mapping[str, Decimal]
+    #: Departments that are said to carry it, and have no cost line.
+    without: tuple[str, ...]
+
+    @property
+    def total(self) -> Decimal:
+        return sum(self.parts.values(), _NOTHING)
+
+
+def joint(initiatives: Iterable[Initiative]) -> tuple[Joint, ...]:
+    """What departments carry together, the dearest first; the parts of each add up to its cost lines."""
+    found = []
+    for one in initiatives:
+        action = one.plan.action
+        own = action.department or one.plan.owner
+        parts: dict[str, Decimal] = {}
+        for line in action.costs:
+            department = line.department or own
+            parts[department] = parts.get(department, _NOTHING) + line.amount.amount
+        without = tuple(name for name in dict.fromkeys((own, *action.shared_with)) if name not in parts)
+        if len(parts) > 1 or action.shared_with:
+            currency = action.costs[0].amount.currency if action.costs else ""
+            found.append(Joint(one, currency, parts, without))
+    return tuple(sorted(found, key=lambda one: -one.total))
+
+
 def _budget(
     currency: str, cells: Mapping[tuple[str, str], Mapping[int, Decimal]], unsplit: Mapping[str, Decimal]
 ) -> Budget:

@@ -87,6 +87,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     digest: str
     days: tuple[Day, ...]
     because: tuple[Because, ...]
+    #: Of the table of all that was read, which is kept with a settled line: SHA-256. See `kept_readings`.
+    kept: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Point(msgspec.Struct, frozen=True):

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
-from typing import Protocol
 
 import msgspec
 
@@ -19,7 +18,7 @@ from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, Edits, check_version
 from cityloom.context.publishing import public_id
 from cityloom.context.reading import word
-from cityloom.history.model import Reading
+from cityloom.indicators.ports import EvidenceStore
 from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.canonical import digest_of
 from cityloom.kernel.change import Because
@@ -31,8 +30,9 @@ from cityloom.ngsild.model import Document, Instance, entity, json_value, prop, 
 from cityloom.planning.contracts.checking import LONGEST_TEXT, check_exclusion
 from cityloom.planning.contracts.contracts import EXAMINE, MOST_STEPS, Contracts
 from cityloom.planning.contracts.excluding import check_none_waits
-from cityloom.planning.contracts.gathering import Exclusion, window
+from cityloom.planning.contracts.gathering import Exclusion
 from cityloom.planning.contracts.keeping import SECRECY, as_the_room
+from cityloom.planning.contracts.kept_readings import Proof, kept_of
 from cityloom.planning.contracts.model import (
     SETTLED_ON,
     SETTLEMENT,
@@ -46,36 +46,13 @@ from cityloom.planning.contracts.model import (
 )
 from cityloom.planning.contracts.parties import MANAGE, PROVIDE
 from cityloom.planning.contracts.periods import Period
-from cityloom.planning.contracts.statement import Later, Statement, later_than, statement_of
+from cityloom.planning.contracts.statement import Later, Statement, later_than
 from cityloom.planning.contracts.terms import Terms
+from cityloom.planning.contracts.working_out import Ledger, Past, WorkingOut
 from cityloom.planning.money import Money, check_money
 
-#: Readings of one line in one period.
-MOST_READINGS = 300_000
-#: Readings are read as the city's staff may: nothing of the security class decides about money.
-_READER = msgspec.structs.replace(
-    CITY, clearance=frozenset({InformationClass.OPEN, InformationClass.INTERNAL})
-)
 OUTCOMES = ("stands", "recalculated")
 _ID = f"urn:ngsi-ld:{SETTLEMENT}:"
-
-
-class Past(Protocol):
-    """The part of history that settling needs."""
-
-    def raw(
-        self,
-        actor: Actor,
-        entity_id: str,
-        attributes: Sequence[str] | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        *,
-        limit: int = ...,
-        dataset: str | None = None,
-    ) -> list[Reading]:
-        """Readings of an Entity. Blocking. Raises NotFound."""
-        ...
 
 
 class Settlements:
@@ -87,14 +64,15 @@ class Settlements:
         clock: Clock,
         history: Past,
         contracts: Contracts,
+        evidence: EvidenceStore,
         *,
         remembered: Callable[[], Awaitable[None]],
         audit: AuditLog | None = None,
     ) -> None:
         self._broker = broker
         self._clock = clock
-        self._history = history
         self._contracts = contracts
+        self._working_out = WorkingOut(history, evidence, contracts.zone)
         self._remembered = remembered
         self._audit = audit
         self._editing = Editing(broker)
@@ -133,17 +111,37 @@ class Settlements:
     ) -> Statement:
         """What a period comes to by what is known now; of one that is not over, by what is known so far."""
         contract = self._contracts.get(actor, contract_id)
-        period = self.period(contract, key)
-        exclusions = [*contract.excluded, *more]
-        return await self._compute(contract, contract.terms_of(period), period, exclusions)
+        ledger = self._ledger(contract, key, [*contract.excluded, *more])
+        return await asyncio.to_thread(self._working_out.statement, ledger, self._now())
 
     async def later(self, actor: Actor, settlement: Settlement) -> tuple[Later, ...]:
         """What has come since a period was settled. It changes nothing."""
-        contract = self._contracts.get(actor, settlement.contract)
-        period = self.period(contract, settlement.statement.first)
         final = settlement.final
-        now = await self._compute(contract, contract.terms_of(period), period, final.exclusions)
+        ledger = self._ledger_of(actor, settlement)
+        now = await asyncio.to_thread(self._working_out.statement, ledger, self._now(), final)
         return later_than(final, now)
+
+    async def is_rolled_up(self, actor: Actor, contract_id: str, key: str) -> bool:
+        """Whether history tells of some of a period by roll-ups alone."""
+        contract = self._contracts.get(actor, contract_id)
+        return await asyncio.to_thread(self._working_out.is_rolled_up, self._ledger(contract, key, ()))
+
+    async def proof(self, actor: Actor, settlement: Settlement) -> Proof:
+        """Whether what counts can be worked out again from the readings that were kept with it."""
+        ledger = self._ledger_of(actor, settlement)
+        return await asyncio.to_thread(self._working_out.proof, ledger, settlement.final)
+
+    async def kept(self, actor: Actor, settlement: Settlement, place: int) -> bytes:
+        """The table of readings that was kept with a line of what counts. Raises NotFound, Conflict."""
+        self._contracts.get(actor, settlement.contract)
+        final = settlement.final
+        if place not in kept_of(final) or not self._may_see(actor, final.lines[place].evidence.about):
+            raise NotFound("No readings were kept", hint="Look at the statement.", where="line")
+        table = await asyncio.to_thread(self._working_out.table, final, place)
+        if table is None:
+            hint = "Bring it back from a backup."
+            raise Conflict("What was kept is gone, or is not what it was", hint=hint, where="line")
+        return table
 
     def payments(self, actor: Actor) -> list[Settlement]:
         """Settlements of all contracts the actor may see, the oldest first."""
@@ -169,7 +167,8 @@ class Settlements:
         zone = self._contracts.zone
         check_none_waits(contract, format_instant(period.begins(zone)), format_instant(period.finishes(zone)))
         await self._remembered()
-        statement = await self.compute(actor, contract.id, key)
+        ledger = self._ledger(contract, key, contract.excluded)
+        statement = await asyncio.to_thread(self._working_out.sealed, ledger, self._now())
         document = self._sealed(actor, contract, contract.terms_of(period), statement)
         await self._record(actor, "contract.settle", document["id"], hash=digest_of(statement))
         try:
@@ -189,7 +188,7 @@ class Settlements:
             hint = "Only an account of the provider may."
             raise NotAllowed("You do not speak for the provider", hint=hint)
         said = check_text(reason, where="reason", longest=LONGEST_TEXT)
-        now = format_instant(self._clock.now())
+        now = self._now()
 
         def edits(found: Settlement) -> Edits:
             if found.status != "settled":
@@ -227,7 +226,7 @@ class Settlements:
             raise BadInput("This is no outcome", hint=f"Choose {' or '.join(OUTCOMES)}.", where="outcome")
         said = check_text(reasons, where="reasons", longest=LONGEST_TEXT)
         statement = before.statement
-        now = format_instant(self._clock.now())
+        now = self._now()
         if outcome == "recalculated":
             statement = await self._again(contract, before, self._more(actor, exclusions, now))
         decision = Decision(actor.id, now, outcome, said, statement, digest_of(statement))
@@ -263,7 +262,7 @@ class Settlements:
         currency = self.get(actor, contract_id, key).statement.currency
         exact = check_money(Money(amount, currency), where="amount").amount
         said = check_line(reference, where="reference", longest=200)
-        now = format_instant(self._clock.now())
+        now = self._now()
 
         def edits(found: Settlement) -> Edits:
             check_version(version, found.document, SETTLED_ON)
@@ -282,40 +281,29 @@ class Settlements:
 
     # -- inside ------------------------------------------------------------------------------------
 
-    async def _compute(
-        self, contract: Contract, terms: Terms, period: Period, exclusions: Sequence[Exclusion]
-    ) -> Statement:
-        now = format_instant(self._clock.now())
+    def _ledger(self, contract: Contract, key: str, exclusions: Sequence[Exclusion]) -> Ledger:
+        period = self.period(contract, key)
+        return Ledger(contract.id, contract.terms_of(period), period, exclusions)
 
-        def work() -> Statement:
-            readings, zone = self._read(terms, period), self._contracts.zone
-            return statement_of(contract.id, terms, period, readings, exclusions, zone=zone, computed_at=now)
-
-        # Hundreds of thousands of readings take a while: both are done beside the event loop.
-        return await asyncio.to_thread(work)
-
-    def _read(self, terms: Terms, period: Period) -> dict[int, list[Reading]]:
-        """Readings by line."""
-        zone = self._contracts.zone
-        found: dict[int, list[Reading]] = {}
-        for place, line in enumerate(terms.lines):
-            since, until = window(line, period.begins(zone), period.finishes(zone))
-            try:
-                found[place] = self._history.raw(
-                    _READER, line.about, [line.attribute], since, until, limit=MOST_READINGS + 1, dataset=""
-                )
-            except NotFound:
-                found[place] = []
-            if len(found[place]) > MOST_READINGS:
-                hint = "Let an indicator stand for them, or settle more often."
-                raise BadInput("There are too many readings", hint=hint, where=f"lines.{place}.about")
-        return found
+    def _ledger_of(self, actor: Actor, settlement: Settlement) -> Ledger:
+        contract = self._contracts.get(actor, settlement.contract)
+        return self._ledger(contract, settlement.statement.first, settlement.final.exclusions)
 
     async def _again(self, contract: Contract, before: Settlement, more: Sequence[Exclusion]) -> Statement:
         await self._remembered()
-        period = self.period(contract, before.statement.first)
-        exclusions = [*before.statement.exclusions, *more]
-        return await self._compute(contract, contract.terms_of(period), period, exclusions)
+        ledger = self._ledger(contract, before.statement.first, [*before.statement.exclusions, *more])
+        return await asyncio.to_thread(self._working_out.sealed, ledger, self._now(), before.statement)
+
+    def _may_see(self, actor: Actor, about: str) -> bool:
+        """What is measured may have become secret since it was agreed on."""
+        if self._broker.find(CITY, about) is None:
+            return True
+        return actor.sees(InformationClass.SECURITY) or (
+            self._broker.class_of(CITY, about) is not InformationClass.SECURITY
+        )
+
+    def _now(self) -> str:
+        return format_instant(self._clock.now())
 
     def _more(self, actor: Actor, exclusions: Sequence[Exclusion], now: str) -> list[Exclusion]:
         return [msgspec.structs.replace(check_exclusion(one), by=actor.id, at=now) for one in exclusions]

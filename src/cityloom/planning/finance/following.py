@@ -14,8 +14,9 @@ from cityloom.kernel.actor import Actor
 from cityloom.kernel.errors import NotFound
 from cityloom.kernel.worded import Worded
 from cityloom.planning.course import Point, course_of
+from cityloom.planning.finance.budget_feed import against_lines, needs_of
 from cityloom.planning.finance.cash_flows import Analysis
-from cityloom.planning.finance.kinds.analyses import COST_BENEFIT
+from cityloom.planning.finance.kinds.analyses import ADOPTION, COST_BENEFIT
 from cityloom.planning.finance.outcome import Bars, Column, Figure, Outcome, Series, Table, Unit
 from cityloom.planning.finance.promised import (
     NO_BASELINE,
@@ -52,12 +53,29 @@ async def followed(
 ) -> Outcome:
     """Reckoned beside the event loop, as far as the actor may see. `year` is the city's. Raises BadInput."""
     outcome = await asyncio.to_thread(reckon, record.kind.type, record.values)
+    if record.kind.type == ADOPTION.type:
+        return _with_lines(actor, record, outcome, initiatives)
     if record.kind.type != COST_BENEFIT.type:
         return outcome
     analysis = analysis_of(record.values)
     line = _budget(actor, record, analysis, initiatives)
     courses = await asyncio.to_thread(_courses, actor, analysis, history)
     return _joined(outcome, balance(analysis, courses, year), line, named=bool(record.get("initiative")))
+
+
+def _with_lines(actor: Actor, record: Record, outcome: Outcome, initiatives: KnownInitiatives) -> Outcome:
+    """Adoption, held against the budget of its initiative."""
+    if not record.get("initiative"):
+        return outcome
+    try:
+        plan = initiatives.get(actor, record.get("initiative")).plan
+    except NotFound:
+        return outcome
+    lines = against_lines(plan, needs_of(outcome, record.get("scenario", "")))
+    warnings = list(outcome.warnings)
+    if any(isinstance(left, Decimal) and left < 0 for *_, left in lines.rows):
+        warnings.append(Worded("In some years the initiative's budget has less than is needed."))
+    return msgspec.structs.replace(outcome, tables=(*outcome.tables, lines), warnings=tuple(warnings))
 
 
 def _budget(

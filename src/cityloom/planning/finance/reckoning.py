@@ -13,11 +13,14 @@ from cityloom.kernel.worded import Worded
 from cityloom.planning.finance.cost_benefit import cost_benefit
 from cityloom.planning.finance.cost_sharing import Service, Town, cost_sharing
 from cityloom.planning.finance.discounting import own_rate
+from cityloom.planning.finance.fees import Band as FeeBand
+from cityloom.planning.finance.fees import Group, Rule, fee_simulation
 from cityloom.planning.finance.identity_financing import Payer, Scheme, identity_financing
 from cityloom.planning.finance.kinds.analyses import ADOPTION, COST_BENEFIT
 from cityloom.planning.finance.kinds.fairness import (
     COST_SHARING,
     DISTRICT_INVESTMENT,
+    FEE_RULE,
     SHARED_ROUTES,
     SHARED_SYSTEMS,
     TARIFF,
@@ -185,6 +188,33 @@ def _tariff(values: Values) -> Outcome:
     )
 
 
+def _fees(values: Values) -> Outcome:
+    return fee_simulation(
+        Rule(
+            currency=currency_of(values),
+            unit=values["unit"],
+            price_now=amount(values, "priceNow"),
+            bands=tuple(
+                FeeBand(number(one, "upTo") if "upTo" in one else None, amount(one, "price"))
+                for one in rows(values, "bands")
+            ),
+            groups=tuple(
+                Group(
+                    name=one["group"],
+                    people=number(one, "people"),
+                    income=amount(one, "income"),
+                    use=number(one, "use"),
+                    elasticity=float(one["elasticity"]),
+                    reduction=share(one, "reduction"),
+                )
+                for one in rows(values, "groups")
+            ),
+            aim=share(values, "aim") if "aim" in values else None,
+            bearable=share(values, "bearable") if "bearable" in values else None,
+        )
+    )
+
+
 def _systems(values: Values) -> Outcome:
     systems = [
         System(name=one["system"], sector=one["sector"], block=one["block"], cost=amount(one, "cost"))
@@ -224,6 +254,7 @@ RECKONERS: Mapping[str, Callable[[Values], Outcome]] = {
     COST_SHARING.type: _cost_sharing,
     DISTRICT_INVESTMENT.type: _districts,
     TARIFF.type: _tariff,
+    FEE_RULE.type: _fees,
     SHARED_SYSTEMS.type: _systems,
     SHARED_ROUTES.type: _routes,
     IDENTITY.type: _identity,

@@ -20,11 +20,11 @@ class Stopped(msgspec.Struct, frozen=True):
     way: tuple[str, ...]
 
 
-def cascade(depends: Dependencies, stopped: str) -> list[Stopped]:
-    """What stops when one stops, the nearest first; each by a shortest way. Itself is not in it."""
+def cascade(depends: Dependencies, *stopped: str) -> list[Stopped]:
+    """What stops when these stop, the nearest first; each by a shortest way. They are not in it."""
     needed_by = _reversed(depends)
-    ways: dict[str, tuple[str, ...]] = {stopped: (stopped,)}
-    at, found = [stopped], []
+    ways: dict[str, tuple[str, ...]] = {one: (one,) for one in stopped}
+    at, found = list(stopped), []
     while at:
         following = []
         for one in at:

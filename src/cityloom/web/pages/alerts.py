@@ -14,6 +14,7 @@ from cityloom.web.addresses import address, entity_path
 from cityloom.web.forms import Form, WrongForm
 from cityloom.web.looks import item_of, name_of
 from cityloom.web.pages.evidence import reasons_of
+from cityloom.web.pages.planning.touched import resting_on
 from cityloom.web.pages.routing import Pages
 from cityloom.web.pages.warnings import deliveries_of
 from cityloom.web.visit import Visit
@@ -108,6 +109,7 @@ def _page(visit: Visit, alert: Alert, form: Form, *, status: int = 200) -> Respo
         "comments": alert.comments,
         "history": alert.history,
         "because": reasons_of(alert.document),
+        "services": resting_on(visit, *alert.about),
         "informationClass": visit.rooms.broker.class_of(visit.actor, alert.id).label,
     }
     return visit.render(

@@ -46,6 +46,7 @@ from cityloom.web.pages import (
 from cityloom.web.pages.action import every as action_plan
 from cityloom.web.pages.hooks import hook_route
 from cityloom.web.pages.planning import (
+    adoption_budget,
     assessments,
     basis,
     consultations,
@@ -61,6 +62,7 @@ from cityloom.web.pages.planning import (
     stakeholder_diagrams,
     stakeholders,
     strategy,
+    tenders,
     whole_plan,
 )
 from cityloom.web.pages.routing import Pages
@@ -97,6 +99,8 @@ _PARTS = (
     basis,
     strategy,
     management,
+    tenders,
+    adoption_budget,
     consultations,
     contribution,
     participation,

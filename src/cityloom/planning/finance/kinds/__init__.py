@@ -6,6 +6,7 @@ from cityloom.planning.finance.kinds.analyses import ADOPTION, COST_BENEFIT
 from cityloom.planning.finance.kinds.fairness import (
     COST_SHARING,
     DISTRICT_INVESTMENT,
+    FEE_RULE,
     SHARED_ROUTES,
     SHARED_SYSTEMS,
     TARIFF,
@@ -21,6 +22,7 @@ KINDS = (
     COST_SHARING,
     DISTRICT_INVESTMENT,
     TARIFF,
+    FEE_RULE,
     SHARED_SYSTEMS,
     SHARED_ROUTES,
     IDENTITY,

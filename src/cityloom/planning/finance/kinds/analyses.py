@@ -153,6 +153,13 @@ ADOPTION = RecordKind(
     fields=(
         Said("name", Worded("Name"), required=True),
         SUMMARY,
+        INITIATIVE,
+        Line(
+            "scenario",
+            Worded("The scenario that its budget is for"),
+            hint=Worded("As it stands below; left empty, the one without levers."),
+            longest=80,
+        ),
         FIRST_YEAR,
         LAST_YEAR,
         Choice("convention", Worded("Discounting"), choices=CONVENTIONS, required=True),
@@ -246,5 +253,5 @@ ADOPTION = RecordKind(
         ),
         Number("tableUnit", Worded("One unit of the table is so much money"), least=0.01),
     ),
-    columns=("baseYear", "until"),
+    columns=("initiative", "baseYear", "until"),
 )

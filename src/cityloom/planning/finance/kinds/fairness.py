@@ -111,6 +111,61 @@ TARIFF = RecordKind(
     columns=("unit",),
 )
 
+FEE_RULE = RecordKind(
+    type="FeeRule",
+    path="fees",
+    singular=Worded("Fee that changes behaviour"),
+    plural=Worded("Fees that change behaviour"),
+    about=Worded("What people do and pay when a fee depends on how much they use and who they are."),
+    permission=EDIT,
+    fields=(
+        _NAME,
+        SUMMARY,
+        INITIATIVE,
+        Line(
+            "unit",
+            Worded("What is paid for"),
+            hint=Worded("A bag of waste, a drive into the centre, a cubic metre."),
+            required=True,
+            longest=60,
+        ),
+        Amount("priceNow", Worded("Price of a unit now"), required=True),
+        Rows(
+            "bands",
+            Worded("Price of a unit under the rule"),
+            hint=Worded("Up to so many units a person and year; the last row has no end."),
+            columns=(
+                Number("upTo", Worded("Up to units"), least=0),
+                Amount("price", Worded("Price of a unit"), required=True),
+            ),
+            most=20,
+        ),
+        Rows(
+            "groups",
+            Worded("Who pays"),
+            hint=Worded("Income and use are those of a person in a year."),
+            columns=(
+                Line("group", Worded("Group"), required=True, longest=120),
+                Number("people", Worded("People"), required=True, least=0),
+                Amount("income", Worded("Income"), required=True),
+                Number("use", Worded("Units used now"), required=True, least=0),
+                Number(
+                    "elasticity",
+                    Worded("Elasticity: percent of change when the price rises by one percent"),
+                    required=True,
+                    least=-10,
+                    most=0,
+                ),
+                Number("reduction", Worded("Taken off the fee"), unit="P1", least=0, most=100),
+            ),
+            most=60,
+        ),
+        Number("aim", Worded("Use is to fall by"), unit="P1", least=0, most=100),
+        Number("bearable", Worded("Warn where more of an income is paid than"), unit="P1", least=0, most=100),
+    ),
+    columns=("unit", "priceNow"),
+)
+
 SHARED_SYSTEMS = RecordKind(
     type="SharedSystems",
     path="shared-systems",

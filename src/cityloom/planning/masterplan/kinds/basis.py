@@ -32,6 +32,16 @@ EDIT = "plan:edit"
 INDICATOR = "KeyPerformanceIndicator"
 
 
+#: Which parts of the city fail together is nobody's business outside.
+_MADE_OF = Rows(
+    "madeOf",
+    Worded("Parts of the live city that it is made of"),
+    hint=Worded("The id of an Entity, or the name of a type for all of them. Alerts about them lead here."),
+    columns=(Line("part", Worded("Id or type"), required=True, longest=500),),
+    most=200,
+    internal=True,
+)
+
 VISION = RecordKind(
     type="CityVision",
     path="vision",
@@ -186,6 +196,7 @@ PROCESS = RecordKind(
             most=60,
         ),
         Links("dependsOn", Worded("Depends on"), to=("ServiceProcess", "InfrastructureItem")),
+        _MADE_OF,
         Flag("critical", Worded("People come to harm when it stops")),
         Number("outage", Worded("How long it may stop"), unit="HUR", least=0),
     ),
@@ -218,6 +229,7 @@ INFRASTRUCTURE = RecordKind(
         ),
         Flag("shared", Worded("Others may use it too")),
         Links("dependsOn", Worded("Depends on"), to=("InfrastructureItem",)),
+        _MADE_OF,
         Place("location", Worded("Place"), internal=True),
         Prose("description", Worded("Remarks"), internal=True),
         Link("replacedBy", Worded("Replaced by"), to=("Initiative",)),

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.responses import Response
 
 from cityloom.indicators.exchange.spreadsheet import Cell
-from cityloom.planning.action.budgets import Budget, budgets_of
+from cityloom.planning.action.budgets import Budget, Joint, budgets_of, joint
 from cityloom.planning.action.model import COST_KINDS
 from cityloom.planning.model import Initiative, Phase
 from cityloom.web.addresses import address
@@ -38,10 +38,15 @@ def _initiatives(visit: Visit) -> Sequence[Initiative]:
 async def show(visit: Visit) -> Response:
     """The two budgets by year and department."""
     initiatives = _initiatives(visit)
-    budgets = budgets_of(initiatives)
+    budgets, together = budgets_of(initiatives), joint(initiatives)
     return visit.render(
         "plan-budget.html",
-        {"budgets": [_row(one) for one in budgets], "phase": visit.query("phase")},
+        {
+            "budgets": [_row(one) for one in budgets],
+            "joint": [_joint(visit, one) for one in (together if visit.as_json else together[:MOST_ROWS])],
+            "phase": visit.query("phase"),
+        },
+        more_joint=max(len(together) - MOST_ROWS, 0),
         tables=[_table(visit, one, initiatives) for one in budgets],
         kinds=COST_KINDS,
         phases=[one.value for one in Phase],
@@ -65,6 +70,22 @@ def _row(one: Budget) -> dict[str, Any]:
         "capital": one.of_kind("capital"),
         "operating": one.of_kind("operating"),
         "withoutLines": one.unsplit,
+        "total": one.total,
+    }
+
+
+def _joint(visit: Visit, one: Joint) -> dict[str, Any]:
+    """What several departments carry, with each one's part."""
+    return {
+        "id": one.initiative.id,
+        "href": address("initiatives", one.initiative.id),
+        "name": visit.wording.said(one.initiative.plan.name),
+        "currency": one.currency,
+        "parts": [
+            {"department": name, "amount": amount, "share": amount / one.total if one.total else None}
+            for name, amount in one.parts.items()
+        ],
+        "withoutLines": one.without,
         "total": one.total,
     }
 

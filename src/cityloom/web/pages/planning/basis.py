@@ -21,6 +21,7 @@ from cityloom.web.forms import Form, WrongForm
 from cityloom.web.pages.planning.drawing import draw_layers
 from cityloom.web.pages.planning.links import record_href
 from cityloom.web.pages.planning.plan import EDIT
+from cityloom.web.pages.planning.touched import resting_on
 from cityloom.web.pages.routing import Pages
 from cityloom.web.taken_along import csv_file, file_to_keep
 from cityloom.web.visit import Visit
@@ -205,11 +206,15 @@ async def show_dependencies(visit: Visit) -> Response:
     }
     asked = public_id(visit.query("stops"))
     stopped = processes.cascade(depends, asked) if asked in by_id else []
+    failed = visit.query("fails")
+    rests = resting_on(visit, failed) if failed else []
     circles = processes.circles(depends)
     data = {
         "services": [_node(visit, one, depends) for one in records],
         "circles": [[_named(visit, by_id[one]) for one in circle] for circle in circles],
         "stops": asked if asked in by_id else "",
+        "fails": failed,
+        "rests": rests,
         "stopped": [
             {
                 **_named(visit, by_id[one.id]),
@@ -221,6 +226,7 @@ async def show_dependencies(visit: Visit) -> Response:
         ],
     }
     marked = {asked, *(one.id for one in stopped)} if asked in by_id else set()
+    marked |= {row["id"] for row in rests}
     drawn = None
     if records and not visit.as_json:
         names = {one.id: visit.wording.said(one.name) for one in records}

@@ -12,10 +12,12 @@ from starlette.responses import Response
 from cityloom.context.publishing import public_id
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
+from cityloom.kernel.media_types import CSV
 from cityloom.kernel.time import format_instant
 from cityloom.ngsild.model import value_of
 from cityloom.planning.contracts.contracts import EXAMINE
 from cityloom.planning.contracts.gathering import Exclusion
+from cityloom.planning.contracts.kept_readings import kept_of
 from cityloom.planning.contracts.model import Contract, Settlement
 from cityloom.planning.contracts.parties import MANAGE, PROVIDE
 from cityloom.planning.contracts.periods import Period
@@ -24,7 +26,7 @@ from cityloom.planning.contracts.statement import Later, Statement, StatementLin
 from cityloom.web.addresses import address, entity_path
 from cityloom.web.forms import Form, WrongForm
 from cityloom.web.pages.routing import Pages
-from cityloom.web.taken_along import csv_of
+from cityloom.web.taken_along import csv_of, file_to_keep
 from cityloom.web.visit import Visit
 
 #: Fields that hold ids of accounts.
@@ -32,6 +34,7 @@ _PEOPLE = frozenset({"by", "confirmed_by", "examiner"})
 
 
 def add(pages: Pages, here: str) -> None:
+    pages.data(f"{here}/{{id}}/{{period}}/readings.csv", kept_readings)
     pages.data(f"{here}/{{id}}/{{period}}.csv", as_csv)
     pages.get(f"{here}/{{id}}/{{period}}", show, pdf=True)
     pages.post(f"{here}/{{id}}/{{period}}", handle)
@@ -92,19 +95,23 @@ async def _page(
     visit: Visit, contract: Contract, period: Period, form: Form, *, status: int = 200
 ) -> Response:
     statement, settlement = await _statement(visit, contract, period)
-    later = await visit.rooms.settlements.later(visit.actor, settlement) if settlement else ()
+    rooms, actor = visit.rooms, visit.actor
+    later = await rooms.settlements.later(actor, settlement) if settlement else ()
+    proof = await rooms.settlements.proof(actor, settlement) if settlement else None
     data = {
         "contract": contract.id,
         "name": visit.wording.said(contract.terms_of(period).name),
-        "provider": visit.rooms.contracts.parties.get(contract.standing.provider).name,
+        "provider": rooms.contracts.parties.get(contract.standing.provider).name,
         "first": statement.first,
         "end": statement.end,
         "last": last_day(statement.end),
         "origin": visit.origin(value_of(contract.document, "dataOrigin")),
-        "isOver": visit.rooms.settlements.is_over(period),
+        "isOver": rooms.settlements.is_over(period),
         "statement": for_reader(visit, statement),
         "settlement": None if settlement is None else _settlement(visit, settlement),
         "later": [_later(visit, statement, one) for one in later],
+        "proof": proof,
+        "isRolledUp": await rooms.settlements.is_rolled_up(actor, contract.id, period.key),
     }
     return visit.render(
         "plan-contract-period.html",
@@ -115,6 +122,7 @@ async def _page(
         up=contract_path(contract.id),
         href=contract_path(contract.id, period.key),
         lines=[_shown(visit, one) for one in statement.lines],
+        keeps=kept_of(statement),
         sealed=settlement,
         acts=_acts(visit, contract, period, settlement),
         today=visit.rooms.clock.now().astimezone(visit.city.zone).date().isoformat(),
@@ -286,8 +294,17 @@ async def as_csv(visit: Visit) -> Response:
     return csv_of(visit, f"contract-{period.key}", [*_EVIDENCE, *_MONEY], rows)
 
 
+async def kept_readings(visit: Visit) -> Response:
+    """The readings that a settled line (`line`, from 1) was worked out from, as they were kept."""
+    contract, period = _period(visit)
+    settlements, line = visit.rooms.settlements, visit.whole("line", 1)
+    settlement = settlements.get(visit.actor, contract.id, period.key)
+    table = await settlements.kept(visit.actor, settlement, line - 1)
+    return file_to_keep(visit, f"contract-{period.key}-readings-{line}", "csv", table, CSV)
+
+
 _EVIDENCE: tuple[str, ...] = ("line", "about", "attribute", "since", "until", "value", "unitCode", "readings")
-_EVIDENCE += ("expected", "missing", "coverage", "digest", "score")
+_EVIDENCE += ("expected", "missing", "coverage", "digest", "kept", "score")
 _MONEY = ("price", "bonus", "malus", "held", "payable")
 
 
@@ -306,6 +323,7 @@ def _csv_row(visit: Visit, line: StatementLine) -> dict[str, Any]:
         "missing": evidence.missing,
         "coverage": evidence.coverage,
         "digest": evidence.digest,
+        "kept": evidence.kept or "",
         "score": line.score,
         **{name: getattr(line, name) for name in _MONEY},
     }

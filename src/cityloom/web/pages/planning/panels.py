@@ -9,7 +9,14 @@ from markupsafe import Markup
 
 from cityloom.planning.finance.reckoning import RECKONERS
 from cityloom.planning.records.model import Record
-from cityloom.web.pages.planning import plan_panels, reckoned, stakeholder_panels, voices
+from cityloom.web.pages.planning import (
+    adoption_budget,
+    plan_panels,
+    reckoned,
+    stakeholder_panels,
+    tenders,
+    voices,
+)
 from cityloom.web.visit import Visit
 
 Panel: TypeAlias = Callable[[Visit, Record], Awaitable[Markup | None]]
@@ -17,6 +24,7 @@ Panel: TypeAlias = Callable[[Visit, Record], Awaitable[Markup | None]]
 #: By the type of the record's Entity.
 PANELS: Mapping[str, Panel] = {
     **dict.fromkeys(RECKONERS, reckoned.panel),
+    "AdoptionScenario": adoption_budget.panel,
     "CityStage": plan_panels.stage,
     "CityVision": plan_panels.vision,
     "LawOrRule": plan_panels.law,
@@ -25,6 +33,7 @@ PANELS: Mapping[str, Panel] = {
     "OutsideFactor": plan_panels.factor,
     "PlanChange": plan_panels.change,
     "CommitteeDecision": plan_panels.decision,
+    "Tender": tenders.panel,
     "Goal": voices.panel,
     "Stakeholder": stakeholder_panels.stakeholder,
     "Consultation": stakeholder_panels.consultation,

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from markupsafe import Markup
 
 from cityloom.kernel.actor import InformationClass
+from cityloom.planning.model import Initiative
 from cityloom.planning.records.model import Record
 from cityloom.planning.stakeholders import words
 from cityloom.planning.stakeholders.engagement import has_reached
 from cityloom.planning.stakeholders.kinds import PERMISSION
+from cityloom.planning.stakeholders.unit_work import work_of
 from cityloom.web.addresses import address
 from cityloom.web.drawing.stakeholders.trend import draw_course
 from cityloom.web.pages.planning.links import link_to, record_href
 from cityloom.web.pages.planning.stakeholder_words import all_said, name_of
 from cityloom.web.pages.planning.stakeholders import register, strategy_of
 from cityloom.web.visit import Visit
+
+#: Of one sort, in the work of a unit.
+MOST_SHOWN = 40
+#: Kinds of records that name who is in charge.
+_WITH_UNITS = ("ServiceProcess", "InfrastructureItem", "OutsideFactor", "PlanCommunication", "Consultation")
 
 
 async def stakeholder(visit: Visit, record: Record) -> Markup | None:
@@ -41,8 +50,35 @@ async def stakeholder(visit: Visit, record: Record) -> Markup | None:
             role_names=all_said(visit, words.ROLES),
             contacts=[(each, record_href(each)) for each in register(visit).contacts(visit.actor, one.id)],
             channels=all_said(visit, words.CHANNELS),
+            work=_work(visit, record) if record.get("unitOf") else None,
+            department=visit.wording.said(record.name),
         )
     )
+
+
+def _work(visit: Visit, record: Record) -> dict[str, Any]:
+    """What a unit has on its hands, as far as the reader may see it."""
+    rooms = visit.rooms
+    named = [one for kind in _WITH_UNITS for one in rooms.records.list(visit.actor, kind)]
+    found = work_of(record.name, rooms.initiatives.list(visit.actor), named, rooms.plan.today())
+    said = visit.wording.said
+    return {
+        "own": [_initiative(visit, one) for one in found.own[:MOST_SHOWN]],
+        "shared": [_initiative(visit, one) for one in found.shared[:MOST_SHOWN]],
+        "more": max(len(found.own) - MOST_SHOWN, 0) + max(len(found.shared) - MOST_SHOWN, 0),
+        "records": [
+            (visit.language.say(one.kind.singular), said(one.name), record_href(one))
+            for one in found.records[:MOST_SHOWN]
+        ],
+        "overdue": [
+            (address("initiatives", one.id), said(one.plan.name), said(step.names) or step.name, step.due)
+            for one, step in found.overdue[:MOST_SHOWN]
+        ],
+    }
+
+
+def _initiative(visit: Visit, one: Initiative) -> tuple[str, str, str]:
+    return address("initiatives", one.id), visit.wording.said(one.plan.name), one.phase
 
 
 async def consultation(visit: Visit, record: Record) -> Markup | None:

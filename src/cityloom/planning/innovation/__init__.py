@@ -1,0 +1,1 @@
+"""Helping young firms: challenges, and what came of who took them up."""

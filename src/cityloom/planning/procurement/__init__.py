@@ -1,0 +1,1 @@
+"""Buying in the open: tenders, bids, awards, and the contracts they end in."""

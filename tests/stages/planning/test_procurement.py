@@ -1,0 +1,134 @@
+"""Tenders: how bids stand by what was announced, and what an award takes and tells."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from cityloom.kernel.actor import ANONYMOUS
+from cityloom.kernel.errors import BadInput, Conflict, NotAllowed
+from cityloom.planning.money import Money
+from cityloom.planning.procurement.awarding import Awarding
+from cityloom.planning.procurement.kinds import KINDS
+from cityloom.planning.records.records import Records
+
+TENDER = {
+    "name": {"en": "Upkeep of lights"},
+    "procedure": "open",
+    "closes": date(2026, 3, 1),
+    "criteria": (
+        {"criterion": "Price", "measure": "price", "weight": 60.0},
+        {"criterion": "Speed", "measure": "quality", "weight": 40.0},
+    ),
+}
+
+
+class Wound:
+    """A clock that stands where it is put."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+
+    def now(self) -> datetime:
+        return self.at
+
+
+class Office:
+    def __init__(self, city) -> None:
+        self.clock = Wound(datetime(2026, 3, 5, 12, tzinfo=UTC))
+        self.records = Records(city.broker, self.clock, KINDS)
+        self.planner = city.person("planner")
+        self.awarding = Awarding(self.records, self.clock, UTC)
+
+    async def bid(self, name, price, speed=None, came=date(2026, 2, 20), **more):
+        values = {
+            "name": {"en": name},
+            "tender": self.tender.id,
+            "receivedOn": came,
+            "price": Money(Decimal(price), more.pop("currency", "DKK")),
+            **more,
+        }
+        if speed is not None:
+            values["points"] = ({"criterion": "Speed", "points": float(speed)},)
+        return await self.records.draft(self.planner, "TenderBid", values)
+
+    def standings(self):
+        return self.awarding.standings(self.planner, self.tender)
+
+
+@pytest.fixture
+async def office(living_city):
+    office = Office(living_city)
+    office.tender = await office.records.draft(office.planner, "Tender", TENDER)
+    return office
+
+
+async def test_bids_stand_by_the_criteria_that_were_announced(office):
+    await office.bid("Cheap", "100.00", 50)
+    await office.bid("Fast", "200.00", 100)
+    await office.bid("Late", "10.00", 100, came=date(2026, 3, 2))
+    await office.bid("Foreign", "10.00", 100, currency="EUR")
+    await office.bid("Out", "10.00", 100, leftOut="No guarantee")
+    found = [(one.bid.name["en"], one.points, bool(one.left_out)) for one in office.standings()]
+    # 60 + 20, and half of 60 + 40: the price of what does not count lowers no points.
+    assert found[:2] == [("Cheap", Decimal("80.00"), False), ("Fast", Decimal("70.00"), False)]
+    assert {name for name, points, out in found[2:] if out and points is None} == {"Late", "Foreign", "Out"}
+
+
+async def test_an_award_takes_the_last_day_all_points_and_a_reason(office):
+    cheap = await office.bid("Cheap", "100.00", 50)
+    slow = await office.bid("Slow", "150.00")
+    late = await office.bid("Late", "10.00", 100, came=date(2026, 3, 2))
+    award = office.awarding.award
+    with pytest.raises(Conflict) as refused:
+        await award(office.planner, office.tender.id, cheap.id, "It is the best.")
+    assert "Points" in refused.value.message
+    points = ({"criterion": "Speed", "points": 10.0},)
+    await office.records.change(office.planner, slow.id, {"points": points})
+    office.clock.at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    with pytest.raises(Conflict) as refused:
+        await award(office.planner, office.tender.id, cheap.id, "It is the best.")
+    assert refused.value.where == "closes"
+    office.clock.at = datetime(2026, 3, 5, 12, tzinfo=UTC)
+    for bid, reason in ((late, "It is cheap."), (cheap, "")):
+        with pytest.raises(BadInput):
+            await award(office.planner, office.tender.id, bid.id, reason)
+    with pytest.raises(NotAllowed):
+        await award(ANONYMOUS, office.tender.id, cheap.id, "It is the best.")
+    await award(office.planner, office.tender.id, cheap.id, "It is the best.")
+    public = office.records.get(ANONYMOUS, office.tender.id)
+    assert [(row["bidder"], row["won"]) for row in public.get("result")] == [
+        ("Cheap", True),
+        ("Slow", False),
+        ("Late", False),
+    ]
+    assert (public.get("awardedOn"), public.get("reason")) == (date(2026, 3, 5), "It is the best.")
+    # Of the bids themselves nobody outside learns.
+    assert office.records.list(ANONYMOUS, "TenderBid") == []
+    with pytest.raises(Conflict):
+        await award(office.planner, office.tender.id, slow.id, "It is the best.")
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"criteria": ({"criterion": "Price", "measure": "price", "weight": 60.0},)}, "criteria"),
+        (
+            {
+                "criteria": (
+                    {"criterion": "Price", "measure": "price", "weight": 50.0},
+                    {"criterion": "Price too", "measure": "price", "weight": 50.0},
+                )
+            },
+            "criteria",
+        ),
+        ({"announcedOn": date(2026, 3, 2)}, "closes"),
+        ({"awardedOn": date(2026, 3, 1)}, "awardedOn"),
+    ],
+)
+async def test_a_tender_that_contradicts_itself_is_refused(office, changes, where):
+    with pytest.raises(BadInput) as refused:
+        await office.records.draft(office.planner, "Tender", TENDER | changes)
+    assert refused.value.where == where
