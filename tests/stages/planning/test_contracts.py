@@ -384,7 +384,7 @@ async def test_a_seal_of_before_readings_were_kept_still_holds(office):
     before = with_kept(settled.statement, {})
     assert "kept" not in str(msgspec.to_builtins(before))
     parts = {"statement": json_value(msgspec.to_builtins(before)), "hash": prop(digest_of(before))}
-    await office.city.broker.update(TERMINAL, settled.id, entity("ContractSettlement", settled.id, parts))
+    await office.city.broker.update(CITY, settled.id, entity("ContractSettlement", settled.id, parts))
     found = office.settlements.get(office.examiner, contract.id, JANUARY)
     assert found.is_untouched
     assert await office.settlements.proof(office.examiner, found) is Proof.NOT_KEPT
