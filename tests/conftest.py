@@ -21,6 +21,8 @@ from postgres_server import PostgresServer, programs
 # Tests start cities by the dozen. Compiling every module again for each would be half of what a start costs.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# And of those that the tests of one process start the modules are loaded once: see warm_start.
+os.environ.setdefault("CITYLOOM_TESTS_WARM", "1")
 
 #: What is one worker's work whatever file it stands in, by how its path begins: Chromium takes a whole core,
 #: and the clients that others wrote are installed once.

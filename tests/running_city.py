@@ -2,25 +2,42 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import httpx2
 
 from loopback_servers import NO_CERTIFICATES
+from warm_start import start
 
 COMMAND = (sys.executable, "-m", "cityloom.app.command_line")
-#: Where there is util-linux a city ends with the tests that started it, also when they are killed.
-_NOT_WITHOUT_US = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
+
+
+def run(
+    *words: object, cwd: Path | str | None = None, timeout: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """`cityloom <words>` until it ends: its status, and what it said on each of its streams."""
+    told = [str(word) for word in words]
+    with TemporaryFile("w+") as out, TemporaryFile("w+") as errors:
+        process = start(told, stdout=out, stderr=errors, cwd=cwd)
+        try:
+            status = process.wait(timeout)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        for stream in (out, errors):
+            stream.seek(0)
+        return subprocess.CompletedProcess(told, status, out.read(), errors.read())
 
 
 def ask(*words: object, status: int = 0) -> str:
     """What `cityloom <words>` says in a terminal, on both its streams, before it ends with this status."""
-    done = subprocess.run([*COMMAND, *map(str, words)], capture_output=True, text=True, timeout=120)
+    done = run(*words)
     assert done.returncode == status, (done.returncode, done.stdout + done.stderr)
     return done.stdout + done.stderr
 
@@ -32,10 +49,10 @@ class RunningCity:
         self.home = home
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         self._log = (home.parent / f"{home.name}.log").open("w+")
-        self.process = subprocess.Popen(
-            [*_NOT_WITHOUT_US, *COMMAND, *words, "--home", str(home), "--port", "0", "--mqtt-port", "0"],
+        self.process = start(
+            [*words, "--home", str(home), "--port", "0", "--mqtt-port", "0"],
             stdout=self._log,
-            stderr=subprocess.STDOUT,
+            stderr=self._log,
             env=environment,
         )
         self.address, self.key = self._wait(patience)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import httpx2
 
-from running_city import _NOT_WITHOUT_US, COMMAND
+from warm_start import start
 
 
 class StageProcess:
@@ -19,10 +18,10 @@ class StageProcess:
 
     def __init__(self, home: Path, log: Path, stages: str = "history", patience: float = 60) -> None:
         self._log = log.open("w+")
-        self.process = subprocess.Popen(
-            [*_NOT_WITHOUT_US, *COMMAND, "up", "--stages", stages, "--home", str(home), "--port", "0"],
+        self.process = start(
+            ["up", "--stages", stages, "--home", str(home), "--port", "0"],
             stdout=self._log,
-            stderr=subprocess.STDOUT,
+            stderr=self._log,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
         self.address = self._wait(patience)

@@ -20,7 +20,8 @@ import psycopg
 
 from loopback_servers import NO_CERTIFICATES
 from network_nodes import Network
-from running_city import _NOT_WITHOUT_US, COMMAND
+from running_city import COMMAND
+from warm_start import NOT_WITHOUT_US
 
 _ADDRESS = re.compile(r"(?:Pages and API|Health) +(http://[^/\s]+)")
 _BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -42,7 +43,7 @@ class Node:
         words = ["up", "--standby", "--home", self.home, "--host", self._network.front[self.machine]]
         with self._network.inside(self.machine), self._log.open("w") as log:
             self.process = subprocess.Popen(
-                [*_NOT_WITHOUT_US, *COMMAND, *map(str, words), "--port", "0", "--mqtt-port", "0"],
+                [*NOT_WITHOUT_US, *COMMAND, *map(str, words), "--port", "0", "--mqtt-port", "0"],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},

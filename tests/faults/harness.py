@@ -22,6 +22,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from running_city import run
+from warm_start import Started, start
+
 CITY = Path(__file__).with_name("loaded_city.py")
 #: EXT4_IOC_SHUTDOWN and its flag "do not flush the journal".
 _SHUTDOWN, _NO_LOG_FLUSH = 0x8004587D, 2
@@ -129,13 +133,12 @@ def kill(folder: Path, chance: random.Random) -> Outcome:
     return replace(outcome, acknowledged=outcome.acknowledged - before)
 
 
-def _start(city: Path, acks: Path, plant: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, str(CITY), "write", str(city), str(acks), plant]
+def _start(city: Path, acks: Path, plant: str) -> Started:
     with acks.with_name("log").open("ab") as log:
-        return subprocess.Popen(command, stderr=log)
+        return start([str(CITY), "write", str(city), str(acks), plant], stdout=log, stderr=log)
 
 
-def _end_of(process: subprocess.Popen[bytes]) -> int | None:
+def _end_of(process: Started) -> int | None:
     """The status with which a city ends whose disk is gone; None when it goes on."""
     try:
         return process.wait(_PATIENCE)
@@ -143,7 +146,7 @@ def _end_of(process: subprocess.Popen[bytes]) -> int | None:
         return None
 
 
-def _let_run(process: subprocess.Popen[bytes], acks: Path, chance: random.Random) -> None:
+def _let_run(process: Started, acks: Path, chance: random.Random) -> None:
     """Wait until the city acknowledges, then for as many acknowledgements more as chance has it."""
     before = acks.stat().st_size if acks.exists() else 0
     wanted = before + chance.randint(1_000, 60_000)
@@ -159,9 +162,7 @@ def _let_run(process: subprocess.Popen[bytes], acks: Path, chance: random.Random
 def _compare(told: str, city: Path) -> Outcome:
     lines = [line.split() for line in told.splitlines(keepends=True) if line.endswith("\n")]
     begin = time.monotonic()
-    asked = subprocess.run(
-        [sys.executable, str(CITY), "read", str(city)], check=False, capture_output=True, text=True
-    )
+    asked = run(CITY, "read", city)
     recovery = time.monotonic() - begin
     if asked.returncode != 0:
         # A city that cannot be opened any more has lost everything.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from running_city import COMMAND, RunningCity
+from running_city import RunningCity, run
 
 FILES = ("feed.db", "state.db", "records.db", "history.duckdb")
 THINGS = 40
@@ -44,7 +44,7 @@ def home(lived: Path, tmp_path: Path) -> Path:
 def start(home: Path) -> subprocess.CompletedProcess[str]:
     """Start the city, which must refuse."""
     words = ["up", "--open-access", "--home", str(home), "--port", "0", "--mqtt-port", "0"]
-    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=60)
+    return run(*words, timeout=60)
 
 
 def head(path: Path) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from running_city import COMMAND, RunningCity
+from running_city import RunningCity
+from warm_start import start
 
 ASKED = "/ngsi-ld/v1/entities?type=WeatherObserved&options=keyValues&limit=1"
 PATIENCE = 90
@@ -20,7 +21,7 @@ PATIENCE = 90
 def start_and_kill(home: Path, when_there: str) -> None:
     """Start Loomby and kill it as soon as this file is there."""
     words = ["demo", "loomby", "--home", str(home), "--port", "0", "--mqtt-port", "0"]
-    process = subprocess.Popen([*COMMAND, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = start(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until = time.monotonic() + PATIENCE
     while not (home / when_there).exists():
         assert process.poll() is None, "the city did not start"

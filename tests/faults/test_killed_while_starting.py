@@ -26,6 +26,7 @@ from cityloom.context.broker import Broker
 from cityloom.history.stage import STAGE, HistoryStage
 from cityloom.kernel.actor import CITY
 from cityloom.kernel.time import WallClock
+from running_city import run
 
 pytestmark = pytest.mark.faults
 
@@ -58,14 +59,14 @@ def left_by_the_first_version(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def live(folder: Path, *, call: int = 0, traced: bool = False) -> tuple[int, list[str]]:
     """A short life in a folder, killed at its n-th change; its status, and what it acknowledged."""
-    # -B: no file of Python's own is among the changes.
-    command = [sys.executable, "-B", str(LIFE), str(folder)]
-    if traced:
+    if not traced:
+        done = run(LIFE, folder, *([call] if call else []))
+    else:
         inject = f"inject={CALLS}:signal=KILL:when={call}"
-        command = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={CALLS}", "-e", inject, *command]
-    elif call:
-        command.append(str(call))
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        tracer = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={CALLS}", "-e", inject]
+        # -B: no file of Python's own is among the changes.
+        command = [*tracer, sys.executable, "-B", str(LIFE), str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert call or done.returncode == 0, done.stderr
     return done.returncode, done.stdout.splitlines()
 

@@ -19,6 +19,8 @@ from harness import Disk
 from mixed_load import CONTEXTS, ENTITIES, SUBSCRIPTIONS, Ledger, Load, State
 
 from cityloom.context.commit import EXIT_DISK_ERROR
+from running_city import run
+from warm_start import Started, start
 
 HERE = Path(__file__).parent
 #: Seconds a city may take to start, to acknowledge something, or to end.
@@ -73,7 +75,7 @@ class City:
     #: Words before the command: a tracer.
     under: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
-    process: subprocess.Popen[bytes] | None = None
+    process: Started | None = None
     address: str = ""
     mqtt_port: int = 0
 
@@ -82,17 +84,17 @@ class City:
         (self.home / "city.toml").write_text(CONFIGURATION)
         os.sync()
 
-    def launch(self) -> subprocess.Popen[bytes]:
+    def launch(self) -> Started:
         """Start the process, and wait for nothing."""
         words = ["up", "--open-access", "--home", str(self.home), "--port", "0", "--mqtt-port", "0"]
-        command = [*self.under, sys.executable, str(HERE / "planted.py"), self.bug, *words]
+        command = [str(HERE / "planted.py"), self.bug, *words]
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **self.environment}
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                command,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **self.environment},
-            )
+            if self.under:
+                traced = [*self.under, sys.executable, *command]
+                self.process = subprocess.Popen(traced, stdout=log, stderr=log, env=environment)
+            else:
+                self.process = start(command, stdout=log, stderr=log, env=environment)
         return self.process
 
     def start(self) -> float:
@@ -288,8 +290,7 @@ def wait_for_acknowledgements(city: City, load: Load, wanted: int) -> None:
 
 def feed_as_it_is(home: Path) -> dict:
     """What the files say before a city has mended anything; in a process that lets go of them."""
-    command = [sys.executable, str(HERE / "feed_as_it_is.py"), str(home)]
-    asked = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    asked = run(HERE / "feed_as_it_is.py", home, timeout=PATIENCE)
     if asked.returncode != 0:
         raise DidNotStart(asked.stderr)
     return json.loads(asked.stdout)

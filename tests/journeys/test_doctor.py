@@ -26,7 +26,7 @@ from cityloom.kernel.errors import BadInput
 from cityloom.kernel.findings import KINDS
 from cityloom.sensing.model import Message
 from cityloom.sensing.parked import ParkedReadings
-from running_city import COMMAND, RunningCity, ask
+from running_city import RunningCity, ask, run
 
 CITY = 'name = "Illtown"\nframeworks = []\n'
 FREE_PORTS = ("--port", "0", "--mqtt-port", "0")
@@ -36,12 +36,7 @@ SMALL_DISK = sys.platform == "linux" and os.geteuid() == 0
 def examine(home, *words):
     """The status, and the findings by their ids."""
     words = words or FREE_PORTS
-    done = subprocess.run(
-        [*COMMAND, "doctor", "--home", str(home), "--json", *words],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = run("doctor", "--home", home, "--json", *words)
     assert done.returncode in (0, 1, 2), done.stderr
     told = json.loads(done.stdout)
     found = {one["id"]: one for one in told["findings"]}
@@ -81,9 +76,7 @@ def test_nothing_is_wrong_with_a_city_that_is_well(home):
     told, found = examine(home)
     assert found == {}
     assert told["running"] is False
-    done = subprocess.run(
-        [*COMMAND, "doctor", "--home", str(home), *FREE_PORTS], capture_output=True, text=True, timeout=60
-    )
+    done = run("doctor", "--home", home, *FREE_PORTS)
     assert "Nothing is wrong." in done.stdout
     assert done.returncode == 0
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import CodeType
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from cityloom import __version__
@@ -19,6 +21,26 @@ from cityloom.web.rooms import Rooms
 from cityloom.web.static import FOLDER, StaticFiles
 
 TEMPLATES = FOLDER.parent / "templates"
+
+
+class _CompiledOnce(BytecodeCache):
+    """Templates compiled in this process: a language more costs no compiling more."""
+
+    def __init__(self) -> None:
+        #: By the template's key, the checksum of its source and its code.
+        self._known: dict[str, tuple[str, CodeType]] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        checksum, code = self._known.get(bucket.key, ("", None))
+        if checksum == bucket.checksum:
+            bucket.code = code
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if bucket.code is not None:
+            self._known[bucket.key] = (bucket.checksum, bucket.code)
+
+
+_COMPILED = _CompiledOnce()
 
 
 class Desk:
@@ -49,6 +71,7 @@ class Desk:
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
+            bytecode_cache=_COMPILED,
             extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
         )
         texts: Any = environment

@@ -13,7 +13,9 @@ import sys
 import time
 import tomllib
 from collections.abc import Mapping
+from copy import copy
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -51,7 +53,7 @@ from cityloom.history.follow import Lineage
 from cityloom.history.loading import Loading
 from cityloom.history.queries import History
 from cityloom.history.stage import STAGE, HistoryStage
-from cityloom.indicators.framework import read_framework
+from cityloom.indicators.framework import Framework, read_framework
 from cityloom.indicators.indicators import Indicators
 from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.errors import BadInput
@@ -66,7 +68,7 @@ from cityloom.people.notices import Notices
 from cityloom.people.personal import PersonalTypes
 from cityloom.people.reports import Reports
 from cityloom.planning.assessments.assessments import Assessments
-from cityloom.planning.assessments.reading import read_library
+from cityloom.planning.assessments.reading import Library, read_library
 from cityloom.planning.contracts.contracts import Contracts
 from cityloom.planning.contracts.parties import Parties
 from cityloom.planning.contracts.settlements import Settlements
@@ -77,7 +79,7 @@ from cityloom.planning.register import KINDS
 from cityloom.sensing.connector_making import ConnectorPlugin
 from cityloom.sensing.devices import DeviceRegistry
 from cityloom.sensing.host import ConnectorHost
-from cityloom.sensing.models import read_models
+from cityloom.sensing.models import DataModels, read_models
 from cityloom.sensing.parked import ParkedReadings
 from cityloom.services.host import ServiceHost
 from cityloom.snapshots.snapshots import Snapshots
@@ -200,7 +202,8 @@ class SmallCity:
             MemoryDeviceStore(), self.broker, self.clock, self.audit, open_access=open_access
         )
         self.parked = ParkedReadings(MemoryParkedStore())
-        self.models = read_models([CATALOGUE / "models"])
+        # A copy: they know the last instant that was found good.
+        self.models = copy(_models())
         self.connectors = ConnectorHost(
             self.broker, self.devices, self.parked, self.models, self.clock, [_connector("http_push")]
         )
@@ -212,7 +215,7 @@ class SmallCity:
             self.broker,
             history,
             self.clock,
-            [read_framework(CATALOGUE / "frameworks" / name) for name in frameworks],
+            [_framework(name) for name in frameworks],
             self.evidence,
             zone=ZoneInfo("Europe/Copenhagen"),
             figures={"inhabitants": 24300, "households": 11200},
@@ -336,11 +339,7 @@ class SmallCity:
             initiatives=self.initiatives,
             records=self.records,
             plan=self.plan,
-            assessments=Assessments(
-                self.broker,
-                self.clock,
-                read_library(one.parent for one in sorted(CATALOGUE.glob("assessments/*/manifest.toml"))),
-            ),
+            assessments=Assessments(self.broker, self.clock, _library()),
             contracts=contracts,
             settlements=Settlements(
                 self.broker,
@@ -434,6 +433,24 @@ class SmallCity:
             await self.broker.upsert_many(CITY, documents, update=True)
             del at
         await self.broker.caught_up()
+
+
+# What lies in the catalogue is read once: no city changes it.
+
+
+@cache
+def _models() -> DataModels:
+    return read_models([CATALOGUE / "models"])
+
+
+@cache
+def _framework(name: str) -> Framework:
+    return read_framework(CATALOGUE / "frameworks" / name)
+
+
+@cache
+def _library() -> Library:
+    return read_library(one.parent for one in sorted(CATALOGUE.glob("assessments/*/manifest.toml")))
 
 
 def _connector(name: str) -> ConnectorPlugin:

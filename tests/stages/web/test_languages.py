@@ -14,6 +14,7 @@ import pytest
 from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as some
+from jinja2 import Environment
 
 from cityloom.access.ownership import OWNED_TYPES
 from cityloom.kernel.errors import BadInput
@@ -99,6 +100,15 @@ def test_danish_is_whole_and_keeps_every_placeholder():
 )
 def test_choose_takes_what_was_chosen_then_what_the_browser_asks_for_then_the_first(chosen, accepted, code):
     assert choose(chosen, accepted, ["en", "da"]).code == code
+
+
+async def test_a_page_in_another_language_compiles_no_template_again(visitor, monkeypatch):
+    await visitor.text("/about")
+    compiled = []
+    monkeypatch.setattr(Environment, "compile", lambda self, source, name, filename: compiled.append(name))
+    visitor.client.headers["accept-language"] = "da"
+    assert 'lang="da"' in await visitor.text("/about")
+    assert compiled == []
 
 
 def test_language_knows_its_own_name_and_direction():

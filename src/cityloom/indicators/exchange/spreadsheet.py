@@ -13,8 +13,6 @@ from datetime import datetime
 from decimal import Decimal
 from math import isfinite
 
-import xlsxwriter
-
 #: The day that every workbook says to be from: the same rows are the same bytes, whenever they are asked for.
 _ALWAYS = datetime(1980, 1, 1)  # noqa: DTZ001 - a workbook's times have no zone
 #: What a cell may hold: a text, a number, or nothing. Numbers must be finite.
@@ -37,6 +35,8 @@ def as_csv(rows: Iterable[Sequence[Cell]]) -> str:
 
 def as_workbook(sheets: Mapping[str, Iterable[Sequence[Cell]]]) -> bytes:
     """A workbook with a sheet for each table, in their order; the first row of each is its head."""
+    import xlsxwriter  # a tenth of a second that only those wait for who ask for a workbook
+
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
         book.set_properties({"created": _ALWAYS})
