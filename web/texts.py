@@ -24,6 +24,7 @@ KEYWORDS = {
     "gettext": None,
     "ngettext": (1, 2),
     "_say": None,
+    "say": None,
     "n": None,
     "noted": None,
     "ns": (1, 2),

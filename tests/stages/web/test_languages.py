@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import shutil
@@ -63,6 +64,31 @@ def test_a_text_without_a_translation_fails_the_command_and_is_named(tmp_path, m
     danish.write_text(danish.read_text().replace('msgstr "Tabellen er tom"', 'msgstr ""'))
     assert texts.main([]) == 1
     assert "1 not translated\n  The table is empty\n" in capsys.readouterr().out
+
+
+def test_every_text_that_a_page_says_is_in_the_catalog():
+    """Also where the extraction does not look: in an f-string, or by another name."""
+    with (FOLDER / "da" / "LC_MESSAGES" / "cityloom.po").open("rb") as source:
+        known = {one.id if isinstance(one.id, str) else one.id[0] for one in read_po(source) if one.id}
+    untold = [
+        (path.name, text)
+        for path in sorted((ROOT / "src/cityloom/web").rglob("*.py"))
+        for text in _said_in(path.read_text(encoding="utf-8"))
+        if text not in known
+    ]
+    assert untold == []
+
+
+def _said_in(source: str) -> list[str]:
+    """The literals that are handed to something by which a page speaks."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and node.args]
+    return [
+        call.args[0].value
+        for call in calls
+        if getattr(call.func, "attr", getattr(call.func, "id", "")) in ("say", "gettext", "_say")
+        and isinstance(call.args[0], ast.Constant)
+        and isinstance(call.args[0].value, str)
+    ]
 
 
 def test_what_a_room_words_is_said_in_the_language_and_is_itself_in_english():

@@ -16,6 +16,7 @@ from cityloom.planning.masterplan.watching import WORDS as WATCHED
 from cityloom.planning.masterplan.watching import Watched
 from cityloom.planning.records.model import Record
 from cityloom.web.addresses import address, entity_path
+from cityloom.web.pages.initiatives import indicator_path
 from cityloom.web.pages.planning.contracts import contract_rows
 from cityloom.web.pages.planning.factors import measured_now, state_of
 from cityloom.web.pages.planning.links import record_href
@@ -134,9 +135,10 @@ def _task(visit: Visit, task: Task) -> dict[str, Any]:
 
 
 def _measured(visit: Visit, one: Measured) -> dict[str, Any]:
+    document = visit.rooms.broker.find(visit.actor, one.indicator)
     return {
         "indicator": one.indicator,
-        "href": entity_path(one.indicator),
+        "href": indicator_path(document) if document else entity_path(one.indicator),
         "name": visit.wording.said(one.name) or one.indicator,
         "unit": one.unit,
         "baseline": one.baseline,
@@ -263,5 +265,6 @@ async def answer(visit: Visit) -> Response:
             return visit.redirect(here, visit.gettext("Accepted, and applied to the plan."))
         await learning.refuse(visit.actor, change.id, **said)
     except (BadInput, Conflict) as error:
-        return visit.redirect(here, f"{form.words_of(error)} {visit.gettext('Nothing was changed.')}")
+        unchanged = visit.gettext("Nothing was changed.")
+        return visit.redirect(here, f"{form.words_of(error)} {unchanged}")
     return visit.redirect(here, visit.gettext("Refused, with the reason."))
