@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
+from cityloom.kernel.actor import ANONYMOUS, CITY
 from cityloom.ngsild.model import entity, prop
 from cityloom.people.contribution import contribution_of, heard
+from cityloom.web.pages.planning.voices import voices_of
 
 PLAN = "/plan/consultations"
 READY = {
@@ -239,6 +242,10 @@ async def test_nobody_outside_learns_the_id_of_what_is_not_published(city, plann
     await planner.done(f"/plan{path}", {"act": "withdraw"})
     shown = await visitor.text(f"/plan/goals/{goal}")
     assert "Trees, please" in shown and consultation not in shown
+    wording = SimpleNamespace(said=lambda texts: texts["en"])
+    for actor, told in ((ANONYMOUS, ""), (CITY, consultation)):
+        visit = SimpleNamespace(actor=actor, rooms=city.rooms, wording=wording)
+        assert [one["consultation"] for one in voices_of(visit, goal)] == [told]
 
 
 def heard_of(*groups: tuple[str, int], in_the_open: bool = True) -> dict[str, int]:
