@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from cityloom.kernel.time import from_millis, to_millis
 from cityloom.web.drawing.scale import gaps, time_ticks, value_ticks
+from cityloom.web.drawing.svg import axis_words, picture, rule
 from cityloom.web.wording import Wording
 
 WIDTH, HEIGHT = 760, 260
@@ -62,7 +63,6 @@ def draw_chart(chart: Chart, wording: Wording) -> Markup:
     """The chart as SVG with a title that tells what it shows."""
     frame = _Frame(chart)
     parts = [
-        f"<title>{escape(summary(chart, wording))}</title>",
         *_value_axis(frame, wording),
         *_time_axis(frame, wording),
         *_marks(frame),
@@ -76,11 +76,7 @@ def draw_chart(chart: Chart, wording: Wording) -> Markup:
         if joint := _last_measured(chart):
             line.insert(0, joint)
         parts.append(f'<path class="forecast" d="{_path(frame, [line])}"/>')
-    return Markup(  # noqa: S704 - every text in it is escaped above
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" preserveAspectRatio="xMidYMid meet">'
-        + "".join(str(part) for part in parts)
-        + "</svg>"
-    )
+    return picture(parts, summary(chart, wording), WIDTH, HEIGHT)
 
 
 def summary(chart: Chart, wording: Wording) -> str:
@@ -131,11 +127,10 @@ def _value_axis(frame: _Frame, wording: Wording) -> list[str]:
     parts = []
     for tick in frame.ticks:
         y = frame.y(tick)
-        parts.append(f'<line class="rule" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        words = escape(wording.number(tick))
-        parts.append(f'<text class="axis" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{words}</text>')
+        parts.append(rule(_LEFT, y, WIDTH - _RIGHT, y))
+        parts.append(axis_words(wording.number(tick), _LEFT - 6, y + 4, anchor="end"))
     if frame.chart.unit:
-        parts.append(f'<text class="axis" x="{_LEFT + 4}" y="{_TOP + 2}">{escape(frame.chart.unit)}</text>')
+        parts.append(axis_words(frame.chart.unit, _LEFT + 4, _TOP + 2))
     return parts
 
 
@@ -146,9 +141,7 @@ def _time_axis(frame: _Frame, wording: Wording) -> list[str]:
     for tick in ticks:
         x = frame.x(to_millis(tick))
         words = wording.tick(tick, day=days or (tick.hour == 0 and tick.minute == 0), year=years)
-        parts.append(
-            f'<text class="axis" x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{escape(words)}</text>'
-        )
+        parts.append(axis_words(words, x, HEIGHT - 8, anchor="middle"))
     return parts
 
 
@@ -158,17 +151,13 @@ def _marks(frame: _Frame) -> list[str]:
     for at, words in [*(((chart.now, ""),) if chart.now else ()), *chart.marks]:
         if at is not None and frame.holds(at):
             x = frame.x(to_millis(at))
-            parts.append(f'<line class="now" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}"/>')
+            parts.append(rule(x, _TOP, x, HEIGHT - _BOTTOM, "now"))
             if words:
-                place = f'x="{x + 4:.1f}" y="{HEIGHT - _BOTTOM - 6}"'
-                parts.append(f'<text class="axis" {place}>{escape(words)}</text>')
+                parts.append(axis_words(words, x + 4, HEIGHT - _BOTTOM - 6))
     if chart.target is not None:
         y = frame.y(chart.target)
-        parts.append(f'<line class="target" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        words = escape(chart.target_words)
-        parts.append(
-            f'<text class="axis" x="{WIDTH - _RIGHT}" y="{y - 5:.1f}" text-anchor="end">{words}</text>'
-        )
+        parts.append(rule(_LEFT, y, WIDTH - _RIGHT, y, "target"))
+        parts.append(axis_words(chart.target_words, WIDTH - _RIGHT, y - 5, anchor="end"))
     return parts
 
 

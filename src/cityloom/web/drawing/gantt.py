@@ -9,6 +9,7 @@ import msgspec
 from babel import dates
 from markupsafe import Markup, escape
 
+from cityloom.web.drawing.svg import axis_words, rule
 from cityloom.web.wording import Wording
 
 WIDTH = 960
@@ -101,9 +102,9 @@ def _months(frame: _Frame, height: int, wording: Wording) -> Iterator[str]:
         if x >= _LEFT:
             skeleton = "y" if step >= 12 else "yMMM"
             words = dates.format_skeleton(skeleton, day, locale=wording.language.locale)
-            yield f'<line class="rule" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 8}" y2="{height - _FOOT}"/>'
+            yield rule(x, _TOP - 8, x, height - _FOOT)
             if x < WIDTH - _LABEL:
-                yield f'<text class="axis" x="{x + 2:.1f}" y="{_TOP - 14}">{escape(words)}</text>'
+                yield axis_words(words, x + 2, _TOP - 14)
 
 
 def _row(frame: _Frame, row: int, bar: Bar, wording: Wording) -> Iterator[str]:
@@ -120,7 +121,7 @@ def _row(frame: _Frame, row: int, bar: Bar, wording: Wording) -> Iterator[str]:
         was, until = frame.x(bar.planned_start), frame.x(bar.planned_end)
         yield _rect("was", was, top - 3, max(until - was, 2.0), _BAR + 6)
     if bar.latest_end > bar.end:
-        yield f'<line class="room" x1="{right:.1f}" x2="{frame.x(bar.latest_end):.1f}" y1="{y}" y2="{y}"/>'
+        yield rule(right, y, frame.x(bar.latest_end), y, "room")
     yield _rect(f"span {bar.phase}", left, top, width, _BAR)
     if bar.is_critical:
         yield _rect("critical", left, top, width, _BAR)
@@ -171,6 +172,5 @@ def _arrow(frame: _Frame, before: Bar, before_row: int, bar: Bar, row: int) -> s
 def _today(frame: _Frame, height: int, wording: Wording) -> Iterator[str]:
     if frame.holds(frame.today):
         x = frame.x(frame.today)
-        words = escape(wording.language.gettext("today"))
-        yield f'<line class="now" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 6}" y2="{height - 16}"/>'
-        yield f'<text class="axis" x="{x:.1f}" y="{height - 4}" text-anchor="middle">{words}</text>'
+        yield rule(x, _TOP - 6, x, height - 16, "now")
+        yield axis_words(wording.language.gettext("today"), x, height - 4, anchor="middle")

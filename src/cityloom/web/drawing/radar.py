@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 
 import msgspec
-from markupsafe import Markup, escape
+from markupsafe import Markup
+
+from cityloom.web.drawing.svg import axis_words, picture, rule
 
 _SIZE, _CENTRE, _RADIUS = 420, 210.0, 168.0
 _RINGS = (25, 50, 75, 100)
@@ -21,26 +23,19 @@ class Spoke(msgspec.Struct, frozen=True):
 
 def draw_radar(spokes: Sequence[Spoke], title: str) -> Markup:
     """The radar as SVG; its title tells in words what it shows. A table with the names belongs beside it."""
-    parts = [f"<title>{escape(title)}</title>"]
+    parts: list[str] = []
     for percent in _RINGS:
         radius = _RADIUS * percent / 100
         parts.append(f'<circle class="rule ring" cx="{_CENTRE}" cy="{_CENTRE}" r="{radius:.1f}"/>')
-        parts.append(f'<text class="axis" x="{_CENTRE + 3}" y="{_CENTRE - radius - 2:.1f}">{percent}</text>')
+        parts.append(axis_words(str(percent), _CENTRE + 3, _CENTRE - radius - 2))
     places = [_place(index, len(spokes), 100) for index in range(len(spokes))]
     for index, (spoke, (x, y)) in enumerate(zip(spokes, places, strict=True)):
-        parts.append(f'<line class="rule" x1="{_CENTRE}" y1="{_CENTRE}" x2="{x:.1f}" y2="{y:.1f}"/>')
+        parts.append(rule(_CENTRE, _CENTRE, x, y))
         at_x, at_y = _place(index, len(spokes), 110)
-        parts.append(
-            f'<text class="axis" x="{at_x:.1f}" y="{at_y + 4:.1f}" text-anchor="middle">'
-            f"{escape(spoke.label)}</text>"
-        )
+        parts.append(axis_words(spoke.label, at_x, at_y + 4, anchor="middle"))
     parts += _area(spokes)
     parts += [f'<circle class="point" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in _known(spokes)]
-    return Markup(  # noqa: S704 - every text in it is escaped above
-        f'<svg viewBox="0 0 {_SIZE} {_SIZE}" role="img" preserveAspectRatio="xMidYMid meet">'
-        + "".join(parts)
-        + "</svg>"
-    )
+    return picture(parts, title, _SIZE, _SIZE)
 
 
 def _place(index: int, count: int, percent: float) -> tuple[float, float]:

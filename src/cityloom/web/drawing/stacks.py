@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from cityloom.web.drawing.scale import value_ticks
+from cityloom.web.drawing.svg import axis_words, picture, rule
 from cityloom.web.wording import Wording
 
 WIDTH, HEIGHT = 760, 260
@@ -28,24 +29,18 @@ def draw_stacks(stacks: Sequence[Stack], title: str, unit: str, wording: Wording
     most = max((float(one.lower + one.upper) for one in stacks), default=0.0)
     ticks = value_ticks(0.0, most or 1.0)
     parts = [
-        f"<title>{escape(title)}</title>",
         '<defs><pattern id="stack-hatch" width="7" height="7" patternUnits="userSpaceOnUse" '
         'patternTransform="rotate(45)"><line class="hatch" x1="0" y1="0" x2="0" y2="7"/></pattern></defs>',
     ]
     for tick in ticks:
         y = _y(tick, ticks[-1])
-        parts.append(f'<line class="rule" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        words = escape(wording.number(tick))
-        parts.append(f'<text class="axis" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{words}</text>')
-    parts.append(f'<text class="axis" x="{_LEFT + 4}" y="{_TOP + 2}">{escape(unit)}</text>')
+        parts.append(rule(_LEFT, y, WIDTH - _RIGHT, y))
+        parts.append(axis_words(wording.number(tick), _LEFT - 6, y + 4, anchor="end"))
+    parts.append(axis_words(unit, _LEFT + 4, _TOP + 2))
     step = (WIDTH - _LEFT - _RIGHT) / max(1, len(stacks))
     for place, one in enumerate(stacks):
         parts += _bar(one, _LEFT + step * place, step, ticks[-1])
-    return Markup(  # noqa: S704 - every text in it is escaped above
-        f'<svg class="stacks" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" preserveAspectRatio="xMidYMid meet">'
-        + "".join(parts)
-        + "</svg>"
-    )
+    return picture(parts, title, WIDTH, HEIGHT, look="stacks")
 
 
 def _y(value: float, most: float) -> float:
@@ -61,5 +56,4 @@ def _bar(one: Stack, left: float, step: float, most: float) -> list[str]:
     parts = [f'<rect class="bar" {place} y="{middle:.1f}" height="{base - middle:.1f}"/>']
     if one.upper:
         parts.append(f'<rect class="bar upper" {place} y="{top:.1f}" height="{middle - top:.1f}"/>')
-    words = f'x="{left + step / 2:.1f}" y="{HEIGHT - 8}"'
-    return [*parts, f'<text class="axis" {words} text-anchor="middle">{escape(one.words)}</text>']
+    return [*parts, axis_words(one.words, left + step / 2, HEIGHT - 8, anchor="middle")]

@@ -61,6 +61,28 @@ class Drawing(msgspec.Struct, frozen=True):
         )
 
 
+def picture(parts: Iterable[str], title: str, width: float, height: float, *, look: str = "") -> Markup:
+    """A chart that fills its place on a page and looks as the style sheet says; the title tells what it is.
+
+    Every text in the parts must be escaped, as what makes them here does.
+    """
+    named = f' class="{look}"' if look else ""
+    return Markup(  # noqa: S704 - the title is escaped here
+        f'<svg xmlns="http://www.w3.org/2000/svg"{named} viewBox="0 0 {width:.0f} {height:.0f}" role="img" '
+        f'preserveAspectRatio="xMidYMid meet"><title>{escape(title)}</title>{"".join(map(str, parts))}</svg>'
+    )
+
+
+def axis_words(text: str, x: float, y: float, *, anchor: str = "start") -> str:
+    """Words beside an axis; `y` is where their letters stand."""
+    return f'<text class="axis" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def rule(x1: float, y1: float, x2: float, y2: float, look: str = "rule") -> str:
+    """A straight line: of a scale, of today ("now"), of what is aimed at ("target")."""
+    return f'<line class="{look}" x1="{x1:.1f}" x2="{x2:.1f}" y1="{y1:.1f}" y2="{y2:.1f}"/>'
+
+
 def rectangle(box: Box, look: str = "box", *, round_by: float = 5.0) -> str:
     """A box."""
     return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from cityloom.planning.finance.outcome import Bars, Curves, Series, Tornado
 from cityloom.web.drawing.finance.plane import (
@@ -23,6 +23,7 @@ from cityloom.web.drawing.finance.plane import (
     under,
 )
 from cityloom.web.drawing.scale import value_ticks
+from cityloom.web.drawing.svg import axis_words, rule
 from cityloom.web.wording import Wording
 
 _ROW = 30
@@ -118,7 +119,7 @@ def draw_curves(curves: Curves, wording: Wording) -> Markup:
         if least <= tick <= most:
             words = f"{tick:.0f}" if years else short(tick, wording)
             if not years or tick == int(tick):
-                parts.append(_under(x(tick), words))
+                parts.append(axis_words(words, x(tick), HEIGHT - BOTTOM + 18, anchor="middle"))
     for place, one in enumerate(curves.series):
         parts += [f'<path {series_line(place)} d="{d}"/>' for d in _courses(curves, one, x, plane)]
     if curves.observed is not None:
@@ -128,23 +129,14 @@ def draw_curves(curves: Curves, wording: Wording) -> Markup:
             for at, value in zip(curves.across, curves.observed.values, strict=True)
             if value is not None
         ]
-    parts.append(
-        f'<text class="axis" x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 2}" text-anchor="middle">'
-        f"{escape(say(curves.across_label))}</text>"
-        f'<text class="axis" x="{LEFT + 4}" y="{TOP - 2}">{escape(say(curves.up_label))}</text>'
-    )
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    parts.append(axis_words(say(curves.across_label), middle, HEIGHT - 2, anchor="middle"))
+    parts.append(axis_words(say(curves.up_label), LEFT + 4, TOP - 2))
     names = [say(one.name) for one in curves.series]
     made = drawn(parts, _told(say(curves.title), names, wording)) + legend(names, lines=True)
     if curves.observed is not None:
         made += Markup('<p class="soft small">○ {}</p>').format(say(curves.observed.name))
     return made
-
-
-def _under(x: float, words: str) -> str:
-    return (
-        f'<text class="axis" x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">'
-        f"{escape(words)}</text>"
-    )
 
 
 def _courses(curves: Curves, one: Series, x: Callable[[float], float], plane: Plane) -> list[str]:
@@ -170,29 +162,22 @@ def draw_tornado(tornado: Tornado, wording: Wording) -> Markup:
         return _NAMES + share * (WIDTH - RIGHT - 30 - _NAMES)
 
     parts = [
-        f'<line class="{"now" if tick == 0 else "rule"}" x1="{x(tick):.1f}" x2="{x(tick):.1f}" '
-        f'y1="{TOP}" y2="{bottom}"/>'
-        f'<text class="axis" x="{x(tick):.1f}" y="{bottom + 18}" text-anchor="middle">'
-        f"{escape(short(tick, wording))}</text>"
+        rule(x(tick), TOP, x(tick), bottom, "now" if tick == 0 else "rule")
+        + axis_words(short(tick, wording), x(tick), bottom + 18, anchor="middle")
         for tick in ticks
     ]
     for place, one in enumerate(tornado.rows):
         y = TOP + place * _ROW
         name = say(one.name)
         words = name if len(name) <= 30 else name[:29] + "…"
-        parts.append(
-            f'<text class="axis" x="{_NAMES - 8}" y="{y + 20}" text-anchor="end">{escape(words)}</text>'
-        )
+        parts.append(axis_words(words, _NAMES - 8, y + 20, anchor="end"))
         for series, end in enumerate((one.low, one.high)):
             left, right = sorted((x(tornado.middle), x(end)))
             parts.append(
                 f'<rect {series_look(series)} x="{left:.1f}" y="{y + 6}" '
                 f'width="{max(right - left, 0.5):.1f}" height="{_ROW - 10}"/>'
             )
-    parts.append(
-        f'<line class="target" x1="{x(tornado.middle):.1f}" x2="{x(tornado.middle):.1f}" '
-        f'y1="{TOP}" y2="{bottom}"/>'
-    )
+    parts.append(rule(x(tornado.middle), TOP, x(tornado.middle), bottom, "target"))
     names = [wording.language.gettext("less of it"), wording.language.gettext("more of it")]
     return drawn(parts, say(tornado.title), bottom + 26) + legend(names)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from markupsafe import Markup, escape
 
 from cityloom.web.drawing.scale import value_ticks
+from cityloom.web.drawing.svg import axis_words, picture, rule
 from cityloom.web.wording import Wording
 
 WIDTH, HEIGHT = 760, 300
@@ -36,12 +37,8 @@ class Plane:
         parts = []
         for tick in self.ticks:
             y = self.y(tick)
-            look = "now" if tick == 0 else "rule"
-            parts.append(
-                f'<line class="{look}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-                f'<text class="axis" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">'
-                f"{escape(short(tick, wording))}</text>"
-            )
+            parts.append(rule(LEFT, y, WIDTH - RIGHT, y, "now" if tick == 0 else "rule"))
+            parts.append(axis_words(short(tick, wording), LEFT - 6, y + 4, anchor="end"))
         return parts
 
 
@@ -74,8 +71,7 @@ def under(names: Sequence[str], places: Sequence[float]) -> list[str]:
     widest = min(max(map(len, names)), _LONGEST)
     every = 1 if widest <= letters or room > 60 else max(1, round(widest * 7 / room + 0.5))
     return [
-        f'<text class="axis" x="{x:.1f}" y="{HEIGHT - 18}" text-anchor="middle">'
-        f"{escape(_cut(name, letters if every == 1 else _LONGEST))}</text>"
+        axis_words(_cut(name, letters if every == 1 else _LONGEST), x, HEIGHT - 18, anchor="middle")
         for place, (name, x) in enumerate(zip(names, places, strict=True))
         if place % every == 0
     ]
@@ -87,10 +83,7 @@ def _cut(name: str, letters: int) -> str:
 
 def drawn(parts: Iterable[str], title: str, height: float = HEIGHT) -> Markup:
     """The SVG, whose title tells what it shows."""
-    return Markup(  # noqa: S704 - every text in it was escaped by what made the part
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" role="img" '
-        f'preserveAspectRatio="xMidYMid meet"><title>{escape(title)}</title>{"".join(parts)}</svg>'
-    )
+    return picture(parts, title, WIDTH, height)
 
 
 def legend(names: Sequence[str], *, lines: bool = False, first: int = 0) -> Markup:

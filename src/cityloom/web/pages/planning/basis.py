@@ -17,8 +17,8 @@ from cityloom.planning.masterplan.frozen import Frozen
 from cityloom.planning.masterplan.readiness import dependencies
 from cityloom.planning.records.model import Record
 from cityloom.web.addresses import address, entity_path
+from cityloom.web.drawing.layers import draw_layers
 from cityloom.web.forms import Form, WrongForm
-from cityloom.web.pages.planning.drawing import draw_layers
 from cityloom.web.pages.planning.links import record_href
 from cityloom.web.pages.planning.plan import EDIT
 from cityloom.web.pages.planning.touched import resting_on
@@ -232,7 +232,7 @@ async def show_dependencies(visit: Visit) -> Response:
         names = {one.id: visit.wording.said(one.name) for one in records}
         drawn = draw_layers(
             processes.layers(depends), depends, names, marked, visit.gettext("What depends on what")
-        )
+        ).svg
     return visit.render("plan-dependencies.html", data, drawn=drawn, may_edit=visit.actor.may(EDIT))
 
 
