@@ -30,6 +30,7 @@ from cityloom.history.model import Reading
 from cityloom.kernel.actor import Actor
 from cityloom.kernel.errors import BadInput, NotFound
 from cityloom.kernel.time import months_later, parse_instant
+from cityloom.kernel.worded import Worded
 from cityloom.ngsild.model import value_of
 from cityloom.planning.course import Point, comparable
 from cityloom.planning.model import Initiative
@@ -125,7 +126,9 @@ class Effects:
         """
         if len(controls) > MOST_CONTROLS:
             raise BadInput(
-                "These are too many series", hint=f"Choose up to {MOST_CONTROLS}.", where="control"
+                Worded("These are too many series"),
+                hint=Worded("Choose up to %(most_controls)s.", most_controls=MOST_CONTROLS),
+                where="control",
             )
         windows = {one: self._window(actor, one) for one in (indicator, *controls)}
         near = [(one.id, one.plan.starts_at) for one in others if one.plan.starts_at is not None]

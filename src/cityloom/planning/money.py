@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.worded import Worded
 
 #: More than this is a slip of the finger.
 MOST = Decimal(10) ** 15
@@ -39,16 +40,26 @@ class Money(msgspec.Struct, frozen=True):
 def check_money(money: Money, *, where: str) -> Money:
     """The amount with the currency's digits. Raises BadInput naming `where`.amount or .currency."""
     if money.currency not in CURRENCIES:
-        hint = "Use the three letters of ISO 4217, such as EUR or DKK."
-        raise BadInput(f"{money.currency[:10]!r} is no currency", hint=hint, where=f"{where}.currency")
+        hint = Worded("Use the three letters of ISO 4217, such as EUR or DKK.")
+        raise BadInput(
+            Worded("%(currency)s is no currency", currency=repr(money.currency[:10])),
+            hint=hint,
+            where=f"{where}.currency",
+        )
     digits = digits_of(money.currency)
     place = f"{where}.amount"
     if not money.amount.is_finite() or not 0 <= money.amount <= MOST:
-        raise BadInput("This is no amount of money", hint=f"Enter 0 to {MOST:,}.", where=place)
+        raise BadInput(
+            Worded("This is no amount of money"),
+            hint=Worded("Enter 0 to %(most)s.", most=format(MOST, ",")),
+            where=place,
+        )
     exact = money.amount.quantize(Decimal(1).scaleb(-digits))
     if exact != money.amount:
-        hint = f"{money.currency} has {digits} digits after the point."
-        raise BadInput("The amount is finer than the currency", hint=hint, where=place)
+        hint = Worded(
+            "%(currency)s has %(digits)s digits after the point.", currency=money.currency, digits=digits
+        )
+        raise BadInput(Worded("The amount is finer than the currency"), hint=hint, where=place)
     return Money(exact, money.currency)
 
 

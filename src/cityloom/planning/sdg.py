@@ -210,9 +210,11 @@ def check_targets(said: tuple[str, ...], *, where: str) -> tuple[str, ...]:
     found = {one.strip().lower() for one in said if one.strip()}
     for one in sorted(found):
         if one not in _PLACE:
-            hint = "Write targets such as 11.6 or 3.d, with commas between them."
+            hint = Worded("Write targets such as 11.6 or 3.d, with commas between them.")
             raise BadInput(
-                f"{one[:12]!r} is no target of a Sustainable Development Goal", hint=hint, where=where
+                Worded("%(one)s is no target of a Sustainable Development Goal", one=repr(one[:12])),
+                hint=hint,
+                where=where,
             )
     return tuple(sorted(found, key=_PLACE.__getitem__))
 

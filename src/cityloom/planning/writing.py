@@ -12,6 +12,7 @@ from cityloom.context.reading import bare, language_property
 from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.kernel.texts import check_languages, check_line
 from cityloom.kernel.time import format_instant
+from cityloom.kernel.worded import Worded
 from cityloom.ngsild.geometry import check_geometry
 from cityloom.ngsild.model import Document, Instance, geo, json_value, prop, rel
 from cityloom.planning.action.writing import attributes_of as action_attributes_of
@@ -47,7 +48,9 @@ _KEPT = (*(name for name in DECIDED_ON if name != "phase"), "targetIndicator")
 def attributes_of(plan: Plan) -> Edits:
     """The plan's attributes; None for what it leaves out. Raises BadInput naming the field."""
     if plan.starts_at and plan.ends_at and plan.ends_at <= plan.starts_at:
-        raise BadInput("It ends before it begins", hint="Let it end after it begins.", where="endsAt")
+        raise BadInput(
+            Worded("It ends before it begins"), hint=Worded("Let it end after it begins."), where="endsAt"
+        )
     owner = check_line(plan.owner, where="owner", longest=200, optional=True)
     targets = _check_targets(plan.targets)
     milestones = _check_milestones(plan.milestones)
@@ -83,7 +86,9 @@ def revised(initiative: Initiative, at: str, by: str) -> Instance:
 def undone(initiative: Initiative) -> Edits:
     """What brings the version before back. Raises Conflict when there is none."""
     if not initiative.revisions:
-        raise Conflict("There is no version before this one", hint="Edit it instead.", where="revisions")
+        raise Conflict(
+            Worded("There is no version before this one"), hint=Worded("Edit it instead."), where="revisions"
+        )
     *before, last = initiative.revisions
     edits: Edits = {name: _first(last.was.get(name)) for name in _KEPT}
     edits["revisions"] = json_value(msgspec.to_builtins(before)) if before else None
@@ -112,8 +117,10 @@ def _money(plan: Plan) -> Edits:
     budget = _budget(plan)
     spent = check_money(plan.spent, where="spent") if plan.spent else None
     if spent and (budget is None or spent.currency != budget.currency):
-        hint = "Say the budget in the same currency."
-        raise BadInput("Spent in another currency than the budget's", hint=hint, where="spent.currency")
+        hint = Worded("Say the budget in the same currency.")
+        raise BadInput(
+            Worded("Spent in another currency than the budget's"), hint=hint, where="spent.currency"
+        )
     return {"budget": _money_property(budget), "spent": _money_property(spent)}
 
 
@@ -125,9 +132,14 @@ def _budget(plan: Plan) -> Money | None:
         return said
     if said is not None and said != whole:
         raise BadInput(
-            f"The cost lines come to {whole.amount} {whole.currency}, the budget is "
-            f"{said.amount} {said.currency}",
-            hint="Correct one of them; or leave the budget empty, and the lines make it.",
+            Worded(
+                "The cost lines come to %(amount)s %(currency)s, the budget is %(amount2)s %(currency2)s",
+                amount=whole.amount,
+                currency=whole.currency,
+                amount2=said.amount,
+                currency2=said.currency,
+            ),
+            hint=Worded("Correct one of them; or leave the budget empty, and the lines make it."),
             where="costs",
         )
     return whole
@@ -151,10 +163,10 @@ def _check_targets(targets: Sequence[Target]) -> list[Target]:
     for index, one in enumerate(targets):
         where = f"targets.{index}"
         if not (isfinite(one.baseline) and isfinite(one.target)):
-            raise BadInput("This is no number", hint="Enter a number.", where=where)
+            raise BadInput(Worded("This is no number"), hint=Worded("Enter a number."), where=where)
         if one.baseline == one.target:
-            hint = "Let the target differ from the baseline, or nothing is promised."
-            raise BadInput("The target is what there is already", hint=hint, where=f"{where}.target")
+            hint = Worded("Let the target differ from the baseline, or nothing is promised.")
+            raise BadInput(Worded("The target is what there is already"), hint=hint, where=f"{where}.target")
     return list(targets)
 
 

@@ -184,10 +184,14 @@ def _check_link(
     document = find_linked(broker, actor, entity_id)
     if document is None or not set(types) & set(document["type"]):
         raise BadInput(
-            f"There is no {' or '.join(types)} {entity_id}", hint="Choose one of the list.", where=where
+            Worded("There is no %(names)s %(entity_id)s", names=" or ".join(types), entity_id=entity_id),
+            hint=Worded("Choose one of the list."),
+            where=where,
         )
     if none_secret and broker.class_of(actor, document["id"]) is InformationClass.SECURITY:
-        raise BadInput("It points at something of the security class", hint="Take it out.", where=where)
+        raise BadInput(
+            Worded("It points at something of the security class"), hint=Worded("Take it out."), where=where
+        )
 
 
 def check_decisions(broker: Broker, actor: Actor, before: Initiative, plan: Plan) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.texts import check_line, check_text
+from cityloom.kernel.worded import Worded
 from cityloom.ngsild.model import Instance, json_value, prop, rel
 from cityloom.planning.action import model
 from cityloom.planning.action.areas import AREAS, DOMAINS
@@ -78,7 +79,11 @@ def _word(said: str, known: Collection[str], where: str) -> Instance | None:
 
 def _choice(said: str, known: Collection[str], where: str) -> str:
     if said and said not in known:
-        raise BadInput(f"{said[:40]!r} is none of the choices", hint=f"Use {', '.join(known)}.", where=where)
+        raise BadInput(
+            Worded("%(said)s is none of the choices", said=repr(said[:40])),
+            hint=Worded("Use %(names)s.", names=", ".join(known)),
+            where=where,
+        )
     return said
 
 
@@ -87,7 +92,11 @@ def _links(ids: Sequence[str], where: str) -> Instance | None:
     check_number(several, MOST_LINKS, where)
     for one in several:
         if not one.startswith("urn:") or len(one) > 500 or any(sign.isspace() for sign in one):
-            raise BadInput(f"{one[:60]!r} is no id", hint="Choose one of the list.", where=where)
+            raise BadInput(
+                Worded("%(one)s is no id", one=repr(one[:60])),
+                hint=Worded("Choose one of the list."),
+                where=where,
+            )
     return rel(several) if several else None
 
 
@@ -122,7 +131,9 @@ def _grade(said: int | None, where: str) -> Instance | None:
 
 def _one_to_five(said: int, where: str) -> int:
     if not 1 <= said <= 5:
-        raise BadInput("This is no grade", hint="Enter a whole number from 1 to 5.", where=where)
+        raise BadInput(
+            Worded("This is no grade"), hint=Worded("Enter a whole number from 1 to 5."), where=where
+        )
     return said
 
 
@@ -179,8 +190,8 @@ def _checks(several: Sequence[Check]) -> list[Check]:
         _choice(one.result, model.RESULTS, where)
         by, evidence = _checked_line(one.by, where), _checked_text(one.evidence, where)
         if one.result and not (by and one.on and evidence):
-            hint = "Say who examined it, on which day, and what shows it."
-            raise BadInput("A result without who, when and evidence", hint=hint, where=where)
+            hint = Worded("Say who examined it, on which day, and what shows it.")
+            raise BadInput(Worded("A result without who, when and evidence"), hint=hint, where=where)
         if one.result or by or one.on or evidence:
             checked.append(Check(one.of, by, one.on, one.result, evidence))
     _check_once([one.of for one in checked], "checks")
@@ -193,15 +204,21 @@ def _costs(several: Sequence[Cost]) -> list[Cost]:
     for row, one in enumerate(several):
         where = f"costs.{row}"
         if not FIRST_YEAR <= one.year <= LAST_YEAR:
-            hint = f"Enter a year from {FIRST_YEAR} to {LAST_YEAR}."
-            raise BadInput(f"{one.year} is no year of a budget", hint=hint, where=where)
+            hint = Worded(
+                "Enter a year from %(first_year)s to %(last_year)s.",
+                first_year=FIRST_YEAR,
+                last_year=LAST_YEAR,
+            )
+            raise BadInput(Worded("%(year)s is no year of a budget", year=one.year), hint=hint, where=where)
         if not one.kind:
-            raise BadInput("A cost that is of no kind", hint="Say capital or operating.", where=where)
+            raise BadInput(
+                Worded("A cost that is of no kind"), hint=Worded("Say capital or operating."), where=where
+            )
         _choice(one.kind, model.COST_KINDS, where)
         amount = check_money(one.amount, where=where)
         if amount.currency != several[0].amount.currency:
-            hint = "Keep to one currency in an initiative: amounts of two cannot be added."
-            raise BadInput("The costs are in two currencies", hint=hint, where=where)
+            hint = Worded("Keep to one currency in an initiative: amounts of two cannot be added.")
+            raise BadInput(Worded("The costs are in two currencies"), hint=hint, where=where)
         checked.append(Cost(one.year, one.kind, amount, _checked_line(one.department, where)))
     return sorted(checked, key=lambda one: (one.year, one.kind, one.department))
 
@@ -212,36 +229,45 @@ def _funding(several: Sequence[Share]) -> list[Share]:
     for one in several:
         _choice(one.mechanism, MECHANISMS, "funding")
         if not one.percent.is_finite() or not 0 <= one.percent <= 100:
-            raise BadInput("This is no share", hint="Enter 0 to 100 percent.", where="funding")
+            raise BadInput(
+                Worded("This is no share"), hint=Worded("Enter 0 to 100 percent."), where="funding"
+            )
         if one.percent:
             checked.append(Share(one.mechanism, one.percent, _checked_line(one.note, "funding")))
     _check_once([one.mechanism for one in checked], "funding")
     whole = sum((one.percent for one in checked), Decimal(0))
     if checked and whole != 100:
-        hint = f"Let the shares come to exactly 100 percent: {abs(100 - whole)} is {_off(whole)}."
-        raise BadInput(f"The shares come to {whole} percent", hint=hint, where="funding")
+        hint = Worded("Let the shares come to exactly 100 percent: %(share)s is missing.", share=100 - whole)
+        if whole > 100:
+            over = whole - 100
+            hint = Worded("Let the shares come to exactly 100 percent: %(share)s is too much.", share=over)
+        raise BadInput(
+            Worded("The shares come to %(whole)s percent", whole=whole), hint=hint, where="funding"
+        )
     return checked
-
-
-def _off(whole: Decimal) -> str:
-    return "missing" if whole < 100 else "too much"
 
 
 def _check_once(names: Sequence[str], where: str) -> None:
     if len(set(names)) < len(names):
-        raise BadInput("The same stands there twice", hint="Put it into one row.", where=where)
+        raise BadInput(
+            Worded("The same stands there twice"), hint=Worded("Put it into one row."), where=where
+        )
 
 
 def _financing(one: Financing) -> Financing:
     arrangement = _choice(one.arrangement, model.ARRANGEMENTS, "financing.arrangement")
     if not one.rate.is_finite() or not 0 <= one.rate <= 100:
-        raise BadInput("This is no rate", hint="Enter 0 to 100 percent a year.", where="financing.rate")
+        raise BadInput(
+            Worded("This is no rate"), hint=Worded("Enter 0 to 100 percent a year."), where="financing.rate"
+        )
     if not (0 <= one.grace_years <= MOST_YEARS and 0 <= one.years <= MOST_YEARS):
-        hint = f"Enter 0 to {MOST_YEARS} years."
-        raise BadInput("So many years are not reckoned with", hint=hint, where="financing.years")
+        hint = Worded("Enter 0 to %(most_years)s years.", most_years=MOST_YEARS)
+        raise BadInput(Worded("So many years are not reckoned with"), hint=hint, where="financing.years")
     if one.first_year and not FIRST_YEAR <= one.first_year <= LAST_YEAR:
-        hint = f"Enter a year from {FIRST_YEAR} to {LAST_YEAR}."
-        raise BadInput("This is no year", hint=hint, where="financing.firstYear")
+        hint = Worded(
+            "Enter a year from %(first_year)s to %(last_year)s.", first_year=FIRST_YEAR, last_year=LAST_YEAR
+        )
+        raise BadInput(Worded("This is no year"), hint=hint, where="financing.firstYear")
     risks = tuple(_risk(risk) for risk in _few(one.risks, "financing.risks"))
     return Financing(arrangement, one.rate, one.first_year, one.grace_years, one.years, risks)
 

@@ -16,6 +16,7 @@ from cityloom.kernel.actor import CITY, Actor
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
 from cityloom.kernel.texts import check_text
 from cityloom.kernel.time import Clock, format_instant
+from cityloom.kernel.worded import Worded
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document, Instance, entity, json_value, prop, rel
 from cityloom.planning.assessments.evaluating import Answer, check_answers, evaluated
@@ -52,8 +53,12 @@ class Assessments:
         """A questionnaire by its id. Raises NotFound."""
         found = self.library.questionnaires.get(name)
         if found is None:
-            hint = "Choose one of the list."
-            raise NotFound(f"There is no questionnaire {name[:60]!r}", hint=hint, where="questionnaire")
+            hint = Worded("Choose one of the list.")
+            raise NotFound(
+                Worded("There is no questionnaire %(name)s", name=repr(name[:60])),
+                hint=hint,
+                where="questionnaire",
+            )
         return found
 
     def get(self, actor: Actor, assessment_id: str) -> Assessment:
@@ -66,8 +71,12 @@ class Assessments:
             found = assessment_of(document) if document and TYPE in document["type"] else None
             if found is not None:
                 return found
-        hint = "List the assessments."
-        raise ResourceNotFound(f"There is no assessment {assessment_id}", hint=hint, where="id")
+        hint = Worded("List the assessments.")
+        raise ResourceNotFound(
+            Worded("There is no assessment %(assessment_id)s", assessment_id=assessment_id),
+            hint=hint,
+            where="id",
+        )
 
     def list(self, actor: Actor, *, questionnaire: str = "", subject: str = "") -> Sequence[Assessment]:
         """Assessments the actor may see, the newest answers first; of working copy and copy only one."""
@@ -137,8 +146,8 @@ class Assessments:
 
         def edits(found: Assessment) -> Edits:
             if len(found.versions) >= MOST_VERSIONS:
-                hint = "Begin another assessment."
-                raise BadInput("There are too many versions", hint=hint, where="answers")
+                hint = Worded("Begin another assessment.")
+                raise BadInput(Worded("There are too many versions"), hint=hint, where="answers")
             return {"versions": _kept([*found.versions, given])}
 
         return await self._change(actor, assessment_id, version, "answer", edits)
@@ -157,7 +166,7 @@ class Assessments:
         """Take the public copy back; the working copy stays."""
         found = self._draft(actor, assessment_id)
         if not await self._publishing.hide(CITY, public_id(found.id)):
-            raise Conflict("It is not published", hint="Publish it first.", where="status")
+            raise Conflict(Worded("It is not published"), hint=Worded("Publish it first."), where="status")
         gone: Edits = {"status": prop("draft"), "publishedAt": None}
         return await self._change(actor, assessment_id, "", "withdraw", lambda _: gone)
 
@@ -166,7 +175,9 @@ class Assessments:
     def _given(self, actor: Actor, asked: Questionnaire, answers: Mapping[str, Answer], note: str) -> Given:
         checked = check_answers(asked, answers)
         if not checked:
-            raise BadInput("Nothing is answered", hint="Answer one question at least.", where="answers")
+            raise BadInput(
+                Worded("Nothing is answered"), hint=Worded("Answer one question at least."), where="answers"
+            )
         return Given(
             at=format_instant(self._clock.now()),
             by=actor.id,
@@ -179,16 +190,20 @@ class Assessments:
     def _check_subject(self, actor: Actor, asked: Questionnaire, subject: str) -> None:
         document = self._broker.find(actor, subject) if subject else None
         if subject and document is None:
-            raise BadInput("There is no such entity", hint="Choose one of the list.", where="subject")
+            raise BadInput(
+                Worded("There is no such entity"), hint=Worded("Choose one of the list."), where="subject"
+            )
         if document and asked.subjects and not set(asked.subjects) & set(document["type"]):
-            hint = f"It is about one of: {', '.join(asked.subjects)}."
-            raise BadInput("This questionnaire is not about that", hint=hint, where="subject")
+            hint = Worded("It is about one of: %(names)s.", names=", ".join(asked.subjects))
+            raise BadInput(Worded("This questionnaire is not about that"), hint=hint, where="subject")
 
     def _draft(self, actor: Actor, assessment_id: str) -> Assessment:
         require(actor, EDIT)
         found = self.get(actor, assessment_id)
         if found.is_published_copy:
-            raise ResourceNotFound("There is no working copy", hint="List the assessments.", where="id")
+            raise ResourceNotFound(
+                Worded("There is no working copy"), hint=Worded("List the assessments."), where="id"
+            )
         return found
 
     def _public(self, found: Assessment) -> Edits:

@@ -13,6 +13,7 @@ import msgspec
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.numbers import is_number
 from cityloom.kernel.texts import check_text
+from cityloom.kernel.worded import Worded
 from cityloom.planning.assessments.formulas import evaluate, names_in
 from cityloom.planning.assessments.questionnaire import (
     CHECKS,
@@ -79,7 +80,9 @@ def check_answers(questionnaire: Questionnaire, answers: Mapping[str, Answer]) -
     for name, answer in answers.items():
         question = questionnaire.question(name)
         if question is None:
-            raise BadInput("There is no such question", hint="Load the questionnaire again.", where=name)
+            raise BadInput(
+                Worded("There is no such question"), hint=Worded("Load the questionnaire again."), where=name
+            )
         evidence = check_text(answer.evidence, where=name, longest=LONGEST_TEXT, optional=True)
         checked[name] = Answer(_checked(question, answer.value), evidence)
     return checked
@@ -135,7 +138,9 @@ def _checked(question: Question, value: str | float) -> str | float:
         if least <= float(value) <= most and float(value).is_integer():
             return float(value)
     raise BadInput(
-        "This is no answer to the question", hint="Choose one of those offered.", where=question.id
+        Worded("This is no answer to the question"),
+        hint=Worded("Choose one of those offered."),
+        where=question.id,
     )
 
 

@@ -11,6 +11,7 @@ import operator
 from collections.abc import Callable, Mapping
 
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.worded import Worded
 
 _Number = float | bool
 _BINARY: Mapping[type[ast.operator], Callable[[float, float], float]] = {
@@ -122,7 +123,7 @@ def _logic(node: ast.expr, values: Mapping[str, float]) -> bool:
 
 def _fault(text: str) -> BadInput:
     return BadInput(
-        f"{text[:80]!r} is no formula",
-        hint="Use numbers, names, + - * /, comparisons, and, or, not, min, max, abs.",
+        Worded("%(text)s is no formula", text=repr(text[:80])),
+        hint=Worded("Use numbers, names, + - * /, comparisons, and, or, not, min, max, abs."),
         where="formula",
     )

@@ -11,6 +11,7 @@ import msgspec
 from cityloom.history.periods import parse_step
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.texts import check_languages, check_line, check_text
+from cityloom.kernel.worded import Worded
 from cityloom.planning.contracts.gathering import Exclusion
 from cityloom.planning.contracts.periods import periods_of
 from cityloom.planning.contracts.scoring import FULL, NONE
@@ -29,17 +30,21 @@ _MOST_DAYS = 3660
 def check_terms(terms: Terms) -> Terms:
     """The terms with texts and amounts as they are kept. Raises BadInput naming the field."""
     if not terms.starts < terms.ends:
-        hint = "Let it end after it begins."
-        raise BadInput("The contract ends before it begins", hint=hint, where="ends")
+        hint = Worded("Let it end after it begins.")
+        raise BadInput(Worded("The contract ends before it begins"), hint=hint, where="ends")
     if len(periods_of(terms)) > MOST_PERIODS:
-        hint = f"Settle less often: {MOST_PERIODS} times at most."
-        raise BadInput("There are too many periods", hint=hint, where="every")
+        hint = Worded("Settle less often: %(most_periods)s times at most.", most_periods=MOST_PERIODS)
+        raise BadInput(Worded("There are too many periods"), hint=hint, where="every")
     for name in ("dispute_days", "payment_days"):
         if not 0 <= getattr(terms, name) <= _MOST_DAYS:
-            raise BadInput("This is no number of days", hint=f"Enter 0 to {_MOST_DAYS}.", where=name)
+            raise BadInput(
+                Worded("This is no number of days"),
+                hint=Worded("Enter 0 to %(most_days)s.", most_days=_MOST_DAYS),
+                where=name,
+            )
     if not 0 < len(terms.lines) <= MOST_LINES:
-        hint = f"Enter 1 to {MOST_LINES} things to be measured."
-        raise BadInput("Nothing is measured, or too much", hint=hint, where="lines")
+        hint = Worded("Enter 1 to %(most_lines)s things to be measured.", most_lines=MOST_LINES)
+        raise BadInput(Worded("Nothing is measured, or too much"), hint=hint, where="lines")
     names = check_languages(terms.name, where="name", longest=LONGEST_NAME)
     conditions = terms.conditions
     if any(text.strip() for text in conditions.values()):
@@ -60,7 +65,7 @@ def check_terms(terms: Terms) -> Terms:
 def check_exclusion(exclusion: Exclusion) -> Exclusion:
     """An exclusion with the decision behind it. Raises BadInput naming the field."""
     if exclusion.until <= exclusion.since:
-        raise BadInput("It ends before it begins", hint="Exchange the days.", where="until")
+        raise BadInput(Worded("It ends before it begins"), hint=Worded("Exchange the days."), where="until")
     return msgspec.structs.replace(
         exclusion,
         reason=check_text(exclusion.reason, where="reason", longest=LONGEST_TEXT),
@@ -72,14 +77,18 @@ def _line(line: Line, currency: str, where: str) -> Line:
     for check in (_check_numbers, _check_rule, _check_pay):
         _checked(check, line, where)
     if parse_step(line.every, where=f"{where}.every") == parse_step("PT0S"):
-        raise BadInput("A reading is expected without a pause", hint="Say how often.", where=f"{where}.every")
+        raise BadInput(
+            Worded("A reading is expected without a pause"),
+            hint=Worded("Say how often."),
+            where=f"{where}.every",
+        )
     amounts = {
         name: check_money(Money(getattr(line, name), currency), where=f"{where}.{name}").amount
         for name in ("price", "bonus", "malus")
     }
     if amounts["malus"] > amounts["price"]:
-        hint = "Whoever delivers is never to pay the city for having delivered."
-        raise BadInput("The malus is more than the price", hint=hint, where=f"{where}.malus")
+        hint = Worded("Whoever delivers is never to pay the city for having delivered.")
+        raise BadInput(Worded("The malus is more than the price"), hint=hint, where=f"{where}.malus")
     return msgspec.structs.replace(
         line,
         name=check_languages(line.name, where=f"{where}.name", longest=LONGEST_NAME),
@@ -112,7 +121,7 @@ def _check_rule(line: Line) -> tuple[str, str, str] | None:
     if line.rule is Rule.LINEAR:
         rises = line.target > line.worst
         if line.target == line.worst or rises is not (line.direction is Direction.HIGHER):
-            hint = "Let the target be better than the worst value, in the direction that is chosen."
+            hint = Worded("Let the target be better than the worst value, in the direction that is chosen.")
             return "worst", "The worst value is not worse than the target", hint
     if line.rule is Rule.BANDS and not 0 < len(line.bands) <= MOST_BANDS:
         return "bands", "There are no bands, or too many", f"Enter 1 to {MOST_BANDS}."

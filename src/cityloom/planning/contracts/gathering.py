@@ -18,6 +18,7 @@ from cityloom.kernel.errors import BadInput
 from cityloom.kernel.numbers import is_number
 from cityloom.kernel.time import format_instant, from_millis, to_millis
 from cityloom.kernel.units import convert
+from cityloom.kernel.worded import Worded
 from cityloom.planning.contracts.terms import Line, Method
 
 #: Gaps that are named; more are only counted.
@@ -197,8 +198,8 @@ def _slots(
     """When a reading is expected: whole steps within the time, without those that are touched by excluded."""
     edges = [int(edge) for edge in edges_of(since, until, parse_step(line.every, where="every"), zone)]
     if len(edges) > MOST_SLOTS:
-        hint = "Expect a reading less often, or settle more often."
-        raise BadInput("There are too many readings to be expected", hint=hint, where="every")
+        hint = Worded("Expect a reading less often, or settle more often.")
+        raise BadInput(Worded("There are too many readings to be expected"), hint=hint, where="every")
     end = to_millis(until)
     return [
         (begin, min(finish, end))

@@ -25,6 +25,7 @@ from cityloom.kernel.change import Because
 from cityloom.kernel.errors import BadInput, Conflict, NotAllowed, NotFound
 from cityloom.kernel.texts import check_line, check_text
 from cityloom.kernel.time import Clock, format_instant
+from cityloom.kernel.worded import Worded
 from cityloom.ngsild.errors import AlreadyExists
 from cityloom.ngsild.model import Document, Instance, entity, json_value, prop, rel
 from cityloom.planning.contracts.checking import LONGEST_TEXT, check_exclusion
@@ -92,7 +93,11 @@ class Settlements:
         is_one = document is not None and SETTLEMENT in document["type"]
         found = settlement_of(document) if document and is_one else None
         if found is None:
-            raise NotFound("This period has not been settled", hint="Look at the contract.", where="period")
+            raise NotFound(
+                Worded("This period has not been settled"),
+                hint=Worded("Look at the contract."),
+                where="period",
+            )
         return found
 
     def period(self, contract: Contract, key: str) -> Period:
@@ -100,7 +105,9 @@ class Settlements:
         for one in contract.periods():
             if one.key == key:
                 return one
-        raise NotFound("The contract has no such period", hint="Look at the contract.", where="period")
+        raise NotFound(
+            Worded("The contract has no such period"), hint=Worded("Look at the contract."), where="period"
+        )
 
     def is_over(self, period: Period) -> bool:
         """Whether a period is past, by the city's clock."""
@@ -136,11 +143,13 @@ class Settlements:
         self._contracts.get(actor, settlement.contract)
         final = settlement.final
         if place not in kept_of(final) or not self._may_see(actor, final.lines[place].evidence.about):
-            raise NotFound("No readings were kept", hint="Look at the statement.", where="line")
+            raise NotFound(
+                Worded("No readings were kept"), hint=Worded("Look at the statement."), where="line"
+            )
         table = await asyncio.to_thread(self._working_out.table, final, place)
         if table is None:
-            hint = "Bring it back from a backup."
-            raise Conflict("What was kept is gone, or is not what it was", hint=hint, where="line")
+            hint = Worded("Bring it back from a backup.")
+            raise Conflict(Worded("What was kept is gone, or is not what it was"), hint=hint, where="line")
         return table
 
     def payments(self, actor: Actor) -> list[Settlement]:
@@ -161,9 +170,13 @@ class Settlements:
         period = self.period(contract, key)
         self._check_examiner(actor, contract, contract.terms_of(period))
         if not contract.versions:
-            raise Conflict("The contract is not concluded", hint="Let a second person conclude it.")
+            raise Conflict(
+                Worded("The contract is not concluded"), hint=Worded("Let a second person conclude it.")
+            )
         if not self.is_over(period):
-            raise Conflict("The period is not over", hint="Settle it once it is.", where="period")
+            raise Conflict(
+                Worded("The period is not over"), hint=Worded("Settle it once it is."), where="period"
+            )
         zone = self._contracts.zone
         check_none_waits(contract, format_instant(period.begins(zone)), format_instant(period.finishes(zone)))
         await self._remembered()
@@ -176,8 +189,8 @@ class Settlements:
                 as_the_room(actor), document, information_class=SECRECY, trace="contracts:settle"
             )
         except AlreadyExists:
-            hint = "Look at the settlement; the provider may dispute it."
-            raise Conflict("This period has been settled", hint=hint, where="period") from None
+            hint = Worded("Look at the settlement; the provider may dispute it.")
+            raise Conflict(Worded("This period has been settled"), hint=hint, where="period") from None
         return await self._shown(actor, contract, key)
 
     async def dispute(self, actor: Actor, contract_id: str, key: str, reason: str) -> Settlement:
@@ -185,17 +198,19 @@ class Settlements:
         contract = self._contracts.get(actor, contract_id)
         require(actor, PROVIDE)
         if not self._contracts.is_provider(actor, contract):
-            hint = "Only an account of the provider may."
-            raise NotAllowed("You do not speak for the provider", hint=hint)
+            hint = Worded("Only an account of the provider may.")
+            raise NotAllowed(Worded("You do not speak for the provider"), hint=hint)
         said = check_text(reason, where="reason", longest=LONGEST_TEXT)
         now = self._now()
 
         def edits(found: Settlement) -> Edits:
             if found.status != "settled":
-                hint = "Each settlement is decided on once."
-                raise Conflict("This settlement has been disputed", hint=hint, where="status")
+                hint = Worded("Each settlement is decided on once.")
+                raise Conflict(Worded("This settlement has been disputed"), hint=hint, where="status")
             if now > found.dispute_until:
-                raise Conflict("The time for a dispute is over", hint=found.dispute_until, where="status")
+                raise Conflict(
+                    Worded("The time for a dispute is over"), hint=found.dispute_until, where="status"
+                )
             return {
                 "status": prop("disputed"),
                 "dispute": json_value(msgspec.to_builtins(Dispute(actor.id, now, said))),
@@ -223,7 +238,11 @@ class Settlements:
         before = self.get(actor, contract_id, key)
         self._check_reviewer(actor, contract, before)
         if outcome not in OUTCOMES:
-            raise BadInput("This is no outcome", hint=f"Choose {' or '.join(OUTCOMES)}.", where="outcome")
+            raise BadInput(
+                Worded("This is no outcome"),
+                hint=Worded("Choose %(names)s.", names=" or ".join(OUTCOMES)),
+                where="outcome",
+            )
         said = check_text(reasons, where="reasons", longest=LONGEST_TEXT)
         statement = before.statement
         now = self._now()
@@ -233,8 +252,8 @@ class Settlements:
 
         def edits(found: Settlement) -> Edits:
             if found.status != "disputed":
-                hint = "Only what the provider disputes is decided."
-                raise Conflict("There is nothing to decide", hint=hint, where="status")
+                hint = Worded("Only what the provider disputes is decided.")
+                raise Conflict(Worded("There is nothing to decide"), hint=hint, where="status")
             return {
                 "status": prop("decided"),
                 "decision": json_value(msgspec.to_builtins(decision)),
@@ -268,8 +287,10 @@ class Settlements:
             check_version(version, found.document, SETTLED_ON)
             self._check_payer(actor, contract, found)
             if not 0 < exact <= found.outstanding:
-                hint = f"{found.outstanding} {currency} is owed."
-                raise BadInput("This is not what is owed", hint=hint, where="amount")
+                hint = Worded(
+                    "%(outstanding)s %(currency)s is owed.", outstanding=found.outstanding, currency=currency
+                )
+                raise BadInput(Worded("This is not what is owed"), hint=hint, where="amount")
             payments = [*found.payments, Payment(exact, on, said, actor.id, now)]
             return {
                 "payments": json_value(msgspec.to_builtins(payments)),
@@ -353,11 +374,18 @@ class Settlements:
 
     def _check_examiner(self, actor: Actor, contract: Contract, terms: Terms) -> None:
         if self._contracts.is_provider(actor, contract):
-            raise NotAllowed("Whoever delivers does not settle", hint="Ask the contract's examiner.")
+            raise NotAllowed(
+                Worded("Whoever delivers does not settle"), hint=Worded("Ask the contract's examiner.")
+            )
         if actor.id in contract.every_author:
-            raise NotAllowed("Who wrote a contract does not settle it", hint="Ask the contract's examiner.")
+            raise NotAllowed(
+                Worded("Who wrote a contract does not settle it"), hint=Worded("Ask the contract's examiner.")
+            )
         if actor.id != terms.examiner:
-            raise NotAllowed("The contract names another examiner", hint="Ask them, or change the contract.")
+            raise NotAllowed(
+                Worded("The contract names another examiner"),
+                hint=Worded("Ask them, or change the contract."),
+            )
 
     def _check_reviewer(self, actor: Actor, contract: Contract, settlement: Settlement) -> None:
         examiners = {settlement.settled_by, *(one.terms.examiner for one in contract.versions)}
@@ -365,17 +393,21 @@ class Settlements:
         excluded = {who for one in exclusions for who in (one.by, one.confirmed_by) if who}
         if actor.id in examiners | excluded or actor.id in contract.every_author:
             raise NotAllowed(
-                "Who wrote or examined a contract does not decide a dispute about it",
-                hint="Ask a person who had no part in it.",
+                Worded("Who wrote or examined a contract does not decide a dispute about it"),
+                hint=Worded("Ask a person who had no part in it."),
             )
         if self._contracts.is_provider(actor, contract):
-            raise NotAllowed("Whoever delivers does not decide", hint="Ask a person who had no part in it.")
+            raise NotAllowed(
+                Worded("Whoever delivers does not decide"), hint=Worded("Ask a person who had no part in it.")
+            )
 
     def _check_payer(self, actor: Actor, contract: Contract, settlement: Settlement) -> None:
         if settlement.status == "disputed":
-            raise Conflict("It is disputed", hint="Pay once the dispute is decided.", where="status")
+            raise Conflict(
+                Worded("It is disputed"), hint=Worded("Pay once the dispute is decided."), where="status"
+            )
         if actor.id == settlement.settled_by or self._contracts.is_provider(actor, contract):
-            raise NotAllowed("Who settled does not pay", hint="Ask a second person.")
+            raise NotAllowed(Worded("Who settled does not pay"), hint=Worded("Ask a second person."))
 
 
 def _because(statement: Statement) -> Instance:

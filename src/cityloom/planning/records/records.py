@@ -199,8 +199,12 @@ class Records:
         try:
             return self.kinds[type_name]
         except KeyError:
-            hint = f"Kinds are: {', '.join(self.kinds)}."
-            raise BadInput(f"There are no records {type_name[:40]!r}", hint=hint, where="type") from None
+            hint = Worded("Kinds are: %(names)s.", names=", ".join(self.kinds))
+            raise BadInput(
+                Worded("There are no records %(type_name)s", type_name=repr(type_name[:40])),
+                hint=hint,
+                where="type",
+            ) from None
 
     def get(self, actor: Actor, record_id: str) -> Record:
         """One record, thrown away or not: the working copy for the staff, for others what was published.

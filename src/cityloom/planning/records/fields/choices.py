@@ -108,7 +108,7 @@ class Place(Field, frozen=True, kw_only=True):
 
     def check(self, value: Any, where: str) -> dict[str, Any]:
         if not isinstance(value, Mapping):
-            raise not_one("place", where)
+            raise not_one(Worded("place"), where)
         try:
             return check_geometry(dict(value))
         except BadInput as error:

@@ -69,8 +69,13 @@ def is_empty(value: Any) -> bool:
     return value is None or (isinstance(value, str | tuple | list | dict) and not value)
 
 
-def not_one(wanted: str, where: str) -> BadInput:
-    return BadInput(f"This is no {wanted}", hint=f"Give a {wanted}.", where=where)
+def not_one(wanted: Worded, where: str) -> BadInput:
+    """What is said of a value of another kind. `wanted` is a noun."""
+    return BadInput(
+        Worded("This is no %(wanted)s", wanted=wanted),
+        hint=Worded("Give a %(wanted)s.", wanted=wanted),
+        where=where,
+    )
 
 
 def too_many(count: int, most: int, where: str) -> BadInput:
@@ -83,14 +88,14 @@ def too_many(count: int, most: int, where: str) -> BadInput:
 
 def a_text(value: Any, where: str) -> str:
     if not isinstance(value, str):
-        raise not_one("text", where)
+        raise not_one(Worded("text"), where)
     return value
 
 
 def several(value: Any, where: str) -> list[str]:
     several = [value] if isinstance(value, str) else value
     if not isinstance(several, Sequence) or not all(isinstance(one, str) for one in several):
-        raise not_one("list", where)
+        raise not_one(Worded("list"), where)
     return list(several)
 
 

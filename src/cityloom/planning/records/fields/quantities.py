@@ -65,7 +65,7 @@ class Amount(Field, frozen=True, kw_only=True):
 
     def check(self, value: Any, where: str) -> Money:
         if not isinstance(value, Money):
-            raise not_one("amount of money", where)
+            raise not_one(Worded("amount of money"), where)
         return check_money(value, where=where)
 
     def plain(self, value: Any) -> Any:

@@ -21,7 +21,7 @@ class Rows(Field, frozen=True, kw_only=True):
     def check(self, value: Any, where: str) -> tuple[dict[str, Any], ...]:
         rows = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else None
         if rows is None or not all(isinstance(row, Mapping) for row in rows):
-            raise not_one("table", where)
+            raise not_one(Worded("table"), where)
         if len(rows) > self.most:
             raise too_many(len(rows), self.most, where)
         checked = (checked_values(self.columns, row, f"{where}.{place}.") for place, row in enumerate(rows))
@@ -41,7 +41,7 @@ class Rows(Field, frozen=True, kw_only=True):
     def parsed(self, text: str, where: str) -> tuple[dict[str, Any], ...]:
         rows = parsed_json(text, where)
         if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
-            raise not_one("table", where)
+            raise not_one(Worded("table"), where)
         return self.check([typed_values(self.columns, row) for row in rows], where)
 
     def instance(self, value: Any) -> Instance:

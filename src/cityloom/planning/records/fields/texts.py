@@ -45,7 +45,7 @@ class Said(Field, frozen=True, kw_only=True):
     def check(self, value: Any, where: str) -> dict[str, str]:
         by_language = {"en": value} if isinstance(value, str) else value
         if not isinstance(by_language, Mapping):
-            raise not_one("text", where)
+            raise not_one(Worded("text"), where)
         said = {code: a_text(one, f"{where}.{code}") for code, one in by_language.items()}
         if not any(one.strip() for one in said.values()):
             return {}
