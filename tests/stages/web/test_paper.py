@@ -90,6 +90,21 @@ async def test_a_real_page_is_set_accessibly(reader):
 
 
 @needs_pango
+async def test_a_drawing_beside_words_is_drawn_and_told_to_nobody():
+    """Each figure of the structure tree has words of its own, as PDF/UA asks."""
+    star = '<svg xmlns="http://www.w3.org/2000/svg"><symbol id="sign-good" viewBox="0 0 9 9">'
+    files = {"/i.svg": f'{star}<path d="M1 1h7v7z"/></symbol></svg>'}
+    hidden = "<svg class='sign good' aria-hidden='true'><use href='/i.svg#sign-good'/></svg> good"
+    size = "<style>.sign { display: inline-block; width: 9px; height: 9px }</style>"
+    bare = unpacked(await WeasyPrinter().pdf(sheet_of(f"{size}<p>good")))
+    drawn = unpacked(await WeasyPrinter().pdf(sheet_of(f"{size}<p>{hidden}<p>{hidden}", **files)))
+    assert drawn.count(b"/S /Figure") == 0 and len(drawn) > len(bare) + 200
+    told = "<svg viewBox='0 0 9 9' width='9' height='9'><title>Nine</title><path d='M1 1h7v7z'/></svg>"
+    page = unpacked(await WeasyPrinter().pdf(sheet_of(f"<p>{told}")))
+    assert page.count(b"/S /Figure") == 1 and b"/Alt (Nine)" in page
+
+
+@needs_pango
 async def test_what_sets_a_page_reaches_for_nothing(tmp_path):
     secret = tmp_path / "secret.css"
     secret.write_text("body::before { content: 'a'; page-break-after: always }")

@@ -11,6 +11,7 @@ import os
 import resource
 import sys
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
@@ -47,7 +48,7 @@ def _bound() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _set(html: str, address: str, files: Mapping[str, str], drawing_style: str) -> bytes:
+def _set(html: str, address: str, files: dict[str, str], drawing_style: str) -> bytes:
     from weasyprint import HTML
     from weasyprint.urls import URLFetcher, URLFetcherResponse
 
@@ -67,15 +68,18 @@ def _set(html: str, address: str, files: Mapping[str, str], drawing_style: str) 
     return content
 
 
-def _prepare_drawings(root: Any, style: str, files: Mapping[str, str]) -> None:
-    """What each drawing uses of another file is put in, as are the rules; its title is said instead of it."""
+def _prepare_drawings(root: Any, style: str, files: dict[str, str]) -> None:
+    """What each drawing uses of another file is put in, as are the rules; its title is said instead of it.
+
+    A drawing beside words that say the same becomes a background: an artifact, of which nobody is told.
+    """
     symbols = {
         f"{path}#{one.get('id')}": one
         for path, text in files.items()
         if path.endswith(".svg")
         for one in ElementTree.fromstring(text).iter(f"{_SVG}symbol")  # noqa: S314 - our own file
     }
-    for drawing in root.iter(f"{_SVG}svg"):
+    for drawing in list(root.iter(f"{_SVG}svg")):
         for use in list(drawing.iter(f"{_SVG}use")):
             path, _, name = (use.get("href") or "").partition("#")
             symbol = symbols.get(f"{path.partition('?')[0]}#{name}")
@@ -89,6 +93,21 @@ def _prepare_drawings(root: Any, style: str, files: Mapping[str, str]) -> None:
         if title is not None and title.text:
             drawing.set("alt", title.text)
             drawing.set("aria-label", title.text)
+        elif drawing.get("aria-hidden") == "true" and drawing.get("class"):
+            _put_behind(drawing, files)
+
+
+def _put_behind(drawing: Any, files: dict[str, str]) -> None:
+    """Make a span of a drawing, with the drawing as its background."""
+    look, tail = drawing.get("class", ""), drawing.tail
+    drawing.tail = None
+    text = ElementTree.tostring(drawing, encoding="unicode")
+    path = f"/behind/{sha256(text.encode()).hexdigest()[:20]}.svg"
+    files[path] = text
+    drawing.clear()
+    drawing.tag, drawing.tail = "span", tail
+    drawing.set("class", look)
+    drawing.set("style", f"background: url({path}) 0 0 / 100% 100% no-repeat")
 
 
 if __name__ == "__main__":
