@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,12 @@ async def test_a_contract_goes_its_way_from_terms_to_money(office, visitor):
     assert "Settled and sealed." in page and "Settle and seal it" not in page
     page = await office["provider"].text(march)
     assert "31 read; of 31 expected, 0 are missing" in page
+    # What it was worked out from is kept, is the provider's to see, and comes to the same again.
+    assert "it comes to the same" in page and f"{march}/readings.csv?line=1" in page
+    kept = await office["provider"].get(f"{march}/readings.csv?line=1")
+    assert sha256(kept.content).hexdigest() in page and len(kept.text.splitlines()) == 32
+    for reader, line in ((office["rival"], 1), (visitor, 1), (office["provider"], 2)):
+        assert (await reader.get(f"{march}/readings.csv?line={line}")).status_code == 404
     await office["provider"].done(march, {"act": "dispute", "reason": "We had a storm."})
     decide = {"act": "decide", "outcome": "stands", "reasons": "No storm was seen."}
     page = await office["reviewer"].done(march, decide)

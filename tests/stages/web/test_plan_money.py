@@ -125,6 +125,29 @@ async def version(reader, path):
     return (await reader.text(f"{path}/edit")).partition('name="version" value="')[2].partition('"')[0]
 
 
+async def test_what_a_scenario_needs_is_taken_into_a_drafts_budget(reader_of, visitor):
+    planner = await reader_of("planner")
+    await planner.done("/initiatives/new", {"name_en": "Heat pumps", "description_en": "x"})
+    (made,) = (await planner.data("/initiatives.json"))["initiatives"]
+    fields = {"name_en": "Pumps", "baseYear": "2026", "until": "2028", "convention": "own", "rate": "4"}
+    fields |= {"initiative": made["id"]}
+    option = {"code": "p", "title": "Pump", "sector": "Homes", "form": "logistic", "launch": "2026"}
+    option |= {"potential": "100", "growth": "1", "middle": "1", "publicShare": "50"}
+    option |= {"capital_amount": "10", "capital_currency": "EUR"}
+    fields |= {f"options_0_{name}": value for name, value in option.items()}
+    await planner.done("/plan/adoption/new", fields)
+    path = (await planner.data("/plan/adoption.json"))["records"][0]["href"]
+    page = await planner.text(path)
+    assert "Held against the initiative" in page and "has less than is needed" in page
+    seen = page.partition(f'action="{path}/budget"')[2].partition('name="version" value="')[2]
+    assert (await visitor.send(f"{path}/budget", {})).status_code in (401, 403, 404)
+    page = await planner.done(f"{path}/budget", {"version": seen.partition('"')[0]})
+    assert "has less than is needed" not in page
+    budget = (await planner.data("/plan/action/budget.json"))["budgets"][0]
+    lines = (await planner.data(f"{path}/result.json"))["tables"]["lines"]
+    assert (budget["currency"], budget["capital"]) == ("EUR", lines[-1]["needed"])
+
+
 async def test_two_currencies_are_not_added_and_it_is_said(reader_of):
     planner = await reader_of("planner", language="da")
     fields = {"name_en": "Towns", "fixed_amount": "10", "fixed_currency": "EUR"}
