@@ -17,7 +17,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 import numpy as np
 from numpy.typing import NDArray
 
-from cityloom.history.model import Integers, PastColumn, ReadingBatch, Series, SeriesKey
+from cityloom.history.model import (
+    Integers,
+    PastColumn,
+    ReadingBatch,
+    Readings,
+    Series,
+    SeriesKey,
+    no_readings,
+)
 from cityloom.history.newest import Newest, NewestReadings
 from cityloom.history.planning import Plan, Planner
 from cityloom.history.shapes import GroupedSeries, Run, SeriesColumns, Shape, Standing, What
@@ -34,10 +42,11 @@ class SeriesDirectory:
     """All series of a store.
 
     `newest_of` asks the store for the newest readings of series not yet met: of the first all that it has, of
-    the second, which may be met as well, what it comes upon. Both in the order of their ids.
+    the second, which may be met as well, what it comes upon. Both in the order of their ids; so are the
+    readings, and of several of one series the last one counts.
     """
 
-    def __init__(self, newest_of: Callable[[list[int], Integers], dict[int, Newest]]) -> None:
+    def __init__(self, newest_of: Callable[[list[int], Integers], Readings]) -> None:
         self._lock = threading.RLock()
         self._newest_of = newest_of
         self._newest = NewestReadings()
@@ -73,7 +82,7 @@ class SeriesDirectory:
         self._ahead = 1
         self._reach(0)
 
-    def ask(self, newest_of: Callable[[list[int], Integers], dict[int, Newest]]) -> None:
+    def ask(self, newest_of: Callable[[list[int], Integers], Readings]) -> None:
         """Ask this one for newest readings from now on."""
         self._newest_of = newest_of
 
@@ -140,7 +149,7 @@ class SeriesDirectory:
         with self._lock:
             for together in _runs(created):
                 self._create(together)
-                self._newest.meet((one.id for one in together), {})
+                self._newest.meet(np.array([one.id for one in together], np.int64), no_readings())
             for number, reading in newest.items():
                 if reading is not None and self.all_before(number, reading[0]):
                     self._newest.update({number: reading})
@@ -424,16 +433,19 @@ class SeriesDirectory:
             wanted = sorted(unknown)
             ahead = np.setdiff1d(self._next_unmet(), wanted, assume_unique=True)
             found = self._newest_of(wanted, ahead)
-            self._newest.meet(unknown, found)
-            self._newest.update(found)
+            self._newest.meet(np.array(wanted, np.int64), found)
 
     def _next_unmet(self) -> Integers:
         """Some series that were not met yet, each of them once."""
-        unmet = self._newest.all_unmet(self._ahead)
-        unmet = unmet[np.frombuffer(self._run, np.intc)[unmet] != _NONE]
-        self._ahead = int(unmet[_AHEAD]) if len(unmet) > _AHEAD else len(self._run)
-        numbers: Integers = unmet[:_AHEAD]
-        return numbers
+        runs, found, count = np.frombuffer(self._run, np.intc), [np.empty(0, np.int64)], 0
+        for numbers in self._newest.next_unmet(self._ahead):
+            found.append(numbers[runs[numbers] != _NONE])
+            count += len(found[-1])
+            if count > _AHEAD:
+                break
+        unmet = np.concatenate(found)
+        self._ahead = int(unmet[_AHEAD]) if count > _AHEAD else len(self._run)
+        return unmet[:_AHEAD]
 
     def _load(self, columns: SeriesColumns) -> None:
         ids, kinds = columns.id, columns.kind

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cityloom.history.model import Integers, ValueKind
+from cityloom.history.model import Integers, Readings, ValueKind
 
 #: The newest reading of a series: its instant, and what `said` makes of its value.
 Newest = tuple[int, int, float]
@@ -19,6 +20,8 @@ _MORE = 8
 #: In the place of a kind: the store was not asked yet.
 _UNMET = 255
 _DIGEST = (1 << 53) - 1
+#: Series that are looked through at once.
+_LOOKED_AT = 1 << 17
 
 
 def said(kind: int, number: float | None, text: str | None, details: str | None) -> tuple[int, float]:
@@ -37,6 +40,11 @@ def said(kind: int, number: float | None, text: str | None, details: str | None)
 def is_deletion(newest: Newest) -> bool:
     """Whether it marks that the attribute instance was deleted."""
     return newest[1] % _MORE == ValueKind.NOTHING
+
+
+def _is_none(column: NDArray[np.object_]) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = np.array(column == np.array(None), np.bool_)
+    return found
 
 
 class NewestReadings:
@@ -74,14 +82,31 @@ class NewestReadings:
             yield number
             number = self._kind.find(_UNMET, number + 1, end)
 
-    def all_unmet(self, first: int) -> Integers:
-        """The same from an id on."""
-        found: Integers = first + np.flatnonzero(np.frombuffer(self._kind, np.uint8)[first:] == _UNMET)
-        return found
+    def next_unmet(self, first: int) -> Iterator[Integers]:
+        """The same from an id on, some at a time."""
+        kinds = np.frombuffer(self._kind, np.uint8)
+        for begin in range(first, len(kinds), _LOOKED_AT):
+            yield begin + np.flatnonzero(kinds[begin : begin + _LOOKED_AT] == _UNMET)
 
-    def meet(self, series: Iterable[int], found: Mapping[int, Newest]) -> None:
-        """What the store said of these series; of the others among them it has no reading."""
-        self.update({number: found.get(number, NEVER) for number in series})
+    def meet(self, series: Integers, found: Readings) -> None:
+        """What the store said of these series and others; of those it said nothing of it has no reading.
+
+        `found` is ordered by series; of several readings of one the last one counts.
+        """
+        at, kind, value = NEVER
+        ats = np.frombuffer(self.at, np.int64)
+        kinds = np.frombuffer(self._kind, np.uint8)
+        values = np.frombuffer(self._said, np.float64)
+        ats[series], kinds[series], values[series] = at, kind, value
+        newest = found.taken(np.flatnonzero(found.series != np.append(found.series[1:], -1)))
+        ats[newest.series], kinds[newest.series] = newest.at, newest.kind
+        values[newest.series] = np.nan_to_num(newest.number)
+        for row in np.flatnonzero(~(_is_none(newest.text) & _is_none(newest.details))).tolist():
+            number = float(newest.number[row])
+            text = newest.text[row]
+            known = None if text is not None or number != number else number
+            place = newest.series[row]
+            kinds[place], values[place] = said(int(newest.kind[row]), known, text, newest.details[row])
 
     def unmeet(self, number: int) -> None:
         """Have the store asked again."""

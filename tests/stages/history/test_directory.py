@@ -7,8 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cityloom.history.directory import SeriesDirectory
-from cityloom.history.model import EntityNews, Erasure, Integers, NewReading, Series, ValueKind
-from cityloom.history.newest import NEVER, Newest, said
+from cityloom.history.model import (
+    EntityNews,
+    Erasure,
+    Integers,
+    NewReading,
+    Readings,
+    Series,
+    ValueKind,
+    no_readings,
+)
+from cityloom.history.newest import NEVER, said
 from cityloom.history.planning import Plan
 from cityloom.history.shapes import SeriesColumns
 from cityloom.kernel.actor import InformationClass
@@ -68,7 +77,7 @@ _steps = st.lists(
 @settings(max_examples=100, deadline=None)
 @given(_steps)
 def test_the_directory_tells_what_a_dictionary_of_its_series_tells(steps):
-    directory, known = SeriesDirectory(lambda _series, _ahead: {}), {}
+    directory, known = SeriesDirectory(lambda _series, _ahead: no_readings()), {}
     for step in steps:
         if isinstance(step, list):
             plan = directory.plan(step)
@@ -89,7 +98,7 @@ def test_the_directory_tells_what_a_dictionary_of_its_series_tells(steps):
 
 def _loaded(series: list[Series]) -> SeriesDirectory:
     """A directory that is read from columns, in two parts."""
-    directory = SeriesDirectory(lambda _series, _ahead: {})
+    directory = SeriesDirectory(lambda _series, _ahead: no_readings())
     kinds = sorted({(one.key.tenant, *one.key[2:]) for one in series})
     standings = sorted({(one.types, one.information_class) for one in series})
     half = len(series) // 2
@@ -139,7 +148,7 @@ def _assert_same(directory: SeriesDirectory, known: dict[int, Series]) -> None:
 
 
 def test_a_failed_commit_leaves_nothing_behind():
-    directory = SeriesDirectory(lambda _series, _ahead: {})
+    directory = SeriesDirectory(lambda _series, _ahead: no_readings())
     reading = NewReading("wind", "", "Property", "", 1, ValueKind.NUMBER, 1.0, None)
     news = EntityNews(1, "", "urn:a", ("Weather",), ChangeKind.CREATED, InformationClass.OPEN, 1, (reading,))
     directory.plan([news])
@@ -157,14 +166,35 @@ def test_what_is_kept_of_a_value_tells_it_from_another():
     assert said(ValueKind.TEXT, None, "on", None) == texts[0]
 
 
+def _of_one(instants: dict[int, int]) -> Readings:
+    """Readings of the number 1 at an instant of each series."""
+    series = np.array(sorted(instants), np.int64)
+    at = np.array([instants[number] for number in sorted(instants)], np.int64)
+    count = len(at)
+    nothing, kind = np.full(count, None, object), np.full(count, ValueKind.NUMBER, np.uint8)
+    return Readings(
+        series=series,
+        at=at,
+        kind=kind,
+        number=np.ones(count),
+        text=nothing,
+        sequence=at,
+        recorded_at=at,
+        observed=np.ones(count, np.bool_),
+        details=nothing,
+        instance=nothing,
+        created_at=at,
+    )
+
+
 def test_whoever_is_looked_for_brings_others_with_them_and_nobody_is_taken_for_silent():
     """The store reads as much for one series as for many; what it does not come upon is asked for again."""
-    told = {number: (number, int(ValueKind.NUMBER), 1.0) for number in (1, 2)}
+    told = {1: 1, 2: 2}
     asked: list[tuple[list[int], list[int]]] = []
 
-    def newest_of(series: list[int], ahead: Integers) -> dict[int, Newest]:
+    def newest_of(series: list[int], ahead: Integers) -> Readings:
         asked.append((series, ahead.tolist()))
-        return {number: told[number] for number in (*series, *ahead.tolist()) if number in told}
+        return _of_one({number: told[number] for number in (*series, *ahead.tolist()) if number in told})
 
     directory = SeriesDirectory(newest_of)
     directory.load(
@@ -190,7 +220,7 @@ def test_whoever_is_looked_for_brings_others_with_them_and_nobody_is_taken_for_s
     assert not comes("urn:b", 2).numbers
     assert comes("urn:b", 1).late == [(2, 1, 9)]
     assert len(asked) == 1
-    told[3] = (7, int(ValueKind.NUMBER), 1.0)
+    told[3] = 7
     assert comes("urn:c", 6).late == [(3, 6, 9)]
     assert asked[1:] == [([3], [])]
     directory.unmeet([1, 2, 3])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from cityloom.adapters.files.hold import writing
+from cityloom.adapters.files.hold import writing, writing_at_once
 from cityloom.adapters.files.whole_files import sync_folder
 from cityloom.kernel.errors import BadConfig, NotReady, StorageFull
 
@@ -37,6 +37,7 @@ class DuckFile:
         self._opening = threading.RLock()
         self._broken = False
         self._opened: Callable[[], None] = lambda: None
+        self._begin_reading: Callable[[duckdb.DuckDBPyConnection], object] = _begin
         self._reading: set[duckdb.DuckDBPyConnection] = set()
         self._connection = self._open()
 
@@ -44,10 +45,15 @@ class DuckFile:
         """Call this after the file was opened again."""
         self._opened = opened
 
+    def when_read(self, begin: Callable[[duckdb.DuckDBPyConnection], object]) -> None:
+        """Let this begin the transaction of each question."""
+        self._begin_reading = begin
+
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor for a question that `interrupt_reading` may end. Raises StorageFull, NotReady."""
         with self.cursor() as cursor:
+            self._begin_reading(cursor)
             self._reading.add(cursor)
             try:
                 yield cursor
@@ -77,9 +83,13 @@ class DuckFile:
             raise _as_city_error(error) from error
 
     @contextmanager
-    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor whose work is durable at the end of the block, or undone when the block raises."""
-        with writing(hold_of(self._file)), self.cursor() as cursor:
+    def transaction(self, *, at_once: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor whose work is durable at the end of the block, or undone when the block raises.
+
+        With `at_once` it raises NotReady where another process holds the file, instead of waiting.
+        """
+        hold = writing_at_once if at_once else writing
+        with hold(hold_of(self._file)), self.cursor() as cursor:
             cursor.begin()
             try:
                 yield cursor
@@ -182,6 +192,10 @@ def _as_city_error(error: duckdb.Error) -> NotReady | StorageFull:
         f"History did not answer: {text.splitlines()[0]}",
         hint="It is tried again. If it stays so, history.duckdb is damaged: restore it with all the folder.",
     )
+
+
+def _begin(cursor: duckdb.DuckDBPyConnection) -> None:
+    cursor.begin()
 
 
 def _roll_back(cursor: duckdb.DuckDBPyConnection) -> None:

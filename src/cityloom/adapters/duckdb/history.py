@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from cityloom.adapters.duckdb import columns, pools, settling, statements
 from cityloom.adapters.duckdb.connection import DuckFile
+from cityloom.adapters.duckdb.corrections import Corrections
 from cityloom.adapters.duckdb.loads import DuckLoads
 from cityloom.adapters.duckdb.newest_rows import newest_rows
 from cityloom.adapters.duckdb.retention import DuckRetention
@@ -36,7 +37,6 @@ from cityloom.history.model import (
     Statistics,
     Window,
 )
-from cityloom.history.newest import Newest, said
 from cityloom.history.planning import Plan
 from cityloom.history.pools import CellSummary, Held, Holding, Pool, Presence
 from cityloom.history.ports import COUNTS
@@ -65,6 +65,8 @@ class DuckHistory(DuckLoads, DuckRetention):
         self._file = DuckFile(file, self._exports, self._archive, memory_limit=memory_limit, threads=threads)
         self._file.when_opened_again(self._read_series)
         self._writing = threading.Lock()
+        self._corrections = Corrections(self._file, self._writing)
+        self._file.when_read(self._corrections.begin_reading)
         self._prepare(file)
         self._settle_archive()
         self._read_series()
@@ -211,6 +213,7 @@ class DuckHistory(DuckLoads, DuckRetention):
 
     def settle(self, before: int) -> int:
         with self._writing:
+            self._corrections.mark()
             with self._file.cursor() as cursor:
                 one = settling.find(cursor, before)
             if one is None:
@@ -248,10 +251,7 @@ class DuckHistory(DuckLoads, DuckRetention):
             source, values = columns.beside(cursor, *columns.text_columns(plan.rows))
             cursor.execute(statements.insert_texts(source), values)
         if plan.late:
-            late = columns.late_columns(plan.late)
-            instants = late["observed_at"]
-            cursor.register("late", late)
-            cursor.execute(statements.SUPERSEDE, [int(instants.min()), int(instants.max())])
+            self._corrections.note(cursor, plan.late)
         if plan.erased:
             cursor.register("erased", columns.erased_columns(plan.erased))
             cursor.execute(statements.ERASE)
@@ -269,26 +269,11 @@ class DuckHistory(DuckLoads, DuckRetention):
 
     # Reading
 
-    def _newest_of(self, series: list[int], ahead: Integers) -> dict[int, Newest]:
-        # A part of writing, which goes on to its end.
+    def _newest_of(self, series: list[int], ahead: Integers) -> Readings:
+        # A part of writing, which goes on to its end. Of those that stand at one instant the last one counts.
         window = Window(np.array(series, np.int64), last_n=1, marks="with")
         with self._file.cursor() as cursor:
-            found = newest_rows(window, _last_instant(cursor), partial(_read, cursor), ahead)
-        numbers, texts = found.number.tolist(), found.text.tolist()
-        rows = zip(
-            found.series.tolist(),
-            found.at.tolist(),
-            found.kind.tolist(),
-            numbers,
-            texts,
-            found.details.tolist(),
-            strict=True,
-        )
-        newest: dict[int, Newest] = {}
-        for series_id, at, kind, number, text, details in rows:
-            value = None if text is not None or number != number else number
-            newest[series_id] = (at, *said(kind, value, text, details))
-        return newest
+            return newest_rows(window, _last_instant(cursor), partial(_read, cursor), ahead)
 
     def _read_series(self) -> None:
         """Hold in memory what the file says of its series."""

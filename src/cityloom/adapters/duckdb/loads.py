@@ -12,6 +12,7 @@ import numpy as np
 
 from cityloom.adapters.duckdb import columns, load_statements, whole_histories
 from cityloom.adapters.duckdb.connection import DuckFile
+from cityloom.adapters.duckdb.corrections import Corrections
 from cityloom.adapters.sql import whole_tables
 from cityloom.adapters.sql.whole_tables import WholeTables, record_of, row_of
 from cityloom.history import load_planning
@@ -38,6 +39,7 @@ class DuckLoads(WholeTables):
     _file: DuckFile
     _directory: SeriesDirectory
     _writing: threading.Lock
+    _corrections: Corrections
     _exports: Path
 
     def loads(self) -> list[LoadRecord]:
@@ -67,6 +69,7 @@ class DuckLoads(WholeTables):
 
     def bring(self, portion: Portion) -> Brought:
         with self._writing:
+            self._corrections.mark()
             with self._file.transaction() as cursor:
                 record = _find(cursor, portion.load)
                 if record is None:
@@ -86,6 +89,7 @@ class DuckLoads(WholeTables):
 
     def take_out(self, number: int) -> int:
         with self._writing:
+            self._corrections.mark()
             with self._file.transaction() as cursor:
                 series = np.asarray(cursor.execute(_SERIES_OF_LOAD, [number]).fetchnumpy()["series"]).astype(
                     np.int64

@@ -16,6 +16,7 @@ import numpy as np
 
 from cityloom.adapters.duckdb import retention_statements as statements
 from cityloom.adapters.duckdb.connection import DuckFile
+from cityloom.adapters.duckdb.corrections import Corrections
 from cityloom.adapters.files import archive
 from cityloom.history.directory import SeriesDirectory
 from cityloom.history.model import Integers, Window
@@ -30,6 +31,7 @@ class DuckRetention:
     _file: DuckFile
     _directory: SeriesDirectory
     _writing: threading.Lock
+    _corrections: Corrections
     _archive: Path
     #: Whether there is any roll-up.
     _has_rollups: bool
@@ -53,6 +55,7 @@ class DuckRetention:
 
     def retire(self, due: Sequence[Due]) -> Outgoing | None:
         with self._writing:
+            self._corrections.mark()
             with self._file.cursor() as cursor:
                 found = _outgoing(cursor, due)
             if not found:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cityloom.adapters.duckdb import load_statements, retention_statements, settling
+from cityloom.adapters.duckdb import corrections, load_statements, retention_statements, settling
 from cityloom.history.model import ORIGINS, Integers, Window
 from cityloom.history.ports import FORMULA_BEGINS, TEXT_COUNT
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 #: From the version before to each version, in one transaction with the number itself.
 MIGRATIONS: dict[int, tuple[str, ...]] = {
@@ -30,6 +30,8 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
     # The load that brought it, where it came with a whole table.
     3: ("ALTER TABLE reading ADD COLUMN load INTEGER",),
     4: (load_statements.CREATED_APART,),
+    # Of what is corrected a note may wait, of which an older CityLoom would not know.
+    5: (),
 }
 
 SCHEMA = (
@@ -67,6 +69,7 @@ SCHEMA = (
     """,
     "CREATE TABLE IF NOT EXISTS progress (schema_version INTEGER NOT NULL, last_sequence BIGINT NOT NULL)",
     *load_statements.SCHEMA,
+    corrections.SCHEMA,
     settling.SCHEMA,
     *retention_statements.SCHEMA,
     f"INSERT INTO progress SELECT {SCHEMA_VERSION}, 0 WHERE NOT EXISTS (FROM progress)",
@@ -127,14 +130,6 @@ UPDATE_SERIES = """
     UPDATE series SET types = moved.types, information_class = moved.information_class,
       retired = moved.retired
     FROM moved WHERE series.id = moved.id
-"""
-
-#: Bound: the earliest and the latest instant of the late readings, which keep the scan to their row groups.
-SUPERSEDE = """
-    UPDATE reading SET superseded = true FROM late
-    WHERE reading.observed_at BETWEEN ? AND ? AND NOT reading.superseded
-      AND reading.series = late.series AND reading.observed_at = late.observed_at
-      AND reading.sequence < late.sequence
 """
 
 #: One instant of a series, as far as one change.

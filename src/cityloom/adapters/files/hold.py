@@ -31,6 +31,18 @@ def writing(lock: Path, patience: float = PATIENCE_S) -> Iterator[None]:
 
 
 @contextmanager
+def writing_at_once(lock: Path) -> Iterator[None]:
+    """Write inside. Raises NotReady while somebody holds the file; makes the lock where there is none."""
+    descriptor = os.open(lock, os.O_RDONLY | os.O_CREAT, 0o600)
+    try:
+        if not _lock(descriptor, fcntl.LOCK_SH, 0):
+            raise NotReady("The history is being copied", hint="Try again in a while.", where=str(lock))
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
 def held(lock: Path, patience: float = HOLDERS_PATIENCE_S) -> Iterator[None]:
     """Nothing is written inside. Raises NotReady when a write does not end, or nobody knows this lock."""
     try:

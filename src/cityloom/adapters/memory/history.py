@@ -49,7 +49,7 @@ class MemoryHistory:
         #: (series, at, sequence) of readings that were corrected.
         self._superseded: set[tuple[int, int, int]] = set()
         # The directory has met every series here, so it never asks for the newest readings.
-        self._directory = SeriesDirectory(lambda _series, _ahead: {})
+        self._directory = SeriesDirectory(lambda _series, _ahead: no_readings())
 
     def last_sequence(self) -> int:
         return self._through

@@ -54,7 +54,6 @@ from cityloom.history.model import (
     Statistics,
     Window,
 )
-from cityloom.history.newest import Newest
 from cityloom.history.planning import Plan
 from cityloom.history.ports import COUNTS
 from cityloom.history.shapes import GroupedSeries
@@ -370,7 +369,7 @@ class PostgresHistory(PostgresLoads, PostgresRetention, PostgresPools):
         finally:
             self._free.put(line)
 
-    def _newest_of(self, series: list[int], _ahead: Integers) -> dict[int, Newest]:
+    def _newest_of(self, series: list[int], _ahead: Integers) -> Readings:
         # A part of writing, which goes on to its end. Each series is found by an index: none is met ahead.
         with self._writer.held() as connection:
             return newest_of(connection, series)

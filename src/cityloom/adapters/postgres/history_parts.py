@@ -19,8 +19,7 @@ from cityloom.adapters.postgres.history_months import Months
 from cityloom.adapters.postgres.history_reading import newest_of
 from cityloom.adapters.postgres.history_writing import instants_of, write_plan
 from cityloom.history.directory import SeriesDirectory
-from cityloom.history.model import EntityNews, Integers
-from cityloom.history.newest import Newest
+from cityloom.history.model import EntityNews, Integers, Readings
 from cityloom.history.parts import Portion
 from cityloom.history.planning import Plan
 from cityloom.kernel.errors import NotReady
@@ -118,7 +117,7 @@ class PostgresParts:
                 return plan
             self._free = shared.reserve(self._line, len(plan.created))
 
-    def _newest_of(self, series: list[int], _ahead: Integers) -> dict[int, Newest]:
+    def _newest_of(self, series: list[int], _ahead: Integers) -> Readings:
         with self._line.held() as connection:
             return newest_of(connection, series)
 

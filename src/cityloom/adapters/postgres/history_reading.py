@@ -10,8 +10,7 @@ import numpy as np
 from cityloom.adapters.postgres import history_columns as columns
 from cityloom.adapters.postgres import history_statements as statements
 from cityloom.adapters.postgres.connection import Connection
-from cityloom.history.model import Readings, Window
-from cityloom.history.newest import Newest, said
+from cityloom.history.model import Readings, ValueKind, Window
 
 
 def copied(connection: Connection, statement: str, values: Sequence[Any]) -> list[bytes]:
@@ -26,10 +25,9 @@ def raw(connection: Connection, window: Window) -> Readings:
     return columns.readings(copied(connection, statements.raw(window), statements.bound(window)))
 
 
-def newest_of(connection: Connection, series: list[int]) -> dict[int, Newest]:
-    """The newest reading of each series that has any."""
+def newest_of(connection: Connection, series: list[int]) -> Readings:
+    """The newest reading of each series that has any, ordered by series."""
     found = raw(connection, Window(np.array(series, np.int64), last_n=1, marks="with"))
-    return {
-        number: (int(found.at[row]), *said(*columns.plain_value(found, row)))
-        for row, number in enumerate(found.series.tolist())
-    }
+    for row in np.flatnonzero(found.kind == ValueKind.JSON).tolist():
+        found.kind[row], _, found.text[row], _ = columns.plain_value(found, row)
+    return found

@@ -18,8 +18,7 @@ from cityloom.adapters.postgres import history_statements as statements
 from cityloom.adapters.postgres.connection import Connection, Line
 from cityloom.adapters.postgres.history_statements import SERIES_COLUMNS
 from cityloom.history.directory import SeriesDirectory
-from cityloom.history.model import Integers
-from cityloom.history.newest import Newest
+from cityloom.history.model import Integers, Readings
 
 #: Series that come from the server at a time.
 _AT_ONCE = 50_000
@@ -138,5 +137,5 @@ def tell(connection: Connection, changed: list[int], forgotten: list[int]) -> No
         connection.execute(_NEVER_AGAIN, (following, following))
 
 
-def _nobody(_series: list[int], _ahead: Integers) -> dict[int, Newest]:
+def _nobody(_series: list[int], _ahead: Integers) -> Readings:
     raise AssertionError("nothing is remembered while another process runs the city")
