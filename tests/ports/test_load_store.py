@@ -101,6 +101,19 @@ def test_a_table_is_brought_once_and_goes_again(store, tmp_path):
     assert [one.key.entity_id for one in store.series("")] == ["urn:a", "urn:a"]
 
 
+def test_a_table_finds_what_stands_after_a_correction_that_nobody_has_read_yet(store, tmp_path):
+    store.record([news(1, number(1, START)), news(2, number(5, START + MINUTE))], 2)
+    store.record([news(3, number(2, START))], 3)
+    kept = store.keep_load(RECORD)
+    brought = store.bring(portion(tmp_path, series("CEL"), [row(0, START, 1.0, START + 9 * MINUTE)]))
+    assert (brought.kept, brought.known, brought.corrected) == (1, 0, 1)
+    assert values(everything(store)) == [1, 5]
+    store.record([news(4, number(3, START))], 4)
+    store.take_out(kept.number)
+    assert values(everything(store)) == [3, 5]
+    assert values(everything(store, corrected=True)) == [1, 2, 3, 5]
+
+
 def test_one_load_is_found_and_what_it_created_is_kept_apart(store):
     first = store.keep_load(RECORD)
     second = store.keep_load(LoadRecord("two", 0, "b.csv", "terminal", START))
