@@ -30,6 +30,7 @@ ACTS: dict[str, str] = {
     "device.renew-token": n("gave a device a new token"),
     "device.revoke": n("shut a device out"),
     "indicator.enter": n("entered a value of an indicator"),
+    "indicator.targets": n("set targets or weights of indicators"),
     "indicator.verify": n("verified a value of an indicator"),
     "indicator.withdraw": n("took a value of an indicator back"),
     "notice.publish": n("published a notice"),
