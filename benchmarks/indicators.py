@@ -57,7 +57,7 @@ async def main() -> None:
         house = House(CityFolder(Path(folder)), Configuration(name="Measured", frameworks=names), WallClock())
         await house.begin()
         await house.indicators.publish()
-        count = await _fill(house, options.values)
+        count = await fill(house, options.values)
         await house.all_is_remembered()
         site = build(rooms_of(house, cast(Any, None), None, None, RequestTally()))
         print(f"{count} values in {len(names)} frameworks")
@@ -66,7 +66,7 @@ async def main() -> None:
         await house.stop()
 
 
-async def _fill(house: House, wanted: int) -> int:
+async def fill(house: House, wanted: int) -> int:
     """As many values of each figure as make those wanted; returns how many."""
     random.seed(1)
     frameworks = house.indicators.frameworks()

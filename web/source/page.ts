@@ -175,6 +175,29 @@ function waitFor(): void {
   }
 }
 
+/** Tells how far a long work is, as it goes on: the bar, and its words, which are read out. Then the page anew. */
+function showProgress(): void {
+  for (const element of document.querySelectorAll<HTMLElement>("[data-progress]")) {
+    const bar = element.querySelector("progress");
+    const label = element.querySelector("label");
+    const look = async (): Promise<void> => {
+      const answer = document.hidden ? null : await fetch(element.dataset["progress"] ?? "").catch(() => null);
+      const found = answer?.ok ? ((await answer.json()) as { isRunning: boolean; done: number; total: number }) : null;
+      if (found && !found.isRunning) {
+        location.reload();
+        return;
+      }
+      if (found && bar && label && bar.value !== found.done) {
+        bar.value = found.done;
+        const words = element.dataset["words"] ?? "";
+        label.textContent = words.replace("{done}", String(found.done)).replace("{total}", String(found.total));
+      }
+      setTimeout(look, 2000);
+    };
+    setTimeout(look, 2000);
+  }
+}
+
 /** After a form came back with mistakes, the reader is brought to their list. */
 function toMistakes(): void {
   document.querySelector<HTMLElement>(".errors")?.focus();
@@ -187,4 +210,5 @@ foldingMenu();
 searchKey();
 eagerForms();
 waitFor();
+showProgress();
 toMistakes();

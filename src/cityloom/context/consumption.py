@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator
 from time import perf_counter
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import orjson
 
@@ -26,6 +26,13 @@ from cityloom.ngsild.q_language import Path
 from cityloom.ngsild.query import EntityQuery
 
 _Found = TypeVar("_Found")
+
+
+class Lying(NamedTuple):
+    """An Entity that nobody has read yet."""
+
+    types: tuple[str, ...]
+    kept: Kept
 
 
 class Consumption:
@@ -78,6 +85,15 @@ class Consumption:
         One that has not changed is the same object as before.
         """
         return [held.kept for held in self._state.of_type(tenant, type_name, actor.clearance)]
+
+    def kept(self, actor: Actor, entity_id: str, *, tenant: str = DEFAULT_TENANT) -> Lying | None:
+        """The Entity's types, and itself as it is kept; None where there is none. See `kept_of_type`."""
+        held = self._state.find(tenant, entity_id, actor.clearance)
+        return None if held is None else Lying(held.types, held.kept)
+
+    def stamp(self, actor: Actor, type_name: str, *, tenant: str = DEFAULT_TENANT) -> tuple[int, ...]:
+        """Another one once an Entity of a type, of those that the actor may see, is different from before."""
+        return self._state.stamp(tenant, type_name, actor.clearance)
 
     def query(self, actor: Actor, query: EntityQuery, *, tenant: str = DEFAULT_TENANT) -> QueryPage:
         """The Entities that match, oldest first unless ordered otherwise; nothing the actor may not see.

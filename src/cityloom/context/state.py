@@ -88,11 +88,14 @@ class Partition:
         self.by_type: dict[str, Shelf] = {}
         self.rows = Rows()
         self.referrers: dict[str, dict[str, Held]] = {}
+        #: How often something was different in the Entities of a type. No number comes twice.
+        self.stamps: dict[str, int] = {}
 
     def put(self, held: Held, bounds: Bounds | None) -> None:
         self.shelf.add(held)
         for name in held.types:
             self._shelf_of(name).add(held)
+        self._stamp(held)
         self._refer(held, held.references)
         self.rows.put(held, bounds)
 
@@ -102,8 +105,10 @@ class Partition:
         held.kept = pack(change.document)
         held.sequence = change.sequence
         self.rows.change(held)
+        self._stamp(held)
         if held.types != change.types:
             self._retype(held, change.types)
+            self._stamp(held)
         if held.references != revision.references:
             self._unrefer(held)
             held.references = revision.references
@@ -115,8 +120,13 @@ class Partition:
         self.shelf.remove(held.entity_id)
         for name in held.types:
             self._unshelve(name, held.entity_id)
+        self._stamp(held)
         self._unrefer(held)
         self.rows.remove(held)
+
+    def _stamp(self, held: Held) -> None:
+        for name in held.types:
+            self.stamps[name] = self.stamps.get(name, 0) + 1
 
     def _retype(self, held: Held, types: tuple[str, ...]) -> None:
         for name in set(held.types) - set(types):
@@ -268,6 +278,13 @@ class CurrentState:
             for name, shelf in partition.by_type.items():
                 counts[name] = counts.get(name, 0) + len(shelf)
         return dict(sorted(counts.items()))
+
+    def stamp(self, tenant: str, name: str, clearance: Clearance) -> tuple[int, ...]:
+        """Another one once an Entity of a type was created, changed or deleted."""
+        partitions = self._tenants.get(tenant)
+        if partitions is None:
+            return ()
+        return tuple(partitions[one].stamps.get(name, 0) for one in _EVERY_CLASS if one in clearance)
 
     def tenants(self, clearance: Clearance) -> list[str]:
         """The tenants that have an Entity of one of these classes, in alphabetical order."""

@@ -15,6 +15,7 @@ from cityloom.access.audit import AuditLog
 from cityloom.access.authority import may_write, require
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, check_version, version_of
+from cityloom.context.summaries import Derived, Summaries
 from cityloom.history.queries import History
 from cityloom.indicators import writing
 from cityloom.indicators.checks import findings
@@ -45,7 +46,6 @@ from cityloom.indicators.summaries import (
     IndicatorSummary,
     Standing,
     report,
-    summaries,
 )
 from cityloom.indicators.years import Years
 from cityloom.kernel.actor import Actor
@@ -60,6 +60,8 @@ LOOK_EVERY = 5.0
 #: How much it rests after each measure, in times of how long it worked: people ask the same history.
 REST = 1.0
 
+#: Why measures failed, by the data point.
+_Troubles = tuple[tuple[str, str], ...]
 _ENTER, _VERIFY = "indicators:enter", "indicators:verify"
 
 
@@ -102,6 +104,8 @@ class Indicators:
         self._editing = Editing(broker)
         #: Values by district.
         self.districts = DistrictValues(broker, clock, self._editing, self._in_use.known, audit)
+        self._documents = Summaries(broker, TYPE, lambda document: document)
+        self._reports: dict[str, Derived[FrameworkReport]] = {}
         self._computing = Computing(
             broker,
             history,
@@ -176,33 +180,36 @@ class Indicators:
 
     # Queries
 
+    async def read(self) -> None:
+        """Read what reports need and was not read yet, in turns with others."""
+        await self._documents.read()
+
     def frameworks(self) -> list[Framework]:
         """The frameworks in use."""
         return list(self._in_use)
 
     def report(self, actor: Actor, framework_id: str) -> FrameworkReport:
         """A framework with every value that the actor may see. Raises NotFound."""
-        return report(self._in_use.get(framework_id), self._standing(actor))
+        return self._report_of(self._in_use.get(framework_id), actor, self._troubles())
 
     def framework(self, framework_id: str) -> Framework:
         """One of the frameworks in use. Raises NotFound."""
         return self._in_use.get(framework_id)
 
     def reports(self, actor: Actor) -> list[FrameworkReport]:
-        """Every framework with every value that the actor may see; the values are read once for all."""
-        standing = self._standing(actor)
-        return [report(framework, standing) for framework in self._in_use]
+        """Every framework with every value that the actor may see."""
+        troubles = self._troubles()
+        return [self._report_of(framework, actor, troubles) for framework in self._in_use]
 
     def summary(self, actor: Actor, point_id: str) -> IndicatorSummary:
         """One data point. Raises NotFound."""
         framework, _, _ = self._in_use.known(point_id)
-        every = summaries(framework, self._standing(actor))
-        return next(one for one in every if one.id == point_id)
+        return next(one for one in self.report(actor, framework.id).indicators if one.id == point_id)
 
     def index(self, actor: Actor, framework_id: str) -> IndexTold | None:
         """The composite index by the values that stand; None where there is none. Raises NotFound."""
         framework = self._in_use.get(framework_id)
-        values = {one.id: one.value for one in summaries(framework, self._standing(actor))}
+        values = {one.id: one.value for one in self.report(actor, framework.id).indicators}
         year = self._clock.now().astimezone(self._zone).year
         return index_told(framework, lambda point: values.get(point.id), year)
 
@@ -314,7 +321,7 @@ class Indicators:
         """What importing these values would enter. Needs indicators:enter. Raises BadInput, NotFound."""
         require(actor, _ENTER)
         framework = self._in_use.get(framework_id)
-        known = {(one.code, one.point): one for one in summaries(framework, self._standing(actor))}
+        known = {(one.code, one.point): one for one in self.report(actor, framework_id).indicators}
         districts = self.districts.districts(actor) if any(one.district for one in rows) else []
         newest = self.districts.entered_until(actor, [point.id for _, point in framework.points()], districts)
         return await asyncio.to_thread(
@@ -399,7 +406,7 @@ class Indicators:
         key = (point.code, point.key)
         others = {
             (one.code, one.point): one.value
-            for one in summaries(framework, self._standing(actor))
+            for one in self.report(actor, framework.id).indicators
             if one.value is not None
         }
         for finding in findings(framework, {**others, key: value}):
@@ -414,10 +421,19 @@ class Indicators:
             raise Conflict("There is no value", hint="Enter one first.", where="value")
         return document
 
-    def _standing(self, actor: Actor) -> Standing:
-        documents = {document["id"]: document for document in self._broker.of_type(actor, TYPE)}
-        troubles = {key: one.error for key, one in self._computing.troubles.items()}
-        return Standing(documents, self._figures, troubles)
+    def _report_of(self, framework: Framework, actor: Actor, troubles: _Troubles) -> FrameworkReport:
+        if framework.id not in self._reports:
+            make = partial(self._report, framework.id)
+            self._reports[framework.id] = Derived(self._broker, (TYPE,), make)
+        return self._reports[framework.id].of(actor, (troubles, framework))
+
+    def _report(self, framework_id: str, actor: Actor) -> FrameworkReport:
+        documents = {document["id"]: document for document in self._documents.all(actor)}
+        standing = Standing(documents, self._figures, dict(self._troubles()))
+        return report(self._in_use.get(framework_id), standing)
+
+    def _troubles(self) -> _Troubles:
+        return tuple((key, one.error) for key, one in self._computing.troubles.items())
 
 
 def _version(document: Document) -> str:

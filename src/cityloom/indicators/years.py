@@ -75,9 +75,7 @@ class YearsFound(msgspec.Struct, frozen=True):
 
 
 class Years:
-    """Works the years out in the background. `done` of `total` years have been read."""
-
-    total = YEARS
+    """Works the years out in the background. A step of `total` is a year read or a framework scored."""
 
     def __init__(self, history: History, clock: Clock, frameworks: InUse, *, zone: tzinfo) -> None:
         self._history = history
@@ -86,6 +84,7 @@ class Years:
         self._zone = zone
         self._task: asyncio.Task[None] | None = None
         self.found: YearsFound | None = None
+        self.total = YEARS
         self.done = 0
 
     @property
@@ -95,7 +94,7 @@ class Years:
     def begin(self) -> None:
         """Begin to work them out, unless that is under way."""
         if not self.is_running:
-            self.done = 0
+            self.done, self.total = 0, YEARS + len(list(self._frameworks))
             self._task = asyncio.create_task(self._work(), name="indicators by year")
 
     async def finished(self) -> YearsFound | None:
@@ -116,10 +115,10 @@ class Years:
                 values.setdefault(name, {})[year] = value
             count += read
             self.done += 1
-        found = [
-            await asyncio.to_thread(framework_years, framework, values, years)
-            for framework in self._frameworks
-        ]
+        found = []
+        for framework in self._frameworks:
+            found.append(await asyncio.to_thread(framework_years, framework, values, years))
+            self.done += 1
         series = {
             name: {year: float(value) for year, value in known.items() if not isinstance(value, bool)}
             for name, known in values.items()

@@ -7,7 +7,7 @@ whoever has the content writes the same text, on any machine.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import Any
 
@@ -18,6 +18,32 @@ import orjson
 def canonical(content: Any) -> bytes:
     """The one way in which a content (plain values, structs) is written. Raises ValueError, TypeError for
     what JSON cannot say."""
+    return b"".join(_written(content))
+
+
+def _written(content: Any) -> Iterator[bytes]:
+    """A content in pieces: a plan holds thousands of records, and nobody waits for more than one."""
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        yield _text(content)
+        return
+    before = b"{"
+    for name in sorted(content):
+        yield before + _text(name) + b":"
+        before = b","
+        said = content[name]
+        yield from _listed(said) if isinstance(said, list) else (_text(said),)
+    yield b"}" if before == b"," else b"{}"
+
+
+def _listed(items: Iterable[Any]) -> Iterator[bytes]:
+    before = b"["
+    for item in items:
+        yield before + _text(item)
+        before = b","
+    yield b"]" if before == b"," else b"[]"
+
+
+def _text(content: Any) -> bytes:
     plain = msgspec.to_builtins(content)
     text = json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return text.encode()

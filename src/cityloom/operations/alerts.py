@@ -212,6 +212,10 @@ class Alerts:
         page = fitting[start : start + max(0, min(asked.limit, LONGEST_PAGE))]
         return AlertPage(tuple(self.get(actor, row.id) for row in page), len(fitting))
 
+    async def read(self) -> None:
+        """Read what lists need and was not read yet, in turns with others."""
+        await self._rows.read()
+
     def counts(self, actor: Actor) -> dict[str, dict[str, int]]:
         """How many alerts there are, by status and then by severity; 0 where there are none."""
         counted = Counter((row.status, row.severity) for row in self._rows.all(actor))

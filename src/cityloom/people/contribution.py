@@ -76,7 +76,7 @@ class NewContribution(msgspec.Struct, frozen=True, kw_only=True):
     channel: str = "web"
 
 
-class Response(msgspec.Struct, frozen=True):
+class Response(msgspec.Struct, frozen=True, gc=False):
     """What the city answered, and what the contribution changed. `by` is an actor's id."""
 
     at: str
@@ -88,7 +88,7 @@ class Response(msgspec.Struct, frozen=True):
     what: tuple[str, ...] = ()
 
 
-class Contribution(msgspec.Struct, frozen=True):
+class Contribution(msgspec.Struct, frozen=True, gc=False):
     """A contribution read from its Entity. Texts are by language."""
 
     id: str

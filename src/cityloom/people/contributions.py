@@ -7,7 +7,7 @@ everybody may read is what somebody of the staff has looked through.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -19,7 +19,7 @@ from cityloom.access.credentials import new_id, new_spoken_secret
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, Edits, check_version
 from cityloom.context.reading import instant_in, language_property
-from cityloom.context.summaries import Summaries
+from cityloom.context.summaries import Derived, Summaries
 from cityloom.kernel.actor import ANONYMOUS, CITY, Actor, InformationClass
 from cityloom.kernel.errors import BadInput, CityError, Conflict
 from cityloom.kernel.time import Clock, format_instant
@@ -51,11 +51,15 @@ from cityloom.people.reports import Contact
 from cityloom.planning.records.model import Record
 from cityloom.planning.records.records import Records
 from cityloom.planning.stakeholders.defaults import categories
-from cityloom.planning.stakeholders.kinds import CONSULTATION, PERMISSION, PROJECTS
+from cityloom.planning.stakeholders.kinds import CONSULTATION, PERMISSION, PROJECTS, RULES, STAKEHOLDER
 from cityloom.planning.stakeholders.principles import Check, Stage, check, stage
 from cityloom.planning.stakeholders.stakeholders import Stakeholders
 
 _LONGEST_CODE = 100
+#: What the stage of a consultation follows from, beside the day.
+_RESTS_ON = (CONSULTATION.type, STAKEHOLDER.type, RULES.type)
+#: In which order consultations are listed.
+_ORDER = (Stage.OPEN, Stage.ANNOUNCED, Stage.HELD_UP, Stage.CLOSED, Stage.PREPARED)
 
 
 class FollowedContribution(msgspec.Struct, frozen=True):
@@ -92,19 +96,33 @@ class Contributions:
         self._clock = clock
         self._zone = zone
         self._records = records
-        self._stakeholders = Stakeholders(records)
+        #: The register, over the same records.
+        self.stakeholders = Stakeholders(records)
         self._reporters = reporters
         self._audit = audit
         self._limits = limits or Limits()
         self._editing = Editing(broker)
+        self._consultations = Derived(broker, (CONSULTATION.type,), self._read_consultations)
         self._read = Summaries(broker, TYPE, contribution_of)
+        self._by_consultation = Derived(
+            broker, (TYPE,), lambda actor: _by_consultation(self._read.all(actor))
+        )
 
     # -- consultations ---------------------------------------------------------------------------------------
 
     def stage_of(self, record: Record) -> Consulted:
         """Where a consultation is today, and what is missing before it opens."""
-        prepared, (_, required) = self._stakeholders.prepared(record), self._stakeholders.rules()
+        prepared, (_, required) = self.stakeholders.prepared(record), self.stakeholders.rules()
         return Consulted(stage(prepared, required, self.today()), check(prepared, required))
+
+    def consultations(self, actor: Actor) -> Sequence[tuple[Record, Consulted]]:
+        """The consultations that the actor may see, with where each is: those that are open first."""
+        rests_on = tuple(self._broker.stamp(CITY, name) for name in _RESTS_ON)
+        return self._consultations.of(actor, (self.today(), rests_on))
+
+    def _read_consultations(self, actor: Actor) -> Sequence[tuple[Record, Consulted]]:
+        found = [(one, self.stage_of(one)) for one in self._records.list(actor, CONSULTATION.type)]
+        return sorted(found, key=lambda one: (_ORDER.index(one[1].stage), one[0].get("opens") or date.min))
 
     def today(self) -> date:
         """The day in the city."""
@@ -223,10 +241,11 @@ class Contributions:
 
     def of(self, actor: Actor, consultation_id: str = "") -> Sequence[Contribution]:
         """Those of a consultation, or all, that the actor may see; what waits for an answer first."""
-        found = [
-            one for one in self._read.all(actor) if not consultation_id or one.consultation == consultation_id
-        ]
-        return sorted(found, key=lambda one: (one.status != Status.RECEIVED, _received(one)))
+        return self._by_consultation.of(actor).get(consultation_id, [])
+
+    async def read(self) -> None:
+        """Read what lists need and was not read yet, in turns with others."""
+        await self._read.read()
 
     def counted(self, consultation_id: str) -> Sequence[Contribution]:
         """All of a consultation's but such as are of the security class: for counts, and for what of them was
@@ -361,6 +380,16 @@ class Contributions:
 
     def _now(self) -> str:
         return format_instant(self._clock.now())
+
+
+def _by_consultation(every: Sequence[Contribution]) -> Mapping[str, Sequence[Contribution]]:
+    """Those of each consultation, and all of them under "": what waits for an answer first."""
+    found: dict[str, list[Contribution]] = {"": []}
+    for one in sorted(every, key=lambda one: (one.status != Status.RECEIVED, _received(one))):
+        found[""].append(one)
+        if one.consultation:
+            found.setdefault(one.consultation, []).append(one)
+    return found
 
 
 def _received(one: Contribution) -> float:

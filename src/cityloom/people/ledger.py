@@ -31,7 +31,7 @@ class Ledger:
 
     def recipients(self, actor: Actor) -> list[Recipient]:
         """Everybody who wants to be warned, as far as the actor may see them."""
-        return self._recipients.all(actor)
+        return list(self._recipients.all(actor))
 
     def deliveries(self, actor: Actor) -> list[Delivery]:
         """What was sent, the newest first, as far as the actor may see it."""

@@ -202,9 +202,13 @@ class Notices:
         found = self._notices.all(actor)
         ids = {notice.id for notice in found}
         # A draft that a crash left behind beside what was published of it is not shown.
-        found = [one for one in found if public_id(one.id) not in ids - {one.id}]
+        found = [one for one in found if (other := public_id(one.id)) == one.id or other not in ids]
         chosen = [notice for notice in found if not status or notice.status == status]
         return sorted(chosen, key=_newest, reverse=True)
+
+    async def read(self) -> None:
+        """Read what lists need and was not read yet, in turns with others."""
+        await self._notices.read()
 
     def current(self, actor: Actor) -> Sequence[Notice]:
         """Those that hold now: the most severe first, then the newest."""

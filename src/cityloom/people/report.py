@@ -89,7 +89,7 @@ class Answer(msgspec.Struct, frozen=True):
     text: str
 
 
-class Step(msgspec.Struct, frozen=True, omit_defaults=True):
+class Step(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One thing that happened to a report. Kept on the Entity as one item of `history`."""
 
     at: str

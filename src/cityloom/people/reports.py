@@ -164,6 +164,10 @@ class Reports:
         page = fitting[start : start + max(0, min(asked.limit, LONGEST_PAGE))]
         return ReportPage(tuple(self.get(actor, row.id) for row in page), len(fitting))
 
+    async def read(self) -> None:
+        """Read what lists need and was not read yet, in turns with others."""
+        await self._rows.read()
+
     def counts(self, actor: Actor) -> dict[str, int]:
         """How many reports there are, by status."""
         counted = Counter(row.status for row in self._rows.all(actor))

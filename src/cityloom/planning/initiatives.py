@@ -6,7 +6,7 @@ A draft and what is adopted of it are two Entities: figures that were struck out
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from cityloom.access.authority import may_write, require
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, Edits, check_version
 from cityloom.context.publishing import Publishing, new_working_id, public_id
-from cityloom.context.summaries import Summaries
+from cityloom.context.summaries import Derived, Summaries
 from cityloom.history.model import Reading
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
@@ -86,6 +86,7 @@ class Initiatives:
         self._editing = Editing(broker)
         self._publishing = Publishing(broker, self._editing, "planning")
         self._initiatives = Summaries(broker, TYPE, initiative_of)
+        self._lists = Derived(broker, (TYPE,), lambda actor: _by_phase(_shown(self._initiatives.all(actor))))
         #: What initiatives, and other changes, did to indicators.
         self.effects = Effects(broker, self._past)
 
@@ -190,17 +191,20 @@ class Initiatives:
 
     def get(self, actor: Actor, initiative_id: str) -> Initiative:
         """One initiative; the id of a draft leads to what was adopted of it. Raises ResourceNotFound."""
-        document = self._broker.find(actor, initiative_id)
-        if document is None:
-            document = self._broker.find(actor, public_id(initiative_id))
-        if document is None or TYPE not in document["type"]:
+        found = self._initiatives.find(actor, initiative_id)
+        if found is None:
+            found = self._initiatives.find(actor, public_id(initiative_id))
+        if found is None:
             raise _no_initiative(initiative_id)
-        return initiative_of(document)
+        return found
 
     def list(self, actor: Actor, *, phase: str = "") -> Sequence[Initiative]:
         """The initiatives the actor may see: the running ones first, then by name in the city's order."""
-        found = self._initiatives.all(actor)
-        return _shown([one for one in found if not phase or one.phase == phase], among=found)
+        return self._lists.of(actor).get(phase, [])
+
+    async def read(self) -> None:
+        """Read what lists need and was not read yet, in turns with others."""
+        await self._initiatives.read()
 
     def aiming_at(self, actor: Actor, indicator_id: str) -> Sequence[Initiative]:
         """The initiatives that are to move an indicator."""
@@ -223,8 +227,8 @@ class Initiatives:
     # -- inside ----------------------------------------------------------------------------------------------
 
     def _pointing_at(self, actor: Actor, entity_id: str) -> Sequence[Initiative]:
-        documents = (self._broker.find(actor, one) for one in self._broker.referrers(actor, entity_id))
-        return _shown([initiative_of(one) for one in documents if one is not None and TYPE in one["type"]])
+        found = (self._initiatives.find(actor, one) for one in self._broker.referrers(actor, entity_id))
+        return _shown([one for one in found if one is not None])
 
     async def _readings(self, actor: Actor, indicator_id: str) -> Sequence[Reading]:
         try:
@@ -299,9 +303,18 @@ class Initiatives:
         return format_instant(self._clock.now())
 
 
-def _shown(chosen: Sequence[Initiative], among: Sequence[Initiative] = ()) -> Sequence[Initiative]:
+def _by_phase(shown: Sequence[Initiative]) -> Mapping[str, Sequence[Initiative]]:
+    """Those of each phase, and all of them under ""."""
+    found: dict[str, list[Initiative]] = {"": list(shown)}
+    for one in shown:
+        if one.phase:
+            found.setdefault(one.phase, []).append(one)
+    return found
+
+
+def _shown(chosen: Sequence[Initiative]) -> Sequence[Initiative]:
     """In the order of lists; without a draft that a crash left behind beside what was adopted of it."""
-    ids = {one.id for one in among or chosen}
+    ids = {one.id for one in chosen}
     found = [one for one in chosen if (other := public_id(one.id)) == one.id or other not in ids]
     return sorted(found, key=lambda one: (_ORDER.get(one.phase, len(_ORDER)), _name(one)))
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
+import orjson
 
 from cityloom.context.editing import version_of
 from cityloom.context.reading import geometry, instant, items, texts, word
@@ -56,7 +57,7 @@ TRANSITIONS: Mapping[Phase, tuple[Phase, ...]] = {
 }
 
 
-class Milestone(msgspec.Struct, frozen=True):
+class Milestone(msgspec.Struct, frozen=True, gc=False):
     """A step that is to be reached on a day, and the day it was."""
 
     name: str
@@ -66,7 +67,7 @@ class Milestone(msgspec.Struct, frozen=True):
     names: Mapping[str, str] = {}
 
 
-class Target(msgspec.Struct, frozen=True):
+class Target(msgspec.Struct, frozen=True, gc=False):
     """What an indicator is to become: from a baseline to a value by a day. In the indicator's unit."""
 
     indicator: str
@@ -75,7 +76,7 @@ class Target(msgspec.Struct, frozen=True):
     due: date
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class Plan(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What is written down of an initiative. Texts are by language."""
 
     name: Mapping[str, str]
@@ -95,7 +96,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     action: Action = Action()
 
 
-class Step(msgspec.Struct, frozen=True, omit_defaults=True):
+class Step(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One thing that happened. Kept on the Entity as one item of `history`; `by` is an actor's id."""
 
     at: str
@@ -105,7 +106,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str = ""
 
 
-class Revision(msgspec.Struct, frozen=True):
+class Revision(msgspec.Struct, frozen=True, gc=False):
     """What stood before an edit: contents by attribute name, None for what was not there."""
 
     at: str
@@ -113,7 +114,7 @@ class Revision(msgspec.Struct, frozen=True):
     was: dict[str, Any]
 
 
-class Initiative(msgspec.Struct, frozen=True):
+class Initiative(msgspec.Struct, frozen=True, gc=False):
     """An initiative read from its Entity."""
 
     id: str
@@ -124,7 +125,16 @@ class Initiative(msgspec.Struct, frozen=True):
     history: tuple[Step, ...]
     revisions: tuple[Revision, ...]
     version: str
-    document: Document
+    #: Its Entity, as JSON: thousands are held, of which one at a time is read whole.
+    text: bytes
+    #: Where it comes from: "entered", or what a demo says.
+    origin: str = ""
+
+    @property
+    def document(self) -> Document:
+        """Its Entity."""
+        document: Document = orjson.loads(self.text)
+        return document
 
     @property
     def share_spent(self) -> Decimal | None:
@@ -162,5 +172,6 @@ def initiative_of(document: Document) -> Initiative:
         history=items(document, "history", Step),
         revisions=items(document, "revisions", Revision),
         version=version_of(document, DECIDED_ON),
-        document=document,
+        text=orjson.dumps(document),
+        origin=word(document, "dataOrigin"),
     )

@@ -30,7 +30,7 @@ _THREE = "BHD IQD JOD KWD LYD OMR TND"
 _DIGITS = dict.fromkeys(_NONE.split(), 0) | dict.fromkeys(_THREE.split(), 3)
 
 
-class Money(msgspec.Struct, frozen=True):
+class Money(msgspec.Struct, frozen=True, gc=False):
     """An amount and its currency. In documents the amount is a text: {"amount": "1200000.00", …}."""
 
     amount: Decimal

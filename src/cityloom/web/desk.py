@@ -12,13 +12,18 @@ from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from cityloom import __version__
+from cityloom.context.summaries import Summaries
+from cityloom.ngsild.model import Document
 from cityloom.web import navigation
 from cityloom.web.addresses import address, entity_path
 from cityloom.web.languages import Language, available, said
 from cityloom.web.live import Live
+from cityloom.web.looks import Item, is_over, item_of
 from cityloom.web.reasons import note_words
 from cityloom.web.rooms import Rooms
 from cityloom.web.static import FOLDER, StaticFiles
+from cityloom.web.turns import Turns
+from cityloom.web.wording import Wording
 
 TEMPLATES = FOLDER.parent / "templates"
 
@@ -55,6 +60,9 @@ class Desk:
         #: Codes of the languages offered: the city's own first, then every other there is.
         self.languages = wanted + [code for code in known if code not in wanted]
         self._environments: dict[str, Environment] = {}
+        self._items: dict[tuple[str, str], Summaries[Item | None]] = {}
+        #: Of whoever makes something long.
+        self.turns = Turns()
 
     def environment(self, language: Language) -> Environment:
         """The templates with the texts of a language."""
@@ -62,6 +70,21 @@ class Desk:
         if found is None:
             found = self._environments[language.code] = self._build(language)
         return found
+
+    def items(self, type_name: str, language: Language) -> Summaries[Item | None]:
+        """How the Entities of a type look in a language, None for what has ended.
+
+        For types whose look does not follow from the time.
+        """
+        key = (type_name, language.code)
+        if key not in self._items:
+            wording = Wording(language, self.rooms.city.zone, self.rooms.clock)
+
+            def read(document: Document) -> Item | None:
+                return None if is_over(document) else item_of(document, wording, geometry=True)
+
+            self._items[key] = Summaries(self.rooms.broker, type_name, read)
+        return self._items[key]
 
     def _build(self, language: Language) -> Environment:
         environment = Environment(

@@ -7,32 +7,20 @@ the answer goes out in one piece.
 
 from __future__ import annotations
 
-import asyncio
-import zlib
 from time import perf_counter
 
 from starlette.types import Receive, Scope, Send
 
 from cityloom.access.entrance import Access
-from cityloom.web.head import head_of
 from cityloom.web.headers import HTTPS_ALONE, Pairs, RequestIds, said_always
 from cityloom.web.identity import identify
 from cityloom.web.limits import BodyLimits, BoundedBody, Uploads, bounded
 from cityloom.web.loopback import names_loopback, not_by_this_name
 from cityloom.web.ngsild.application import NgsiLd, headers_of, refused
 from cityloom.web.ngsild.exchange import ROOT, Reply
+from cityloom.web.packing import WORTH_PACKING, WRITES, packed, unpacks
 from cityloom.web.request_tally import RequestTally
 from cityloom.web.turn import turn_of
-
-#: Answers smaller than this are not packed.
-WORTH_PACKING = 1_000
-#: zlib's level.
-PACKING = 5
-#: Answers to these hold next to nothing.
-WRITES = frozenset({"PATCH", "PUT", "DELETE"})
-#: Larger ones are packed in a thread, so that others have their turn.
-_WORTH_A_THREAD = 128 * 1024
-_GZIP = 16 + zlib.MAX_WBITS
 
 
 class ApiGate:
@@ -73,8 +61,8 @@ class ApiGate:
         headers = [*headers_of(reply, scope), (b"x-request-id", request_id.encode())]
         if len(reply.body) >= WORTH_PACKING and scope["method"] not in WRITES:
             headers.append((b"vary", b"Accept-Encoding"))
-            if _unpacks(scope):
-                headers, reply.body = await _packed(headers, reply.body)
+            if unpacks(scope):
+                headers, reply.body = await packed(headers, reply.body)
         if scope.get("scheme") == "https":
             headers.append(HTTPS_ALONE)
         if body.is_given_up:
@@ -98,20 +86,3 @@ class ApiGate:
         headers += [pair for pair in self._said if pair[0] not in own]
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
-
-
-def _unpacks(scope: Scope) -> bool:
-    """Whether the asker can unpack."""
-    return any("gzip" in accepted.lower() for accepted in head_of(scope).get(b"accept-encoding", ()))
-
-
-async def _packed(headers: Pairs, body: bytes) -> tuple[Pairs, bytes]:
-    """The same answer packed."""
-    packed = await asyncio.to_thread(_gzip, body) if len(body) >= _WORTH_A_THREAD else _gzip(body)
-    kept = [pair for pair in headers if pair[0] != b"content-length"]
-    return [*kept, (b"content-encoding", b"gzip"), (b"content-length", b"%d" % len(packed))], packed
-
-
-def _gzip(body: bytes) -> bytes:
-    packing = zlib.compressobj(PACKING, zlib.DEFLATED, _GZIP)
-    return packing.compress(body) + packing.flush()

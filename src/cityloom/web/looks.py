@@ -157,6 +157,14 @@ def item_of(document: Document, wording: Wording, *, geometry: bool = False, val
     )
 
 
+def is_over(document: Document) -> bool:
+    """What has ended stays off the map: alerts that are cleared, reports that are closed."""
+    return value_of(document, "status") in ("cleared", "closed") and document["type"][0] in (
+        "Alert",
+        "CitizenReport",
+    )
+
+
 def told_value(name: str, item: Instance, wording: Wording) -> str:
     """A value with its unit, or with what was counted."""
     value = content(item)

@@ -232,3 +232,21 @@ class Rooms:
     printer: Printer = field(default_factory=NoPrinter)
     pace: Pace | None = None
     mqtt: MqttAddress | None = None
+
+    async def read(self) -> None:
+        """Read what pages list and was not read yet, in turns with others: nothing to do, most of the time.
+
+        After a start it takes seconds where there are tens of thousands; then no page has to do it at once.
+        """
+        for room in (
+            self.records,
+            self.initiatives,
+            self.indicators,
+            self.contracts,
+            self.contributions,
+            self.assessments,
+            self.alerts,
+            self.reports,
+            self.notices,
+        ):
+            await room.read()

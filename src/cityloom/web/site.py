@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from cityloom.kernel.errors import CityError
 from cityloom.kernel.time import format_instant
 from cityloom.web.desk import Desk
-from cityloom.web.gate import PACKING, WORTH_PACKING, WRITES, ApiGate
+from cityloom.web.gate import ApiGate
 from cityloom.web.headers import RequestIds, SecureHeaders
 from cityloom.web.identity import Identify
 from cityloom.web.interface import Beside
@@ -31,6 +31,7 @@ from cityloom.web.ngsild.routes import OPERATIONS, api
 from cityloom.web.ogc.routes import ROOT as FEATURES
 from cityloom.web.ogc.routes import features_interface
 from cityloom.web.openapi import openapi_route
+from cityloom.web.packing import Packed
 from cityloom.web.pages.every import every_page
 from cityloom.web.refusal import error_page, refuse
 from cityloom.web.rooms import Rooms
@@ -42,18 +43,6 @@ from cityloom.web.visit import Visit
 _API = f"{ROOT}/"
 
 
-class Packed:
-    """ASGI middleware: answers are packed, but for those to writes, which hold next to nothing."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._packing = GZipMiddleware(app, minimum_size=WORTH_PACKING, compresslevel=PACKING)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._app if scope.get("method") in WRITES else self._packing
-        await app(scope, receive, send)
-
-
 class Site:
     """An ASGI application. `start` when the broker runs; `close` ends the streams before the server stops."""
 
@@ -62,6 +51,7 @@ class Site:
     ) -> None:
         self.rooms = rooms
         self.live = Live(rooms.broker, self._clock_face)
+        self._reading: asyncio.Task[None] | None = None
         statics = StaticFiles()
         self.desk = Desk(rooms, statics, self.live)
         self.pages = Starlette(
@@ -110,11 +100,14 @@ class Site:
         return SecureHeaders(app, tiles=self.rooms.city.tiles, request_ids=request_ids, note=note)
 
     def start(self) -> None:
-        """Begin to follow the city."""
+        """Begin to follow the city, and read what its pages list."""
         self.live.start()
+        self._reading = asyncio.create_task(self.rooms.read(), name="reading ahead")
 
     def close(self) -> None:
         """End the streams."""
+        if self._reading is not None:
+            self._reading.cancel()
         self.live.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -150,11 +143,13 @@ class Site:
         )
         if request.url.path.endswith(".json"):
             return JSONResponse({"type": "about:blank", "title": title, "status": status}, status_code=status)
-        return error_page(Visit(self.desk, request), status, title)
+        visit = Visit(self.desk, request)
+        return await visit.made(error_page(visit, status, title))
 
     async def _city_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, CityError)
-        return refuse(Visit(self.desk, request), error)
+        visit = Visit(self.desk, request)
+        return await visit.made(refuse(visit, error))
 
 
 def build(rooms: Rooms, *, limits: BodyLimits | None = None, contexts: ContextsInUse | None = None) -> Site:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -62,6 +62,14 @@ class Told(msgspec.Struct, frozen=True):
     undo_path: str = ""
     #: Fields that the undo form sends.
     undo_fields: dict[str, str] = {}
+
+
+class Unmade(Response):
+    """A page whose text is still to be made: `Visit.made` gives the answer itself."""
+
+    def __init__(self, parts: Callable[[], Iterator[str]], status: int) -> None:
+        super().__init__(status_code=status)
+        self.parts = parts
 
 
 class Visit:
@@ -289,15 +297,27 @@ class Visit:
         """The page, or its data as JSON when that was asked for. `only_shown` is for the page alone."""
         if self.as_json:
             return self.json(data or {}, status=status)
-        told = self._take_told()
+        shown = {"visit": self, "w": self.wording, "told": self._take_told(), **(data or {}), **only_shown}
         content = self.desk.environment(self.language).get_template(template)
-        html = content.render(visit=self, w=self.wording, told=told, **(data or {}), **only_shown)
-        return self._finish(HTMLResponse(html, status_code=status))
+        return Unmade(lambda: content.generate(shown), status)
+
+    async def made(self, answer: Response) -> Response:
+        """What a handler returned, to be sent: a page's text is made now, in turns with others."""
+        if not isinstance(answer, Unmade):
+            return answer
+        html = await self.desk.turns.joined(answer.parts())
+        page = HTMLResponse(html, status_code=answer.status_code)
+        page.raw_headers += [pair for pair in answer.raw_headers if pair[0] != b"content-length"]
+        return self._finish(page)
 
     def json(self, data: Any, *, status: int = 200) -> Response:
         return self._finish(
             Response(msgspec.json.encode(data, enc_hook=_plain), status_code=status, media_type=JSON)
         )
+
+    def whole_json(self, encoded: bytes) -> Response:
+        """JSON that was encoded elsewhere: `json` of what is long would keep everybody waiting."""
+        return self._finish(Response(encoded, media_type=JSON))
 
     def redirect(
         self, to: str, told: str = "", *, undo: tuple[str, dict[str, str]] | None = None
@@ -380,6 +400,15 @@ class Visit:
                 secure=self.request.url.scheme == "https",
             )
         return response
+
+
+def json_list(items: Iterable[object]) -> Iterator[bytes]:
+    """A list as JSON, piece by piece."""
+    before = b"["
+    for item in items:
+        yield before + msgspec.json.encode(item, enc_hook=_plain)
+        before = b","
+    yield b"]" if before == b"," else b"[]"
 
 
 def _plain(value: object) -> object:

@@ -118,7 +118,7 @@ BEARERS = {
 }
 
 
-class Law(msgspec.Struct, frozen=True):
+class Law(msgspec.Struct, frozen=True, gc=False):
     """A law or rule that the initiative touches, and the exemption it has from it ("" for none)."""
 
     name: str
@@ -127,7 +127,7 @@ class Law(msgspec.Struct, frozen=True):
     record: str = ""
 
 
-class Pilot(msgspec.Struct, frozen=True):
+class Pilot(msgspec.Struct, frozen=True, gc=False):
     """What makes a pilot one: it can turn out to be wrong."""
 
     hypothesis: str = ""
@@ -140,7 +140,7 @@ class Pilot(msgspec.Struct, frozen=True):
     decided_because: str = ""
 
 
-class Check(msgspec.Struct, frozen=True):
+class Check(msgspec.Struct, frozen=True, gc=False):
     """One examination: of what (CHECKS), by whom, when, with what result (RESULTS), on what evidence."""
 
     of: str
@@ -150,7 +150,7 @@ class Check(msgspec.Struct, frozen=True):
     evidence: str = ""
 
 
-class Cost(msgspec.Struct, frozen=True):
+class Cost(msgspec.Struct, frozen=True, gc=False):
     """What is to be spent in a year, capital or operating (COST_KINDS), by a department ("": the owner's)."""
 
     year: int
@@ -159,7 +159,7 @@ class Cost(msgspec.Struct, frozen=True):
     department: str = ""
 
 
-class Share(msgspec.Struct, frozen=True):
+class Share(msgspec.Struct, frozen=True, gc=False):
     """What part of the money comes by a funding mechanism, in percent of the whole."""
 
     mechanism: str
@@ -167,7 +167,7 @@ class Share(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-class Risk(msgspec.Struct, frozen=True):
+class Risk(msgspec.Struct, frozen=True, gc=False):
     """A risk of the financing. Likelihood and effect from 1 to 5."""
 
     name: str
@@ -183,7 +183,7 @@ class Risk(msgspec.Struct, frozen=True):
         return self.likelihood * self.effect
 
 
-class Financing(msgspec.Struct, frozen=True):
+class Financing(msgspec.Struct, frozen=True, gc=False):
     """How the money is paid back over time. Rates are percent a year."""
 
     #: A key of ARRANGEMENTS.
@@ -197,7 +197,7 @@ class Financing(msgspec.Struct, frozen=True):
     risks: tuple[Risk, ...] = ()
 
 
-class TargetGroup(msgspec.Struct, frozen=True):
+class TargetGroup(msgspec.Struct, frozen=True, gc=False):
     """What is to be reached in one of the six groups (TARGET_GROUPS), and by which day."""
 
     group: str
@@ -209,14 +209,14 @@ class TargetGroup(msgspec.Struct, frozen=True):
         return bool(self.target) and self.due is not None
 
 
-class Reporting(msgspec.Struct, frozen=True):
+class Reporting(msgspec.Struct, frozen=True, gc=False):
     """How often (RHYTHMS) and to whom it is told how the initiative is doing."""
 
     rhythm: str = ""
     to: str = ""
 
 
-class Action(msgspec.Struct, frozen=True, kw_only=True):
+class Action(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An initiative as an action. Empty is what nobody has said yet."""
 
     #: A key of KINDS.

@@ -91,6 +91,10 @@ class Assessments:
         ]
         return sorted(chosen, key=lambda one: one.newest.at, reverse=True)
 
+    async def read(self) -> None:
+        """Read what lists need and was not read yet, in turns with others."""
+        await self._assessments.read()
+
     def missing(self, actor: Actor, questionnaire: str, subject: str) -> tuple[str, ...]:
         """What a gate waits for: ids of the required checks that are not met, or all, where nobody answered.
 

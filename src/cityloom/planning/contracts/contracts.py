@@ -6,7 +6,7 @@ concluded one everybody sees its name, the provider, and for each settled period
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import tzinfo
 from typing import Any
 
@@ -18,7 +18,7 @@ from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, Edits, check_version
 from cityloom.context.publishing import Publishing, new_working_id, public_id, working_id
 from cityloom.context.reading import language_property
-from cityloom.context.summaries import Summaries
+from cityloom.context.summaries import Derived, Summaries
 from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.canonical import digest_of
 from cityloom.kernel.errors import BadInput, Conflict, NotAllowed
@@ -73,6 +73,8 @@ class Contracts:
         self._audit = audit
         self._editing = Editing(broker)
         self._contracts = Summaries(broker, CONTRACT, contract_of)
+        self._lists = Derived(broker, (CONTRACT,), lambda _: _in_order(self._contracts.all(CITY)))
+        self._about = Derived(broker, (CONTRACT,), lambda _: _by_subject(self._lists.of(CITY)))
         self.parties = parties
         #: What everybody sees.
         self._publishing = Publishing(broker, self._editing, "contracts")
@@ -241,8 +243,7 @@ class Contracts:
 
         The public id leads to the file too. Raises ResourceNotFound, for others as if there were none.
         """
-        document = self._broker.find(CITY, working_id(check_line(contract_id, where="id", longest=300)))
-        contract = contract_of(document) if document and CONTRACT in document["type"] else None
+        contract = self._contracts.find(CITY, working_id(check_line(contract_id, where="id", longest=300)))
         if contract is None or not self.may_see(actor, contract):
             raise ResourceNotFound(
                 f"There is no contract {contract_id}", hint="List the contracts.", where="id"
@@ -251,18 +252,17 @@ class Contracts:
 
     def list(self, actor: Actor) -> Sequence[Contract]:
         """The contracts whose file the actor may see, by name."""
-        every = (one for one in self._contracts.all(CITY) if one is not None)
-        found = [one for one in every if self.may_see(actor, one)]
-        return sorted(found, key=lambda one: (one.is_draft, _name(one)))
+        return [one for one in self._lists.of(CITY) if self.may_see(actor, one)]
+
+    async def read(self) -> None:
+        """Read what lists need and was not read yet, in turns with others."""
+        await self._contracts.read()
+        await self.parties.read()
+        await self.public.read()
 
     def about(self, actor: Actor, entity_id: str) -> Sequence[Contract]:
         """The contracts that pay by an Entity's values, or serve it."""
-        wanted = public_id(entity_id)
-        return [
-            one
-            for one in self.list(actor)
-            if wanted in (public_id(one.standing.initiative), *(line.about for line in one.standing.lines))
-        ]
+        return [one for one in self._about.of(CITY).get(public_id(entity_id), ()) if self.may_see(actor, one)]
 
     def may_see(self, actor: Actor, contract: Contract) -> bool:
         """Whether somebody may read a contract's file."""
@@ -353,6 +353,21 @@ class Contracts:
     def _stepped(self, steps: Sequence[Step], actor: Actor, did: str, note: str = "") -> Instance:
         step = Step(format_instant(self._clock.now()), actor.id, did, note)
         return json_value(msgspec.to_builtins([*steps, step][-MOST_STEPS:]))
+
+
+def _in_order(every: Iterable[Contract | None]) -> Sequence[Contract]:
+    found = (one for one in every if one is not None)
+    return sorted(found, key=lambda one: (one.is_draft, _name(one)))
+
+
+def _by_subject(contracts: Iterable[Contract]) -> Mapping[str, Sequence[Contract]]:
+    """The contracts that pay by an Entity's values, or serve it, by its public id."""
+    found: dict[str, list[Contract]] = {}
+    for one in contracts:
+        terms = one.standing
+        for name in {public_id(terms.initiative), *(line.about for line in terms.lines)}:
+            found.setdefault(name, []).append(one)
+    return found
 
 
 def _said(terms: Terms) -> dict[str, Instance]:

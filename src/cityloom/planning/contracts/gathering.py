@@ -27,7 +27,7 @@ MOST_GAPS = 50
 MOST_SLOTS = 200_000
 
 
-class Exclusion(msgspec.Struct, frozen=True, omit_defaults=True):
+class Exclusion(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Time that does not count, such as of a storm, and who decided so. Instants are RFC 3339.
 
     What is not said is left out of the seal of a statement: one from before it was known keeps its seal.
@@ -54,7 +54,7 @@ class Exclusion(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.since < until and since < self.until
 
 
-class Day(msgspec.Struct, frozen=True):
+class Day(msgspec.Struct, frozen=True, gc=False):
     """What was read of one day (UTC): how much, and a digest by which a later change of it is seen."""
 
     day: str
@@ -62,7 +62,7 @@ class Day(msgspec.Struct, frozen=True):
     digest: str
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Evidence(msgspec.Struct, frozen=True, gc=False, kw_only=True, rename="camel"):
     """What one line of a statement rests on. Intervals are half-open, instants RFC 3339."""
 
     about: str
@@ -92,7 +92,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     kept: str | msgspec.UnsetType = msgspec.UNSET
 
 
-class _Point(msgspec.Struct, frozen=True):
+class _Point(msgspec.Struct, frozen=True, gc=False):
     at: int
     value: float
     sequence: int

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 import msgspec
+import orjson
 
 from cityloom.context.editing import version_of
 from cityloom.context.reading import ids, instant, items, word
@@ -30,7 +31,7 @@ SETTLED_ON = ("status", "statement", "dispute", "decision", "payments")
 _Kind = TypeVar("_Kind", bound=msgspec.Struct)
 
 
-class Step(msgspec.Struct, frozen=True, omit_defaults=True):
+class Step(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One thing that was done; `by` is an actor's id, `at` RFC 3339."""
 
     at: str
@@ -39,7 +40,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str = ""
 
 
-class PartyBefore(msgspec.Struct, frozen=True):
+class PartyBefore(msgspec.Struct, frozen=True, gc=False):
     """What was written of a party before a change."""
 
     name: str
@@ -47,7 +48,7 @@ class PartyBefore(msgspec.Struct, frozen=True):
     accounts: tuple[str, ...]
 
 
-class Party(msgspec.Struct, frozen=True):
+class Party(msgspec.Struct, frozen=True, gc=False):
     """Who delivers: a company, a utility, a department. Its accounts see its contracts."""
 
     id: str
@@ -62,7 +63,7 @@ class Party(msgspec.Struct, frozen=True):
     version: str
 
 
-class Concluded(msgspec.Struct, frozen=True):
+class Concluded(msgspec.Struct, frozen=True, gc=False):
     """Terms that two people of the city have signed, in force from the period that begins on `since`."""
 
     since: date
@@ -79,7 +80,7 @@ class ContractStatus(StrEnum):
     CONCLUDED = "concluded"
 
 
-class Contract(msgspec.Struct, frozen=True):
+class Contract(msgspec.Struct, frozen=True, gc=False):
     """A contract. `terms` is what is being written; what counts stands in `versions`."""
 
     id: str
@@ -93,7 +94,14 @@ class Contract(msgspec.Struct, frozen=True):
     exclusions: tuple[Exclusion, ...]
     history: tuple[Step, ...]
     version: str
-    document: Document
+    #: Its Entity, as JSON: thousands are held, of which one at a time is read whole.
+    text: bytes
+
+    @property
+    def document(self) -> Document:
+        """Its Entity."""
+        document: Document = orjson.loads(self.text)
+        return document
 
     @property
     def is_draft(self) -> bool:
@@ -124,7 +132,7 @@ class Contract(msgspec.Struct, frozen=True):
         return in_force[-1].terms if in_force else self.standing
 
 
-class Dispute(msgspec.Struct, frozen=True):
+class Dispute(msgspec.Struct, frozen=True, gc=False):
     """What the provider objects to."""
 
     by: str
@@ -132,7 +140,7 @@ class Dispute(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What the independent reviewer decided. The settlement that was disputed stays as it was."""
 
     by: str
@@ -144,7 +152,7 @@ class Decision(msgspec.Struct, frozen=True):
     hash: str
 
 
-class Payment(msgspec.Struct, frozen=True):
+class Payment(msgspec.Struct, frozen=True, gc=False):
     """Money that was paid."""
 
     amount: Decimal
@@ -154,7 +162,7 @@ class Payment(msgspec.Struct, frozen=True):
     at: str
 
 
-class Settlement(msgspec.Struct, frozen=True):
+class Settlement(msgspec.Struct, frozen=True, gc=False):
     """A period that was settled: sealed, perhaps disputed and decided on, perhaps paid."""
 
     id: str
@@ -172,7 +180,14 @@ class Settlement(msgspec.Struct, frozen=True):
     payments: tuple[Payment, ...]
     history: tuple[Step, ...]
     version: str
-    document: Document
+    #: Its Entity, as JSON: thousands are held, of which one at a time is read whole.
+    text: bytes
+
+    @property
+    def document(self) -> Document:
+        """Its Entity."""
+        document: Document = orjson.loads(self.text)
+        return document
 
     @property
     def final(self) -> Statement:
@@ -225,7 +240,7 @@ def contract_of(document: Document) -> Contract | None:
         exclusions=items(document, "exclusions", Exclusion),
         history=items(document, "history", Step),
         version=version_of(document, DECIDED_ON),
-        document=document,
+        text=orjson.dumps(document),
     )
 
 
@@ -249,7 +264,7 @@ def settlement_of(document: Document) -> Settlement | None:
         payments=items(document, "payments", Payment),
         history=items(document, "history", Step),
         version=version_of(document, SETTLED_ON),
-        document=document,
+        text=orjson.dumps(document),
     )
 
 

@@ -105,16 +105,20 @@ class Parties:
 
         return await self._change(actor, party_id, version, edits)
 
+    async def read(self) -> None:
+        """Read what lists need and was not read yet, in turns with others."""
+        await self._parties.read()
+
     def all(self) -> list[Party]:
         """All parties by name. For rooms: whoever asks has been checked."""
         return sorted(self._parties.all(CITY), key=lambda one: one.name.casefold())
 
     def get(self, party_id: str) -> Party:
         """One party. Raises NotFound."""
-        document = self._broker.find(CITY, party_id)
-        if document is None or PARTY not in document["type"]:
+        found = self._parties.find(CITY, party_id)
+        if found is None:
             raise NotFound("There is no such party", hint="Choose one of the list.", where="provider")
-        return party_of(document)
+        return found
 
     def speaks_for(self, actor: Actor, party_id: str) -> bool:
         """Whether an account acts for a party."""
@@ -122,8 +126,8 @@ class Parties:
 
     def is_tied(self, account_id: str, party_id: str) -> bool:
         """Whether an account belongs to a party, whatever it may do."""
-        document = self._broker.find(CITY, party_id)
-        return document is not None and account_id in party_of(document).accounts
+        found = self._parties.find(CITY, party_id)
+        return found is not None and account_id in found.accounts
 
     async def _change(
         self, actor: Actor, party_id: str, version: str, decide: Callable[[Party], Edits]

@@ -25,7 +25,7 @@ class Known(StrEnum):
     NOTHING = "nothingRead"
 
 
-class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
+class StatementLine(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One line. Amounts are in the statement's currency, scores in percent."""
 
     terms: Line
@@ -39,7 +39,7 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
     payable: Decimal
 
 
-class Statement(msgspec.Struct, frozen=True, kw_only=True):
+class Statement(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What one period of a contract comes to; sums are sums of the lines, to the cent."""
 
     contract: str

@@ -64,14 +64,14 @@ class WithoutData(StrEnum):
     WORST = "worst"
 
 
-class Band(msgspec.Struct, frozen=True):
+class Band(msgspec.Struct, frozen=True, gc=False):
     """A value that reaches `bound` has at least this score."""
 
     bound: float
     score: Decimal
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class Line(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One promise: what is measured, what is to be reached, what it is worth in each period."""
 
     name: Mapping[str, str]
@@ -105,7 +105,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         return self.attribute == INDICATOR_VALUE
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
+class Terms(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A contract's terms. Texts are by language."""
 
     name: Mapping[str, str]

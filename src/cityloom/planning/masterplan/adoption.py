@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Any
 
+import orjson
+
 from cityloom.access.authority import require
 from cityloom.context.broker import Broker
 from cityloom.context.reading import bare, ids
+from cityloom.context.summaries import Derived
 from cityloom.indicators.ports import EvidenceStore
 from cityloom.kernel.actor import ANONYMOUS, Actor
 from cityloom.kernel.errors import BadInput, Conflict
@@ -18,8 +22,9 @@ from cityloom.ngsild.model import Document, content, prop, rel
 from cityloom.planning.initiatives import Initiatives
 from cityloom.planning.masterplan.baselines import Baselines
 from cityloom.planning.masterplan.frozen import Frozen, FrozenDocuments
-from cityloom.planning.masterplan.versions import FORMAT
+from cityloom.planning.masterplan.versions import FORMAT, Told, as_file, told_of
 from cityloom.planning.records.fields import plain_values
+from cityloom.planning.records.kinds import RecordKind
 from cityloom.planning.records.model import Record
 from cityloom.planning.records.records import Records
 
@@ -45,7 +50,10 @@ class Adoption:
         zone: tzinfo,
     ) -> None:
         self._frozen = FrozenDocuments(broker, clock, store, TYPE)
+        #: By the digest, which never stands for anything else.
+        self._told: dict[str, Told] = {}
         self._records = records
+        self._unpublished = Derived(broker, tuple(records.kinds), self._not_in_the_open)
         self._initiatives = initiatives
         self._baselines = baselines
         self._clock = clock
@@ -66,7 +74,7 @@ class Adoption:
                 hint=Worded("Record the decision by which the plan is adopted anew."),
                 where="decision",
             )
-        said = self.content(actor, decision)
+        said = await self.content(actor, decision)
         if not said["records"]:
             raise Conflict(
                 Worded("Nothing of the plan is published"),
@@ -77,8 +85,9 @@ class Adoption:
         more = {"decidedBy": rel(decision.id), "records": prop(len(said["records"]))}
         return await self._frozen.freeze(actor, said, name, more, origin=origin)
 
-    def content(self, actor: Actor, decision: Record) -> dict[str, Any]:
+    async def content(self, actor: Actor, decision: Record) -> dict[str, Any]:
         """What would be frozen: only what everybody may see, whoever asks."""
+        records = await self.open_records()
         newest, baseline = self._frozen.newest(actor), next(iter(self._baselines.list(ANONYMOUS)), None)
         return {
             "format": FORMAT,
@@ -94,18 +103,21 @@ class Adoption:
                 "votes": decision.get("votes", ""),
             },
             "baseline": {"id": baseline.id, "sha256": baseline.digest} if baseline else {},
-            "records": self.open_records(),
+            "records": records,
         }
 
-    def open_records(self) -> list[dict[str, Any]]:
+    async def open_records(self) -> list[dict[str, Any]]:
         """Every record and initiative that everybody may see, by type and id."""
-        found = [
-            {"id": one.id, "type": kind.type, "says": plain_values(kind.fields, one.values)}
-            for kind in self._records.kinds.values()
-            for one in self._records.list(ANONYMOUS, kind.type)
-        ]
-        found += [_initiative(one.document) for one in self._initiatives.list(ANONYMOUS)]
-        return sorted(found, key=lambda one: (one["type"], one["id"]))
+        kinds = self._records.kinds.values()
+        records = [(kind, self._records.list(ANONYMOUS, kind.type)) for kind in kinds]
+        initiatives = self._initiatives.list(ANONYMOUS)
+
+        def made() -> list[dict[str, Any]]:
+            found = [_record(kind, one) for kind, several in records for one in several]
+            found += [_initiative(one.document) for one in initiatives]
+            return sorted(found, key=lambda one: (one["type"], one["id"]))
+
+        return await asyncio.to_thread(made)
 
     def list(self, actor: Actor) -> Sequence[Frozen]:
         """All versions, the newest first."""
@@ -119,8 +131,25 @@ class Adoption:
         """What was adopted; None where it is gone or is not what it was."""
         return await self._frozen.content(version)
 
+    async def told(self, version: Frozen) -> Told | None:
+        """What a version says of itself; None where what was adopted is gone or is not what it was."""
+        raw = await self._frozen.text(version)
+        if raw is None:
+            return None
+        if version.digest not in self._told:
+            self._told[version.digest] = await asyncio.to_thread(lambda: told_of(orjson.loads(raw)))
+        return self._told[version.digest]
+
+    async def file(self, version: Frozen) -> bytes | None:
+        """The file that everybody may fetch; None where it is gone or is not what it was."""
+        raw = await self._frozen.text(version)
+        return None if raw is None else await asyncio.to_thread(as_file, raw, version.digest)
+
     def unpublished(self, actor: Actor) -> Sequence[Record]:
         """Records that may be published and say something that nobody outside sees."""
+        return self._unpublished.of(actor)
+
+    def _not_in_the_open(self, actor: Actor) -> Sequence[Record]:
         return [
             one
             for kind in self._records.kinds.values()
@@ -158,6 +187,10 @@ def _is_adoption(record: Record | None) -> bool:
 def decided_by(version: Frozen) -> tuple[str, ...]:
     """The decision on which a version rests."""
     return ids(version.document, "decidedBy")
+
+
+def _record(kind: RecordKind, one: Record) -> dict[str, Any]:
+    return {"id": one.id, "type": kind.type, "says": plain_values(kind.fields, one.values)}
 
 
 def _initiative(document: Document) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import msgspec
 
@@ -102,9 +101,9 @@ class Baselines:
         """One of them. Raises ResourceNotFound."""
         return self._frozen.get(actor, baseline_id)
 
-    async def content(self, baseline: Frozen) -> dict[str, Any] | None:
-        """All that was frozen; None where it is gone or was tampered with."""
-        return await self._frozen.content(baseline)
+    async def text(self, baseline: Frozen) -> bytes | None:
+        """The frozen text itself; None where it is gone or was tampered with."""
+        return await self._frozen.text(baseline)
 
     async def values(self, baseline: Frozen) -> Sequence[BaselineValue] | None:
         """What was frozen; None where it is gone or was tampered with."""

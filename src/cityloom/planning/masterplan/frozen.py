@@ -71,7 +71,7 @@ class FrozenDocuments:
                 raise Conflict(
                     Worded("Another one was made meanwhile"), hint=Worded("Look at it first."), where="number"
                 )
-            digest = await asyncio.to_thread(self._store.put, canonical(content))
+            digest = await asyncio.to_thread(lambda: self._store.put(canonical(content)))
             attributes: dict[str, Any] = {
                 "name": language_property(name),
                 "number": prop(number),
@@ -113,11 +113,15 @@ class FrozenDocuments:
 
     async def content(self, one: Frozen) -> dict[str, Any] | None:
         """What was frozen; None where it is gone or is not what it was."""
-        raw = await asyncio.to_thread(self._store.get, one.digest) if _is_digest(one.digest) else None
+        raw = await self.text(one)
         if raw is None:
             return None
-        content: dict[str, Any] = orjson.loads(raw)
+        content: dict[str, Any] = await asyncio.to_thread(orjson.loads, raw)
         return content
+
+    async def text(self, one: Frozen) -> bytes | None:
+        """Its canonical text; None where it is gone or is not what it was."""
+        return await asyncio.to_thread(self._store.get, one.digest) if _is_digest(one.digest) else None
 
 
 def _frozen(document: Document) -> Frozen:

@@ -16,9 +16,11 @@ from cityloom.kernel.errors import BadInput, CityError
 from cityloom.kernel.worded import Worded
 from cityloom.planning.initiatives import Initiatives
 from cityloom.planning.masterplan import initiative_rows
+from cityloom.planning.model import Initiative
 from cityloom.planning.records.fields import Link, Links
 from cityloom.planning.records.importing import Does, Import, Outcome
 from cityloom.planning.records.kinds import RecordKind
+from cityloom.planning.records.model import Record
 from cityloom.planning.records.records import Records
 from cityloom.planning.records.tables import ID, MOST_ROWS, STATE, TableRow, cells, header, read_rows
 
@@ -33,18 +35,22 @@ class SheetRow(msgspec.Struct, frozen=True):
 
 
 def sheet(
-    records: Records, initiatives: Initiatives, actor: Actor, languages: Sequence[str]
+    kinds: Iterable[RecordKind],
+    records: Mapping[str, Sequence[Record]],
+    initiatives: Sequence[Initiative],
+    languages: Sequence[str],
 ) -> list[list[str]]:
-    """All that somebody may see of the plan, as the lines of a table. Links are ids."""
-    heads = {kind.type: header(kind, languages) for kind in records.kinds.values()}
+    """A plan as the lines of a table: records by type, and initiatives. Links are ids."""
+    kinds = tuple(kinds)
+    heads = {kind.type: header(kind, languages) for kind in kinds}
     own = initiative_rows.header(languages)
     names = list(dict.fromkeys([ID, STATE, *(name for head in (*heads.values(), own) for name in head)]))
     lines = [[LIST, *names]]
-    for kind in records.kinds.values():
-        for one in records.list(actor, kind.type):
+    for kind in kinds:
+        for one in records.get(kind.type, ()):
             said = dict(zip(heads[kind.type], cells(one, languages), strict=True))
             lines.append([kind.path, *(said.get(name, "") for name in names)])
-    for each in initiatives.list(actor):
+    for each in initiatives:
         said = dict(zip(own, initiative_rows.cells(each, languages), strict=True))
         lines.append([initiative_rows.KIND, *(said.get(name, "") for name in names)])
     return _without_empty_columns(lines)

@@ -52,9 +52,34 @@ class Verified(msgspec.Struct, frozen=True):
     counts: Mapping[str, int]
 
 
+class Told(msgspec.Struct, frozen=True):
+    """What a version says of itself, without what is in it."""
+
+    adopted_on: str
+    decision: Mapping[str, str]
+    #: The digest of the version before; "" for the first.
+    previous: str
+    counts: Mapping[str, int]
+
+
 def handed_out(content: Any) -> bytes:
     """The file that everybody may fetch."""
-    return canonical({"plan": content, "sha256": digest_of(content)})
+    return as_file(canonical(content), digest_of(content))
+
+
+def as_file(text: bytes, digest: str) -> bytes:
+    """The same of a canonical text and its digest, which are not worked out again."""
+    return b'{"plan":%b,"sha256":"%b"}' % (text, digest.encode())
+
+
+def told_of(content: Mapping[str, Any]) -> Told:
+    """What is told of a version before anybody reads it."""
+    return Told(
+        adopted_on=str(content["adoptedOn"]),
+        decision={name: str(said) for name, said in content["decision"].items()},
+        previous=str(content["previous"]),
+        counts=counts_of(content),
+    )
 
 
 def verify(raw: bytes, *, digest: str = "") -> Verified:

@@ -28,7 +28,7 @@ class State(StrEnum):
     DISCARDED = "discarded"
 
 
-class Step(msgspec.Struct, frozen=True, omit_defaults=True):
+class Step(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One thing that happened to a record. `by` is an actor's id."""
 
     at: str
@@ -38,7 +38,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str = ""
 
 
-class Revision(msgspec.Struct, frozen=True):
+class Revision(msgspec.Struct, frozen=True, gc=False):
     """What a record said before an edit, as JSON by field."""
 
     at: str
@@ -46,7 +46,7 @@ class Revision(msgspec.Struct, frozen=True):
     was: dict[str, Any]
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A record. `id` is the one by which others point at it, published or not."""
 
     id: str
@@ -66,7 +66,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     revisions: tuple[Revision, ...] = ()
     #: A tag of what it says, for `version=` of what changes it.
     version: str = ""
-    document: Document
 
     @property
     def name(self) -> Mapping[str, str]:
@@ -97,7 +96,6 @@ def record_of(kind: RecordKind, document: Document) -> Record:
         history=items(document, "history", Step),
         revisions=items(document, "revisions", Revision),
         version=version_of(document, said_in(kind)),
-        document=document,
     )
 
 

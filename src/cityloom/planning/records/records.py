@@ -8,7 +8,8 @@ Others point at the published one, whether it is there or not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,7 +17,7 @@ from cityloom.access.authority import may_write, require
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, Edits, check_version
 from cityloom.context.publishing import Publishing, new_working_id, public_id, working_id
-from cityloom.context.summaries import Summaries
+from cityloom.context.summaries import Derived, Summaries
 from cityloom.kernel.actor import Actor
 from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.kernel.texts import check_text
@@ -43,6 +44,7 @@ from cityloom.planning.records.writing import (
     undone,
 )
 
+_Made = TypeVar("_Made")
 LONGEST_NOTE = 2000
 
 
@@ -58,6 +60,7 @@ class Records:
         self._summaries = {
             kind.type: Summaries(broker, kind.type, _reader(kind)) for kind in self.kinds.values()
         }
+        self._lists = {name: Derived(broker, (name,), partial(self._listed, name)) for name in self.kinds}
 
     # -- writing: each needs the kind's permission; Conflict when `version` is not what is there -------------
 
@@ -229,12 +232,17 @@ class Records:
 
     def list(self, actor: Actor, type_name: str, *, discarded: bool = False) -> Sequence[Record]:
         """The records of a kind, by name. `discarded`: those that were thrown away instead."""
-        pairs: dict[str, list[Record | None]] = {}
-        for record in self._summaries[self.kind(type_name).type].all(actor):
-            pairs.setdefault(record.id, [None, None])[not record.is_working] = record
-        found = [one for pair in pairs.values() if (one := joined(*pair)) is not None]
-        chosen = [one for one in found if (one.state is State.DISCARDED) == discarded]
-        return sorted(chosen, key=lambda one: next(iter(one.name.values()), "").casefold())
+        there, thrown_away = self._lists[self.kind(type_name).type].of(actor)
+        return thrown_away if discarded else there
+
+    def derived(self, types: Sequence[str], make: Callable[[Actor], _Made]) -> Derived[_Made]:
+        """What is made of the records of some kinds, kept until one of them changes."""
+        return Derived(self._broker, types, make)
+
+    async def read(self) -> None:
+        """Read what lists need and was not read yet, in turns with others."""
+        for summaries in self._summaries.values():
+            await summaries.read()
 
     def pointing_at(self, actor: Actor, entity_id: str, *, most: int | None = None) -> Sequence[Record]:
         """The records of all kinds that point at an Entity; `most` of them at the most."""
@@ -254,16 +262,25 @@ class Records:
 
     # -- inside ----------------------------------------------------------------------------------------------
 
+    def _listed(self, type_name: str, actor: Actor) -> tuple[Sequence[Record], Sequence[Record]]:
+        """The records that are there, and those that were thrown away, by name."""
+        pairs: dict[str, list[Record | None]] = {}
+        for record in self._summaries[type_name].all(actor):
+            pairs.setdefault(record.id, [None, None])[not record.is_working] = record
+        found = [one for pair in pairs.values() if (one := joined(*pair)) is not None]
+        found.sort(key=lambda one: next(iter(one.name.values()), "").casefold())
+        return (
+            [one for one in found if one.state is not State.DISCARDED],
+            [one for one in found if one.state is State.DISCARDED],
+        )
+
     def _record(self, actor: Actor, entity_id: str) -> Record | None:
-        document = self._broker.find(actor, entity_id)
-        if document is None or document["type"][0] not in self.kinds:
-            return None
-        return self.find(actor, entity_id)
+        return self.find(actor, entity_id) if self._read(actor, entity_id) is not None else None
 
     def _read(self, actor: Actor, entity_id: str) -> Record | None:
-        document = self._broker.find(actor, entity_id)
-        kind = self.kinds.get(document["type"][0]) if document is not None else None
-        return record_of(kind, document) if kind is not None and document is not None else None
+        lying = self._broker.kept(actor, entity_id)
+        found = self._summaries.get(lying.types[0]) if lying is not None else None
+        return found.find(actor, entity_id) if found is not None else None
 
     async def _change(
         self, actor: Actor, record_id: str, version: str, did: str, decide: Callable[[Record], Edits]

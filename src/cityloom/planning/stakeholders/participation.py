@@ -7,7 +7,7 @@ contributions, attendance, and the hours and costs that were noted. Of too littl
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from statistics import median
@@ -93,6 +93,8 @@ class Act(msgspec.Struct, frozen=True):
     changed: bool | None = None
     #: Days until it was answered; None while it is not, and for what needs no answer.
     days: float | None = None
+    #: So many took part in the same way.
+    count: int = 1
 
 
 class Effort(msgspec.Struct, frozen=True):
@@ -130,7 +132,9 @@ def findings(
     """All rules of the three perils."""
     return {
         Peril.DOMINANCE: (
-            _loudest(Rule.ONE_VOICE, [one.stakeholder for one in acts], set_to.one_voice, set_to),
+            _loudest(
+                Rule.ONE_VOICE, [(one.stakeholder, one.count) for one in acts], set_to.one_voice, set_to
+            ),
             _loudest(Rule.ONE_GROUP, _organised(acts), set_to.one_group, set_to),
             _loudest(
                 Rule.ONE_OUTCOME, _organised([one for one in acts if one.changed]), set_to.one_outcome, set_to
@@ -141,18 +145,30 @@ def findings(
     }
 
 
-def _organised(acts: Sequence[Act]) -> list[str]:
+#: Whose voice, and how often.
+_Voice = tuple[str, int]
+
+
+def _number(acts: Iterable[Act]) -> int:
+    return sum(one.count for one in acts)
+
+
+def _organised(acts: Sequence[Act]) -> list[_Voice]:
     """The groups that acted. Citizens are many already: they cannot be too loud as a group."""
-    return [one.group for one in acts if one.group and one.group != CITIZENS]
+    return [(one.group, one.count) for one in acts if one.group and one.group != CITIZENS]
 
 
-def _loudest(rule: Rule, voices: Collection[str], threshold: float, set_to: Thresholds) -> Finding:
+def _loudest(rule: Rule, voices: Sequence[_Voice], threshold: float, set_to: Thresholds) -> Finding:
     """The greatest share of one voice; "" is somebody else each time."""
-    if len(voices) < set_to.least_acts:
-        return Finding(rule, Verdict.UNKNOWN, threshold, of=len(voices), least=set_to.least_acts)
-    named = Counter(voice for voice in voices if voice)
-    who, count = max(sorted(named.items()), key=lambda one: one[1], default=("", 0))
-    return _judged(rule, count / len(voices), threshold, who=who, of=len(voices))
+    whole = sum(count for _, count in voices)
+    if whole < set_to.least_acts:
+        return Finding(rule, Verdict.UNKNOWN, threshold, of=whole, least=set_to.least_acts)
+    named: Counter[str] = Counter()
+    for voice, count in voices:
+        if voice:
+            named[voice] += count
+    who, most = max(sorted(named.items()), key=lambda one: one[1], default=("", 0))
+    return _judged(rule, most / whole, threshold, who=who, of=whole)
 
 
 def _hours(efforts: Sequence[Effort], set_to: Thresholds) -> Finding:
@@ -188,12 +204,12 @@ def _days(acts: Sequence[Act], set_to: Thresholds) -> Finding:
 
 def _groups_absent(acts: Sequence[Act], register: Register, set_to: Thresholds) -> Finding:
     groups = set(register.groups.values())
-    if len(groups) < set_to.least_groups or len(acts) < set_to.least_acts:
+    if len(groups) < set_to.least_groups or _number(acts) < set_to.least_acts:
         return Finding(
             Rule.GROUPS_ABSENT,
             Verdict.UNKNOWN,
             set_to.groups_absent,
-            of=len(acts),
+            of=_number(acts),
             least=set_to.least_acts,
         )
     absent = sorted(groups - {one.group for one in acts})
@@ -208,12 +224,12 @@ def _groups_absent(acts: Sequence[Act], register: Register, set_to: Thresholds) 
 
 def _absent(acts: Sequence[Act], register: Register, set_to: Thresholds) -> Finding:
     known = set(register.groups)
-    if len(known) < set_to.least_groups or len(acts) < set_to.least_acts:
+    if len(known) < set_to.least_groups or _number(acts) < set_to.least_acts:
         return Finding(
             Rule.STAKEHOLDERS_ABSENT,
             Verdict.UNKNOWN,
             set_to.stakeholders_absent,
-            of=len(acts),
+            of=_number(acts),
             least=set_to.least_acts,
         )
     absent = known - {one.stakeholder for one in acts}

@@ -44,15 +44,22 @@ DEFAULTS = ("categories", "municipal", "national")
 
 
 class Stakeholders:
-    """Reads and fills the register. It keeps nothing itself."""
+    """Reads and fills the register."""
 
     def __init__(self, records: Records) -> None:
         self._records = records
+        register = (STAKEHOLDER.type, CONTACT.type, ROLE.type, RELATION.type)
+        self._all = records.derived(register, self._read_all)
+        self._invited = records.derived((STAKEHOLDER.type,), self._read_invited)
+        self._rules = records.derived((RULES.type,), self._read_rules)
 
     # -- reading -------------------------------------------------------------------------------------------
 
     def all(self, actor: Actor) -> Sequence[Stakeholder]:
         """All stakeholders that the actor may see, by name."""
+        return self._all.of(actor)
+
+    def _read_all(self, actor: Actor) -> Sequence[Stakeholder]:
         appraisals: dict[str, list[Appraisal]] = {}
         for one in self._records.list(actor, CONTACT.type):
             appraisals.setdefault(one.get("stakeholder", ""), []).append(_judged(one))
@@ -165,7 +172,10 @@ class Stakeholders:
 
     def rules(self) -> tuple[Thresholds, Requirements]:
         """What the city has set itself, or the defaults. The record that was changed last counts."""
-        found = self._records.list(CITY, RULES.type)
+        return self._rules.of(CITY)
+
+    def _read_rules(self, actor: Actor) -> tuple[Thresholds, Requirements]:
+        found = self._records.list(actor, RULES.type)
         if not found:
             return Thresholds(), Requirements()
         values = max(found, key=lambda one: one.history[-1].at if one.history else "").values
@@ -182,20 +192,26 @@ class Stakeholders:
         working = self._records.find(CITY, record.id) or record
         shown = self._records.find(ANONYMOUS, record.id)
         said = (shown or working).values
-        invited = [self._records.find(CITY, one) for one in working.get("invited", ())]
+        known = self._invited.of(CITY)
         return Prepared(
             opens=said.get("opens"),
             closes=said.get("closes"),
             public_since=_public_since(working) if shown is not None else None,
             documents=len(said.get("documents", ())),
             questions=len(said.get("questions", ())),
-            invited=[Invited(one.get("category", ""), one.get("scale", "")) for one in invited if one],
+            invited=[known[one] for one in working.get("invited", ()) if one in known],
             rule=said.get("consensusRule", {}),
             grievance=said.get("grievanceHow", {}),
             arbiter=said.get("grievanceArbiter", {}),
             grievance_since=said.get("grievanceSince"),
             responsible=said.get("responsible", {}),
         )
+
+    def _read_invited(self, actor: Actor) -> Mapping[str, Invited]:
+        # Who was thrown away since has been asked all the same.
+        gone = self._records.list(actor, STAKEHOLDER.type, discarded=True)
+        found = (*self._records.list(actor, STAKEHOLDER.type), *gone)
+        return {one.id: Invited(one.get("category", ""), one.get("scale", "")) for one in found}
 
     # -- who took part -------------------------------------------------------------------------------------
 
@@ -210,7 +226,8 @@ class Stakeholders:
         acts: list[Act] = []
         for one in self._records.list(actor, ACTIVITY.type):
             acts += [Act(name, groups.get(name, "")) for name in one.get("attended", ())]
-            acts += [Act("", CITIZENS)] * int(one.get("citizens", 0))
+            if citizens := int(one.get("citizens", 0)):
+                acts.append(Act("", CITIZENS, count=citizens))
         return acts
 
     def efforts(self, actor: Actor, contributions: Mapping[str, int]) -> Sequence[Effort]:

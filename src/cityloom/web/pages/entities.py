@@ -6,9 +6,11 @@ import asyncio
 from typing import Any
 from urllib.parse import urlencode
 
+import orjson
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
+from cityloom.context.keeping import unpack
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.media_types import CSV, GEO_JSON
 from cityloom.ngsild.model import Document, value_of
@@ -25,7 +27,6 @@ from cityloom.web.visit import Visit
 PAGE = 50
 #: Readings shown in the table under a chart.
 ROWS = 60
-_TURN = 200
 
 
 def add(pages: Pages) -> None:
@@ -59,11 +60,16 @@ async def browse(visit: Visit) -> Response:
         return visit.render(
             "entities.html", {**data, "items": [], "total": 0}, offset=0, limit=PAGE, query=""
         )
-    found = await _search(visit, [chosen] if chosen else list(types), words.casefold())
     offset = visit.whole("offset", 0)
-    shown = found[offset : offset + PAGE]
+    if words:
+        found = await _search(visit, [chosen] if chosen else list(types), words.casefold())
+        shown, total = found[offset : offset + PAGE], len(found)
+    else:
+        # None is read but those that are shown: there may be a million.
+        kept = broker.kept_of_type(visit.actor, chosen)
+        shown, total = [orjson.loads(unpack(one)) for one in kept[offset : offset + PAGE]], len(kept)
     data["items"] = [item_of(document, visit.wording) for document in shown]
-    data["total"] = len(found)
+    data["total"] = total
     query = urlencode([(key, value) for key, value in (("type", chosen), ("q", words)) if value]) + "&"
     return visit.render("entities.html", data, offset=offset, limit=PAGE, query=query)
 
@@ -72,11 +78,9 @@ async def _search(visit: Visit, types: list[str], words: str) -> list[Document]:
     """Entities whose name or id has the words, others getting their turn meanwhile."""
     found: dict[str, Document] = {}
     for name in types:
-        for number, document in enumerate(visit.rooms.broker.of_type(visit.actor, name)):
-            if not words or _has(document, words):
+        async for document in visit.rooms.broker.each(visit.actor, type_name=name):
+            if _has(document, words):
                 found[document["id"]] = document
-            if number % _TURN == 0:
-                await asyncio.sleep(0)
     return list(found.values())
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 from starlette.responses import Response
@@ -12,7 +14,6 @@ from cityloom.indicators.principles import Principle, Rated, Rating, rate
 from cityloom.indicators.years import FrameworkYears, YearIndex, YearScore
 from cityloom.kernel.errors import NotFound
 from cityloom.kernel.time import to_millis
-from cityloom.ngsild.model import value_of
 from cityloom.planning.model import Initiative
 from cityloom.planning.sdg import GOALS as GOAL_NAMES
 from cityloom.planning.sdg import TITLES
@@ -62,6 +63,9 @@ _GOAL_COLUMNS = (
     "verified",
     "percentOfTarget",
 )
+
+#: Initiatives that a page names of a goal or a target.
+MOST_NAMED = 8
 
 
 def add(pages: Pages) -> None:
@@ -123,7 +127,8 @@ async def show_goal(visit: Visit) -> Response:
                     | {"percentOfTarget": one.percent_of_target, "framework": one.framework}
                     for one in found.by_target.get(target, ())
                 ],
-                "initiatives": [_named(visit, one) for one in initiatives.get(target, ())],
+                "initiatives": _first_named(visit, initiatives.get(target, ())),
+                "initiativeCount": len(initiatives.get(target, ())),
             }
             for target in dict.fromkeys([*found.by_target, *sorted(served)])
         ],
@@ -168,13 +173,19 @@ def _goal_row(visit: Visit, found: GoalReport, initiatives: dict[str, list[Initi
         "reported": found.reported,
         "verified": found.verified,
         "percent": found.percent,
-        "initiatives": [_named(visit, one) for one in serving.values()],
+        "initiatives": _first_named(visit, serving.values()),
+        "initiativeCount": len(serving),
     }
 
 
 def _target_name(visit: Visit, target: str) -> str:
     title = TITLES.get(target)
     return visit.language.say(title) if title else ""
+
+
+def _first_named(visit: Visit, several: Iterable[Initiative]) -> list[dict[str, Any]]:
+    """As many by name as a page shows; as data all of them."""
+    return [_named(visit, one) for one in islice(several, None if visit.as_json else MOST_NAMED)]
 
 
 def _named(visit: Visit, one: Initiative) -> dict[str, Any]:
@@ -185,9 +196,8 @@ def _by_target(visit: Visit) -> dict[str, list[Initiative]]:
     """The initiatives by the targets that they serve."""
     found: dict[str, list[Initiative]] = {}
     for one in visit.rooms.initiatives.list(visit.actor):
-        said = value_of(one.document, "sdgTargets")
-        for target in [said] if isinstance(said, str) else said or ():
-            found.setdefault(str(target), []).append(one)
+        for target in one.plan.action.sdg_targets:
+            found.setdefault(target, []).append(one)
     return found
 
 

@@ -17,7 +17,7 @@ from cityloom.web.pages.indicators import framework_row
 from cityloom.web.pages.initiatives import initiative_row
 from cityloom.web.pages.map_page import ASKED_FOR, background, counts_by_level, drawing, located, map_types
 from cityloom.web.pages.notices import notice_row
-from cityloom.web.pages.planning.consultations import consultation_rows
+from cityloom.web.pages.planning.consultations import open_consultations
 from cityloom.web.pages.routing import Pages
 from cityloom.web.pages.warnings import count_unconfirmed, delivery_row
 from cityloom.web.visit import Visit
@@ -64,7 +64,7 @@ async def _citizen(visit: Visit) -> Filled:
         "warnings": [one for one in inbox if one["awaited"]],
         "notices": [notice_row(visit, one) for one in notices[:FEW]],
         "kinds": kinds,
-        "consultations": [one for one in consultation_rows(visit) if one["stage"] == "open"][:FEW],
+        "consultations": open_consultations(visit, FEW),
     }
     return data, {"drawing": drawing(visit, items, small=True)}
 

@@ -113,7 +113,7 @@ def initiative_row(visit: Visit, initiative: Initiative) -> dict[str, Any]:
         "phase": initiative.phase,
         "isDraft": initiative.is_draft,
         "owner": plan.owner,
-        "origin": visit.origin(value_of(initiative.document, "dataOrigin")),
+        "origin": visit.origin(initiative.origin),
         "budget": plan.budget,
         "spent": plan.spent,
         "shareSpent": float(share) if (share := initiative.share_spent) is not None else None,
@@ -143,7 +143,7 @@ async def _page(visit: Visit, initiative: Initiative, form: Form, *, status: int
         "effects": [effect_row(visit, told) for told in effects],
         "voices": voices_of(visit, initiative.id),
         "informationClass": visit.rooms.broker.class_of(visit.actor, initiative.id).label,
-        **(acted := action_data(visit, initiative)),
+        **(acted := await action_data(visit, initiative)),
     }
     return visit.render(
         "initiative.html",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 from urllib.parse import urlencode
@@ -10,9 +9,9 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 from starlette.responses import Response
 
-from cityloom.ngsild.model import Document, value_of
+from cityloom.ngsild.model import value_of
 from cityloom.web.drawing.map import MARK, Bounds, bounds_around, draw_map, touches, widened
-from cityloom.web.looks import LEVEL_WORDS, LEVELS, WORST_FIRST, Item, item_of, looks
+from cityloom.web.looks import LEVEL_WORDS, LEVELS, WORST_FIRST, Item, Look, is_over, item_of, looks
 from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
 
@@ -26,10 +25,10 @@ ASKED_FOR = ("Device",)
 _AROUND = 0.008
 _LARGE_MARK = 70
 _MIDDLE_MARK = 34
+#: So many of a type are kept as they look; of more each is read again.
+MOST_KEPT = 20_000
 #: Entities of the list on one page.
 PAGE = 40
-#: Entities after which others get their turn on the event loop.
-_TURN = 200
 
 
 def add(pages: Pages) -> None:
@@ -96,25 +95,20 @@ def map_types(visit: Visit) -> dict[str, int]:
 
 async def located(visit: Visit, types: Iterable[str], *, placeless: bool = False) -> AsyncIterator[Item]:
     """Everything of some types that has a place (or not), others getting their turn meanwhile."""
-    done = 0
+    counts = visit.rooms.broker.types(visit.actor)
     for name in types:
-        for document in visit.rooms.broker.of_type(visit.actor, name):
-            if _is_over(document):
-                continue
-            item = item_of(document, visit.wording, geometry=True)
-            if placeless or item.geometry is not None:
+        if not looks().get(name, Look()).stale and counts.get(name, 0) <= MOST_KEPT:
+            # How it looks follows from what it is, and not from how long ago that was.
+            known = visit.desk.items(name, visit.language)
+            await known.read()
+            for kept in known.all(visit.actor):
+                if kept is not None and (placeless or kept.geometry is not None):
+                    yield kept
+            continue
+        async for document in visit.rooms.broker.each(visit.actor, type_name=name):
+            item = None if is_over(document) else item_of(document, visit.wording, geometry=True)
+            if item is not None and (placeless or item.geometry is not None):
                 yield item
-            done += 1
-            if done % _TURN == 0:
-                await asyncio.sleep(0)
-
-
-def _is_over(document: Document) -> bool:
-    """What has ended stays off the map: alerts that are cleared, reports that are closed."""
-    return value_of(document, "status") in ("cleared", "closed") and document["type"][0] in (
-        "Alert",
-        "CitizenReport",
-    )
 
 
 def roads(visit: Visit) -> list[dict[str, Any]]:

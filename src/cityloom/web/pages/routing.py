@@ -61,18 +61,20 @@ class Pages:
                     raise refusal
                 if visit.must_change_password() and visit.path not in _BEFORE_PASSWORD:
                     return visit.redirect("/password")
-                return await handler(visit)
+                await self.desk.rooms.read()
+                return await visit.made(await handler(visit))
             except CityError as error:
-                return refuse(visit, error)
+                return await visit.made(refuse(visit, error))
             except Exception:  # noqa: BLE001 - one broken page must not end in a bare line of text
                 _log.exception("page %s failed (request %s)", visit.path, request.state.request_id)
-                return error_page(
+                broken = error_page(
                     visit,
                     500,
                     n("Something went wrong here"),
                     said=visit.gettext("The fault is ours, and it is written down."),
                     language=visit.language.code,
                 )
+                return await visit.made(broken)
 
         endpoint.__doc__ = handler.__doc__
         return endpoint
@@ -94,7 +96,7 @@ def _on_paper(handler: Handler) -> Handler:
 
     async def paper(visit: Visit) -> Response:
         visit.has_pdf = True
-        return await printed(visit, await handler(visit))
+        return await printed(visit, await visit.made(await handler(visit)))
 
     paper.__doc__ = handler.__doc__
     return paper

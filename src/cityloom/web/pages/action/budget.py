@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 from heapq import nlargest
@@ -38,7 +39,7 @@ def _initiatives(visit: Visit) -> Sequence[Initiative]:
 async def show(visit: Visit) -> Response:
     """The two budgets by year and department."""
     initiatives = _initiatives(visit)
-    budgets, together = budgets_of(initiatives), joint(initiatives)
+    budgets, together = await asyncio.to_thread(lambda: (budgets_of(initiatives), joint(initiatives)))
     return visit.render(
         "plan-budget.html",
         {
@@ -123,8 +124,13 @@ def _dearest(
 
 async def table(visit: Visit) -> Response:
     """All lines and sums as a table."""
+    initiatives = _initiatives(visit)
+    return await asyncio.to_thread(lambda: table_to_keep(visit, "budget", _lines(budgets_of(initiatives))))
+
+
+def _lines(budgets: Sequence[Budget]) -> list[Sequence[Cell]]:
     rows: list[Sequence[Cell]] = [("currency", "department", "kind", "year", "amount")]
-    for one in budgets_of(_initiatives(visit)):
+    for one in budgets:
         rows += [
             (one.currency, row.department, row.kind, year, amount)
             for row in one.rows
@@ -132,4 +138,4 @@ async def table(visit: Visit) -> Response:
         ]
         rows += [(one.currency, name, "without lines", None, amount) for name, amount in one.unsplit.items()]
         rows.append((one.currency, "total", None, None, one.total))
-    return table_to_keep(visit, "budget", rows)
+    return rows

@@ -77,11 +77,10 @@ def initiatives(visit: Visit, but: str = "") -> Linkable:
     )
 
 
-def of_type(visit: Visit, type_name: str) -> Linkable:
-    """Everything of a type by its name."""
-    return _linkable(
-        (one["id"], name_of(one, visit.wording)) for one in visit.rooms.broker.of_type(visit.actor, type_name)
-    )
+def records(visit: Visit, type_name: str) -> Linkable:
+    """The records of a kind by their names."""
+    found = visit.rooms.records.list(visit.actor, type_name)
+    return _linkable((one.id, visit.wording.said(one.name)) for one in found)
 
 
 def decisions(visit: Visit) -> list[tuple[str, str]]:

@@ -66,7 +66,7 @@ def filled(visit: Visit, initiative: Initiative) -> Mapping[str, object]:
 def _links(visit: Visit, initiative: Initiative) -> list[tuple[str, choosing.Linkable, tuple[str, ...]]]:
     action = initiative.plan.action
     return [
-        ("goal", choosing.of_type(visit, "Goal"), action.goals),
+        ("goal", choosing.records(visit, "Goal"), action.goals),
         ("depends", choosing.initiatives(visit, but=initiative.id), action.depends_on),
         ("answers", choosing.voices(visit), action.answers_to),
     ]
@@ -159,4 +159,4 @@ def _laws(visit: Visit, form: Form, before: Action) -> tuple[Law, ...]:
 
 
 def _registered(visit: Visit) -> choosing.Linkable:
-    return choosing.of_type(visit, "LawOrRule")
+    return choosing.records(visit, "LawOrRule")

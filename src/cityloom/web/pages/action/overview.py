@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 from starlette.responses import Response
 
 from cityloom.planning.action.approval import elements_missing, missing
@@ -21,6 +23,21 @@ from cityloom.web.visit import Visit
 PAGE = 25
 
 
+_ByGoal = Mapping[int, Mapping[str, Sequence[Initiative]]]
+
+
+class _Counts(msgspec.Struct, frozen=True):
+    """What the page tells of all initiatives."""
+
+    #: Those for whose approval something is missing.
+    waiting: Sequence[Initiative]
+    phases: Mapping[str, int]
+    groups: Mapping[str, int]
+    models: Mapping[str, int]
+    origins: Mapping[str, int]
+    by_goal: _ByGoal
+
+
 def add(pages: Pages) -> None:
     pages.get("/plan/action", show, pdf=True)
 
@@ -28,17 +45,18 @@ def add(pages: Pages) -> None:
 async def show(visit: Visit) -> Response:
     """The action plan at a glance."""
     found = visit.rooms.initiatives.list(visit.actor)
-    waiting = [one for one in found if one.phase in (Phase.IDEA, Phase.PLANNED) and _lacks(one)]
+    counted = await asyncio.to_thread(_counted_up, found)
+    waiting = counted.waiting
     offset = visit.whole("offset", 0)
     data = {
         "initiatives": len(found),
-        "phases": dict(Counter(one.phase for one in found)),
+        "phases": counted.phases,
         "gaps": [_gaps(visit, one) for one in waiting[offset : offset + PAGE]],
         "gapsTotal": len(waiting),
-        "targetGroups": _groups(found),
-        "initiationModels": _counted(INITIATION_MODELS, (one.plan.action.initiation for one in found)),
-        "origins": _counted(ORIGINS, (one.plan.action.origin for one in found)),
-        "sustainableDevelopment": _goals(visit, found),
+        "targetGroups": counted.groups,
+        "initiationModels": counted.models,
+        "origins": counted.origins,
+        "sustainableDevelopment": _goals(visit, counted.by_goal),
     }
     return visit.render(
         "plan-action.html",
@@ -51,6 +69,18 @@ async def show(visit: Visit) -> Response:
         limit=PAGE,
         may_edit=visit.actor.may(EDIT),
         gap_path=gap_path,
+    )
+
+
+def _counted_up(found: Sequence[Initiative]) -> _Counts:
+    """Goes through all of them; in a thread, since there may be thousands."""
+    return _Counts(
+        waiting=[one for one in found if one.phase in (Phase.IDEA, Phase.PLANNED) and _lacks(one)],
+        phases=dict(Counter(one.phase for one in found)),
+        groups=_groups(found),
+        models=_counted(INITIATION_MODELS, (one.plan.action.initiation for one in found)),
+        origins=_counted(ORIGINS, (one.plan.action.origin for one in found)),
+        by_goal=_by_goal(found),
     )
 
 
@@ -81,13 +111,17 @@ def _counted(known: Mapping[str, str], said: Iterable[str]) -> dict[str, int]:
     return {name: counts[name] for name in (*known, "")}
 
 
-def _goals(visit: Visit, found: Sequence[Initiative]) -> list[dict[str, Any]]:
-    """By goal of sustainable development: its targets that are served, and by how many; the first by name."""
+def _by_goal(found: Sequence[Initiative]) -> _ByGoal:
     by_goal: dict[int, dict[str, list[Initiative]]] = {}
     for one in found:
         for target in one.plan.action.sdg_targets:
             if target.partition(".")[0].isdecimal():
                 by_goal.setdefault(goal_of(target), {}).setdefault(target, []).append(one)
+    return by_goal
+
+
+def _goals(visit: Visit, by_goal: _ByGoal) -> list[dict[str, Any]]:
+    """By goal of sustainable development: its targets that are served, and by how many; the first by name."""
     return [
         {
             "goal": goal,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -50,7 +51,7 @@ def _weights(visit: Visit) -> tuple[Weights, Form]:
     return weights, Form.filled(visit.language, {**shown, "quickDays": days})
 
 
-def _ranking(visit: Visit) -> tuple[Ranking, Mapping[str, Initiative], Form]:
+async def _ranking(visit: Visit) -> tuple[Ranking, Mapping[str, Initiative], Form]:
     weights, form = _weights(visit)
     phase = visit.query("phase")
     found = {
@@ -58,8 +59,11 @@ def _ranking(visit: Visit) -> tuple[Ranking, Mapping[str, Initiative], Form]:
         for one in visit.rooms.initiatives.list(visit.actor, phase=phase if phase in list(Phase) else "")
         if phase or one.phase != Phase.DONE
     }
-    candidates = [_candidate(one) for one in found.values()]
-    return rank(candidates, weights, quick_days=int(form.value("quickDays"))), found, form
+    days = int(form.value("quickDays"))
+    ranked = await asyncio.to_thread(
+        lambda: rank([_candidate(one) for one in found.values()], weights, quick_days=days)
+    )
+    return ranked, found, form
 
 
 def _candidate(one: Initiative) -> Candidate:
@@ -72,7 +76,7 @@ def _candidate(one: Initiative) -> Candidate:
 
 async def show(visit: Visit) -> Response:
     """The initiatives by their score; quick wins marked."""
-    found, by_id, form = _ranking(visit)
+    found, by_id, form = await _ranking(visit)
     only_quick = bool(visit.query("quick"))
     chosen = [one for one in found.ranked if one.is_quick_win or not only_quick]
     offset = visit.whole("offset", 0)
@@ -128,7 +132,11 @@ def _lacking(visit: Visit, one: Candidate, by_id: Mapping[str, Initiative]) -> t
 
 async def table(visit: Visit) -> Response:
     """The whole ranking as a table."""
-    found, by_id, _ = _ranking(visit)
+    found, by_id, _ = await _ranking(visit)
+    return await asyncio.to_thread(lambda: table_to_keep(visit, "ranking", _rows(visit, found, by_id)))
+
+
+def _rows(visit: Visit, found: Ranking, by_id: Mapping[str, Initiative]) -> list[Sequence[Cell]]:
     rows: list[Sequence[Cell]] = [
         ("place", "id", "name", "score", "value", "cost", "currency", "days", "effort", "quickWin")
     ]
@@ -138,4 +146,4 @@ async def table(visit: Visit) -> Response:
         money = (cost.amount, cost.currency) if cost else (None, None)
         head = (said["place"], said["id"], said["name"], said["score"], said["value"])
         rows.append((*head, *money, said["days"], said["effort"], "yes" if one.is_quick_win else "no"))
-    return table_to_keep(visit, "ranking", rows)
+    return rows

@@ -11,7 +11,6 @@ from cityloom.kernel.errors import BadInput, CityError
 from cityloom.kernel.worded import Worded
 from cityloom.ngsild.model import Document
 from cityloom.people.report import TYPE as REPORT
-from cityloom.planning.action.activities import activities_of
 from cityloom.planning.action.admission import find_linked
 from cityloom.planning.action.approval import Gap, elements_missing, flagged, missing, unchecked
 from cityloom.planning.action.areas import AREAS, DOMAINS
@@ -34,7 +33,7 @@ from cityloom.planning.action.model import (
     Action,
     Law,
 )
-from cityloom.planning.action.schedule import Placed, schedule
+from cityloom.planning.action.schedule import Placed
 from cityloom.planning.model import Initiative, Phase
 from cityloom.web.addresses import address
 from cityloom.web.looks import name_of
@@ -49,10 +48,11 @@ def today(visit: Visit) -> date:
     return visit.rooms.clock.now().astimezone(visit.city.zone).date()
 
 
-def action_data(visit: Visit, initiative: Initiative) -> dict[str, Any]:
+async def action_data(visit: Visit, initiative: Initiative) -> dict[str, Any]:
     """The action as data: what is said, what is missing, its place in time, its money, its chain."""
     action, plan = initiative.plan.action, initiative.plan
-    placed = _placed(visit, initiative)
+    laid_out = await visit.rooms.plan.laid_out(visit.actor)
+    placed = laid_out.schedule.placed.get(public_id(initiative.id))
     return {
         "action": {
             "kind": action.kind,
@@ -177,11 +177,6 @@ def _funding(visit: Visit, initiative: Initiative) -> list[dict[str, Any]]:
         }
         for one in mix
     ]
-
-
-def _placed(visit: Visit, initiative: Initiative) -> Placed | None:
-    activities = activities_of(visit.rooms.initiatives.list(visit.actor), visit.city.zone)
-    return schedule(activities, today(visit)).placed.get(public_id(initiative.id))
 
 
 def _law(visit: Visit, law: Law) -> dict[str, str]:

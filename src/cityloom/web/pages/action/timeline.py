@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
@@ -14,9 +14,9 @@ from starlette.responses import Response
 from cityloom.context.publishing import public_id
 from cityloom.indicators.exchange.spreadsheet import Cell
 from cityloom.kernel.media_types import CALENDAR
-from cityloom.planning.action.activities import activities_of
+from cityloom.planning.action.laid_out import LaidOut
 from cityloom.planning.action.reporting_days import reporting_days
-from cityloom.planning.action.schedule import Placed, Schedule, schedule
+from cityloom.planning.action.schedule import Placed, Schedule
 from cityloom.planning.calendar import Occasion, as_calendar
 from cityloom.planning.model import Initiative, Phase
 from cityloom.web.addresses import address
@@ -40,29 +40,23 @@ def add(pages: Pages) -> None:
     pages.data("/plan/action/calendar.ics", calendar)
 
 
-def _asked(visit: Visit) -> tuple[list[Initiative], Schedule, Mapping[str, Initiative]]:
-    """What is asked for, in its order; where everything lies; and all initiatives by the id of links."""
-    everything = visit.rooms.initiatives.list(visit.actor)
-    by_id = {public_id(one.id): one for one in everything}
-    found = schedule(activities_of(everything, visit.city.zone), today(visit), _delays(visit, by_id))
+async def _asked(visit: Visit) -> tuple[list[Initiative], LaidOut]:
+    """What is asked for, in its order, and where everything lies."""
+    base = await visit.rooms.plan.laid_out(visit.actor)
+    delays = _delays(visit, base.by_id)
+    found = await visit.rooms.plan.laid_out(visit.actor, delays) if delays else base
     phase, only = visit.query("phase"), visit.query("show")
+    if not phase and only not in ("critical", "late"):
+        return list(found.ordered), found
+    placed = found.schedule.placed
     chosen = [
         one
-        for one in everything
-        if (placed := found.placed.get(public_id(one.id))) is not None
-        and (not phase or one.phase == phase)
-        and (only != "critical" or placed.is_critical)
-        and (only != "late" or placed.late)
+        for one in found.ordered
+        if (not phase or one.phase == phase)
+        and (only != "critical" or placed[public_id(one.id)].is_critical)
+        and (only != "late" or placed[public_id(one.id)].late)
     ]
-    chain_starts: dict[int, date] = {}
-    for placed in found.placed.values():
-        chain_starts[placed.chain] = min(chain_starts.get(placed.chain, date.max), placed.earliest_start)
-
-    def order(one: Initiative) -> tuple[date, int, date, str]:
-        placed = found.placed[public_id(one.id)]
-        return chain_starts[placed.chain], placed.chain, placed.earliest_start, one.id
-
-    return sorted(chosen, key=order), found, by_id
+    return chosen, found
 
 
 def _delays(visit: Visit, by_id: Mapping[str, Initiative]) -> dict[str, int]:
@@ -73,11 +67,11 @@ def _delays(visit: Visit, by_id: Mapping[str, Initiative]) -> dict[str, int]:
 
 async def show(visit: Visit) -> Response:
     """The plan in time, a page of it."""
-    chosen, found, by_id = _asked(visit)
+    chosen, laid_out = await _asked(visit)
+    found, by_id, undated = laid_out.schedule, laid_out.by_id, laid_out.undated
     offset = visit.whole("offset", 0)
     here = chosen[offset : offset + PAGE]
     rows = [row(visit, one, found.placed[public_id(one.id)], by_id) for one in here]
-    undated = [one for one in by_id.values() if one.plan.starts_at is None or one.plan.ends_at is None]
     data = {
         "total": len(chosen),
         "rows": rows,
@@ -152,10 +146,10 @@ def _bar(one: Initiative, placed: Placed, said: Mapping[str, Any]) -> Bar:
 
 async def table(visit: Visit) -> Response:
     """All that is asked for as a table."""
-    chosen, found, by_id = _asked(visit)
+    chosen, found = await _asked(visit)
 
     def made() -> Response:
-        return table_to_keep(visit, "timeline", _rows(visit, chosen, found, by_id))
+        return table_to_keep(visit, "timeline", _rows(visit, chosen, found.schedule, found.by_id))
 
     return await asyncio.to_thread(made)
 

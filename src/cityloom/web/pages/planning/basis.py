@@ -8,7 +8,6 @@ from starlette.responses import Response
 
 from cityloom.context.publishing import public_id
 from cityloom.kernel.actor import InformationClass
-from cityloom.kernel.canonical import canonical
 from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.kernel.media_types import JSON
 from cityloom.planning.masterplan import infrastructure, processes
@@ -112,12 +111,12 @@ async def show_baseline(visit: Visit) -> Response:
     baseline = _baseline(visit)
     found = await _compared(visit, baseline)
     offset = visit.whole("offset", 0)
-    rows = [_value_row(visit, one) for one in found or ()]
+    shown = (found or [])[offset : offset + PAGE] if not visit.as_json else found or []
     data = {
         **frozen_row(visit, baseline, "baselines"),
         "intact": found is not None,
-        "total": len(rows),
-        "values": rows if visit.as_json else rows[offset : offset + PAGE],
+        "total": len(found or ()),
+        "values": [_value_row(visit, one) for one in shown],
     }
     return visit.render(
         "plan-baseline.html",
@@ -180,13 +179,13 @@ def _cell(value: Any) -> str:
 async def baseline_file(visit: Visit) -> Response:
     """The frozen text itself: its SHA-256 is the baseline's digest."""
     baseline = visit.rooms.plan.baselines.get(visit.actor, visit.part("id"))
-    content = await visit.rooms.plan.baselines.content(baseline)
-    if content is None:
+    text = await visit.rooms.plan.baselines.text(baseline)
+    if text is None:
         raise Conflict(
             visit.gettext("What was frozen is gone, or is not what it was"),
             hint=visit.gettext("Bring it back from a backup."),
         )
-    return file_to_keep(visit, f"baseline-{baseline.number}", "json", canonical(content), JSON)
+    return file_to_keep(visit, f"baseline-{baseline.number}", "json", text, JSON)
 
 
 # What depends on what

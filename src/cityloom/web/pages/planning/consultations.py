@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -22,13 +23,15 @@ from cityloom.people.contribution import (
     heard,
     seems_personal,
 )
+from cityloom.people.contributions import Consulted
 from cityloom.planning.records.model import Record
 from cityloom.planning.stakeholders import words
 from cityloom.planning.stakeholders.kinds import CONSULTATION, PERMISSION
+from cityloom.planning.stakeholders.principles import Stage
 from cityloom.web.addresses import address
 from cityloom.web.forms import Form, WrongForm
 from cityloom.web.pages.planning.links import is_there_for, link_to
-from cityloom.web.pages.planning.stakeholder_diagrams import projects
+from cityloom.web.pages.planning.naming import named, offered, projects
 from cityloom.web.pages.planning.stakeholder_words import all_said, said, staff_only
 from cityloom.web.pages.routing import Pages
 from cityloom.web.taken_along import csv_file
@@ -56,24 +59,26 @@ def add(pages: Pages) -> None:
 
 async def browse(visit: Visit) -> Response:
     """What the city asks everybody, and what came of it."""
+    found, offset = visit.rooms.contributions.consultations(visit.actor), visit.whole("offset", 0)
+    rows = [_row(visit, *one) for one in found[offset : offset + PAGE]]
     return visit.render(
         "consultations.html",
-        {"consultations": consultation_rows(visit)},
+        {"total": len(found), "consultations": rows},
         stages=_stages(visit),
+        offset=offset,
+        limit=PAGE,
         may_edit=visit.actor.may(PERMISSION),
     )
 
 
-def consultation_rows(visit: Visit) -> list[dict[str, Any]]:
-    """The consultations that the reader may see, those that are open first."""
-    rows = [_row(visit, one) for one in visit.rooms.records.list(visit.actor, CONSULTATION.type)]
-    order = ["open", "announced", "held_up", "closed", "prepared"]
-    rows.sort(key=lambda row: (order.index(row["stage"]), row["opens"]))
-    return rows
+def open_consultations(visit: Visit, most: int) -> list[dict[str, Any]]:
+    """Those that everybody can take part in now; `most` of them at the most."""
+    found = visit.rooms.contributions.consultations(visit.actor)
+    chosen = (one for one in found if one[1].stage is Stage.OPEN)
+    return [_row(visit, *one) for one in islice(chosen, most)]
 
 
-def _row(visit: Visit, record: Record) -> dict[str, Any]:
-    where = visit.rooms.contributions.stage_of(record)
+def _row(visit: Visit, record: Record, where: Consulted) -> dict[str, Any]:
     return {
         "id": record.id,
         "href": address("consultations", record.id),
@@ -109,7 +114,7 @@ def _page(visit: Visit, record: Record, form: Form, *, status: int = 200) -> Res
     every = _all_of(visit, record)
     numbers = heard(every, in_the_open=not staff)
     public = [_public(visit, one) for one in every if one.public_text]
-    data = _row(visit, record) | {
+    data = _row(visit, record, where) | {
         "about": visit.wording.said(record.get("about", {})),
         "documents": [
             {**one, "title": visit.wording.said(one.get("title", {}))} for one in record.get("documents", ())
@@ -279,6 +284,8 @@ def _one_page(visit: Visit, form: Form, *, status: int = 200, contact: Any = Non
     one = visit.rooms.contributions.get(visit.actor, visit.part("id"))
     record = visit.rooms.records.find(visit.actor, one.consultation)
     text = _written(visit, one)
+    near = {*(record.get("concerns", ()) if record is not None else ()), *form.values("what")}
+    shown, is_all = offered(projects(visit), near)
     return visit.render(
         "plan-contribution.html",
         _line(visit, one) | {"publicText": visit.wording.said(one.public_text)},
@@ -289,7 +296,8 @@ def _one_page(visit: Visit, form: Form, *, status: int = 200, contact: Any = Non
         record=record,
         question=_question(visit, record, one),
         flagged=[_flags(visit)[name] for name in seems_personal(text)],
-        projects=projects(visit),
+        projects=shown,
+        all_projects=is_all,
         links=_changed_links(visit, one),
         who={response.by: visit.person(response.by) for response in one.responses},
         contact=contact,
@@ -349,13 +357,14 @@ async def _do(visit: Visit, act: str, form: Form) -> Response:
         changed = form.choice(
             "changed", ["yes", "no"], required=visit.gettext("Say whether it changed something.")
         )
+        what = [*form.values("what"), *named(visit, form, "what_named", projects(visit))]
         form.raise_if_wrong()
         await room.answer(
             visit.actor,
             one_id,
             text,
             changed=changed == "yes",
-            what=form.values("what"),
+            what=list(dict.fromkeys(what)),
             language=language,
             version=version,
         )

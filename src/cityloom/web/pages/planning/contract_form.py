@@ -28,6 +28,7 @@ from cityloom.planning.money import CURRENCIES
 from cityloom.web.forms import Form
 from cityloom.web.languages import noted as n
 from cityloom.web.looks import name_of
+from cityloom.web.pages.planning.naming import initiatives, named, offered
 from cityloom.web.visit import Visit
 
 #: Things measured that the form has at the least, and at the most.
@@ -138,6 +139,7 @@ def form_page(visit: Visit, form: Form, contract: Contract | None, *, status: in
         (one["id"], name_of(one, visit.wording))
         for one in rooms.broker.of_type(visit.actor, "KeyPerformanceIndicator")
     ]
+    shown, is_all = offered(initiatives(visit), (form.value("initiative"),))
     return visit.render(
         "plan-contract-form.html",
         status=status,
@@ -146,9 +148,8 @@ def form_page(visit: Visit, form: Form, contract: Contract | None, *, status: in
         languages=visit.desk.languages,
         indicators=sorted(indicators, key=lambda pair: pair[1]),
         parties=[(one.id, one.name) for one in rooms.contracts.parties.all()],
-        initiatives=[
-            (one.id, visit.wording.said(one.plan.name)) for one in rooms.initiatives.list(visit.actor)
-        ],
+        initiatives=shown,
+        all_initiatives=is_all,
         currencies=[(one, one) for one in sorted(CURRENCIES)],
         units=[(one.code, one.name) for one in sorted(UNITS.values(), key=lambda one: one.name)],
         rows=_rows(form),
@@ -197,12 +198,13 @@ def terms_of(visit: Visit, form: Form) -> Terms:
     if not rows:
         form.wrong("line_0_about", visit.gettext("Say what is measured."))
     lines = tuple(_line(visit, form, row) for row in rows)
+    serves = named(visit, form, "initiative", initiatives(visit))
     form.raise_if_wrong()
     return Terms(
         name=name,
         conditions=conditions,
         provider=provider,
-        initiative=form.text("initiative", longest=300),
+        initiative=next(iter(serves), ""),
         examiner=examiner,
         currency=currency,
         starts=starts.date() if starts else date.min,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
 from cityloom.context.publishing import public_id
-from cityloom.context.reading import ids
 from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
 from cityloom.kernel.time import format_instant
@@ -38,6 +41,9 @@ from cityloom.web.visit import Visit
 
 HERE = "/plan/contracts"
 _ACTS = ("conclude", "exclude", "confirm", "drop", "discard")
+#: Rows of each list on one page; by what names their offsets stand in the address.
+PAGE = 50
+_LISTS = ("files", "payments", "public")
 
 
 def add(pages: Pages) -> None:
@@ -58,45 +64,62 @@ def add(pages: Pages) -> None:
 
 async def browse(visit: Visit) -> Response:
     """The contracts: files for those who may read them, for all others what is public."""
-    files, public = contract_rows(visit)
-    data = {"contracts": files, "public": public, "payments": _owed(visit)}
+    files, public = contracts_seen(visit)
+    owed = [one for one in visit.rooms.settlements.payments(visit.actor) if one.outstanding != 0]
+    at = {name: visit.whole(name, 0) for name in _LISTS}
+    data = {
+        "contracts": [file_row(visit, one) for one in _part(files, at["files"])],
+        "public": [public_row(visit, one) for one in _part(public, at["public"])],
+        "payments": [contract_periods.owed_row(visit, one) for one in _part(owed, at["payments"])],
+        "totals": {"contracts": len(files), "public": len(public), "payments": len(owed)},
+        "owed": _sums(owed),
+    }
     staff = visit.actor.may(MANAGE) or visit.actor.may(EXAMINE)
-    return visit.render("plan-contracts.html", data, staff=staff)
+    others = {
+        name: urlencode({other: place for other, place in at.items() if place and other != name})
+        for name in _LISTS
+    }
+    return visit.render("plan-contracts.html", data, staff=staff, at=at, limit=PAGE, others=others)
 
 
-def contract_rows(visit: Visit) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def contracts_seen(visit: Visit) -> tuple[Sequence[Contract], Sequence[Document]]:
     """Each contract once: the files that the reader may see, and what is public of the others."""
-    files = [file_row(visit, one) for one in visit.rooms.contracts.list(visit.actor)]
-    known = {public_id(str(one["id"])) for one in files}
-    public = [
-        public_row(visit, one)
-        for one in visit.rooms.broker.of_type(visit.actor, CONTRACT)
-        if value_of(one, "periods") is not None and one["id"] not in known
-    ]
-    return files, public
+    files = visit.rooms.contracts.list(visit.actor)
+    known = {public_id(one.id) for one in files}
+    return files, [one for one in visit.rooms.contracts.public.copies(visit.actor) if one["id"] not in known]
 
 
-def _owed(visit: Visit) -> list[dict[str, Any]]:
-    """Payments to be made, and sums by currency: each is the sum of its rows to the cent."""
-    rows = [contract_periods.owed_row(visit, one) for one in visit.rooms.settlements.payments(visit.actor)]
-    return [one for one in rows if one["outstanding"] != 0]
+_Row = TypeVar("_Row")
+
+
+def _part(rows: Sequence[_Row], offset: int) -> Sequence[_Row]:
+    return rows[offset : offset + PAGE]
+
+
+def _sums(owed: Sequence[Settlement]) -> dict[str, Decimal]:
+    """What is owed by currency: the sum of all rows to the cent."""
+    sums: dict[str, Decimal] = {}
+    for one in owed:
+        currency = one.final.currency
+        sums[currency] = sums.get(currency, Decimal(0)) + one.outstanding
+    return dict(sorted(sums.items()))
 
 
 async def payments_as_csv(visit: Visit) -> Response:
     """Every settlement that may be seen, with what was paid and what is owed."""
     visit.require(MANAGE, EXAMINE, PROVIDE)
-    rows = [contract_periods.owed_row(visit, one) for one in visit.rooms.settlements.payments(visit.actor)]
+    found = visit.rooms.settlements.payments(visit.actor)
+    rows = await visit.desk.turns.all(contract_periods.owed_row(visit, one) for one in found)
     columns = ["contract", "period", "status", "currency", "payable", "paid", "outstanding", "payBy"]
-    return csv_of(visit, "contracts", columns, rows)
+    return await asyncio.to_thread(csv_of, visit, "contracts", columns, rows)
 
 
 def contracts_about(visit: Visit, entity_id: str) -> list[dict[str, str]]:
     """Contracts that serve an initiative or pay by an indicator, as far as the reader may know of them."""
     files = visit.rooms.contracts.about(visit.actor, entity_id)
     found = {public_id(one.id): (one.id, visit.wording.said(one.standing.name)) for one in files}
-    for document in visit.rooms.broker.of_type(visit.actor, CONTRACT):
-        if value_of(document, "periods") is not None and entity_id in ids(document, "initiative"):
-            found.setdefault(document["id"], (document["id"], visit.wording.said(value_of(document, "name"))))
+    for document in visit.rooms.contracts.public.serving(visit.actor, entity_id):
+        found.setdefault(document["id"], (document["id"], visit.wording.said(value_of(document, "name"))))
     return [{"id": one, "name": name, "href": contract_path(one)} for one, name in found.values()]
 
 

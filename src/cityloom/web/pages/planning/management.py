@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
+from heapq import nsmallest
 from typing import Any
 
 from starlette.responses import Response
@@ -14,19 +16,21 @@ from cityloom.planning.masterplan.monitoring import Course, GoalState, Measured,
 from cityloom.planning.masterplan.progress import LEVELS, WORDS, Verdict
 from cityloom.planning.masterplan.watching import WORDS as WATCHED
 from cityloom.planning.masterplan.watching import Watched
+from cityloom.planning.model import Initiative, Milestone
 from cityloom.planning.records.model import Record
 from cityloom.web.addresses import address, entity_path
 from cityloom.web.pages.initiatives import indicator_path
-from cityloom.web.pages.planning.contracts import contract_rows
+from cityloom.web.pages.planning.contracts import contracts_seen, file_row, public_row
 from cityloom.web.pages.planning.factors import measured_now, state_of
 from cityloom.web.pages.planning.links import record_href
 from cityloom.web.pages.planning.plan import EDIT
+from cityloom.web.pages.planning.space import Space
 from cityloom.web.pages.routing import Pages
 from cityloom.web.taken_along import csv_file, file_to_keep
 from cityloom.web.visit import Visit
 
-#: Goals and initiatives on the page, initiatives of one goal, milestones that are overdue.
-MOST_SHOWN, MOST_OF_A_GOAL, MOST_OVERDUE = 120, 8, 20
+#: Goals and initiatives on the page, initiatives of one goal, milestones that are overdue, contracts.
+MOST_SHOWN, MOST_OF_A_GOAL, MOST_OVERDUE, MOST_CONTRACTS = 120, 8, 20, 20
 _WORST_FIRST = (
     Verdict.MISSED,
     Verdict.WRONG_WAY,
@@ -53,21 +57,22 @@ def add(pages: Pages) -> None:
 async def show(visit: Visit) -> Response:
     """How the plan goes: for everybody and for the staff from the same data, as far as each may see them."""
     course = await visit.rooms.plan.course(visit.actor)
-    space = _Space(None if visit.as_json else MOST_SHOWN)
-    overdue = _overdue(visit, course)
+    space = Space(None if visit.as_json else MOST_SHOWN)
+    overdue, contracts = _overdue(visit, course), _contracts(visit)
     data = {
         "goals": [_goal(visit, one, space) for one in course.goals if space.is_left()],
-        "loose": [_task(visit, one) for one in space.of(course.loose)],
+        "loose": [_task(visit, one) for one in _shown(course.loose, space)],
         "looseCount": len(course.loose),
         "tally": {verdict.value: count for verdict, count in course.tally.items()},
         "money": [
             {"currency": one.currency, "budget": one.budget, "spent": one.spent, "share": one.share}
             for one in course.money
         ],
-        "overdue": overdue if visit.as_json else overdue[:MOST_OVERDUE],
-        "overdueCount": len(overdue),
+        "overdue": overdue,
+        "overdueCount": len(course.overdue),
         "watched": [_factor(visit, one) for one in visit.rooms.records.list(visit.actor, "OutsideFactor")],
-        "contracts": _contracts(visit),
+        "contracts": contracts if visit.as_json else contracts[:MOST_CONTRACTS],
+        "contractCount": len(contracts),
         "proposed": len(visit.rooms.plan.learning.waiting(visit.actor)),
     }
     return visit.render(
@@ -79,37 +84,24 @@ async def show(visit: Visit) -> Response:
     )
 
 
-class _Space:
-    """How much more a page shows: a plan may have thousands of initiatives. None: all of it."""
-
-    def __init__(self, most: int | None) -> None:
-        self._left = most
-
-    def is_left(self) -> bool:
-        return self._left is None or self._left > 0
-
-    def take(self) -> None:
-        if self._left is not None:
-            self._left -= 1
-
-    def of(self, tasks: Sequence[Task]) -> Sequence[Task]:
-        """The initiatives to show, those that go worst first."""
-        if self._left is None:
-            return tasks
-        worst_first = sorted(tasks, key=lambda one: _WORST_FIRST.index(one.verdict))
-        shown = worst_first[: min(MOST_OF_A_GOAL, max(self._left, 0))]
-        self._left -= len(shown)
-        return shown
+def _shown(tasks: Sequence[Task], space: Space) -> Sequence[Task]:
+    """The initiatives to show, those that go worst first."""
+    if space.left is None:
+        return tasks
+    most = min(MOST_OF_A_GOAL, max(space.left, 0))
+    shown = nsmallest(most, tasks, key=lambda one: _WORST_FIRST.index(one.verdict))
+    space.take(len(shown))
+    return shown
 
 
-def _goal(visit: Visit, state: GoalState, space: _Space) -> dict[str, Any]:
+def _goal(visit: Visit, state: GoalState, space: Space) -> dict[str, Any]:
     space.take()
     return {
         "id": state.goal.id,
         "href": record_href(state.goal),
         "name": visit.wording.said(state.goal.name),
         "verdict": state.verdict.value,
-        "initiatives": [_task(visit, one) for one in space.of(state.tasks)],
+        "initiatives": [_task(visit, one) for one in _shown(state.tasks, space)],
         "initiativeCount": len(state.tasks),
         "indicators": [_measured(visit, one) for one in state.indicators],
         "parts": [_goal(visit, one, space) for one in state.parts if space.is_left()],
@@ -158,8 +150,15 @@ def _overdue(visit: Visit, course: Course) -> list[dict[str, Any]]:
             "milestone": step.names.get(visit.language.code) or step.name,
             "due": step.due,
         }
-        for one, step in sorted(course.overdue, key=lambda pair: pair[1].due)
+        for one, step in _soonest(course.overdue, None if visit.as_json else MOST_OVERDUE)
     ]
+
+
+def _soonest(
+    overdue: Sequence[tuple[Initiative, Milestone]], most: int | None
+) -> list[tuple[Initiative, Milestone]]:
+    """Those that were due first; `most` of them at the most."""
+    return nsmallest(len(overdue) if most is None else most, overdue, key=lambda pair: pair[1].due)
 
 
 def _factor(visit: Visit, record: Record) -> dict[str, Any]:
@@ -181,10 +180,10 @@ def _factor(visit: Visit, record: Record) -> dict[str, Any]:
 
 def _contracts(visit: Visit) -> list[dict[str, Any]]:
     """Contracts that are paid on indicators, as far as the reader may see them."""
-    files, public = contract_rows(visit)
+    files, public = contracts_seen(visit)
+    rows = [*(file_row(visit, one) for one in files), *(public_row(visit, one) for one in public)]
     found = [
-        {"id": one["id"], "href": one["href"], "name": one["name"], "state": one["status"]}
-        for one in (*files, *public)
+        {"id": one["id"], "href": one["href"], "name": one["name"], "state": one["status"]} for one in rows
     ]
     return sorted(found, key=lambda one: str(one["name"]))
 
@@ -193,10 +192,15 @@ async def table(visit: Visit) -> Response:
     """The same as CSV: a row for each indicator of each initiative or goal."""
     course = await visit.rooms.plan.course(visit.actor)
     head = "goal,initiative,phase,indicator,unit,baseline,now,target,due,share,verdict,budget,spent,currency"
-    names = head.split(",")
-    rows = [row for goal in course.goals for row in _rows(visit, goal)]
-    rows += [row for task in course.loose for row in _task_rows(visit, "", task)]
-    return csv_file(visit, "monitoring", [names, *rows])
+
+    def rows() -> Iterator[list[str]]:
+        yield head.split(",")
+        for goal in course.goals:
+            yield from _rows(visit, goal)
+        for task in course.loose:
+            yield from _task_rows(visit, "", task)
+
+    return await asyncio.to_thread(lambda: csv_file(visit, "monitoring", rows()))
 
 
 def _rows(visit: Visit, state: GoalState) -> Iterator[list[str]]:

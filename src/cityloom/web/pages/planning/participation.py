@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -48,7 +49,7 @@ def add(pages: Pages) -> None:
 async def warnings(visit: Visit) -> Response:
     """The three perils, judged by who took part, with the rule of each."""
     staff_only(visit)
-    found = _findings(visit)
+    found = await _findings(visit)
     shown = {peril: [_shown(visit, one) for one in several] for peril, several in found.items()}
     return visit.render(
         "plan-stakeholder-participation.html",
@@ -70,7 +71,7 @@ async def warnings_table(visit: Visit) -> Response:
     """The same as CSV."""
     staff_only(visit)
     rows = []
-    for peril, several in _findings(visit).items():
+    for peril, several in (await _findings(visit)).items():
         for one in several:
             shown = _shown(visit, one)
             rows.append(
@@ -94,14 +95,18 @@ async def warnings_table(visit: Visit) -> Response:
     return csv_file(visit, "participation", [columns, *rows])
 
 
-def _findings(visit: Visit) -> dict[Peril, tuple[Finding, ...]]:
+async def _findings(visit: Visit) -> dict[Peril, tuple[Finding, ...]]:
     people, contributions = register(visit), visit.rooms.contributions.of(visit.actor)
-    said_in = [one for one in contributions if one.kind == Kind.CONTRIBUTION]
-    acts = [*(act_of(one) for one in said_in), *people.attendance(visit.actor)]
-    counts = Counter(one.consultation for one in said_in)
-    return participation.findings(
-        acts, people.efforts(visit.actor, counts), people.register(visit.actor), people.rules()[0]
-    )
+    attended, rules = people.attendance(visit.actor), people.rules()[0]
+    known = people.register(visit.actor)
+    counts = Counter(one.consultation for one in contributions if one.kind == Kind.CONTRIBUTION)
+    efforts = people.efforts(visit.actor, counts)
+
+    def found() -> dict[Peril, tuple[Finding, ...]]:
+        said_in = (act_of(one) for one in contributions if one.kind == Kind.CONTRIBUTION)
+        return participation.findings([*said_in, *attended], efforts, known, rules)
+
+    return await asyncio.to_thread(found)
 
 
 def _verdicts(visit: Visit) -> dict[Verdict, str]:

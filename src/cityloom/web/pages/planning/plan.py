@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.responses import Response
@@ -12,7 +12,6 @@ from cityloom.kernel.errors import BadInput, Conflict, NotFound
 from cityloom.planning.masterplan.gates import PURPOSES, TITLES, Passage, PlanPhase, Requirement, unmet
 from cityloom.planning.masterplan.kinds import BASIS, MANAGEMENT, STRATEGY
 from cityloom.planning.masterplan.phases import LONGEST_REASON, Position
-from cityloom.planning.masterplan.readiness import Facts, requirements
 from cityloom.planning.records.kinds import RecordKind
 from cityloom.web.forms import Form, WrongForm
 from cityloom.web.languages import noted as n
@@ -20,6 +19,7 @@ from cityloom.web.pages.routing import Pages
 from cityloom.web.visit import Visit
 
 EDIT, ADOPT = "plan:edit", "plan:adopt"
+_Gates = Mapping[PlanPhase, Sequence[Requirement]]
 #: Pages of a phase beside its records: address and title.
 _TOOLS: dict[PlanPhase, tuple[tuple[str, str], ...]] = {
     PlanPhase.BASIS: (
@@ -56,24 +56,24 @@ def add(pages: Pages) -> None:
 
 async def show(visit: Visit) -> Response:
     """The four phases, what the open one still asks for, and all that is written down."""
-    facts, position = visit.rooms.plan.facts(visit.actor), visit.rooms.plan.phases.position(visit.actor)
+    gates, position = await visit.rooms.plan.gates(visit.actor), visit.rooms.plan.phases.position(visit.actor)
     data = {
         "phase": int(position.phase),
-        "phases": [phase_row(visit, one, facts, position) for one in PlanPhase],
+        "phases": [phase_row(visit, one, gates, position) for one in PlanPhase],
     }
     return visit.render(
         "plan.html",
         data,
-        groups=[(one, *_group(visit, one, facts)) for one in PlanPhase],
-        asked=[requirement_row(visit, one) for one in requirements(position.phase, facts)],
+        groups=[(one, *_group(visit, one)) for one in PlanPhase],
+        asked=[requirement_row(visit, one) for one in gates[position.phase]],
         may_edit=visit.actor.may(EDIT),
         may_see_drafts=_sees_drafts(visit),
     )
 
 
-def phase_row(visit: Visit, phase: PlanPhase, facts: Facts, position: Position) -> dict[str, Any]:
+def phase_row(visit: Visit, phase: PlanPhase, gates: _Gates, position: Position) -> dict[str, Any]:
     """A phase as it is listed."""
-    asked = requirements(phase, facts)
+    asked = gates[phase]
     state = "open" if phase == position.phase else ("passed" if phase < position.phase else "coming")
     return {
         "number": int(phase),
@@ -97,16 +97,14 @@ def requirement_row(visit: Visit, one: Requirement) -> dict[str, Any]:
     }
 
 
-def _group(
-    visit: Visit, phase: PlanPhase, facts: Facts
-) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+def _group(visit: Visit, phase: PlanPhase) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     """The kinds of records of a phase with how many there are, and its other pages."""
     kinds = [
         {
             "href": f"/plan/{kind.path}",
             "title": visit.language.say(kind.plural),
             "about": visit.language.say(kind.about),
-            "count": len(facts.of(kind.type)),
+            "count": len(visit.rooms.records.list(visit.actor, kind.type)),
         }
         for kind in visit.rooms.records.kinds.values()
         if phase_of(kind) is phase
@@ -134,7 +132,7 @@ def _sees_drafts(visit: Visit) -> bool:
 
 async def show_phase(visit: Visit) -> Response:
     """A phase: what its gate asks for, where each is mended, and how the plan came here."""
-    return _page(visit, _phase(visit), Form(visit.language))
+    return await _page(visit, _phase(visit), Form(visit.language))
 
 
 def _phase(visit: Visit) -> PlanPhase:
@@ -144,12 +142,12 @@ def _phase(visit: Visit) -> PlanPhase:
     return PlanPhase(int(said))
 
 
-def _page(visit: Visit, phase: PlanPhase, form: Form, *, status: int = 200) -> Response:
-    facts, position = visit.rooms.plan.facts(visit.actor), visit.rooms.plan.phases.position(visit.actor)
-    kinds, tools = _group(visit, phase, facts)
+async def _page(visit: Visit, phase: PlanPhase, form: Form, *, status: int = 200) -> Response:
+    gates, position = await visit.rooms.plan.gates(visit.actor), visit.rooms.plan.phases.position(visit.actor)
+    kinds, tools = _group(visit, phase)
     data = {
-        **phase_row(visit, phase, facts, position),
-        "requirements": [requirement_row(visit, one) for one in requirements(phase, facts)],
+        **phase_row(visit, phase, gates, position),
+        "requirements": [requirement_row(visit, one) for one in gates[phase]],
         "records": kinds,
     }
     return visit.render(
@@ -209,10 +207,10 @@ async def move(visit: Visit) -> Response:
             visit.actor, PlanPhase(int(said)), reason=reason, version=form.value("version")
         )
     except WrongForm:
-        return _page(visit, shown, form, status=400)
+        return await _page(visit, shown, form, status=400)
     except (BadInput, Conflict) as error:
         form.take(error, "reason")
-        return _page(visit, shown, form, status=400)
+        return await _page(visit, shown, form, status=400)
     title = visit.language.say(TITLES[position.phase])
     return visit.redirect(
         f"/plan/phases/{int(position.phase)}",

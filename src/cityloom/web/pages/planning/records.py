@@ -56,7 +56,7 @@ async def browse(visit: Visit) -> Response:
     """The records of a kind, by name; those of which a text is asked for."""
     kind, asked = kind_of(visit), visit.query("q").strip()
     discarded = bool(visit.query("discarded")) and visit.actor.may(kind.permission)
-    found = _asked(visit, kind, asked, discarded=discarded)
+    found = await _asked(visit, kind, asked, discarded=discarded)
     offset = visit.whole("offset", 0)
     data = {
         "kind": kind.type,
@@ -82,12 +82,16 @@ async def browse(visit: Visit) -> Response:
     )
 
 
-def _asked(visit: Visit, kind: RecordKind, asked: str, *, discarded: bool) -> Sequence[Record]:
+async def _asked(visit: Visit, kind: RecordKind, asked: str, *, discarded: bool) -> Sequence[Record]:
     found = visit.rooms.records.list(visit.actor, kind.type, discarded=discarded)
     words = asked.casefold()
     if not words:
         return found
-    return [one for one in found if any(words in text.casefold() for text in _texts(one))]
+
+    def fitting() -> Sequence[Record]:
+        return [one for one in found if any(words in text.casefold() for text in _texts(one))]
+
+    return await asyncio.to_thread(fitting)
 
 
 def _texts(record: Record) -> list[str]:
@@ -115,19 +119,24 @@ def record_row(visit: Visit, record: Record) -> dict[str, Any]:
 
 async def table(visit: Visit) -> Response:
     """The records of a kind as CSV, as far as the reader may see them."""
-    return csv_file(visit, kind_of(visit).path, _rows(visit))
+    kind, found = kind_of(visit), _every(visit)
+    return await asyncio.to_thread(lambda: csv_file(visit, kind.path, _rows(visit, kind, found)))
 
 
 async def workbook(visit: Visit) -> Response:
     """The records of a kind as a workbook, as far as the reader may see them."""
     kind = kind_of(visit)
-    content = await asyncio.to_thread(workbook_of, _rows(visit), visit.language.say(kind.plural))
+    found, sheet = _every(visit), visit.language.say(kind.plural)
+    content = await asyncio.to_thread(lambda: workbook_of(_rows(visit, kind, found), sheet))
     return file_to_keep(visit, kind.path, "xlsx", content, XLSX)
 
 
-def _rows(visit: Visit) -> list[list[str]]:
-    kind, languages = kind_of(visit), visit.desk.languages
-    found = visit.rooms.records.list(visit.actor, kind.type)
+def _every(visit: Visit) -> Sequence[Record]:
+    return visit.rooms.records.list(visit.actor, kind_of(visit).type)
+
+
+def _rows(visit: Visit, kind: RecordKind, found: Sequence[Record]) -> list[list[str]]:
+    languages = visit.desk.languages
     return [header(kind, languages), *(cells(one, languages) for one in found)]
 
 

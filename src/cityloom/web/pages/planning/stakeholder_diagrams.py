@@ -8,11 +8,9 @@ import msgspec
 from starlette.responses import Response
 
 from cityloom.kernel.errors import NotFound
-from cityloom.planning.model import TYPE as INITIATIVE
 from cityloom.planning.stakeholders import words
 from cityloom.planning.stakeholders.engagement import Moment, Quadrant, trend
 from cityloom.planning.stakeholders.interaction import SEVERAL, Relation, Scene, scene
-from cityloom.planning.stakeholders.kinds import PROJECTS
 from cityloom.planning.stakeholders.model import Involvement, Stakeholder
 from cityloom.web.drawing.stakeholders.classification import draw_classification
 from cityloom.web.drawing.stakeholders.grid import GridWords, Placed, draw_grid
@@ -20,7 +18,7 @@ from cityloom.web.drawing.stakeholders.interaction import Edge, Node, draw_inter
 from cityloom.web.drawing.stakeholders.onion import Ring, draw_onion
 from cityloom.web.drawing.stakeholders.trend import draw_trend
 from cityloom.web.drawing.svg import Drawing
-from cityloom.web.looks import name_of as document_name
+from cityloom.web.pages.planning.naming import offered, projects
 from cityloom.web.pages.planning.stakeholder_words import (
     all_said,
     may_see_standing,
@@ -356,24 +354,17 @@ def _classification(visit: Visit) -> Diagram:
                 "project",
                 visit.gettext("Project"),
                 project,
-                projects(visit),
+                _projects(visit, found),
                 visit.gettext("all projects together"),
             ),
         ),
     )
 
 
-def projects(visit: Visit) -> list[tuple[str, str]]:
-    """The goals and initiatives that the reader sees, by name."""
-    found: dict[str, str] = {}
-    for kind in PROJECTS:
-        if kind == INITIATIVE:
-            for document in visit.rooms.broker.of_type(visit.actor, kind):
-                found[document["id"]] = document_name(document, visit.wording)
-        else:
-            for record in visit.rooms.records.list(visit.actor, kind):
-                found[record.id] = visit.wording.said(record.name)
-    return sorted(found.items(), key=lambda one: one[1].casefold())
+def _projects(visit: Visit, found: Sequence[Stakeholder]) -> list[tuple[str, str]]:
+    """The goals and initiatives in which somebody has a role, by name."""
+    held = {role.project for one in found for role in one.roles}
+    return offered(projects(visit), held)[0]
 
 
 # -- the trend -------------------------------------------------------------------------------------------

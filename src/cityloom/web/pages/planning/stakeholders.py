@@ -49,7 +49,7 @@ def add(pages: Pages) -> None:
 
 def register(visit: Visit) -> Stakeholders:
     """The register over this city's records."""
-    return Stakeholders(visit.rooms.records)
+    return visit.rooms.contributions.stakeholders
 
 
 async def browse(visit: Visit) -> Response:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from markupsafe import Markup
 from starlette.responses import Response
@@ -22,7 +24,7 @@ from cityloom.planning.masterplan.dimensions import (
 from cityloom.planning.masterplan.frozen import Frozen
 from cityloom.planning.masterplan.monitoring import GoalState
 from cityloom.planning.masterplan.serving import goals_of
-from cityloom.planning.masterplan.versions import Difference, compare, counts_of, handed_out
+from cityloom.planning.masterplan.versions import Difference, compare
 from cityloom.planning.records.model import Record
 from cityloom.web.addresses import address
 from cityloom.web.drawing.radar import Spoke, draw_radar
@@ -30,9 +32,13 @@ from cityloom.web.forms import Form, WrongForm
 from cityloom.web.pages.planning.basis import frozen_row
 from cityloom.web.pages.planning.links import record_href
 from cityloom.web.pages.planning.plan import ADOPT, EDIT
+from cityloom.web.pages.planning.space import Space
 from cityloom.web.pages.routing import Pages
 from cityloom.web.taken_along import file_to_keep
 from cityloom.web.visit import Visit
+
+#: Records on one page of those that are not published; goals on that of the tree.
+PAGE, MOST_GOALS = 100, 200
 
 
 def add(pages: Pages) -> None:
@@ -53,8 +59,13 @@ async def show_tree(visit: Visit) -> Response:
     """The goals as a tree with what they are tied to, and which dimensions are covered."""
     course = await visit.rooms.plan.course(visit.actor)
     aspects = shares(one.get("aspects", ()) for one in visit.rooms.records.list(visit.actor, "Goal"))
+    within = visit.query("within")
+    every = _below(course.goals, within) if within else course.goals
+    offset = 0 if visit.as_json else visit.whole("offset", 0)
+    space = Space(None if visit.as_json else MOST_GOALS)
     data = {
-        "goals": [_goal(visit, one) for one in course.goals],
+        "goals": [_goal(visit, one, space) for one in every[offset:] if space.is_left()],
+        "total": len(every),
         "dimensions": _coverage(visit),
         "aspects": [
             {"aspect": key, "title": visit.language.say(ASPECTS[key]), "share": share}
@@ -62,7 +73,12 @@ async def show_tree(visit: Visit) -> Response:
         ],
     }
     return visit.render(
-        "plan-goals.html", data, may_edit=visit.actor.may(EDIT), radar=_profile(visit, aspects)
+        "plan-goals.html",
+        data,
+        may_edit=visit.actor.may(EDIT),
+        radar=_profile(visit, aspects),
+        within=within,
+        offset=offset,
     )
 
 
@@ -75,7 +91,19 @@ def _profile(visit: Visit, aspects: Mapping[str, float]) -> Markup | None:
     return draw_radar(spokes, visit.gettext("Profile of the city by the aspects that its goals name"))
 
 
-def _goal(visit: Visit, state: GoalState) -> dict[str, Any]:
+def _below(states: Sequence[GoalState], goal_id: str) -> Sequence[GoalState]:
+    """The part of the tree under a goal, it too; nothing where there is no such goal."""
+    waiting = list(states)
+    while waiting:
+        state = waiting.pop()
+        if state.goal.id == goal_id:
+            return [state]
+        waiting += state.parts
+    return []
+
+
+def _goal(visit: Visit, state: GoalState, space: Space) -> dict[str, Any]:
+    space.take()
     goal, say = state.goal, visit.language.say
     titles = goal.kind.field("sdgTargets").choices  # type: ignore[attr-defined]  # the field is a Choices
     return {
@@ -91,7 +119,8 @@ def _goal(visit: Visit, state: GoalState) -> dict[str, Any]:
         "urbanPlan": [_link(visit, one) for one in goal.get("urbanPlan", ())],
         "initiatives": len(state.tasks),
         "indicators": len(goal.get("indicators", ())),
-        "parts": [_goal(visit, one) for one in state.parts],
+        "partCount": len(state.parts),
+        "parts": [_goal(visit, one, space) for one in state.parts if space.is_left()],
     }
 
 
@@ -139,7 +168,9 @@ async def show_unpublished(visit: Visit) -> Response:
 
 def _unpublished(visit: Visit, form: Form, *, status: int = 200) -> Response:
     found = visit.rooms.plan.versions.unpublished(visit.actor)
+    offset = visit.whole("offset", 0)
     data = {
+        "total": len(found),
         "records": [
             {
                 "id": one.id,
@@ -149,10 +180,10 @@ def _unpublished(visit: Visit, form: Form, *, status: int = 200) -> Response:
                 "isNew": one.published_at is None,
                 "mayPublish": visit.actor.may(one.kind.permission),
             }
-            for one in found
-        ]
+            for one in found[offset : offset + PAGE]
+        ],
     }
-    return visit.render("plan-unpublished.html", data, status=status, form=form)
+    return visit.render("plan-unpublished.html", data, status=status, form=form, offset=offset, limit=PAGE)
 
 
 async def publish_all(visit: Visit) -> Response:
@@ -224,15 +255,15 @@ def _version(visit: Visit, version_id: str) -> Frozen:
 async def show_version(visit: Visit) -> Response:
     """A version: by which decision, with which digest, what is in it."""
     version = _version(visit, visit.part("id"))
-    content = await visit.rooms.plan.versions.frozen(version)
+    told = await visit.rooms.plan.versions.told(version)
     others = [one for one in visit.rooms.plan.versions.list(visit.actor) if one.id != version.id]
     data = {
         **frozen_row(visit, version, "versions"),
-        "intact": content is not None,
-        "adoptedOn": content["adoptedOn"] if content else "",
-        "decision": content["decision"] if content else {},
-        "previous": content["previous"] if content else "",
-        "counts": counts_of(content) if content else {},
+        "intact": told is not None,
+        "adoptedOn": told.adopted_on if told else "",
+        "decision": told.decision if told else {},
+        "previous": told.previous if told else "",
+        "counts": told.counts if told else {},
         "file": address("plan", "versions", version.id) + "/file",
     }
     return visit.render(
@@ -248,13 +279,12 @@ async def show_version(visit: Visit) -> Response:
 async def version_file(visit: Visit) -> Response:
     """The version as a file that anybody can verify."""
     version = _version(visit, visit.part("id"))
-    content = await visit.rooms.plan.versions.frozen(version)
-    if content is None:
+    said = await visit.rooms.plan.versions.file(version)
+    if said is None:
         raise Conflict(
             visit.gettext("What was frozen is gone, or is not what it was"),
             hint=visit.gettext("Bring it back from a backup."),
         )
-    said = await asyncio.to_thread(handed_out, content)
     return file_to_keep(visit, f"plan-version-{version.number}", "json", said, JSON)
 
 
@@ -266,19 +296,23 @@ async def show_comparison(visit: Visit) -> Response:
     if after:
         second = await visit.rooms.plan.versions.frozen(_version(visit, after))
     else:
-        second = {"records": visit.rooms.plan.versions.open_records()}
+        second = {"records": await visit.rooms.plan.versions.open_records()}
     if first is None or second is None:
         raise NotFound(
             visit.gettext("What was frozen is gone, or is not what it was"),
             hint=visit.gettext("Bring it back from a backup."),
         )
     found = await asyncio.to_thread(compare, first, second)
+    offset = visit.whole("offset", 0)
     data = {
         "before": frozen_row(visit, before, "versions"),
         "after": frozen_row(visit, _version(visit, after), "versions") if after else None,
-        "differences": [_difference(visit, one) for one in found],
+        "total": len(found),
+        "counts": dict(Counter(one.did for one in found)),
+        "differences": [_difference(visit, one) for one in found[offset : offset + PAGE]],
     }
-    return visit.render("plan-compare.html", data)
+    query = urlencode({"before": before.id, "after": after})
+    return visit.render("plan-compare.html", data, offset=offset, limit=PAGE, query=f"{query}&")
 
 
 def _difference(visit: Visit, one: Difference) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from starlette.responses import Response
@@ -10,6 +11,7 @@ from starlette.responses import Response
 from cityloom.kernel.errors import BadInput, NotAllowed
 from cityloom.kernel.media_types import XLSX
 from cityloom.planning.masterplan.sheet import SheetImport, SheetRow, sheet
+from cityloom.planning.model import Initiative
 from cityloom.planning.records.fields import plain_values
 from cityloom.planning.records.importing import Does
 from cityloom.planning.records.model import Record
@@ -20,7 +22,7 @@ from cityloom.web.pages.planning.plan import EDIT
 from cityloom.web.pages.planning.record_import import LARGEST
 from cityloom.web.pages.routing import Pages
 from cityloom.web.taken_along import csv_file, file_to_keep
-from cityloom.web.visit import Visit
+from cityloom.web.visit import Visit, json_list
 
 
 def add(pages: Pages) -> None:
@@ -31,23 +33,38 @@ def add(pages: Pages) -> None:
     pages.post("/plan/import", handle)
 
 
-def _lines(visit: Visit) -> list[list[str]]:
-    rooms = visit.rooms
-    return sheet(rooms.records, rooms.initiatives, visit.actor, visit.desk.languages)
+def _lines(visit: Visit) -> Callable[[], list[list[str]]]:
+    """What the reader may see, gathered; the lines of its table are made in a thread."""
+    kinds, records, initiatives = visit.rooms.records.kinds.values(), _records(visit), _initiatives(visit)
+    return lambda: sheet(kinds, records, initiatives, visit.desk.languages)
+
+
+def _records(visit: Visit) -> dict[str, Sequence[Record]]:
+    records = visit.rooms.records
+    return {kind: records.list(visit.actor, kind) for kind in records.kinds}
+
+
+def _initiatives(visit: Visit) -> Sequence[Initiative]:
+    return visit.rooms.initiatives.list(visit.actor)
 
 
 async def as_json(visit: Visit) -> Response:
     """Everything of the plan that the reader may see."""
-    records = visit.rooms.records
-    data: dict[str, Any] = {
-        "phase": int(visit.rooms.plan.phases.position(visit.actor).phase),
-        "records": [_record(one) for kind in records.kinds for one in records.list(visit.actor, kind)],
-        "initiatives": [
-            {"id": one.id, "phase": one.phase, "isDraft": one.is_draft, "plan": one.plan}
-            for one in visit.rooms.initiatives.list(visit.actor)
-        ],
-    }
-    return visit.json(data)
+    phase = int(visit.rooms.plan.phases.position(visit.actor).phase)
+    records, initiatives = _records(visit), _initiatives(visit)
+
+    def rows() -> Iterator[bytes]:
+        yield b'{"phase":%d,"records":' % phase
+        yield from json_list(_record(one) for several in records.values() for one in several)
+        yield b',"initiatives":'
+        yield from json_list(map(_initiative, initiatives))
+        yield b"}"
+
+    return visit.whole_json(await asyncio.to_thread(lambda: b"".join(rows())))
+
+
+def _initiative(one: Initiative) -> dict[str, Any]:
+    return {"id": one.id, "phase": one.phase, "isDraft": one.is_draft, "plan": one.plan}
 
 
 def _record(record: Record) -> dict[str, Any]:
@@ -62,12 +79,14 @@ def _record(record: Record) -> dict[str, Any]:
 
 async def as_csv(visit: Visit) -> Response:
     """The same as one table, which can be brought in again."""
-    return csv_file(visit, "plan", _lines(visit))
+    lines = _lines(visit)
+    return await asyncio.to_thread(lambda: csv_file(visit, "plan", lines()))
 
 
 async def as_xlsx(visit: Visit) -> Response:
     """The same as a workbook."""
-    content = await asyncio.to_thread(workbook_of, _lines(visit), visit.gettext("Plan"))
+    lines, name = _lines(visit), visit.gettext("Plan")
+    content = await asyncio.to_thread(lambda: workbook_of(lines(), name))
     return file_to_keep(visit, "plan", "xlsx", content, XLSX)
 
 
