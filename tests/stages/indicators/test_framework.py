@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 import cityloom_catalogue
+from cityloom.indicators.by_goal import targets_in
 from cityloom.indicators.checks import Basis, findings
 from cityloom.indicators.framework import read_framework
 from cityloom.indicators.model import Rule
 from cityloom.kernel.errors import BadConfig, BrokenPlugin
 from cityloom.kernel.units import UNITS
+from cityloom.planning.sdg import TARGETS
 
 FRAMEWORKS = Path(next(iter(cityloom_catalogue.__path__))) / "frameworks"
 #: Published values of cities, read in their verification reports: code, point, unit, value.
@@ -92,6 +94,15 @@ def test_every_framework_of_the_catalogue_is_whole(name):
     assert framework.id == name
     assert framework.indicators
     assert (FRAMEWORKS / name / "README.md").exists()
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in FRAMEWORKS.glob("*/manifest.toml")))
+def test_every_indicator_names_targets_of_sustainable_development_that_there_are(name):
+    for one in read_framework(FRAMEWORKS / name).indicators:
+        named = targets_in(one.sdg)
+        # U4SSC names of life expectancy the whole third goal.
+        assert named or (one.code, one.sdg) == ("SC:EH:H:1C", "3"), one.code
+        assert set(named) <= set(TARGETS), (one.code, named)
 
 
 def test_a_city_may_set_targets_of_its_own(folder, tmp_path):
