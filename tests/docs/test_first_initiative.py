@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from cityloom import __version__
 from cityloom.kernel.actor import CITY
 from demo_town import fill, run_examples
 from forms_of_guides import addresses, forms, plain, standing, typed
@@ -81,6 +82,9 @@ async def test_the_example_plan_has_something_in_each_phase(town, planner):
     newer, older = (await visitor.data("/plan/versions.json"))["versions"]
     assert newer["sha256"] != older["sha256"] and (newer["number"], older["number"]) == (2, 1)
     rows = (await visitor.data("/plan/decisions.json"))["records"]
+    # The foot of a page names the platform's version, whatever version the page itself is about.
+    for path in (newer["href"], "/plan/phases/1"):
+        assert f"CityLoom {__version__}" in await visitor.text(path)
     kinds = {one["values"]["kind"] for one in rows}
     assert {"adoption", "budget"} <= kinds
     rows = (await planner.data("/plan/changes.json"))["records"]

@@ -116,7 +116,7 @@ class Desk:
             quoted=lambda text: quote(str(text), safe=""),
             offered_languages=self.languages,
             note_words=note_words,
-            version=__version__,
+            platform_version=__version__,
         )
         return environment
 

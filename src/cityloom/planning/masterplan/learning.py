@@ -27,7 +27,7 @@ class Learning:
         record = self._record(actor, change)
         name, value = wanted(record, change)
         why = _answer(answer)
-        note = f"{change.id}: {why}"[:2000]
+        note = f"{next(iter(change.name.values()), change.id)}: {why}"[:2000]
         await self._records.change(actor, record.id, {name: value}, note=note)
         said = {"state": "accepted", "answer": why}
         return await self._records.change(actor, change.id, said, version=version)
