@@ -81,7 +81,7 @@ FOR_OTHERS = (
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     asked.add_argument("--folder", type=Path)
-    asked.add_argument("--only", default="", help="a part of the routes' paths")
+    asked.add_argument("--only", default="", help="parts of the routes' paths, with commas between")
     asked.add_argument("--kinds", default="", help="kinds of records by their paths; all of them otherwise")
     asked.add_argument("--who", default=",".join(WHO), help="who asks: a part of these")
     asked.add_argument("--pdf", action="store_true", help="pages on paper, too")
@@ -291,7 +291,7 @@ def _addresses(site: Site, made: Made, options: argparse.Namespace) -> Iterator[
         if not isinstance(route, Route) or "GET" not in (route.methods or ()):
             continue
         path = route.path
-        if options.only not in path or any(name in path for name in LEFT_OUT):
+        if not any(part in path for part in options.only.split(",")) or any(one in path for one in LEFT_OUT):
             continue
         if path.endswith(".pdf") and not options.pdf:
             continue

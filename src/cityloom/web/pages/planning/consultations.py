@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from itertools import islice
 from typing import Any
@@ -235,7 +236,7 @@ async def table(visit: Visit) -> Response:
     staff_only(visit)
     record = _record(visit)
     every = visit.rooms.contributions.of(visit.actor, record.id)
-    rows = [list(_line(visit, one).values()) for one in every]
+    rows = await visit.desk.turns.all([_text(cell) for cell in _line(visit, one).values()] for one in every)
     columns = [
         "id",
         "href",
@@ -248,7 +249,7 @@ async def table(visit: Visit) -> Response:
         "changed",
         "response",
     ]
-    return csv_file(visit, "contributions", [columns, *([_text(cell) for cell in row] for row in rows)])
+    return await asyncio.to_thread(csv_file, visit, "contributions", [columns, *rows])
 
 
 def _line(visit: Visit, one: Contribution) -> dict[str, Any]:

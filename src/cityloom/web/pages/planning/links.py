@@ -53,10 +53,23 @@ def candidates(visit: Visit, field: Link | Links) -> list[tuple[str, str]]:
     return sorted(found.items(), key=lambda pair: pair[1].casefold())
 
 
+def how_many(visit: Visit, field: Link | Links) -> int:
+    """How many things a link may point at, without a look at any of them."""
+    kinds, counts = visit.rooms.records.kinds, visit.rooms.broker.types(visit.actor)
+    return sum(
+        len(visit.rooms.records.list(visit.actor, name)) if name in kinds else counts.get(name, 0)
+        for name in field.to
+    )
+
+
 def _of_type(visit: Visit, name: str) -> Iterable[tuple[str, str]]:
     if name in visit.rooms.records.kinds:
         for record in visit.rooms.records.list(visit.actor, name):
             yield record.id, visit.wording.said(record.name)
+        return
+    if name == INITIATIVE:
+        for one in visit.rooms.initiatives.list(visit.actor):
+            yield public_id(one.id), visit.wording.said(one.plan.name)
         return
     for document in visit.rooms.broker.of_type(visit.actor, name):
         yield public_id(document["id"]), name_of(document, visit.wording)

@@ -57,11 +57,11 @@ def add(pages: Pages) -> None:
 async def show(visit: Visit) -> Response:
     """How the plan goes: for everybody and for the staff from the same data, as far as each may see them."""
     course = await visit.rooms.plan.course(visit.actor)
-    space = Space(None if visit.as_json else MOST_SHOWN)
+    space, turns = Space(None if visit.as_json else MOST_SHOWN), visit.desk.turns
     overdue, contracts = _overdue(visit, course), _contracts(visit)
     data = {
-        "goals": [_goal(visit, one, space) for one in course.goals if space.is_left()],
-        "loose": [_task(visit, one) for one in _shown(course.loose, space)],
+        "goals": await turns.all(_goal(visit, one, space) for one in course.goals if space.is_left()),
+        "loose": await turns.all(_task(visit, one) for one in _shown(course.loose, space)),
         "looseCount": len(course.loose),
         "tally": {verdict.value: count for verdict, count in course.tally.items()},
         "money": [

@@ -25,7 +25,7 @@ from cityloom.planning.records.fields import (
 )
 from cityloom.planning.records.kinds import RecordKind
 from cityloom.web.forms import WHOLE, Form
-from cityloom.web.pages.planning.links import candidates
+from cityloom.web.pages.planning.links import candidates, how_many
 from cityloom.web.visit import Visit
 
 #: Fields that a form may send: a table of a hundred rows with a dozen columns, and what is around it.
@@ -123,11 +123,10 @@ def _special(visit: Visit, field: Field, form: Form, name: str) -> dict[str, Any
 
 
 def _link_input(visit: Visit, field: Link | Links, form: Form, name: str) -> dict[str, Any]:
-    offered = candidates(visit, field)
-    if len(offered) > MOST_OFFERED:
+    if how_many(visit, field) > MOST_OFFERED:
         hint = visit.gettext("Type the name or the id; several with a semicolon between them.")
         return {"shape": "line", "hint": hint}
-    return {"choices": offered, "ticked": _ticked(form, name)}
+    return {"choices": candidates(visit, field), "ticked": _ticked(form, name)}
 
 
 def _rows_input(visit: Visit, field: Rows, form: Form, name: str) -> dict[str, Any]:
