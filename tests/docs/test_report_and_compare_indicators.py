@@ -1,4 +1,4 @@
-"""The guide to reports of indicators names addresses that answer, and a table that can be brought."""
+"""The guide to reports of indicators names addresses that answer, and tables that can be brought."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx2
 
+from cityloom.ngsild.model import entity, text
 from cityloom.web.pages.value_import import columns_of
 from stages.web.small_city import SmallCity
 
@@ -37,7 +38,18 @@ async def test_every_address_of_the_guide_answers_and_its_table_is_taken():
         role = next((role for part, role in ROLES.items() if f"/{part}" in address), "")
         answer = await readers[role].get(address)
         assert answer.status_code == 200, (address, answer.status_code)
-    (table,) = re.findall(r"```csv\n(.*?)```", GUIDE, re.DOTALL)
+    districts, table = re.findall(r"```csv\n(.*?)```", GUIDE, re.DOTALL)
+    for name in ("North end", "South end"):
+        key = f"urn:ngsi-ld:District:{name[:5].lower()}"
+        await city.write(entity("District", key, {"name": text(en=name)}))
+    page = (await readers["planner"].get("/indicators/u4ssc/import")).text
+    token = re.findall(r'name="form_token" value="([^"]+)"', page)[-1]
+    looked = await readers["planner"].post(
+        "/indicators/u4ssc/import",
+        data={"form_token": token, "act": "look", "columns": "", "city": ""},
+        files={"file": ("districts.csv", districts.encode(), "text/csv")},
+    )
+    assert "2 values would be entered" in looked.text and "South end" in looked.text
     page = (await readers["planner"].get("/indicators/u4ssc/compare")).text
     token = re.findall(r'name="form_token" value="([^"]+)"', page)[-1]
     files = {"file": ("cities.csv", table.encode(), "text/csv")}
