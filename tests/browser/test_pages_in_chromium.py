@@ -18,7 +18,16 @@ import pytest
 from playwright.sync_api import Page, expect
 
 sys.path.insert(0, str(Path(__file__).parent))
-from pages_of_the_city import ALERT, BY_ROLE, FOR_EVERYBODY, LAYOUT_RULES, STATION, overflow, violations
+from pages_of_the_city import (
+    ALERT,
+    BY_ROLE,
+    FOR_EVERYBODY,
+    LAYOUT_RULES,
+    STATION,
+    look_with_axe,
+    overflow,
+    violations,
+)
 
 from cityloom.access.accounts import SET_UP
 from cityloom.kernel.findings import found
@@ -112,13 +121,14 @@ def _become(page: Page, served: ServedCity, role: str) -> None:
 
 def test_pages_are_accessible_in_english_and_light_on_a_wide_window(visit, served):
     page = visit("/clock.json", viewport=WIDE, color_scheme="light", bypass_csp=True)
+    look_with_axe(page.context)
     told = {}
     for role, paths in {"anonymous": FOR_EVERYBODY, **BY_ROLE}.items():
         _become(page, served, "" if role == "anonymous" else role)
         for path in paths:
             page.goto(path)
-            told[role, path] = violations(page)
             told[role, path, "overflows"] = overflow(page)
+            told[role, path] = violations(page)
     assert {place: found for place, found in told.items() if found} == {}
     assert [fault for fault in page.faults if "404" not in fault] == []
 
@@ -126,6 +136,7 @@ def test_pages_are_accessible_in_english_and_light_on_a_wide_window(visit, serve
 def test_pages_are_accessible_in_danish_and_dark_on_a_narrow_window(visit, served):
     """Whoever sees a page, its words and boxes are the same: the administrator stands for all staff."""
     page = visit("/clock.json", viewport=NARROW, locale="da", color_scheme="dark", bypass_csp=True)
+    look_with_axe(page.context)
     staff = dict.fromkeys(path for paths in BY_ROLE.values() for path in paths)
     told = {}
     for role, paths in {"": FOR_EVERYBODY, "administrator": staff}.items():
@@ -133,11 +144,24 @@ def test_pages_are_accessible_in_danish_and_dark_on_a_narrow_window(visit, serve
         for path in paths:
             page.goto(path)
             assert page.locator("html").get_attribute("lang") == "da"
-            told[role, path] = violations(page, rules=LAYOUT_RULES)
             told[role, path, "overflows"] = overflow(page)
             page.evaluate("document.documentElement.dir = 'rtl'")
             told[role, path, "overflows from right to left"] = overflow(page)
+            page.evaluate("document.documentElement.dir = 'ltr'")
+            told[role, path] = violations(page, rules=LAYOUT_RULES)
     assert {place: found for place, found in told.items() if found} == {}
+
+
+def test_a_fault_in_one_of_many_rows_is_seen(visit):
+    page = visit("/map", viewport=WIDE, bypass_csp=True)
+    rows = page.locator("tbody tr")
+    many = rows.count()
+    rows.last.evaluate("row => row.cells[0].insertAdjacentHTML('beforeend', '<img src=\"data:,\">')")
+    rows.nth(-2).evaluate("row => { row.id = 'main'; document.querySelector('tbody').id = 'main'; }")
+    found = violations(page)
+    assert rows.count() < many / 2, "long lists are made shorter"
+    assert any(one.startswith("image-alt") for one in found)
+    assert "two elements are called main" in found
 
 
 def test_the_system_page_tells_what_is_wrong_on_any_window(visit, served):
