@@ -21,6 +21,7 @@ def house_of(city: Any) -> Any:
         broker=city.broker,
         clock=city.clock,
         zone=city.rooms.city.zone,
+        evidence=city.evidence,
         history=city.rooms.history,
         all_is_remembered=city.remembered,
         assessments=city.rooms.assessments,
