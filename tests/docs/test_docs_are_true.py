@@ -38,6 +38,18 @@ def test_links_between_pages_lead_somewhere(path):
         assert not anchor or anchor in anchors(page), f"{path.name} links to {target}#{anchor}"
 
 
+def test_every_page_is_reached_from_the_first_one():
+    seen, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page not in seen:
+            seen.add(page)
+            links = re.findall(r"\]\(([^)#\s]+\.md)", page.read_text())
+            waiting += [(page.parent / one).resolve() for one in links if "://" not in one]
+    lost = [str(one.relative_to(ROOT)) for one in (ROOT / "docs").rglob("*.md") if one not in seen]
+    assert lost == []
+
+
 def anchors(page):
     """What the headings of a page are called in links."""
     titles = re.findall(r"^#+ (.+)$", page.read_text(), re.M)

@@ -18,7 +18,6 @@ from cityloom.analytics.intervals import blocks
 Array = NDArray[np.float64]
 
 #: The evening is 18:00; the night 19:00 to 08:00, both local.
-EVENING_HOUR = 18
 NIGHT_BEGIN_H, NIGHT_END_H = 1, 14
 #: What the estimate is made from, in the order of the columns.
 FEATURES = (
