@@ -12,7 +12,7 @@ from cityloom.app.configuration import parse_configuration
 from cityloom.app.edges import grants_of
 from cityloom.edge.forwarding import FIRST_PAUSE, LAST_PAUSE
 from cityloom.edge.model import MOST_CHANGES, OWN_TYPES
-from cityloom.edge.receiving import GRAVES_KEPT
+from cityloom.edge.taking_in import GRAVES_KEPT
 from cityloom.kernel.findings import KINDS
 from running_city import ask
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from cityloom.context.batch import BatchOutcome, Step
-from cityloom.context.provision import Provision, Request
+from cityloom.context.provision import Provision
+from cityloom.context.writes import Request
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT
 from cityloom.ngsild.model import Document

@@ -13,10 +13,11 @@ from cityloom.context.consumption import Consumption
 from cityloom.context.expiry import Expired, Expiry, Sweeper
 from cityloom.context.folding import INTERVAL, RETENTION, Folding
 from cityloom.context.ports import Feed, StateTable
-from cityloom.context.provision import PastWrite, Provision, Request
+from cityloom.context.provision import Provision
 from cityloom.context.recall import Recall
 from cityloom.context.revision import Revision
 from cityloom.context.stages import Handler, Stages, StageStatus
+from cityloom.context.writes import PastWrite, Request
 from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT, Change
 from cityloom.kernel.errors import NotReady

@@ -14,8 +14,8 @@ import orjson
 
 from cityloom.context.keeping import Kept, unpack
 from cityloom.context.ports import Bounds
-from cityloom.context.provision import not_found
 from cityloom.context.querying import TURN, TURN_SECONDS, QueryPage, answer, ids_of_all
+from cityloom.context.refusals import not_found
 from cityloom.context.rows import LEAST_COLUMNS, Rows
 from cityloom.context.sifting import WORTH_COLUMNS
 from cityloom.context.state import CurrentState, Held

@@ -9,59 +9,31 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
 
-import msgspec
 import orjson
 
 from cityloom.access.ownership import check_write
 from cityloom.context.classes import ClassPolicy
+from cityloom.context.refusals import (
+    check_cleared,
+    check_may_classify,
+    check_may_write,
+    check_sees,
+    not_found,
+)
 from cityloom.context.revision import Revision, past_revision, revise
 from cityloom.context.state import CurrentState
+from cityloom.context.writes import PastWrite, Request, Standing
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.change import Change, ChangeKind
-from cityloom.kernel.errors import NotAllowed, NotFound
 from cityloom.kernel.time import format_instant, from_millis, now_millis
 from cityloom.ngsild import merge
-from cityloom.ngsild.errors import AlreadyExists, ResourceNotFound
+from cityloom.ngsild.errors import AlreadyExists
 from cityloom.ngsild.merge import Merged
 from cityloom.ngsild.model import Document, Instance
 from cityloom.ngsild.transience import without_expired_within
 
 _EVERY_CLASS = tuple(InformationClass)
-
-
-class Request(msgspec.Struct, frozen=True):
-    """Who writes, for which tenant, and what set it off."""
-
-    actor: Actor
-    tenant: str
-    trace: str
-
-
-class PastWrite(msgspec.Struct, frozen=True):
-    """A write to the past, as far as the context must know of it."""
-
-    #: The types of the Entity after it.
-    types: tuple[str, ...]
-    #: What history is told, as it stands in the feed.
-    told: bytes
-    #: Names of the attributes that it is about; none where it is about all.
-    attributes: tuple[str, ...]
-    #: The part that is written as it was and as it will be: None where nothing was, or nothing stays.
-    before: Document | None
-    after: Document | None
-    #: The class of what is remembered already; None where nothing is.
-    information_class: InformationClass | None
-
-
-class Standing(msgspec.Struct, frozen=True, gc=False):
-    """An Entity as the next command finds it, committed or not."""
-
-    types: tuple[str, ...]
-    information_class: InformationClass
-    document: bytes
-    created: int
 
 
 class Provision:
@@ -92,7 +64,7 @@ class Provision:
         self, request: Request, document: Document, information_class: InformationClass | None = None
     ) -> Revision:
         """A new Entity. Raises AlreadyExists, also for one that the actor may not see: ids are unique."""
-        _check_may_write(request.actor)
+        check_may_write(request.actor)
         entity_id = document["id"]
         if self._standing(request.tenant, entity_id) is not None:
             raise AlreadyExists(
@@ -108,8 +80,8 @@ class Provision:
 
     def take_over(self, request: Request, document: Document, kept_as: InformationClass) -> Revision:
         """A new Entity with the times and the class that it has elsewhere. Raises AlreadyExists."""
-        _check_may_write(request.actor)
-        _check_may_classify(request.actor, kept_as)
+        check_may_write(request.actor)
+        check_may_classify(request.actor, kept_as)
         if self._standing(request.tenant, document["id"]) is not None:
             raise AlreadyExists(
                 f"{document['id']} exists already", hint="Choose another id, or update it.", where="id"
@@ -194,11 +166,11 @@ class Provision:
         information_class: InformationClass | None = None,
     ) -> Revision:
         """Created, with this class, when it is not there; else appended to (`update`) or replaced."""
-        _check_may_write(request.actor)
+        check_may_write(request.actor)
         standing = self._standing(request.tenant, document["id"])
         if standing is None:
             return self.create(request, document, information_class)
-        _check_sees(request.actor, document["id"], standing)
+        check_sees(request.actor, document["id"], standing)
         merging = merge.append_attributes if update else merge.replace
         return self._merge_into(request, standing, lambda old, now: merging(old, document, now))
 
@@ -222,17 +194,17 @@ class Provision:
 
         Raises ResourceNotFound for an Entity that the actor may not see, NotAllowed.
         """
-        _check_may_write(request.actor)
+        check_may_write(request.actor)
         check_write(request.actor, past.before, past.after)
         standing = self._standing(request.tenant, entity_id)
         if standing is not None:
-            _check_sees(request.actor, entity_id, standing)
+            check_sees(request.actor, entity_id, standing)
             # Of an Entity that says nothing there is no history that would tell whose it is.
             check_write(request.actor, {"type": standing.types}, None)
             information_class = standing.information_class
         elif past.information_class is not None:
             information_class = past.information_class
-            _check_cleared(request.actor, information_class)
+            check_cleared(request.actor, information_class)
         else:
             information_class = self._class_of_new(request.actor, {"type": list(past.types)}, None)
         change = Change(
@@ -254,7 +226,7 @@ class Provision:
     def classify(self, request: Request, entity_id: str, information_class: InformationClass) -> Revision:
         """An Entity moved to another class. Raises ResourceNotFound, NotAllowed."""
         standing = self._writable(request, entity_id)
-        _check_may_classify(request.actor, information_class)
+        check_may_classify(request.actor, information_class)
         document = orjson.loads(standing.document)
         return self._revise(
             request, ChangeKind.UPDATED, document, (), information_class, standing, now_millis()
@@ -277,13 +249,13 @@ class Provision:
     ) -> Revision:
         """An Entity as another place of this city says that it is, system's times included; `names` are the
         attributes that were written. Its class is never lowered. Raises NotAllowed."""
-        _check_may_write(request.actor)
+        check_may_write(request.actor)
         standing = self._standing(request.tenant, document["id"])
         if standing is None:
             raised, old = self.secrecy_of(document["type"], information_class), None
         else:
             raised, old = max(information_class, standing.information_class), orjson.loads(standing.document)
-        _check_cleared(request.actor, raised)
+        check_cleared(request.actor, raised)
         check_write(request.actor, old, document)
         kind = ChangeKind.CREATED if old is None else ChangeKind.UPDATED
         before = b"" if old is None else _before(old, names)
@@ -309,11 +281,11 @@ class Provision:
         return Standing(held.types, held.information_class, held.document, held.created)
 
     def _writable(self, request: Request, entity_id: str) -> Standing:
-        _check_may_write(request.actor)
+        check_may_write(request.actor)
         standing = self._standing(request.tenant, entity_id)
         if standing is None:
             raise not_found(entity_id)
-        _check_sees(request.actor, entity_id, standing)
+        check_sees(request.actor, entity_id, standing)
         return standing
 
     def _change(
@@ -340,9 +312,9 @@ class Provision:
     ) -> InformationClass:
         by_policy = self._classes.class_for(document["type"])
         if wished is None or wished is by_policy:
-            _check_cleared(actor, by_policy)
+            check_cleared(actor, by_policy)
             return by_policy
-        _check_may_classify(actor, wished)
+        check_may_classify(actor, wished)
         return wished
 
     def _class_of_changed(self, actor: Actor, standing: Standing, new: Document) -> InformationClass:
@@ -350,7 +322,7 @@ class Provision:
         if not added:
             return standing.information_class
         raised = max(standing.information_class, self._classes.class_for(added))
-        _check_cleared(actor, raised)
+        check_cleared(actor, raised)
         return raised
 
     def _revise(
@@ -394,13 +366,6 @@ def _before(old: Document, names: tuple[str, ...]) -> bytes:
     return orjson.dumps(were) if were else b""
 
 
-def not_found(entity_id: Any) -> NotFound:
-    """The error for an Entity that is not there, or not there for the asker: word for word the same."""
-    return ResourceNotFound(
-        f"There is no entity {entity_id}", hint="Check its id; GET /entities lists what is there.", where="id"
-    )
-
-
 def _instant() -> tuple[int, str]:
     """The machine's time in milliseconds and as NGSI-LD writes it."""
     millis = now_millis()
@@ -410,34 +375,3 @@ def _instant() -> tuple[int, str]:
 @lru_cache(maxsize=4)
 def _text_of(millis: int) -> str:
     return format_instant(from_millis(millis))
-
-
-def _check_may_write(actor: Actor) -> None:
-    if not actor.may("entities:write"):
-        raise NotAllowed(
-            f"{actor.name or actor.id} may not write entities",
-            hint="Sign in with an account whose role may write, or ask the administrator for one.",
-        )
-
-
-def _check_sees(actor: Actor, entity_id: str, standing: Standing) -> None:
-    if not actor.sees(standing.information_class):
-        raise not_found(entity_id)
-
-
-def _check_cleared(actor: Actor, information_class: InformationClass) -> None:
-    if not actor.sees(information_class):
-        raise NotAllowed(
-            f"Entities of this type are {information_class.label} in this city",
-            hint=f"Ask the administrator for a role that is cleared for {information_class.label}.",
-            where="type",
-        )
-
-
-def _check_may_classify(actor: Actor, information_class: InformationClass) -> None:
-    if not actor.may("entities:classify"):
-        raise NotAllowed(
-            f"{actor.name or actor.id} may not choose an information class",
-            hint="Leave the class out, or ask the administrator for a role that may classify.",
-        )
-    _check_cleared(actor, information_class)

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from cityloom.context.consumption import Consumption
 from cityloom.context.entity_maps import Elsewhere, EntityMap, within
-from cityloom.context.provision import not_found
 from cityloom.context.querying import QueryPage
+from cityloom.context.refusals import not_found
 from cityloom.federation.answers import NotEntities, UseContext, entities_in, relayed
 from cityloom.federation.federation import Federation
 from cityloom.federation.model import Origin, Question, Reply, Wire

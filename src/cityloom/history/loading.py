@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from cityloom.access.audit import AuditLog
-from cityloom.access.authority import TERMINAL, may_write, require
-from cityloom.access.ownership import check_write
+from cityloom.access.authority import require
 from cityloom.context.broker import Broker
 from cityloom.context.consumption import in_turns
 from cityloom.context.querying import TURN_SECONDS
@@ -31,13 +30,21 @@ from cityloom.history.load_documents import (
     without_system,
     without_times,
 )
-from cityloom.history.loads import PERMISSION, Bringing, LoadRecord, LoadStore, Portion, load_store_of
+from cityloom.history.load_placing import Placing, writer_of
+from cityloom.history.loads import (
+    PERMISSION,
+    LoadRecord,
+    LoadStore,
+    Portion,
+    Undone,
+    Written,
+    load_store_of,
+)
 from cityloom.history.model import Series, SeriesKey, Window
 from cityloom.history.ports import HistoryStore
 from cityloom.history.stage import HistoryStage
 from cityloom.history.whole_exports import WholeExports
 from cityloom.kernel.actor import CITY, Actor, InformationClass
-from cityloom.kernel.change import DEFAULT_TENANT
 from cityloom.kernel.errors import BadInput, CityError, Conflict, NotAllowed, NotFound
 from cityloom.kernel.time import now_millis
 from cityloom.ngsild.model import Document, Instance
@@ -54,30 +61,6 @@ _ANY_LOAD = "accounts:manage"
 _PORTION = re.compile(r"portion-[0-9a-f]{32}\.parquet")
 
 
-class Written(msgspec.Struct, rename="camel"):
-    """What became of Entities."""
-
-    created: int = 0
-    changed: int = 0
-    same: int = 0
-    #: Id and reason of those that were refused, some of them.
-    refused: list[tuple[str, str]] = []
-    refused_count: int = 0
-    #: Ids of those that a whole history brought.
-    new: list[str] = []
-
-
-class Undone(msgspec.Struct, frozen=True, rename="camel"):
-    """What taking a load out did."""
-
-    readings: int
-    #: Attributes that say again what was known before, or nothing any more.
-    attributes: int
-    #: Entities that the load had created and that are gone again; those that stay, having more to them.
-    entities: int
-    staying: int
-
-
 class Loading:
     """Loads of one city. All methods are called on the event loop and need the permission `history:load`."""
 
@@ -86,6 +69,7 @@ class Loading:
         #: Whole histories that go out, as a load brings them in.
         self.exports = WholeExports(store, broker, audit, stage)
         self._broker = broker
+        self._placing = Placing(broker)
         self._audit = audit
         self._stage = stage
         self._turn = asyncio.Lock()
@@ -160,7 +144,7 @@ class Loading:
             else:
                 fresh.append(wanted)
         outcome = await self._broker.upsert_many(
-            _writer(actor), fresh, update=True, information_class=information_class, trace=f"load:{load}"
+            writer_of(actor), fresh, update=True, information_class=information_class, trace=f"load:{load}"
         )
         written.created, written.changed = len(outcome.created), len(outcome.updated)
         others += [(one, str(error)) for one, error in outcome.errors]
@@ -179,7 +163,7 @@ class Loading:
         if _PORTION.fullmatch(portion.file) is None or not 0 <= portion.first < portion.end:
             raise BadInput("This is no portion", hint="Send what `cityloom load` sends.", where="portion")
         await self._own(actor, portion.load)
-        steps = self._as_they_stand(actor, portion.series, whole=portion.whole)
+        steps = self._placing.placed(actor, portion.series, whole=portion.whole)
         # A portion may be of as many Entities as it has readings, and others wait meanwhile.
         series = await in_turns(steps, TURN_SECONDS)
         async with self._turn:
@@ -225,12 +209,12 @@ class Loading:
         for chosen, documents in waiting.items():
             if chosen is None:
                 outcome = await self._broker.upsert_many(
-                    _writer(actor), documents, update=True, trace=f"load:{load}"
+                    writer_of(actor), documents, update=True, trace=f"load:{load}"
                 )
             else:
                 # As it was elsewhere, with its times: that it comes here is nothing that happened to it.
                 outcome = await self._broker.take_over(
-                    _writer(actor), [(one, chosen) for one in documents], trace=f"load:{load}"
+                    writer_of(actor), [(one, chosen) for one in documents], trace=f"load:{load}"
                 )
                 written.new += outcome.created
             written.created += len(outcome.created)
@@ -277,47 +261,6 @@ class Loading:
             return self._broker.class_of(CITY, entity_id)
         except NotFound:
             return InformationClass.OPEN
-
-    # Series and their newest readings
-
-    def _as_they_stand(
-        self, actor: Actor, series: Iterable[Bringing], *, whole: bool
-    ) -> Generator[None, None, list[Bringing]]:
-        found: list[Bringing] = []
-        checked: set[tuple[str, ...]] = set()
-        standing: dict[str, tuple[tuple[str, ...], InformationClass]] = {}
-        for one in series:
-            entity_id = one.key.entity_id
-            if one.key.tenant != DEFAULT_TENANT:
-                raise NotFound(
-                    "Tables are for the default tenant", hint="Load it without.", where=one.key.tenant
-                )
-            if entity_id not in standing:
-                standing[entity_id] = self._stands(actor, one, whole=whole)
-            types, information_class = standing[entity_id]
-            what = (*types, one.key.attribute, one.key.dataset)
-            if what not in checked:
-                checked.add(what)
-                said: Instance = {"type": one.key.attribute_type, "value": None}
-                if one.key.dataset:
-                    said["datasetId"] = one.key.dataset
-                check_write(_writer(actor), None, {"type": types, "attrs": {one.key.attribute: [said]}})
-            found.append(msgspec.structs.replace(one, types=types, information_class=information_class))
-            yield
-        return found
-
-    def _stands(
-        self, actor: Actor, one: Bringing, *, whole: bool
-    ) -> tuple[tuple[str, ...], InformationClass]:
-        """Types and class of an Entity; of one that is not there those that a whole history tells."""
-        entity_id = one.key.entity_id
-        document = self._broker.find(actor, entity_id)
-        if document is not None:
-            return tuple(document["type"]), self._broker.class_of(actor, entity_id)
-        hidden = self._broker.find(CITY, entity_id) is not None
-        if hidden or not whole or not actor.sees(one.information_class):
-            raise NotFound("There is no such Entity", hint="Write it before its readings.", where=entity_id)
-        return one.types, one.information_class
 
     def _last(self, series: list[Series]) -> Iterator[tuple[SeriesKey, tuple[Series, Instance]]]:
         """The newest reading of each series; blocking."""
@@ -424,8 +367,3 @@ def _check_owner(actor: Actor, record: LoadRecord) -> None:
             hint="Ask them, or an administrator.",
             where=record.id,
         )
-
-
-def _writer(actor: Actor) -> Actor:
-    """Who writes: whoever owns the city's folder could put there what a room says, and brings it back so."""
-    return may_write(actor, classify=True) if actor.id == TERMINAL.id else actor

@@ -153,3 +153,27 @@ def load_store_of(store: HistoryStore) -> LoadStore:
             hint="Load them into a city that keeps its history in its folder or in PostgreSQL.",
         )
     return store
+
+
+class Written(msgspec.Struct, rename="camel"):
+    """What became of Entities."""
+
+    created: int = 0
+    changed: int = 0
+    same: int = 0
+    #: Id and reason of those that were refused, some of them.
+    refused: list[tuple[str, str]] = []
+    refused_count: int = 0
+    #: Ids of those that a whole history brought.
+    new: list[str] = []
+
+
+class Undone(msgspec.Struct, frozen=True, rename="camel"):
+    """What taking a load out did."""
+
+    readings: int
+    #: Attributes that say again what was known before, or nothing any more.
+    attributes: int
+    #: Entities that the load had created and that are gone again; those that stay, having more to them.
+    entities: int
+    staying: int

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 import msgspec
 import numpy as np
 
-from cityloom.context.provision import PastWrite
+from cityloom.context.writes import PastWrite
 from cityloom.history.evolution_parts import around, class_of, prepared, stand_in, types_of
 from cityloom.history.instances import instance_id, instances_of, instant_in
 from cityloom.history.model import SCOPE, Erasure, Integers, Readings, Series, Window

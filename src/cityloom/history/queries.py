@@ -17,11 +17,11 @@ from cityloom.history.periods import Step, edges_of
 from cityloom.history.pools import CellSummary, Held, Holding, Pool, PooledSeries, narrowed, pooled
 from cityloom.history.ports import AGGREGATE_METHODS, CurrentClasses, HistoryStore
 from cityloom.history.retention import RetainingStore
-from cityloom.history.shapes import GroupedSeries
+from cityloom.history.visibility import Visibility
 from cityloom.history.windows import ids_of, readings_of, window_of
-from cityloom.kernel.actor import CITY, Actor, InformationClass
+from cityloom.kernel.actor import Actor
 from cityloom.kernel.change import DEFAULT_TENANT
-from cityloom.kernel.errors import BadInput, NotFound
+from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import from_millis, to_millis
 
 #: Cells of the largest table that is worked out in one query.
@@ -46,7 +46,7 @@ class History:
 
     def __init__(self, store: HistoryStore, broker: CurrentClasses) -> None:
         self._store = store
-        self._broker = broker
+        self._visibility = Visibility(broker)
 
     def series(
         self,
@@ -78,18 +78,20 @@ class History:
             found = [
                 one for one in found if one.key.attribute_type in _MEASURABLE and one.key.attribute != SCOPE
             ]
-        return self._visible(actor, found)
+        return self._visibility.visible(actor, found)
 
     def check_known(self, actor: Actor, entity_id: str, *, tenant: str = DEFAULT_TENANT) -> None:
         """Raises NotFound when there is neither history nor an Entity that the actor sees."""
-        self._must_see(actor, entity_id, self.series(actor, entity_id, whole=True, tenant=tenant), tenant)
+        self._visibility.must_see(
+            actor, entity_id, self.series(actor, entity_id, whole=True, tenant=tenant), tenant
+        )
 
     def knows_tenant(self, actor: Actor, tenant: str) -> bool:
         """Whether anything is remembered of a tenant that the actor may see."""
         # One Entity after the other: all series of a large tenant would be millions of objects.
         return any(
-            self._sees_now(actor, tenant, entity_id)
-            and self._visible(actor, self._store.series(tenant, entity_ids=[entity_id]))
+            self._visibility.sees_now(actor, tenant, entity_id)
+            and self._visibility.visible(actor, self._store.series(tenant, entity_ids=[entity_id]))
             for entity_id in self._store.entities(tenant)
         )
 
@@ -109,7 +111,7 @@ class History:
     ) -> list[Reading]:
         """Readings of an Entity by attribute, dataset and time; `corrected` shows what was replaced too."""
         series = self.series(actor, entity_id, attributes, dataset=dataset, tenant=tenant)
-        self._must_see(actor, entity_id, series, tenant)
+        self._visibility.must_see(actor, entity_id, series, tenant)
         window = window_of(series, since, until, last_n=last_n, limit=limit, corrected=corrected)
         return readings_of(series, self._store.raw(window))
 
@@ -178,7 +180,7 @@ class History:
         check_methods(methods)
         series = self.series(actor, target, [attribute], dataset=dataset, tenant=tenant)
         if not target.startswith(TYPE_TARGET):
-            self._must_see(actor, target, series, tenant)
+            self._visibility.must_see(actor, target, series, tenant)
         edges = edges_of(since, until, step, zone)
         rows = 1 if pooled else len(series)
         _check_cells(rows * (len(edges) - 1) * (len(methods) + 2 * time_weighted))
@@ -246,7 +248,7 @@ class History:
             attributes=[attribute],
             datasets=[dataset],
         )
-        seen = self._visible_among(actor, tenant, found)
+        seen = self._visibility.visible_among(actor, tenant, found)
         return pooled(seen, window_of((), since, until), unit_code)
 
     def cells(
@@ -329,7 +331,7 @@ class History:
         """
         series = self.series(actor, target, attributes, dataset=dataset, tenant=tenant)
         if isinstance(target, str) and not target.startswith(TYPE_TARGET):
-            self._must_see(actor, target, series, tenant)
+            self._visibility.must_see(actor, target, series, tenant)
         return self._store.export(window_of(series, since, until), format_name)
 
     def forget(
@@ -346,7 +348,7 @@ class History:
         Needs `entities:write`, which the caller checks together with what else is deleted.
         """
         series = self.series(actor, entity_id, attributes, dataset=dataset, tenant=tenant)
-        self._must_see(actor, entity_id, series, tenant)
+        self._visibility.must_see(actor, entity_id, series, tenant)
         return self._store.forget(ids_of(series))
 
     def read(self, window: Window) -> Readings:
@@ -367,40 +369,6 @@ class History:
 
     def _rolled(self, window: Window) -> tuple[int, int] | None:
         return self._store.rolled(window) if isinstance(self._store, RetainingStore) else None
-
-    def _visible(self, actor: Actor, found: list[Series]) -> list[Series]:
-        """What the actor may see: by the class the Entity has now, and by the class it was remembered with.
-
-        The second covers Entities that are gone, and the moment between a change and its being remembered.
-        """
-        seen: dict[tuple[str, str], bool] = {}
-        visible = []
-        for one in found:
-            entity = (one.key.tenant, one.key.entity_id)
-            if entity not in seen:
-                seen[entity] = self._sees_now(actor, *entity)
-            if seen[entity] and actor.sees(one.information_class):
-                visible.append(one)
-        return visible
-
-    def _visible_among(self, actor: Actor, tenant: str, found: GroupedSeries) -> GroupedSeries:
-        """The same of series in columns."""
-        if all(map(actor.sees, InformationClass)):
-            return found
-        entities = np.array([self._sees_now(actor, tenant, one) for one in found.entity_ids], bool)
-        standings = np.array([actor.sees(one) for _, one in found.standings], bool)
-        return found.only(entities[found.group] & standings[found.standing])
-
-    def _sees_now(self, actor: Actor, tenant: str, entity_id: str) -> bool:
-        try:
-            return actor.sees(self._broker.class_of(CITY, entity_id, tenant=tenant))
-        except NotFound:
-            return True  # gone; the class it was remembered with decides
-
-    def _must_see(self, actor: Actor, entity_id: str, series: list[Series], tenant: str) -> None:
-        """Raises NotFound when there is neither history nor an Entity that the actor sees."""
-        if not series:
-            self._broker.class_of(actor, entity_id, tenant=tenant)
 
 
 def check_methods(methods: Iterable[str]) -> None:

@@ -1,7 +1,16 @@
-"""Evidence files: which are taken, and what they are. Pure."""
+"""Evidence files: which are taken, what they are, and how they are kept."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from cityloom.indicators.model import (
+    Evidence,
+)
+from cityloom.indicators.ports import EvidenceStore
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.texts import check_line
 
@@ -56,3 +65,30 @@ def _is_what_it_says(data: bytes, beginnings: tuple[bytes, ...]) -> bool:
         return "\x00" not in data.decode("utf-8")
     except UnicodeDecodeError:
         return False
+
+
+class Upload(msgspec.Struct, frozen=True, kw_only=True):
+    """An evidence file as it was sent."""
+
+    name: str
+    media_type: str
+    data: bytes
+    #: Whether everybody who sees the value may read it; else those who enter and verify.
+    public: bool = False
+
+
+async def keep(store: EvidenceStore, files: Sequence[Upload]) -> list[Evidence]:
+    """What is told of files that are kept now. Raises BadInput; then none is kept."""
+    if len(files) > MOST_FILES:
+        raise BadInput(f"{len(files)} files are too many", hint=f"Send up to {MOST_FILES}.", where="evidence")
+    names = [check_file(one.name, one.media_type, one.data) for one in files]
+    return [
+        Evidence(
+            digest=await asyncio.to_thread(store.put, one.data),
+            name=name,
+            media_type=one.media_type,
+            size=len(one.data),
+            public=one.public,
+        )
+        for one, name in zip(files, names, strict=True)
+    ]

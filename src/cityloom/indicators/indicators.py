@@ -9,8 +9,6 @@ from contextlib import suppress
 from datetime import timedelta, tzinfo
 from functools import partial
 
-import msgspec
-
 from cityloom.access.audit import AuditLog
 from cityloom.access.authority import may_write, require
 from cityloom.context.broker import Broker
@@ -23,7 +21,7 @@ from cityloom.indicators.comparing import Comparing
 from cityloom.indicators.computing import Computing, last_day
 from cityloom.indicators.districts.values import DistrictValue, DistrictValues
 from cityloom.indicators.entries import check_period, checked_source, checked_value
-from cityloom.indicators.evidence import MOST_FILES, check_file
+from cityloom.indicators.evidence import Upload, keep
 from cityloom.indicators.exchange.reported import Reported
 from cityloom.indicators.framework import Framework
 from cityloom.indicators.importing import Plan, plan_of
@@ -63,16 +61,6 @@ REST = 1.0
 #: Why measures failed, by the data point.
 _Troubles = tuple[tuple[str, str], ...]
 _ENTER, _VERIFY = "indicators:enter", "indicators:verify"
-
-
-class Upload(msgspec.Struct, frozen=True, kw_only=True):
-    """An evidence file as it was sent."""
-
-    name: str
-    media_type: str
-    data: bytes
-    #: Whether everybody who sees the value may read it; else those who enter and verify.
-    public: bool = False
 
 
 class Indicators:
@@ -257,7 +245,7 @@ class Indicators:
         check_period(entry, self._clock.now())
         self._check_against_others(actor, framework, point, value)
         checked = checked_source(entry)
-        evidence = await self._keep(files)
+        evidence = await keep(self._evidence, files)
         attributes = writing.entered(
             framework,
             point,
@@ -283,7 +271,7 @@ class Indicators:
         """Enter a value of a district. Needs indicators:enter. Raises BadInput, NotFound, Conflict."""
         require(actor, _ENTER)
         self.districts.check(actor, point_id, district_id, entry)
-        evidence = await self._keep(files)
+        evidence = await keep(self._evidence, files)
         return await self.districts.enter(actor, point_id, district_id, entry, evidence, version=version)
 
     async def import_values(
@@ -296,7 +284,10 @@ class Indicators:
         """
         require(actor, _ENTER)
         plan = await self.plan_import(actor, framework_id, rows, source=file.name, city=city)
-        framework, evidence = self._in_use.get(framework_id), await self._keep([file] if plan.planned else [])
+        framework, evidence = (
+            self._in_use.get(framework_id),
+            await keep(self._evidence, [file] if plan.planned else []),
+        )
         now = self._clock.now()
         for one in plan.planned:
             if one.district is not None:
@@ -381,23 +372,6 @@ class Indicators:
         if self._audit is not None:
             await self._audit.record(actor, f"indicator.{did}", point_id)
         await self._editing.edit(may_write(actor), point_id, edits, trace=f"indicators:{did}")
-
-    async def _keep(self, files: Sequence[Upload]) -> list[Evidence]:
-        if len(files) > MOST_FILES:
-            raise BadInput(
-                f"{len(files)} files are too many", hint=f"Send up to {MOST_FILES}.", where="evidence"
-            )
-        names = [check_file(one.name, one.media_type, one.data) for one in files]
-        return [
-            Evidence(
-                digest=await asyncio.to_thread(self._evidence.put, one.data),
-                name=name,
-                media_type=one.media_type,
-                size=len(one.data),
-                public=one.public,
-            )
-            for one, name in zip(files, names, strict=True)
-        ]
 
     def _check_against_others(
         self, actor: Actor, framework: Framework, point: DataPoint, value: float | bool

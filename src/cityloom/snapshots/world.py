@@ -14,8 +14,9 @@ from cityloom.context.broker import Broker
 from cityloom.context.classes import ClassPolicy
 from cityloom.context.consumption import Consumption, in_turns
 from cityloom.context.ports import Feed
-from cityloom.context.provision import PastWrite, not_found
 from cityloom.context.querying import TURN_SECONDS
+from cityloom.context.refusals import not_found
+from cityloom.context.writes import PastWrite
 from cityloom.history.past import Past, encode_past
 from cityloom.history.past_writing import PastWriting
 from cityloom.history.queries import History

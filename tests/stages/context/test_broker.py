@@ -7,7 +7,7 @@ import asyncio
 import orjson
 import pytest
 
-from cityloom.context.provision import PastWrite
+from cityloom.context.writes import PastWrite
 from cityloom.kernel.actor import ANONYMOUS, CITY, Actor, InformationClass
 from cityloom.kernel.change import ChangeKind
 from cityloom.kernel.errors import NotAllowed, NotReady

@@ -14,9 +14,9 @@ from cityloom.adapters.sqlite.state_table import SqliteStateTable
 from cityloom.context import folding
 from cityloom.context.broker import Broker
 from cityloom.context.folding import INTERVAL, ROUNDS
-from cityloom.context.provision import PastWrite
 from cityloom.context.recall import Recall
 from cityloom.context.state import CurrentState
+from cityloom.context.writes import PastWrite
 from cityloom.kernel.actor import ANONYMOUS, CITY, InformationClass
 from cityloom.kernel.errors import BadConfig, StorageFull
 from cityloom.kernel.time import WallClock

@@ -10,8 +10,8 @@ from cityloom.adapters.memory.feed import MemoryFeed
 from cityloom.adapters.memory.state_table import MemoryStateTable
 from cityloom.context import stages
 from cityloom.context.broker import Broker
-from cityloom.context.provision import PastWrite
 from cityloom.context.stages import Recent, Stages
+from cityloom.context.writes import PastWrite
 from cityloom.kernel.actor import CITY, InformationClass
 from cityloom.kernel.change import Change, ChangeKind
 from cityloom.kernel.errors import BadConfig, Conflict, NotReady

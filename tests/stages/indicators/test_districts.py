@@ -10,9 +10,9 @@ import pytest
 import cityloom_catalogue
 from cityloom.indicators.districts.comparing import DistrictDoubt, by_district
 from cityloom.indicators.districts.places import District, inside, read_districts
+from cityloom.indicators.evidence import Upload
 from cityloom.indicators.exchange.files import read_values
 from cityloom.indicators.framework import read_framework
-from cityloom.indicators.indicators import Upload
 from cityloom.indicators.model import Entry, Quality
 from cityloom.kernel.actor import ANONYMOUS, CITY, InformationClass
 from cityloom.kernel.errors import BadInput, Conflict, NotAllowed, NotFound

@@ -12,13 +12,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 import cityloom_catalogue
-from cityloom.indicators.evidence import type_of_values
+from cityloom.indicators.evidence import Upload, type_of_values
 from cityloom.indicators.exchange import workbook as workbooks
 from cityloom.indicators.exchange.files import read_values
 from cityloom.indicators.exchange.reported import bounds_of
 from cityloom.indicators.framework import point_id, read_framework
 from cityloom.indicators.importing import MOST_VALUES
-from cityloom.indicators.indicators import Upload
 from cityloom.indicators.model import Entry
 from cityloom.kernel.actor import ANONYMOUS
 from cityloom.kernel.errors import BadInput, NotAllowed

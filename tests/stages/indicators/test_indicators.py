@@ -13,9 +13,8 @@ import cityloom_catalogue
 from cityloom.history.follow import Lineage
 from cityloom.history.periods import parse_step
 from cityloom.indicators.computing import due_at
-from cityloom.indicators.evidence import LARGEST
+from cityloom.indicators.evidence import LARGEST, Upload
 from cityloom.indicators.framework import read_framework
-from cityloom.indicators.indicators import Upload
 from cityloom.indicators.model import Entry, Quality, State
 from cityloom.kernel.actor import ANONYMOUS, CITY, InformationClass
 from cityloom.kernel.errors import BadInput, CityError, Conflict, NotAllowed, NotFound

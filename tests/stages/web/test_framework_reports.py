@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from cityloom.indicators.evidence import Upload
 from cityloom.indicators.framework import point_id
-from cityloom.indicators.indicators import Upload
 from cityloom.indicators.model import Entry
 from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.ngsild.model import entity, prop

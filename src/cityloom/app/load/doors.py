@@ -15,7 +15,7 @@ from cityloom.app.folder import CityFolder
 from cityloom.app.house import House
 from cityloom.app.storage import in_postgres
 from cityloom.app.way_in import error_of, way_into
-from cityloom.history.loading import Written
+from cityloom.history.loads import Written
 from cityloom.kernel.errors import NotFound, NotReady
 from cityloom.web.loads import PATH, act, checked, records
 

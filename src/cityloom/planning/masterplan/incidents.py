@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from cityloom.planning.masterplan import processes
-from cityloom.planning.masterplan.readiness import dependencies
+from cityloom.planning.masterplan.requirements.facts import dependencies
 from cityloom.planning.records.model import Record
 
 #: What can be made of parts of the live city.

@@ -25,7 +25,8 @@ from cityloom.planning.masterplan.gates import PlanPhase, Requirement
 from cityloom.planning.masterplan.learning import Learning
 from cityloom.planning.masterplan.monitoring import Course, Now, course
 from cityloom.planning.masterplan.phases import Phases, Position
-from cityloom.planning.masterplan.readiness import Facts, requirements
+from cityloom.planning.masterplan.readiness import requirements
+from cityloom.planning.masterplan.requirements.facts import Facts
 from cityloom.planning.model import TYPE as INITIATIVE
 from cityloom.planning.records.records import Records
 

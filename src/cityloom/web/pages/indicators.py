@@ -10,9 +10,8 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from cityloom.indicators.evidence import LARGEST, MEDIA_TYPES
+from cityloom.indicators.evidence import LARGEST, MEDIA_TYPES, Upload
 from cityloom.indicators.framework import Framework, point_id
-from cityloom.indicators.indicators import Upload
 from cityloom.indicators.model import VALUE, Entry, Quality
 from cityloom.indicators.summaries import FrameworkReport, GroupScore, IndicatorSummary
 from cityloom.kernel.errors import BadInput, Conflict, NotFound

@@ -7,10 +7,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from cityloom.indicators.evidence import LARGEST, type_of_values
+from cityloom.indicators.evidence import LARGEST, Upload, type_of_values
 from cityloom.indicators.exchange.files import read_values
 from cityloom.indicators.importing import Plan
-from cityloom.indicators.indicators import Upload
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.worded import Worded
 from cityloom.web.addresses import address

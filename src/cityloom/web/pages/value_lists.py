@@ -7,8 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from cityloom.indicators.evidence import LARGEST, MEDIA_TYPES
-from cityloom.indicators.indicators import Upload
+from cityloom.indicators.evidence import LARGEST, MEDIA_TYPES, Upload
 from cityloom.indicators.model import Entry, Quality
 from cityloom.indicators.summaries import FrameworkReport, IndicatorSummary
 from cityloom.kernel.errors import BadInput, CityError

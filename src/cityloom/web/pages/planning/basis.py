@@ -13,7 +13,7 @@ from cityloom.kernel.media_types import JSON
 from cityloom.planning.masterplan import infrastructure, processes
 from cityloom.planning.masterplan.baselines import Compared, compared
 from cityloom.planning.masterplan.frozen import Frozen
-from cityloom.planning.masterplan.readiness import dependencies
+from cityloom.planning.masterplan.requirements.facts import dependencies
 from cityloom.planning.records.model import Record
 from cityloom.web.addresses import address, entity_path
 from cityloom.web.drawing.layers import draw_layers

@@ -11,7 +11,7 @@ from cityloom.planning.masterplan import processes
 from cityloom.planning.masterplan.adoption import decided_by
 from cityloom.planning.masterplan.dimensions import ASPECTS, EMPHASES, REGIONS, shares
 from cityloom.planning.masterplan.kinds.basis import evidence_of
-from cityloom.planning.masterplan.readiness import dependencies
+from cityloom.planning.masterplan.requirements.facts import dependencies
 from cityloom.planning.masterplan.stages import STAGES, advice, judge
 from cityloom.planning.masterplan.watching import WORDS
 from cityloom.planning.records.model import Record

@@ -1,0 +1,1 @@
+"""What the `cityloom` command understands: its verbs by what they are about."""
