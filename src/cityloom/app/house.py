@@ -233,7 +233,7 @@ class House:
             audit=self.audit,
         )
         self.initiatives = Initiatives(self.broker, clock, self.history)
-        self.records = Records(self.broker, clock, KINDS)
+        self.records = Records(self.broker, clock, KINDS, zone=self.zone)
         self.plan = MasterPlan(
             self.broker,
             clock,
@@ -348,6 +348,7 @@ class House:
         while True:
             try:
                 await keep_close(self.broker)
+                await self.records.sealing.keep_close()
                 await self.reports.forget_contacts(self.clock.now() - CONTACTS_KEPT)
                 await self.contributions.forget_contacts(self.clock.now() - CONTACTS_KEPT)
             except CityError as error:

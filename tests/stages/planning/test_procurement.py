@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import msgspec
 import pytest
 
-from cityloom.kernel.actor import ANONYMOUS
+from cityloom.kernel.actor import ANONYMOUS, CITY, InformationClass
 from cityloom.kernel.errors import BadInput, Conflict, NotAllowed
+from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.planning.money import Money
 from cityloom.planning.procurement.awarding import Awarding
 from cityloom.planning.procurement.kinds import KINDS
@@ -109,6 +111,57 @@ async def test_an_award_takes_the_last_day_all_points_and_a_reason(office):
     assert office.records.list(ANONYMOUS, "TenderBid") == []
     with pytest.raises(Conflict):
         await award(office.planner, office.tender.id, slow.id, "It is the best.")
+
+
+async def test_a_bid_is_closed_until_the_last_day_for_bids_is_over(office, living_city):
+    bid = await office.bid("Cheap", "100.00", 50)
+    colleague = msgspec.structs.replace(office.planner, id="person:colleague")
+    auditor, engineer = map(living_city.person, ("auditor", "engineer"))
+    broker, records = living_city.broker, office.records
+    office.clock.at = datetime(2026, 3, 1, 23, tzinfo=UTC)
+    # Who wrote it down may still correct it.
+    await records.change(office.planner, bid.id, {"leftOut": "No guarantee"})
+    await records.undo(office.planner, bid.id)
+    draft = bid.id.replace("TenderBid:", "TenderBid:draft-")
+    for other in (colleague, auditor, engineer, ANONYMOUS):
+        assert records.find(other, bid.id) is None, other.name
+        assert records.list(other, "TenderBid") == [], other.name
+        assert records.pointing_at(other, office.tender.id) == [], other.name
+        assert broker.find(other, draft) is None, other.name
+    with pytest.raises(ResourceNotFound):
+        await records.change(colleague, bid.id, {"leftOut": "No guarantee"})
+    office.clock.at = datetime(2026, 3, 2, 0, tzinfo=UTC)
+    for evaluator in (colleague, auditor):
+        assert records.get(evaluator, bid.id).get("price") == Money(Decimal("100.00"), "DKK")
+        assert [one.id for one in records.list(evaluator, "TenderBid")] == [bid.id]
+    assert records.find(engineer, bid.id) is None and records.list(engineer, "TenderBid") == []
+    # On every other way it is of a class that none of them is cleared for.
+    assert all(broker.find(one, draft) is None for one in (office.planner, colleague, auditor, engineer))
+
+
+async def test_a_tender_is_not_closed_earlier_once_a_bid_lies_there(office):
+    records, planner = office.records, office.planner
+    office.clock.at = datetime(2026, 2, 21, tzinfo=UTC)
+    await records.change(planner, office.tender.id, {"closes": date(2026, 2, 25)})
+    await records.change(planner, office.tender.id, {"closes": date(2026, 3, 1)})
+    await office.bid("Cheap", "100.00")
+    with pytest.raises(BadInput) as refused:
+        await records.change(planner, office.tender.id, {"closes": date(2026, 2, 20)})
+    assert refused.value.where == "closes"
+    with pytest.raises(BadInput):
+        await records.undo(planner, office.tender.id)
+    later = await records.change(planner, office.tender.id, {"closes": date(2026, 3, 8)})
+    assert later.get("closes") == date(2026, 3, 8)
+
+
+async def test_bids_that_were_internal_are_brought_into_their_class(office, living_city):
+    bid = await office.bid("Cheap", "100.00")
+    draft = bid.id.replace("TenderBid:", "TenderBid:draft-")
+    broker = living_city.broker
+    await broker.classify(CITY, draft, InformationClass.INTERNAL)
+    assert await office.records.sealing.keep_close() == 1
+    assert broker.class_of(CITY, draft) is InformationClass.SECURITY
+    assert await office.records.sealing.keep_close() == 0
 
 
 @pytest.mark.parametrize(

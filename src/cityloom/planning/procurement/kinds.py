@@ -1,4 +1,8 @@
-"""Records of procurement. Bids stay inside; of an award everybody sees who bid how much, and why it is so."""
+"""Records of procurement: tenders and bids.
+
+Until the last day for bids is over, one is read by who wrote it down alone; from then on by those who manage
+and examine contracts. Of an award everybody sees who bid how much, and why it is so.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.worded import Worded
 from cityloom.planning.records.fields import (
@@ -25,6 +30,7 @@ from cityloom.planning.records.fields import (
 from cityloom.planning.records.kinds import RecordKind
 
 MANAGE = "contracts:manage"
+EXAMINE = "contracts:examine"
 WHOLE = 100
 PRICE = "price"
 _MEASURES = {PRICE: Worded("by the price"), "quality": Worded("by points from 0 to 100")}
@@ -135,6 +141,9 @@ BID = RecordKind(
     permission=MANAGE,
     publishable=False,
     columns=("tender", "receivedOn", "price"),
+    secrecy=InformationClass.SECURITY,
+    readers=(EXAMINE,),
+    sealed_through=("tender", "closes"),
     fields=(
         Said("name", Worded("Bidder"), required=True),
         Link("tender", Worded("Tender"), to=(TENDER.type,), required=True, internal=True),

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.planning.records.fields import Field
 
 #: Attributes that every record has beside its fields.
@@ -34,6 +35,17 @@ class RecordKind(msgspec.Struct, frozen=True, kw_only=True):
     columns: tuple[str, ...] = ()
     #: Rules over several fields: raises BadInput naming the field.
     check: Callable[[Mapping[str, Any]], None] | None = None
+    #: The class of its working copies. What is of the security class is shown by its pages to who writes the
+    #: kind, and to `readers`; over NGSI-LD and elsewhere to who is cleared for that class alone.
+    secrecy: InformationClass = InformationClass.INTERNAL
+    #: More permissions with which such working copies are read.
+    readers: tuple[str, ...] = ()
+    #: A link, and a day that what it leads to says: through that day who drafted a record reads it alone.
+    sealed_through: tuple[str, str] | None = None
+
+    def is_read_by(self, actor: Actor) -> bool:
+        """Whether the pages show records that are more than internal to somebody."""
+        return any(map(actor.may, (self.permission, *self.readers)))
 
     def field(self, name: str) -> Field:
         """A field by its name. Raises KeyError."""

@@ -8,6 +8,7 @@ Others point at the published one, whether it is there or not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, tzinfo
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, Edits, check_version
 from cityloom.context.publishing import Publishing, new_working_id, public_id, working_id
 from cityloom.context.summaries import Derived, Summaries
-from cityloom.kernel.actor import Actor
+from cityloom.kernel.actor import CITY, Actor
 from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.kernel.texts import check_text
 from cityloom.kernel.time import Clock, format_instant
@@ -35,6 +36,7 @@ from cityloom.planning.records.model import (
     record_of,
     said_in,
 )
+from cityloom.planning.records.sealing import Sealing, eyes
 from cityloom.planning.records.writing import (
     checked,
     edited,
@@ -49,14 +51,17 @@ LONGEST_NOTE = 2000
 
 
 class Records:
-    """Writes and reads records of all kinds. `clock` is the city's."""
+    """Writes and reads records of all kinds. `clock` is the city's, and so is `zone`, whose days count."""
 
-    def __init__(self, broker: Broker, clock: Clock, kinds: Iterable[RecordKind]) -> None:
+    def __init__(
+        self, broker: Broker, clock: Clock, kinds: Iterable[RecordKind], *, zone: tzinfo = UTC
+    ) -> None:
         self.kinds: Mapping[str, RecordKind] = {kind.type: kind for kind in kinds}
         self._broker = broker
         self._clock = clock
         self._editing = Editing(broker)
         self._publishing = Publishing(broker, self._editing, "planning")
+        self.sealing = Sealing(broker, clock, zone, self.kinds.values(), partial(self.find, CITY))
         self._summaries = {
             kind.type: Summaries(broker, kind.type, _reader(kind)) for kind in self.kinds.values()
         }
@@ -101,7 +106,7 @@ class Records:
             "history": json_value(msgspec.to_builtins([self._step(actor, "drafted", note)])),
         }
         document = entity(kind.type, new_working_id(kind.type), attributes)
-        await self._publishing.draft(actor, document)
+        await self._publishing.draft(eyes(actor, kind), document, secrecy=kind.secrecy)
         return self.get(actor, document["id"])
 
     async def edit(
@@ -232,8 +237,12 @@ class Records:
 
     def list(self, actor: Actor, type_name: str, *, discarded: bool = False) -> Sequence[Record]:
         """The records of a kind, by name. `discarded`: those that were thrown away instead."""
-        there, thrown_away = self._lists[self.kind(type_name).type].of(actor)
-        return thrown_away if discarded else there
+        kind = self.kind(type_name)
+        there, thrown_away = self._lists[kind.type].of(eyes(actor, kind))
+        found = thrown_away if discarded else there
+        if kind.sealed_through is None:
+            return found
+        return [one for one in found if not self.sealing.hides(actor, one)]
 
     def derived(self, types: Sequence[str], make: Callable[[Actor], _Made]) -> Derived[_Made]:
         """What is made of the records of some kinds, kept until one of them changes."""
@@ -278,9 +287,12 @@ class Records:
         return self.find(actor, entity_id) if self._read(actor, entity_id) is not None else None
 
     def _read(self, actor: Actor, entity_id: str) -> Record | None:
-        lying = self._broker.kept(actor, entity_id)
+        lying = self._broker.kept(CITY, entity_id)
         found = self._summaries.get(lying.types[0]) if lying is not None else None
-        return found.find(actor, entity_id) if found is not None else None
+        if lying is None or found is None:
+            return None
+        record = found.find(eyes(actor, self.kinds[lying.types[0]]), entity_id)
+        return None if record is None or self.sealing.hides(actor, record) else record
 
     async def _change(
         self, actor: Actor, record_id: str, version: str, did: str, decide: Callable[[Record], Edits]
@@ -292,9 +304,13 @@ class Records:
 
         def edits(document: Document) -> Edits:
             check_version(version, document, said_in(found.kind))
-            return decide(record_of(found.kind, document))
+            record = record_of(found.kind, document)
+            decided = decide(record)
+            self.sealing.check(record, decided)
+            return decided
 
-        await self._editing.edit(may_write(actor), working_id(found.id), edits, trace=f"planning:{did}")
+        writer = may_write(eyes(actor, found.kind))
+        await self._editing.edit(writer, working_id(found.id), edits, trace=f"planning:{did}")
         return self.get(actor, found.id)
 
     async def _show(self, actor: Actor, working: Record) -> None:
