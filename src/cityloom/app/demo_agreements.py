@@ -89,8 +89,6 @@ class DemoAgreements:
                 await self._settlements.settle(EXAMINER, contract.id, period.key)
             if number < said["paid"]:
                 await self._pay(contract, period.key)
-        # What a process that ended before wrote last may not have come to the open.
-        await self._contracts.public.show(contract, self._contracts.parties.get(contract.standing.provider))
 
     async def _pay(self, contract: Contract, key: str) -> None:
         settled = self._settlements.get(SECOND, contract.id, key)

@@ -344,11 +344,12 @@ class House:
         self.storage.close()
 
     async def _keep_house(self) -> None:
-        """Once a day, and at the start: forget what is kept no longer than it is needed."""
+        """Once a day, and at the start: end what was left half done, forget what is no longer needed."""
         while True:
             try:
                 await keep_close(self.broker)
                 await self.records.sealing.keep_close()
+                await self.contracts.resume()
                 await self.reports.forget_contacts(self.clock.now() - CONTACTS_KEPT)
                 await self.contributions.forget_contacts(self.clock.now() - CONTACTS_KEPT)
             except CityError as error:

@@ -6,12 +6,14 @@ there or not. So nobody outside sees an edit, or that there is one, and what was
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 
 from cityloom.access.authority import may_write
 from cityloom.access.credentials import new_id
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, Edits
+from cityloom.context.reading import says
 from cityloom.kernel.actor import ANONYMOUS, Actor, InformationClass
 from cityloom.ngsild.errors import AlreadyExists
 from cityloom.ngsild.model import Document, entity, prop
@@ -69,13 +71,20 @@ class Publishing:
         origin: str = "",
         did: str = "publish",
     ) -> None:
-        """Let everybody see this from now on; None is no longer said. `origin`: where it comes from."""
-        if self._broker.find(actor, entity_id) is not None:
-            await self._editing.edit(may_write(actor), entity_id, lambda _: said, trace=self._trace(did))
-            return
-        attributes = {name: item for name, item in said.items() if item is not None}
-        attributes["dataOrigin"] = prop(origin or "entered")
-        await self._create(actor, entity(type_name, entity_id, attributes), InformationClass.OPEN, did)
+        """Let everybody see this from now on; None is no longer said. `origin`: where it comes from.
+
+        Nothing is written where all of it is seen: a room may say it again to mend what a crash left behind.
+        """
+        if self._broker.find(actor, entity_id) is None:
+            attributes = {name: item for name, item in said.items() if item is not None}
+            attributes["dataOrigin"] = prop(origin or "entered")
+            document = entity(type_name, entity_id, attributes)
+            # Somebody else may show it meanwhile.
+            with suppress(AlreadyExists):
+                await self._create(actor, document, InformationClass.OPEN, did)
+                return
+        unsaid = partial(_unsaid, said=said)
+        await self._editing.edit(may_write(actor), entity_id, unsaid, trace=self._trace(did))
 
     async def move(self, actor: Actor, working: str, public: Document, did: str = "publish") -> None:
         """Let everybody see this in place of a working copy, which goes; what stands in the open stays."""
@@ -104,3 +113,7 @@ class Publishing:
 
     def _trace(self, did: str) -> str:
         return f"{self._room}:{did}"
+
+
+def _unsaid(document: Document, said: Edits) -> Edits:
+    return {name: item for name, item in said.items() if not says(document, name, item)}

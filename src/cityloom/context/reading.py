@@ -90,6 +90,12 @@ def language_property(by_language: Mapping[str, str]) -> Instance:
     return {"type": "LanguageProperty", "languageMap": dict(by_language)}
 
 
+def says(document: Document, name: str, item: Instance | None) -> bool:
+    """Whether an Entity says this of an attribute already, and nothing else; None is nothing at all."""
+    there = document["attrs"].get(name, ())
+    return [bare(one) for one in there] == ([] if item is None else [item])
+
+
 def bare(item: Instance) -> Instance:
     """An attribute instance without its system times: to be written elsewhere."""
     return {key: value for key, value in item.items() if key not in ("createdAt", "modifiedAt")}

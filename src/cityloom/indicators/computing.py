@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta, tzinfo
 from functools import partial
 
@@ -27,7 +27,7 @@ from cityloom.indicators.model import VALUE, DataPoint, Indicator, Measured
 from cityloom.indicators.view import Documents, View
 from cityloom.kernel.actor import ANONYMOUS, CITY, Actor, InformationClass
 from cityloom.kernel.time import Clock
-from cityloom.ngsild.model import Document, value_of
+from cityloom.ngsild.model import Document
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +38,8 @@ _SEES = {
 #: After this time, or half of a shorter step, a value is worked out again: readings that came late are in it.
 SETTLED_AFTER = timedelta(hours=1)
 _TRACE = "indicators:computed"
+#: What has to be written so that an Entity says something.
+_Decide = Callable[[Document, writing.Attributes], writing.Attributes]
 _Documents = dict[tuple[str, str], Sequence[Document]]
 
 
@@ -150,14 +152,14 @@ class Computing:
                 decide = partial(writing.rejudged, framework, point=point)
                 await self._editing.edit(CITY, point.id, decide, trace="indicators:targets")
 
-    async def write(self, point: DataPoint, attributes: writing.Attributes) -> None:
+    async def write(
+        self, point: DataPoint, attributes: writing.Attributes, edits: _Decide = writing.edits
+    ) -> None:
         """Let the Entity of a data point say this. Nothing is written when it does already."""
         if self._broker.find(CITY, point.id) is None:
             await self._broker.create(CITY, writing.new_entity(point, attributes), trace=_TRACE)
             return
-        await self._editing.edit(
-            CITY, point.id, lambda document: writing.edits(document, attributes), trace=_TRACE
-        )
+        await self._editing.edit(CITY, point.id, lambda document: edits(document, attributes), trace=_TRACE)
 
     async def _compute(
         self, framework: Framework, measure: AnyMeasure, until: datetime, documents: _Documents
@@ -201,9 +203,6 @@ class Computing:
 
     async def _say(self, framework: Framework, measure: AnyMeasure, found: Measured) -> None:
         _, point, definition = self._defined(framework, measure, found.until)
-        known = self._broker.find(CITY, point.id)
-        if known is not None and value_of(known, "calculationMethod") == "manual" and VALUE in known["attrs"]:
-            return  # what somebody entered stands until they withdraw it
         attributes = writing.computed(
             framework,
             point,
@@ -214,7 +213,7 @@ class Computing:
             definition=definition,
         )
         standing = writing.static(framework, *point_of(framework, measure))
-        await self.write(point, standing | attributes)
+        await self.write(point, standing | attributes, writing.worked_out)
 
     def _view(self, measure: AnyMeasure, point: DataPoint, until: datetime, documents: _Documents) -> View:
         actor = Actor(id="indicators", name="Indicators", clearance=_SEES[measure.sees])

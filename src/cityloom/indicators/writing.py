@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from cityloom.context.reading import bare
+from cityloom.context.reading import says
 from cityloom.indicators import scoring
 from cityloom.indicators.framework import Framework
 from cityloom.indicators.model import (
@@ -185,23 +185,24 @@ def edits(document: Document, attributes: Mapping[str, Instance | None]) -> Attr
     if shown is not None and value_of(document, VALUE) == shown["value"] and _same_way(document, wanted):
         for name in VERIFICATION:
             wanted.pop(name, None)
-    changed = {
-        name: item
-        for name, item in wanted.items()
-        if (item is not None or name in document["attrs"]) and not _says(document, name, item)
-    }
+    changed = {name: item for name, item in wanted.items() if not says(document, name, item)}
     return {} if set(changed) <= {"updatedAt"} else changed
+
+
+def is_entered(document: Document) -> bool:
+    """Whether what stands was entered by somebody: it does until they withdraw it."""
+    return VALUE in document["attrs"] and value_of(document, "calculationMethod") == "manual"
+
+
+def worked_out(document: Document, attributes: Mapping[str, Instance | None]) -> Attributes:
+    """`edits` for what a measure says: nothing where somebody has entered a value, also while it measured."""
+    return {} if is_entered(document) else edits(document, attributes)
 
 
 def _same_way(document: Document, wanted: Attributes) -> bool:
     method = wanted.get("calculationMethod")
     automatic = method is not None and method["value"] == "automatic"
     return automatic and value_of(document, "calculationMethod") == "automatic"
-
-
-def _says(document: Document, name: str, item: Instance | None) -> bool:
-    there = document["attrs"].get(name)
-    return item is not None and there is not None and [bare(one) for one in there] == [item]
 
 
 def _number(value: float | None, at: datetime, unit_code: str) -> Instance | None:

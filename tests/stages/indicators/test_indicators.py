@@ -386,6 +386,29 @@ async def test_an_entered_value_stands_until_it_is_withdrawn(city, room, planner
     assert room.summary(planner, PM25).value == 10.0
 
 
+async def test_a_value_that_is_entered_while_a_measure_looks_stands(city, room, planner, monkeypatch):
+    update, turn, wanted, looking = city.broker.update, room._editing.turn, asyncio.Event(), []
+
+    def noted(name):
+        if looking and name == PM25:
+            wanted.set()
+        return turn(name)
+
+    async def slowly(actor, entity_id, *more, trace):
+        """What is entered is being written; the measure comes to its turn meanwhile."""
+        if trace == "indicators:enter":
+            looking.append(asyncio.create_task(room.compute()))
+            await asyncio.wait_for(wanted.wait(), 60)
+        return await update(actor, entity_id, *more, trace=trace)
+
+    await air(city, 300)
+    monkeypatch.setattr(room._editing, "turn", noted)
+    monkeypatch.setattr(city.broker, "update", slowly)
+    await room.enter(planner, PM25, Entry(**YEAR, value=8.0, source="reference station"))
+    await looking[0]
+    assert room.summary(planner, PM25).value == 8.0
+
+
 # Reports
 
 

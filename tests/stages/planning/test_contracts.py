@@ -466,6 +466,38 @@ async def test_what_is_owed_is_paid_to_the_cent_and_not_beyond(office):
     assert value_of(public, "amountPaid") == {"amount": "10500.00", "currency": "DKK"}
 
 
+@pytest.mark.parametrize("lost", ["create", "update"])
+async def test_what_a_kill_kept_from_everybody_is_shown_at_the_next_start(office, monkeypatch, lost):
+    """The process ends after what was decided was written, and before everybody sees it."""
+
+    async def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    broker = office.city.broker
+    if lost == "create":
+        contract = await office.contracts.draft(office.writer, office.terms())
+        with monkeypatch.context() as end:
+            end.setattr(office.contracts.public, "show", killed)
+            with pytest.raises(KeyboardInterrupt):
+                await office.contracts.conclude(office.second, contract.id)
+        assert broker.find(ANONYMOUS, public_id(contract.id)) is None
+    else:
+        contract, _ = await office.settled()
+        day = date(2026, 2, 3)
+        with monkeypatch.context() as end:
+            end.setattr(office.contracts.public, "show", killed)
+            with pytest.raises(KeyboardInterrupt):
+                await office.settlements.pay(office.second, contract.id, JANUARY, Decimal(9), day, "A1")
+    again = Contracts(broker, office.city.clock, office.parties, office.people.get, zone=UTC)
+    await again.resume()
+    public = broker.find(ANONYMOUS, public_id(contract.id))
+    assert value_of(public, "amountPaid")["amount"] == {"create": "0", "update": "9.00"}[lost]
+    assert len(value_of(public, "periods")) == {"create": 0, "update": 1}[lost]
+    last = broker.last_sequence
+    await again.resume()
+    assert broker.last_sequence == last, "nothing is written where all is seen"
+
+
 async def test_excluded_time_counts_neither_way(office):
     await office.light_up(*[98.0] * 20, *[89.0] * 3, *[98.0] * 8)
     contract = await office.concluded()

@@ -198,13 +198,12 @@ class DistrictValues:
         known = self._broker.find(CITY, value_id(point_id, district))
         if known is None and found.value is None:
             return
-        if known is not None and value_of(known, "calculationMethod") == "manual" and VALUE in known["attrs"]:
-            return
         attributes = writing.computed(
             framework, point, found, reported=reported, comparable=comparable, now=self._clock.now()
         )
         await self._make(framework, indicator, point, district)
-        decide = partial(writing.edits, attributes=static(framework, indicator, point, district) | attributes)
+        said = static(framework, indicator, point, district) | attributes
+        decide = partial(writing.worked_out, attributes=said)
         await self._editing.edit(CITY, value_id(point_id, district), decide, trace="indicators:computed")
 
     async def rejudge(self, framework: Framework) -> None:

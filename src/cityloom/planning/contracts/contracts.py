@@ -6,6 +6,7 @@ concluded one everybody sees its name, the provider, and for each settled period
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import tzinfo
 from typing import Any
@@ -21,7 +22,7 @@ from cityloom.context.reading import language_property
 from cityloom.context.summaries import Derived, Summaries
 from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.canonical import digest_of
-from cityloom.kernel.errors import BadInput, Conflict, NotAllowed
+from cityloom.kernel.errors import BadInput, CityError, Conflict, NotAllowed
 from cityloom.kernel.texts import check_line
 from cityloom.kernel.time import Clock, format_instant
 from cityloom.ngsild.errors import ResourceNotFound
@@ -48,6 +49,8 @@ from cityloom.planning.contracts.model import (
 from cityloom.planning.contracts.parties import MANAGE, Parties
 from cityloom.planning.contracts.publishing import PublicContracts
 from cityloom.planning.contracts.terms import Terms
+
+_log = logging.getLogger(__name__)
 
 EXAMINE = "contracts:examine"
 #: Steps of its history that a contract keeps.
@@ -147,8 +150,21 @@ class Contracts:
             }
 
         concluded = await self._change(actor, contract_id, version, "conclude", edits)
-        await self.public.show(concluded, self.parties.get(concluded.standing.provider))
+        await self.show(concluded)
         return concluded
+
+    async def show(self, contract: Contract) -> None:
+        """Write what everybody sees of a contract as it is to be now. Raises NotFound for a lost provider."""
+        await self.public.show(contract, self.parties.get(contract.standing.provider))
+
+    async def resume(self) -> None:
+        """Show everybody what was decided before a process ended that had not shown it yet."""
+        await self.read()
+        for contract in self._lists.of(CITY):
+            try:
+                await self.show(contract)
+            except CityError as error:
+                _log.warning("%s is not shown as it stands: %s", contract.id, error)
 
     async def exclude(
         self,

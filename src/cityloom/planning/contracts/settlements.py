@@ -361,8 +361,7 @@ class Settlements:
         return await self._shown(actor, contract, key)
 
     async def _shown(self, actor: Actor, contract: Contract, key: str) -> Settlement:
-        party = self._contracts.parties.get(contract.standing.provider)
-        await self._contracts.public.show(contract, party)
+        await self._contracts.show(contract)
         return self.get(actor, contract.id, key)
 
     async def _record(self, actor: Actor, did: str, subject: str, **detail: str) -> None:
