@@ -12,7 +12,7 @@ from cityloom.adapters.duckdb.connection import hold_of
 from cityloom.adapters.duckdb.history import DuckHistory
 from cityloom.adapters.files.hold import held
 from cityloom.history.model import Window
-from remembered import MINUTE, START, everything, news, number, values
+from remembered import MINUTE, START, everything, news, number, past, values
 
 ENDS = np.array([START, START + 10 * MINUTE], np.int64)
 
@@ -97,3 +97,15 @@ def test_a_slice_is_moved_with_its_marks(store):
     store.settle(START + 400 * 86_400_000)
     assert _noted(store) == 0
     assert values(everything(store)) == [10, 20]
+
+
+def test_what_was_noted_of_a_forgotten_series_hides_nothing_of_the_next_one(store, tmp_path):
+    _correct(store)
+    store.forget(np.array([one.id for one in store.series("")], np.int64))
+    assert _noted(store) == 0
+    store.close()
+    again = DuckHistory(tmp_path / "history.duckdb", tmp_path / "exports")
+    # Numbers are given anew after a restart; a past that is loaded lies before every change.
+    again.load([past(7, 8, entity="urn:b")])
+    assert values(everything(again)) == [7, 8]
+    again.close()

@@ -339,9 +339,10 @@ def _read(cursor: duckdb.DuckDBPyConnection, window: Window) -> Readings:
 def _forget(cursor: duckdb.DuckDBPyConnection, series: Integers) -> int:
     """Remove series with their readings; returns how many readings went."""
     cursor.register("wanted", {"series": series})
-    readings, directory = statements.FORGET
+    readings, *more = statements.FORGET
     gone = _one(cursor.execute(readings))
-    cursor.execute(directory)
+    for statement in more:
+        cursor.execute(statement)
     return int(gone[0])
 
 

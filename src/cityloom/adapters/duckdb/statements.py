@@ -143,6 +143,8 @@ ERASE = """
 FORGET = (
     "DELETE FROM reading WHERE series IN (SELECT series FROM wanted)",
     "DELETE FROM series WHERE id IN (SELECT series FROM wanted)",
+    # Its number may be given anew after a restart.
+    "DELETE FROM correction WHERE series IN (SELECT series FROM wanted)",
 )
 
 STATISTICS = """
