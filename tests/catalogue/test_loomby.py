@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cityloom.indicators.districts.places import inside, read_districts
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import parse_instant, to_millis
 from cityloom.ngsild.model import value_of
@@ -455,6 +457,7 @@ def test_seeds_are_whole_fit_the_models_and_are_all_called_simulated():
         "WasteContainer": 40,
         "Device": 328,
         "RoadSegment": 54,
+        "District": 5,
     }
     assert {kind: kinds[kind] for kind in wanted} == wanted
     identifiers = {document["id"] for document in documents}
@@ -465,6 +468,22 @@ def test_seeds_are_whole_fit_the_models_and_are_all_called_simulated():
         device = value_of(document, "refDevice")
         assert device is None or device in identifiers
     assert set(BADGE) == {"en", "da"}
+
+
+def test_districts_cover_whatever_the_town_measures_each_thing_once():
+    city = open_city(None, lambda *_: None)
+    documents = city.seeds(city.begins)
+    districts = read_districts([one for one in documents if one["type"] == ["District"]])
+    assert all(one.area is not None and set(one.name) == {"en", "da"} for one in districts)
+    assert all(value_of(one, "example") for one in documents if one["type"] == ["District"])
+    areas = [shapely.geometry.shape(one.area) for one in districts]
+    assert shapely.union_all(areas).area == pytest.approx(sum(one.area for one in areas), rel=1e-9)
+    for kind in ("Streetlight", "WasteContainer", "AirQualityObserved", "TrafficFlowObserved"):
+        things = [one for one in documents if one["type"] == [kind]]
+        found = inside(districts, things).values()
+        assert all(found) and sum(map(len, found)) == len(things), kind
+    farms = [one for one in documents if one["type"] == ["WeatherObserved"]]
+    assert not any(inside(districts, farms).values()), "farms lie outside the town"
 
 
 def test_batches_fit_the_models_and_never_go_back():

@@ -50,7 +50,7 @@ def seeds(at: datetime) -> list[Document]:
     devices = [_device(document) for document in documents]
     examples = read_examples(Path(__file__).with_name("examples.toml"), "loomby", at)
     examples += read_records(MONEY, "loomby", at, _MEANT)
-    return [*documents, *devices, *_streets(), *_growers(), *examples]
+    return [*documents, *devices, *_streets(), *_districts(), *_growers(), *examples]
 
 
 def _thing(
@@ -151,6 +151,24 @@ def _device(thing: Document) -> Document:
         },
         scope=thing["scope"],
     )
+
+
+def _districts() -> Iterator[Document]:
+    """Of which indicators are told by themselves."""
+    for quarter in town.quarters():
+        yield entity(
+            "District",
+            f"urn:ngsi-ld:District:loomby-{quarter.key}",
+            {
+                "name": text(**quarter.names),
+                "location": geo(
+                    {"type": "Polygon", "coordinates": [[list(place) for place in quarter.border]]}
+                ),
+                "example": prop(True),
+                **_SIMULATED,
+            },
+            scope=[f"{SCOPE}/Districts"],
+        )
 
 
 def _streets() -> Iterator[Document]:

@@ -237,6 +237,42 @@ def garages() -> tuple[tuple[Spot, str, int], ...]:
     )
 
 
+class Quarter(NamedTuple):
+    """A district: its names by language, and the ring of its border, the first position again at the end."""
+
+    key: str
+    names: dict[str, str]
+    border: Line
+
+
+#: How far the market's district reaches, and how far the others: the farms lie outside.
+_CORE, _LIMITS = 0.7, 3.8
+#: Where the outer districts meet, between boulevards, so that none is a border.
+_MEETINGS = (20, 110, 200, 290)
+
+
+@cache
+def quarters() -> tuple[Quarter, ...]:
+    """Five districts that cover the town without overlap: around the market, and four around that."""
+    outer = (
+        ("east", {"en": "Loomby East", "da": "Loomby Øst"}),
+        ("south", {"en": "Loomby South", "da": "Loomby Syd"}),
+        ("west", {"en": "Loomby West", "da": "Loomby Vest"}),
+        ("north", {"en": "Loomby North", "da": "Loomby Nord"}),
+    )
+    names = {"en": "Loomby Centre", "da": "Loomby Midtby"}
+    found = [Quarter("centre", names, _line(_arc(_MEETINGS[0], _MEETINGS[0] + 360, _CORE)))]
+    for begin, (key, names) in zip(_MEETINGS, outer, strict=True):
+        far, near = _arc(begin, begin + 90, _LIMITS), _arc(begin, begin + 90, _CORE)
+        found.append(Quarter(key, names, _line((*far, *near[::-1], far[0]))))
+    return tuple(found)
+
+
+def _arc(begin: int, end: int, distance: float) -> tuple[tuple[float, float], ...]:
+    """Every 15 degrees of a circle around the market; a full one ends where it began."""
+    return tuple(_at(float(bearing % 360), distance) for bearing in range(begin, end + 1, 15))
+
+
 class AirPlace(NamedTuple):
     """An air sensor and how near it is to traffic and to chimneys: 0 far, 1 beside."""
 
