@@ -138,3 +138,11 @@ def _check_pay(line: Line) -> tuple[str, str, str] | None:
 
 def _cap(cap: Decimal | None, currency: str, where: str) -> Decimal | None:
     return None if cap is None else check_money(Money(cap, currency), where=where).amount
+
+
+def check_amendment(standing: Terms, terms: Terms) -> None:
+    """What has been settled must stay what it is: parties, currency and periods are not changed."""
+    for name in ("provider", "currency", "starts", "every", "ends"):
+        if getattr(standing, name) != getattr(terms, name):
+            hint = "Write a new contract for that."
+            raise BadInput("This cannot be changed once the contract is concluded", hint=hint, where=name)

@@ -27,7 +27,7 @@ from cityloom.kernel.texts import check_line
 from cityloom.kernel.time import Clock, format_instant
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document, Instance, entity, json_value, prop, rel
-from cityloom.planning.contracts.checking import check_exclusion, check_terms
+from cityloom.planning.contracts.checking import check_amendment, check_exclusion, check_terms
 from cityloom.planning.contracts.excluding import (
     check_open,
     waiting_at,
@@ -109,7 +109,7 @@ class Contracts:
 
         def edits(contract: Contract) -> Edits:
             if contract.versions:
-                _check_amendment(contract.standing, checked)
+                check_amendment(contract.standing, checked)
             return {
                 **_said(checked),
                 **_none_for_missing(checked),
@@ -401,14 +401,6 @@ def _said(terms: Terms) -> dict[str, Instance]:
 
 def _none_for_missing(terms: Terms) -> Edits:
     return {} if terms.initiative else {"initiative": None}
-
-
-def _check_amendment(standing: Terms, terms: Terms) -> None:
-    """What has been settled must stay what it is: parties, currency and periods are not changed."""
-    for name in ("provider", "currency", "starts", "every", "ends"):
-        if getattr(standing, name) != getattr(terms, name):
-            hint = "Write a new contract for that."
-            raise BadInput("This cannot be changed once the contract is concluded", hint=hint, where=name)
 
 
 def _with(authors: Sequence[str], one: str) -> Sequence[str]:

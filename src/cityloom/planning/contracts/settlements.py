@@ -47,6 +47,7 @@ from cityloom.planning.contracts.model import (
 )
 from cityloom.planning.contracts.parties import MANAGE, PROVIDE
 from cityloom.planning.contracts.periods import Period
+from cityloom.planning.contracts.separation import check_examiner, check_payer, check_reviewer
 from cityloom.planning.contracts.statement import Later, Statement, later_than
 from cityloom.planning.contracts.terms import Terms
 from cityloom.planning.contracts.working_out import Ledger, Past, WorkingOut
@@ -168,7 +169,8 @@ class Settlements:
         require(actor, EXAMINE)
         contract = self._contracts.get(actor, contract_id)
         period = self.period(contract, key)
-        self._check_examiner(actor, contract, contract.terms_of(period))
+        delivers = self._contracts.is_provider(actor, contract)
+        check_examiner(actor, contract, contract.terms_of(period), delivers=delivers)
         if not contract.versions:
             raise Conflict(
                 Worded("The contract is not concluded"), hint=Worded("Let a second person conclude it.")
@@ -236,7 +238,8 @@ class Settlements:
         require(actor, EXAMINE)
         contract = self._contracts.get(actor, contract_id)
         before = self.get(actor, contract_id, key)
-        self._check_reviewer(actor, contract, before)
+        delivers = self._contracts.is_provider(actor, contract)
+        check_reviewer(actor, contract, before, delivers=delivers)
         if outcome not in OUTCOMES:
             raise BadInput(
                 Worded("This is no outcome"),
@@ -281,11 +284,12 @@ class Settlements:
         currency = self.get(actor, contract_id, key).statement.currency
         exact = check_money(Money(amount, currency), where="amount").amount
         said = check_line(reference, where="reference", longest=200)
+        delivers = self._contracts.is_provider(actor, contract)
         now = self._now()
 
         def edits(found: Settlement) -> Edits:
             check_version(version, found.document, SETTLED_ON)
-            self._check_payer(actor, contract, found)
+            check_payer(actor, found, delivers=delivers)
             if not 0 < exact <= found.outstanding:
                 hint = Worded(
                     "%(outstanding)s %(currency)s is owed.", outstanding=found.outstanding, currency=currency
@@ -370,43 +374,6 @@ class Settlements:
 
     def _stepped(self, found: Settlement, actor: Actor, did: str, at: str, note: str = "") -> Instance:
         return json_value(msgspec.to_builtins([*found.history, Step(at, actor.id, did, note)][-MOST_STEPS:]))
-
-    def _check_examiner(self, actor: Actor, contract: Contract, terms: Terms) -> None:
-        if self._contracts.is_provider(actor, contract):
-            raise NotAllowed(
-                Worded("Whoever delivers does not settle"), hint=Worded("Ask the contract's examiner.")
-            )
-        if actor.id in contract.every_author:
-            raise NotAllowed(
-                Worded("Who wrote a contract does not settle it"), hint=Worded("Ask the contract's examiner.")
-            )
-        if actor.id != terms.examiner:
-            raise NotAllowed(
-                Worded("The contract names another examiner"),
-                hint=Worded("Ask them, or change the contract."),
-            )
-
-    def _check_reviewer(self, actor: Actor, contract: Contract, settlement: Settlement) -> None:
-        examiners = {settlement.settled_by, *(one.terms.examiner for one in contract.versions)}
-        exclusions = settlement.statement.exclusions
-        excluded = {who for one in exclusions for who in (one.by, one.confirmed_by) if who}
-        if actor.id in examiners | excluded or actor.id in contract.every_author:
-            raise NotAllowed(
-                Worded("Who wrote or examined a contract does not decide a dispute about it"),
-                hint=Worded("Ask a person who had no part in it."),
-            )
-        if self._contracts.is_provider(actor, contract):
-            raise NotAllowed(
-                Worded("Whoever delivers does not decide"), hint=Worded("Ask a person who had no part in it.")
-            )
-
-    def _check_payer(self, actor: Actor, contract: Contract, settlement: Settlement) -> None:
-        if settlement.status == "disputed":
-            raise Conflict(
-                Worded("It is disputed"), hint=Worded("Pay once the dispute is decided."), where="status"
-            )
-        if actor.id == settlement.settled_by or self._contracts.is_provider(actor, contract):
-            raise NotAllowed(Worded("Who settled does not pay"), hint=Worded("Ask a second person."))
 
 
 def _because(statement: Statement) -> Instance:
