@@ -139,6 +139,23 @@ async def test_a_bid_is_closed_until_the_last_day_for_bids_is_over(office, livin
     assert all(broker.find(one, draft) is None for one in (office.planner, colleague, auditor, engineer))
 
 
+async def test_an_award_is_written_by_awarding_alone(office):
+    records, planner = office.records, office.planner
+    cheap, fast = await office.bid("Cheap", "100.00", 50), await office.bid("Fast", "200.00", 100)
+    awarded = await office.awarding.award(planner, office.tender.id, cheap.id, "It is the best.")
+    with pytest.raises(Conflict):
+        await records.undo(planner, awarded.id)
+    for forged in ({"awardedOn": None}, {"reason": "Another"}, {"result": None}):
+        with pytest.raises(BadInput) as refused:
+            await records.change(planner, awarded.id, forged)
+        assert [refused.value.where] == list(forged)
+    # A form does not say it, and leaves it as it stands.
+    edited = await records.edit(planner, awarded.id, TENDER | {"name": {"en": "Lights"}})
+    assert edited.get("reason") == "It is the best." and len(edited.get("result")) == 2
+    with pytest.raises(Conflict):
+        await office.awarding.award(planner, awarded.id, fast.id, "It is the best.")
+
+
 async def test_a_tender_is_not_closed_earlier_once_a_bid_lies_there(office):
     records, planner = office.records, office.planner
     office.clock.at = datetime(2026, 2, 21, tzinfo=UTC)
@@ -178,7 +195,8 @@ async def test_bids_that_were_internal_are_brought_into_their_class(office, livi
             "criteria",
         ),
         ({"announcedOn": date(2026, 3, 2)}, "closes"),
-        ({"awardedOn": date(2026, 3, 1)}, "awardedOn"),
+        ({"awardedOn": date(2026, 3, 4)}, "awardedOn"),
+        ({"result": ({"bidder": "Cheap", "price": Money(Decimal("1.00"), "DKK")},)}, "result"),
     ],
 )
 async def test_a_tender_that_contradicts_itself_is_refused(office, changes, where):

@@ -136,7 +136,7 @@ async def test_an_effect_in_a_district_is_held_against_the_others(city, reader):
 # Targets
 
 
-async def test_targets_are_changed_in_versions_that_can_be_taken_back(city, planner, reader):
+async def test_targets_are_changed_in_versions_that_can_be_taken_back(city, planner, reader, reader_class):
     await city.indicators.enter(PLANNER, HOMES, Entry(value=60.0, source="survey", **YEAR))
     targets = "/indicators/u4ssc/targets"
     assert 'value="set"' not in await reader.text(f"{targets}?point=EC%3AICT%3AICT%3A1C%7C")
@@ -152,6 +152,9 @@ async def test_targets_are_changed_in_versions_that_can_be_taken_back(city, plan
     assert [one["version"] for one in listed["versions"]] == [1, 0]
     assert listed["versions"][0]["why"] == "The council decided" and listed["versions"][0]["by"] == ""
     assert (await planner.data(f"{targets}.json"))["versions"][0]["by"] == "Planner"
+    # An account of one's own is not enough to learn who of the city's people decided.
+    citizen = await reader_class(city).sign_in("citizen")
+    assert (await citizen.data(f"{targets}.json"))["versions"][0]["by"] == ""
     assert "changed by somebody else" in await planner.refused(targets, {**fields, "target": "50"})
     assert "cannot be used" in await planner.refused(targets, {**fields, "target": "0", "seen": "1"})
     assert "Say why" in await planner.refused(targets, {**fields, "why": "", "seen": "1"})

@@ -54,7 +54,9 @@ class Awarding:
             "awardedOn": self.today(),
             "reason": why,
         }
-        awarded = await self._records.change(actor, tender.id, values, version=version, note="awarded")
+        awarded = await self._records.change(
+            actor, tender.id, values, version=version, note="awarded", by_room=True
+        )
         return await self._records.publish(actor, awarded.id, version=awarded.version)
 
     def today(self) -> date:

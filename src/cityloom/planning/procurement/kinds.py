@@ -73,6 +73,7 @@ TENDER = RecordKind(
     about=Worded("What the city wants to buy, how bids are weighed, who got it and why."),
     permission=MANAGE,
     columns=("procedure", "closes", "awardedOn"),
+    by_room=("result", "awardedOn", "reason"),
     check=_check_tender,
     fields=(
         Said("name", Worded("What is bought"), required=True),

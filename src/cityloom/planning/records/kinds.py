@@ -35,6 +35,8 @@ class RecordKind(msgspec.Struct, frozen=True, kw_only=True):
     columns: tuple[str, ...] = ()
     #: Rules over several fields: raises BadInput naming the field.
     check: Callable[[Mapping[str, Any]], None] | None = None
+    #: Fields that an act of the room writes, such as an award: no form, table or undoing does.
+    by_room: tuple[str, ...] = ()
     #: The class of its working copies. What is of the security class is shown by its pages to who writes the
     #: kind, and to `readers`; over NGSI-LD and elsewhere to who is cleared for that class alone.
     secrecy: InformationClass = InformationClass.INTERNAL

@@ -44,6 +44,7 @@ from cityloom.planning.records.writing import (
     public_values,
     stepped,
     undone,
+    with_acts,
 )
 
 _Made = TypeVar("_Made")
@@ -76,13 +77,15 @@ class Records:
         values: Mapping[str, Any],
         *,
         but: Mapping[str, Any] = {},
+        by_room: bool = False,
     ) -> dict[str, Any]:
         """The values in their normal form, as a record would be written. Raises BadInput naming the field.
 
-        `but`: values that stood there already, whose links are not looked at again.
+        `but`: values that stood there already, whose links are not looked at again. `by_room`: an act of the
+        room writes them, and may write what belongs to such acts.
         """
         kind = self.kind(type_name)
-        normal = checked(kind, values)
+        normal = checked(kind, values if by_room else with_acts(kind, values, but))
         self._check_links(actor, kind, normal, but)
         return normal
 
@@ -121,13 +124,20 @@ class Records:
         return await self._change(actor, record_id, version, "edit", edits)
 
     async def change(
-        self, actor: Actor, record_id: str, values: Mapping[str, Any], *, version: str = "", note: str = ""
+        self,
+        actor: Actor,
+        record_id: str,
+        values: Mapping[str, Any],
+        *,
+        version: str = "",
+        note: str = "",
+        by_room: bool = False,
     ) -> Record:
-        """Write some values anew; None takes one away."""
+        """Write some values anew; None takes one away. `by_room` as in `check`."""
 
         def edits(record: Record) -> Edits:
             merged = {**record.values, **values}
-            normal = self.check(actor, record.kind.type, merged, but=record.values)
+            normal = self.check(actor, record.kind.type, merged, but=record.values, by_room=by_room)
             return edited(record, normal, self._step(actor, "edited", note))
 
         return await self._change(actor, record_id, version, "edit", edits)

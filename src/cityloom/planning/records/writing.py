@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from cityloom.context.editing import Edits
-from cityloom.kernel.errors import Conflict
+from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.kernel.worded import Worded
 from cityloom.ngsild.model import Instance, json_value
 from cityloom.planning.records.fields import checked_values, plain_values, typed_values
@@ -27,6 +27,24 @@ def checked(kind: RecordKind, values: Mapping[str, Any]) -> dict[str, Any]:
     if kind.check is not None:
         kind.check(normal)
     return normal
+
+
+def with_acts(kind: RecordKind, values: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with what an act of the room wrote; others say it as it stands or leave it out.
+
+    Raises BadInput naming the field.
+    """
+    acts = {name: before[name] for name in kind.by_room if name in before}
+    found = {**acts, **values}
+    normal = checked_values(kind.fields, found)
+    for name in kind.by_room:
+        if normal.get(name) != acts.get(name):
+            raise BadInput(
+                Worded("This is written by an act of its own"),
+                hint=Worded("Leave it as it is; see the page of the record."),
+                where=name,
+            )
+    return found
 
 
 def instances(kind: RecordKind, values: Mapping[str, Any]) -> dict[str, Instance | None]:
@@ -60,6 +78,12 @@ def undone(record: Record, step: Step) -> Edits:
         )
     *before, last = record.revisions
     values = typed_values(record.kind.fields, last.was)
+    if any(values.get(name) != record.values.get(name) for name in record.kind.by_room):
+        raise Conflict(
+            Worded("This is written by an act of its own"),
+            hint=Worded("Leave it as it is; see the page of the record."),
+            where="revisions",
+        )
     return instances(record.kind, values) | {
         "revisions": json_value(msgspec.to_builtins(before)) if before else None,
         "history": stepped(record, step),

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from cityloom.indicators.indices import IndexTold, Part
 from cityloom.indicators.model import Benchmark, DataPoint, Indicator, Rule
 from cityloom.indicators.profiles import PERMISSION, ProfileVersion, Targets
+from cityloom.kernel.actor import InformationClass
 from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.kernel.worded import Worded
 from cityloom.web.addresses import address
@@ -252,7 +253,7 @@ def _version_row(visit: Visit, one: ProfileVersion) -> dict[str, Any]:
         "id": one.id if one.version else "",
         "at": one.at,
         # Who of the city decided is for the city.
-        "by": visit.person(one.by) if one.by and visit.signed_in else "",
+        "by": visit.person(one.by) if one.by and visit.actor.sees(InformationClass.INTERNAL) else "",
         "why": one.why,
         "bringsBack": one.brings_back,
         "targets": sum(row.rule is not Rule.NONE for row in one.rows),

@@ -81,7 +81,8 @@ def _typed(field: Field, value: Any, name: str) -> dict[str, object]:
 
 def inputs(visit: Visit, kind: RecordKind, form: Form) -> list[Input]:
     """The fields of the form, in the kind's order."""
-    return [_input(visit, field, form, field.name) for field in kind.fields]
+    written = [field for field in kind.fields if field.name not in kind.by_room]
+    return [_input(visit, field, form, field.name) for field in written]
 
 
 def _input(visit: Visit, field: Field, form: Form, name: str) -> Input:
