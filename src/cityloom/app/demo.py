@@ -183,6 +183,7 @@ async def _fill(house: House, city: DemoCity, at: datetime) -> None:
         )
         for entity_id, error in outcome.errors:
             raise BadInput(f"{entity_id}: {error.message}", hint=error.hint, where=f"cities/{city.id}")
+    await house.records.sealing.keep_close()
 
 
 async def _made_while_it_runs(house: House, city: DemoCity) -> None:

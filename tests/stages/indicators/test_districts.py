@@ -123,20 +123,28 @@ async def test_readings_of_a_district_come_from_history(city, room):
     assert north.rows == south.rows > 0 and north.coverage > 0.9
 
 
-async def test_few_people_s_reports_are_told_of_no_district(city, room):
-    at = "2014-09-20T08:00:00Z"
-    answered = [{"did": "answered", "at": "2014-09-20T10:00:00Z"}]
-    for place in range(9):
-        latitude = 56.5 if place < 5 else 55.5
-        document = entity(
-            "CitizenReport",
-            f"urn:ngsi-ld:CitizenReport:{place}",
-            {"dateIssued": prop(at), "history": prop(answered), "location": point(10.5, latitude)},
-        )
+@pytest.mark.parametrize(
+    ("in_the_south", "told"),
+    [
+        # What the two others would leave of the city's value tells of the few: the next smallest goes too.
+        (4, [(2, 7), (None, None), (None, None)]),
+        (5, [(2, 7), (2, 5), (2, 5)]),
+    ],
+)
+async def test_few_people_s_reports_are_told_of_no_district(city, room, in_the_south, told):
+    await district(city, "urn:ngsi-ld:District:west", {"en": "West end"}, square(8, 56))
+    at, answered = "2014-09-20T08:00:00Z", [{"did": "answered", "at": "2014-09-20T10:00:00Z"}]
+    places = [(10.5, 56.5)] * 7 + [(8.5, 56.5)] * 5 + [(10.5, 55.5)] * in_the_south
+    for number, (longitude, latitude) in enumerate(places):
+        said = {
+            "dateIssued": prop(at),
+            "history": prop(answered),
+            "location": point(longitude, latitude),
+        }
+        document = entity("CitizenReport", f"urn:ngsi-ld:CitizenReport:{number}", said)
         await city.write(document, information_class=InformationClass.INTERNAL)
     await room.compute()
-    north, south = room.districts.of(ANONYMOUS, REPORTS)
-    assert (north.value, south.value, south.entities) == (2, None, None)
+    assert [(one.value, one.entities) for one in room.districts.of(ANONYMOUS, REPORTS)] == told
 
 
 async def test_what_is_secret_makes_no_district(city, room):
