@@ -9,11 +9,13 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 
+import msgspec
+
 from cityloom.access.authority import may_write
 from cityloom.access.credentials import new_id
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing, Edits
-from cityloom.context.reading import says
+from cityloom.context.reading import says, word
 from cityloom.kernel.actor import ANONYMOUS, Actor, InformationClass
 from cityloom.ngsild.errors import AlreadyExists
 from cityloom.ngsild.model import Document, entity, prop
@@ -94,6 +96,18 @@ class Publishing:
             # A crash came between showing it and removing the draft: it is shown already.
             self._broker.retrieve(actor, public["id"])
         await self._broker.delete(may_write(actor), working, trace=self._trace(did))
+
+    async def sign(self, actor: Actor, public: Document, attribute: str, did: str = "sign") -> None:
+        """Keep for the staff who made an open Entity: accounts are not named in the open."""
+        said = {"name": public["attrs"]["name"][0], attribute: prop(actor.id)}
+        beside = entity(public["type"][0], working_id(public["id"]), said)
+        staff = msgspec.structs.replace(actor, clearance=actor.clearance | {InformationClass.INTERNAL})
+        await self._create(staff, beside, InformationClass.INTERNAL, did)
+
+    def signed(self, actor: Actor, document: Document, attribute: str) -> str:
+        """The account that made an open Entity, for whoever may know; "" for others."""
+        beside = self._broker.find(actor, working_id(document["id"]))
+        return word(document if beside is None else beside, attribute)
 
     async def hide(self, actor: Actor, entity_id: str, did: str = "withdraw") -> bool:
         """Take it out of the open; whether it was there."""

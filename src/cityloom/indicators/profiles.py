@@ -16,6 +16,7 @@ from cityloom.access.audit import AuditLog
 from cityloom.access.authority import may_write, require
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing
+from cityloom.context.publishing import Publishing
 from cityloom.context.reading import instant, items, word
 from cityloom.indicators.framework import Framework, Profile, is_usable
 from cityloom.indicators.in_use import InUse
@@ -29,6 +30,7 @@ from cityloom.ngsild.model import Document, entity, json_value, prop, text, valu
 
 TYPE = "BenchmarkProfile"
 PERMISSION = "plan:edit"
+_SIGNED = "changedBy"
 #: Versions that one framework may have, and what a weight may be at most.
 MOST_VERSIONS, MOST_WEIGHT = 10_000, 1000.0
 LONGEST_WHY = 1000
@@ -98,6 +100,7 @@ class Profiles:
         self._rejudge = rejudge
         self._audit = audit
         self._turns = Editing(broker)
+        self._publishing = Publishing(broker, self._turns, "indicators")
 
     async def load(self) -> None:
         """Let the newest versions stand: after a start."""
@@ -111,7 +114,7 @@ class Profiles:
         """All versions, the newest first; the last is what the framework's files say. Raises NotFound."""
         shipped = self._in_use.shipped(framework_id)
         found = [
-            _version(one)
+            _version(one, self._publishing.signed(actor, one, _SIGNED))
             for one in self._broker.of_type(actor, TYPE)
             if value_of(one, "framework") == framework_id
         ]
@@ -205,12 +208,14 @@ class Profiles:
             )
             if self._audit is not None:
                 await self._audit.record(actor, "indicator.targets", _id(framework_id, version.version))
+            document = _document(version)
             await self._broker.create(
                 may_write(actor, classify=True),
-                _document(version),
+                document,
                 information_class=InformationClass.OPEN,
                 trace="indicators:targets",
             )
+            await self._publishing.sign(actor, document, _SIGNED)
             framework = applied(self._in_use.shipped(framework_id), version)
             self._in_use.put(framework)
         await self._rejudge(framework)
@@ -308,7 +313,6 @@ def _document(version: ProfileVersion) -> Document:
         "framework": prop(version.framework),
         "version": prop(version.version),
         "dateIssued": prop(format_instant(version.at) if version.at else ""),
-        "changedBy": prop(version.by),
         "remark": prop(version.why),
         "dataOrigin": prop("entered"),
         "targets": json_value(msgspec.to_builtins(version.rows)),
@@ -319,13 +323,13 @@ def _document(version: ProfileVersion) -> Document:
     return entity(TYPE, _id(version.framework, version.version), attributes)
 
 
-def _version(document: Document) -> ProfileVersion:
+def _version(document: Document, by: str) -> ProfileVersion:
     number, back = value_of(document, "version"), value_of(document, "bringsBack")
     return ProfileVersion(
         framework=word(document, "framework"),
         version=number if isinstance(number, int) else 0,
         at=instant(document, "dateIssued"),
-        by=word(document, "changedBy"),
+        by=by,
         why=word(document, "remark"),
         rows=items(document, "targets", Row),
         weights=items(document, "weights", Weight),

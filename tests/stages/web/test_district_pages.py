@@ -12,7 +12,7 @@ import pytest
 
 from cityloom.indicators.framework import point_id
 from cityloom.indicators.model import Entry
-from cityloom.kernel.actor import Actor, InformationClass
+from cityloom.kernel.actor import ANONYMOUS, Actor, InformationClass
 from cityloom.kernel.time import months_later
 from cityloom.ngsild.model import entity, geo, text
 
@@ -152,6 +152,7 @@ async def test_targets_are_changed_in_versions_that_can_be_taken_back(city, plan
     assert [one["version"] for one in listed["versions"]] == [1, 0]
     assert listed["versions"][0]["why"] == "The council decided" and listed["versions"][0]["by"] == ""
     assert (await planner.data(f"{targets}.json"))["versions"][0]["by"] == "Planner"
+    assert "person:" not in str(city.broker.find(ANONYMOUS, "urn:ngsi-ld:BenchmarkProfile:u4ssc:1"))
     # An account of one's own is not enough to learn who of the city's people decided.
     citizen = await reader_class(city).sign_in("citizen")
     assert (await citizen.data(f"{targets}.json"))["versions"][0]["by"] == ""

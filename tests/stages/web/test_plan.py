@@ -13,6 +13,7 @@ import small_city
 
 from cityloom.access.authority import OPEN_ACCESS
 from cityloom.indicators.model import Entry
+from cityloom.kernel.actor import ANONYMOUS
 from cityloom.ngsild.model import entity, json_value, prop, rel, text
 from cityloom.planning.masterplan import versions
 
@@ -133,7 +134,7 @@ async def test_a_baseline_is_frozen_and_later_values_are_held_against_it(
     assert "gone, or not what it was" in await visitor.text(listed["href"])
 
 
-async def test_the_council_adopts_a_version_that_anybody_can_verify_and_compare(reader_of, visitor):
+async def test_the_council_adopts_a_version_that_anybody_can_verify_and_compare(city, reader_of, visitor):
     planner, committee = await reader_of("planner"), await reader_of("committee")
     goal = await written(planner, "goals", "Clean air", priority="1")
     await planner.done("/plan/goals/new", {"name_en": "A secret goal"})
@@ -150,7 +151,10 @@ async def test_the_council_adopts_a_version_that_anybody_can_verify_and_compare(
         "/plan/versions", {"decision": id_of(decision)}
     )
     (listed,) = (await visitor.data("/plan/versions.json"))["versions"]
-    assert "frozen by" in page and "frozen by" not in await visitor.text(listed["href"])
+    assert "frozen by Committee" in page and "frozen by" not in await visitor.text(listed["href"])
+    # Nor does the open Entity name the account.
+    told = str(city.broker.find(ANONYMOUS, listed["id"]))
+    assert "PlanVersion" in told and "person:" not in told
     raw = (await visitor.get(f"{listed['href']}/file")).content
     said = versions.verify(raw, digest=listed["sha256"])
     assert (said.number, said.adopted_on, said.decision["body"]) == (1, "2026-04-09", "Council")

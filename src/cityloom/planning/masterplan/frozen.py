@@ -16,6 +16,7 @@ import orjson
 from cityloom.access.authority import may_write
 from cityloom.context.broker import Broker
 from cityloom.context.editing import Editing
+from cityloom.context.publishing import Publishing, working_id
 from cityloom.context.reading import instant, language_property, texts, word
 from cityloom.indicators.ports import EvidenceStore
 from cityloom.kernel.actor import Actor, InformationClass
@@ -25,6 +26,8 @@ from cityloom.kernel.time import Clock, format_instant
 from cityloom.kernel.worded import Worded
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document, Instance, entity, prop, value_of
+
+_SIGNED = "frozenBy"
 
 
 class Frozen(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +40,7 @@ class Frozen(msgspec.Struct, frozen=True, kw_only=True):
     #: SHA-256 of its canonical text, in hexadecimal.
     digest: str
     frozen_at: datetime | None
-    #: An actor's id.
+    #: An actor's id; "" for who may not know.
     by: str
     origin: str
     document: Document
@@ -52,6 +55,7 @@ class FrozenDocuments:
         self._store = store
         self._type_name = type_name
         self._editing = Editing(broker)
+        self._publishing = Publishing(broker, self._editing, "planning")
 
     async def freeze(
         self,
@@ -77,7 +81,6 @@ class FrozenDocuments:
                 "number": prop(number),
                 "digest": prop(digest),
                 "frozenAt": prop(format_instant(self._clock.now())),
-                "frozenBy": prop(actor.id),
                 "dataOrigin": prop(origin),
                 **more,
             }
@@ -85,6 +88,7 @@ class FrozenDocuments:
             writer = may_write(actor, classify=True)
             trace = f"planning:freeze:{self._type_name}"
             await self._broker.create(writer, document, information_class=InformationClass.OPEN, trace=trace)
+            await self._publishing.sign(actor, document, _SIGNED)
         return self.get(actor, entity_id)
 
     def next_number(self, actor: Actor) -> int:
@@ -94,18 +98,18 @@ class FrozenDocuments:
     def get(self, actor: Actor, entity_id: str) -> Frozen:
         """What is told of one. Raises ResourceNotFound."""
         document = self._broker.find(actor, entity_id)
-        if document is None or self._type_name not in document["type"]:
+        if document is None or self._type_name not in document["type"] or _is_beside(document):
             raise ResourceNotFound(
                 Worded("There is no record %(id)s", id=entity_id[:200]),
                 hint=Worded("See the list of them."),
                 where="id",
             )
-        return _frozen(document)
+        return self._read(actor, document)
 
     def list(self, actor: Actor) -> Sequence[Frozen]:
         """All of them, the newest first."""
-        found = (_frozen(document) for document in self._broker.of_type(actor, self._type_name))
-        return sorted(found, key=lambda one: -one.number)
+        found = [one for one in self._broker.of_type(actor, self._type_name) if not _is_beside(one)]
+        return sorted((self._read(actor, one) for one in found), key=lambda one: -one.number)
 
     def newest(self, actor: Actor) -> Frozen | None:
         """The one that was frozen last; None where there is none."""
@@ -123,8 +127,17 @@ class FrozenDocuments:
         """Its canonical text; None where it is gone or is not what it was."""
         return await asyncio.to_thread(self._store.get, one.digest) if _is_digest(one.digest) else None
 
+    def _read(self, actor: Actor, document: Document) -> Frozen:
+        return _frozen(document, self._publishing.signed(actor, document, _SIGNED))
 
-def _frozen(document: Document) -> Frozen:
+
+def _is_beside(document: Document) -> bool:
+    """Whether it says who froze another one."""
+    found: bool = document["id"] == working_id(document["id"])
+    return found
+
+
+def _frozen(document: Document, by: str) -> Frozen:
     number = value_of(document, "number")
     return Frozen(
         id=document["id"],
@@ -132,7 +145,7 @@ def _frozen(document: Document) -> Frozen:
         number=int(number) if isinstance(number, int | float) else 0,
         digest=word(document, "digest"),
         frozen_at=instant(document, "frozenAt"),
-        by=word(document, "frozenBy"),
+        by=by,
         origin=word(document, "dataOrigin"),
         document=document,
     )
