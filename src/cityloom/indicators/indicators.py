@@ -45,8 +45,9 @@ from cityloom.indicators.summaries import (
     Standing,
     report,
 )
+from cityloom.indicators.surveys import ACTIVITY, Survey, as_result, closed
 from cityloom.indicators.years import Years
-from cityloom.kernel.actor import Actor
+from cityloom.kernel.actor import ANONYMOUS, Actor
 from cityloom.kernel.errors import BadInput, CityError, Conflict, NotAllowed, NotFound
 from cityloom.kernel.time import Clock
 from cityloom.ngsild.model import Document, value_of
@@ -211,6 +212,11 @@ class Indicators:
             f"{framework_id} has no indicator {code[:60]!r}", hint="Look at the list of its indicators."
         )
 
+    def surveys(self) -> list[Survey]:
+        """The surveys whose results may be values: over, and published, so that everybody can look."""
+        today = self._clock.now().astimezone(self._zone).date()
+        return closed(self._broker.of_type(ANONYMOUS, ACTIVITY), today)
+
     async def evidence(self, actor: Actor, point_id: str, digest: str) -> tuple[Evidence, bytes]:
         """An evidence file of the value that stands. Raises NotFound."""
         files = self.summary(actor, point_id).evidence
@@ -241,6 +247,7 @@ class Indicators:
         require(actor, _ENTER)
         framework, indicator, standing = self._in_use.known(point_id)
         _, point, definition = framework.as_of(indicator, standing, last_day(entry.until, self._zone))
+        entry = as_result(entry, self.surveys() if entry.survey else ())
         value = checked_value(point, entry)
         check_period(entry, self._clock.now())
         self._check_against_others(actor, framework, point, value)

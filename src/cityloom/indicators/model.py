@@ -215,3 +215,6 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     quality: Quality = Quality.UNKNOWN
     source: str = ""
     note: str = ""
+    #: The Entity of the survey whose result it is, and how many answered; "" and None for others.
+    survey: str = ""
+    respondents: int | None = None

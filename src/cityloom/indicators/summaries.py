@@ -85,6 +85,9 @@ class IndicatorSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     source: str
     remark: str
+    #: The Entity of the survey whose result it is, and how many answered; "" and None for others.
+    survey: str
+    respondents: int | None
     entered_by: str
     entered_at: datetime | None
     evidence: tuple[Evidence, ...]
@@ -274,6 +277,8 @@ def _summary(
         because=items(document, "because", Because),
         source=word(document, "source"),
         remark=word(document, "remark"),
+        survey=word(document, "refSurvey"),
+        respondents=count_in(document, "respondents"),
         entered_by=word(document, "enteredBy"),
         entered_at=instant(document, "enteredAt"),
         evidence=items(document, "evidence", Evidence),

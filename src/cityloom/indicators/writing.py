@@ -22,7 +22,7 @@ from cityloom.indicators.model import (
     State,
 )
 from cityloom.kernel.time import format_instant
-from cityloom.ngsild.model import Document, Instance, json_value, prop, text, value_of
+from cityloom.ngsild.model import Document, Instance, json_value, prop, rel, text, value_of
 
 #: Attributes by name; None for one that is not there.
 Attributes = dict[str, Instance | None]
@@ -51,6 +51,8 @@ WITH_A_VALUE = (
     "enteredBy",
     "enteredAt",
     "remark",
+    "refSurvey",
+    "respondents",
     "evidence",
     "updatedAt",
 )
@@ -161,6 +163,8 @@ def entered(
             "enteredBy": prop(by),
             "enteredAt": prop(format_instant(now)),
             "remark": prop(entry.note) if entry.note else None,
+            "refSurvey": rel(entry.survey) if entry.survey else None,
+            "respondents": _number(entry.respondents, at, ""),
             "evidence": json_value(msgspec.to_builtins(list(evidence))) if evidence else None,
             "updatedAt": prop(format_instant(now)),
             "reportingState": prop(State.REPORTED.value),

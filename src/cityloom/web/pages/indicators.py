@@ -53,6 +53,7 @@ VALUE_FIELDS = (
     "note",
     "quality",
     "evidence",
+    "survey",
 )
 
 
@@ -189,6 +190,7 @@ async def _page(visit: Visit, form: Form, *, opened: str = "", status: int = 200
         qualities=[(str(int(one)), visit.gettext(words)) for one, words in QUALITIES.items()],
         may_enter=visit.actor.may(ENTER),
         may_verify=visit.actor.may(VERIFY),
+        surveys=survey_choices(visit),
         sees_files=visit.actor.may(ENTER) or visit.actor.may(VERIFY),
         yesterday=(visit.rooms.clock.now() - timedelta(days=1)).astimezone(visit.city.zone).date(),
         accepted=",".join(MEDIA_TYPES),
@@ -231,6 +233,8 @@ def _told(visit: Visit, one: IndicatorSummary) -> dict[str, Any]:
         "because": one.because,
         "source": one.source,
         "remark": one.remark,
+        "survey": one.survey or None,
+        "respondents": one.respondents,
         "percentOfTarget": one.percent_of_target,
         "target": one.benchmark.target if one.benchmark else None,
         "profile": one.profile,
@@ -350,7 +354,7 @@ async def _do(visit: Visit, act: str, point: IndicatorSummary, form: Form) -> st
         await indicators.withdraw(visit.actor, point.id, version=version)
         return visit.gettext("The value is taken back.")
     visit.require(ENTER)
-    entry = entry_of(visit, point, form)
+    entry = entry_of(visit, point, form, survey=form.text("survey", longest=500))
     await indicators.enter(visit.actor, point.id, entry, await uploads_of(form), version=version)
     return visit.gettext("The value is entered.")
 
@@ -365,8 +369,25 @@ async def uploads_of(form: Form) -> list[Upload]:
     return [Upload(name=name, media_type=media_type, data=content, public=form.ticked("public"))]
 
 
-def entry_of(visit: Visit, point: IndicatorSummary, form: Form) -> Entry:
-    """What was typed. Raises WrongForm."""
+def survey_choices(visit: Visit) -> list[tuple[str, str]]:
+    """The closed surveys whose results may be entered, with their days and how many answered."""
+    return [
+        (
+            one.id,
+            visit.ngettext(
+                "%(name)s, %(day)s, %(num)s answer",
+                "%(name)s, %(day)s, %(num)s answers",
+                one.answered,
+                name=visit.wording.said(one.name),
+                day=visit.wording.day(one.day.isoformat()),
+            ),
+        )
+        for one in visit.rooms.indicators.surveys()
+    ]
+
+
+def entry_of(visit: Visit, point: IndicatorSummary, form: Form, *, survey: str = "") -> Entry:
+    """What was typed; the result of a survey needs no source of its own. Raises WrongForm."""
     missing = visit.gettext("Say for which period.")
     since = form.day("since", visit.city.zone, required=missing)
     last = form.day("until", visit.city.zone, required=missing)
@@ -376,7 +397,8 @@ def entry_of(visit: Visit, point: IndicatorSummary, form: Form) -> Entry:
         value = chosen == "yes"
     else:
         value = form.number("value")
-    source = form.text("source", required=visit.gettext("Say where the value comes from."), longest=2000)
+    wanted = "" if survey else visit.gettext("Say where the value comes from.")
+    source = form.text("source", required=wanted, longest=2000)
     quality = form.value("quality")
     numerator, denominator = form.number("numerator"), form.number("denominator")
     form.raise_if_wrong()
@@ -391,4 +413,5 @@ def entry_of(visit: Visit, point: IndicatorSummary, form: Form) -> Entry:
         quality=Quality(int(quality)) if quality in [str(int(one)) for one in Quality] else Quality.UNKNOWN,
         source=source,
         note=form.text("note", longest=2000),
+        survey=survey,
     )
