@@ -156,6 +156,24 @@ async def test_an_award_is_written_by_awarding_alone(office):
         await office.awarding.award(planner, awarded.id, fast.id, "It is the best.")
 
 
+async def test_what_was_handed_in_stays_once_it_is_open(office):
+    records, planner = office.records, office.planner
+    office.clock.at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    bid = await office.bid("Cheap", "100.00")
+    await records.change(planner, bid.id, {"price": Money(Decimal("110.00"), "DKK")})
+    office.clock.at = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    lower = {"price": Money(Decimal("90.00"), "DKK")}
+    for changes in (lower, {"receivedOn": date(2026, 2, 1)}, {"name": {"en": "Another"}}):
+        with pytest.raises(BadInput) as refused:
+            await records.change(planner, bid.id, changes)
+        assert [refused.value.where] == list(changes)
+    for act in (records.undo, records.discard):
+        with pytest.raises(BadInput):
+            await act(planner, bid.id)
+    points = {"points": ({"criterion": "Speed", "points": 10.0},), "leftOut": "No guarantee"}
+    assert (await records.change(planner, bid.id, points)).get("leftOut") == "No guarantee"
+
+
 async def test_a_tender_is_not_closed_earlier_once_a_bid_lies_there(office):
     records, planner = office.records, office.planner
     office.clock.at = datetime(2026, 2, 21, tzinfo=UTC)

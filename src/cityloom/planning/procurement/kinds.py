@@ -145,6 +145,7 @@ BID = RecordKind(
     secrecy=InformationClass.SECURITY,
     readers=(EXAMINE,),
     sealed_through=("tender", "closes"),
+    fixed=("name", "tender", "receivedOn", "price"),
     fields=(
         Said("name", Worded("Bidder"), required=True),
         Link("tender", Worded("Tender"), to=(TENDER.type,), required=True, internal=True),

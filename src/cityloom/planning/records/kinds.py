@@ -44,6 +44,8 @@ class RecordKind(msgspec.Struct, frozen=True, kw_only=True):
     readers: tuple[str, ...] = ()
     #: A link, and a day that what it leads to says: through that day who drafted a record reads it alone.
     sealed_through: tuple[str, str] | None = None
+    #: Fields that nobody changes once it is open, nor is it thrown away then.
+    fixed: tuple[str, ...] = ()
 
     def is_read_by(self, actor: Actor) -> bool:
         """Whether the pages show records that are more than internal to somebody."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import tzinfo
+from typing import Any
 
 import msgspec
 
@@ -17,6 +18,7 @@ from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.time import Clock
 from cityloom.kernel.worded import Worded
+from cityloom.planning.records.fields import is_empty
 from cityloom.planning.records.kinds import RecordKind
 from cityloom.planning.records.model import Record
 
@@ -51,21 +53,17 @@ class Sealing:
             return False
         if record.history and record.history[0].by == actor.id:
             return False
-        link, day = record.kind.sealed_through
-        other = self._find(record.get(link, ""))
-        last = None if other is None else other.get(day)
-        return last is None or self._clock.now().astimezone(self._zone).date() <= last
+        return self._is_sealed(record)
 
     def check(self, record: Record, edits: Edits) -> None:
-        """Raise BadInput where edits open before its day what is sealed by a record."""
+        """Raise BadInput where edits open before its day what is sealed by a record, or change what was
+        handed in once it is open."""
+        self._check_fixed(record, edits)
         for kind in self._sealed:
             link, day = kind.sealed_through or ("", "")
             if day not in edits or record.kind.type not in getattr(kind.field(link), "to", ()):
                 continue
-            said = edits[day]
-            attributes = {} if said is None else {day: [said]}
-            then = record.kind.field(day).read({"id": record.id, "type": [], "attrs": attributes})
-            now = record.get(day)
+            then, now = _read(record, edits, day), record.get(day)
             if now is not None and (then is None or then < now) and self._lies_there(kind, record):
                 raise BadInput(
                     Worded("What was handed in would be opened before the day that was said"),
@@ -85,6 +83,33 @@ class Sealing:
                     moved += 1
         return moved
 
+    def _is_sealed(self, record: Record) -> bool:
+        link, day = record.kind.sealed_through or ("", "")
+        other = self._find(record.get(link, ""))
+        last = None if other is None else other.get(day)
+        return last is None or self._clock.now().astimezone(self._zone).date() <= last
+
+    def _check_fixed(self, record: Record, edits: Edits) -> None:
+        changed = [
+            one for one in record.kind.fixed if one in edits and _read(record, edits, one) != record.get(one)
+        ]
+        if "status" in edits and record.kind.fixed:
+            changed.append("status")
+        if changed and not self._is_sealed(record):
+            raise BadInput(
+                Worded("It is open: what was handed in stays as it is"),
+                hint=Worded("Say in the record why it is left out."),
+                where=changed[0],
+            )
+
     def _lies_there(self, kind: RecordKind, record: Record) -> bool:
         names = self._broker.referrers(CITY, public_id(record.id))
         return any(kind.type in (self._broker.find(CITY, one) or {"type": ()})["type"] for one in names)
+
+
+def _read(record: Record, edits: Edits, name: str) -> Any:
+    """What a field says once it is edited."""
+    said = edits[name]
+    attributes = {} if said is None else {name: [said]}
+    found = record.kind.field(name).read({"id": record.id, "type": [], "attrs": attributes})
+    return None if is_empty(found) else found
