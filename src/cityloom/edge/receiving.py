@@ -33,7 +33,7 @@ from cityloom.edge.model import (
 )
 from cityloom.edge.packing import incoming_of
 from cityloom.edge.remembered import PastAlone, Remembered
-from cityloom.edge.taking_in import Edge, Put, Work, _grave_id
+from cityloom.edge.taking_in import Edge, Put, Work, grave_id
 from cityloom.kernel.actor import CITY, Actor
 from cityloom.kernel.change import ChangeKind
 from cityloom.kernel.errors import CityError, NotAllowed, NotReady
@@ -156,7 +156,7 @@ class Receiving:
         if change.kind in (ChangeKind.PAST, ChangeKind.DELETED):
             return True
         # What was deleted here after it was written there goes into the past.
-        return self._broker.find(CITY, _grave_id(change.id)) is not None
+        return self._broker.find(CITY, grave_id(change.id)) is not None
 
     def _after(self, before: Standing, batch: Batch, received: int) -> Standing:
         now = to_millis(self._clock.now())

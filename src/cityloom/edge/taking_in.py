@@ -151,7 +151,7 @@ class Work:
         put(provision.write_past(self._edge.request(change), change.id, written))
 
     def _graves(self, provision: Provision, entity_id: str) -> Graves:
-        found = provision.standing(DEFAULT_TENANT, _grave_id(entity_id))
+        found = provision.standing(DEFAULT_TENANT, grave_id(entity_id))
         if found is None:
             return {}
         kept = orjson.loads(found.document)["attrs"]["deletions"][0]["json"]
@@ -167,7 +167,7 @@ class Work:
         ]
         about: list[Instance] = [{"type": "Property", "value": entity_id}]
         document = _own(
-            _grave_id(entity_id), GRAVE, {"deletions": said, "entity": about}, format_instant(now)
+            grave_id(entity_id), GRAVE, {"deletions": said, "entity": about}, format_instant(now)
         )
         document["expiresAt"] = format_instant(now + GRAVES_KEPT)
         self._write_own(provision, put, document, secrecy)
@@ -246,5 +246,5 @@ def _own(entity_id: str, kind: str, attributes: dict[str, list[Instance]], now: 
     }
 
 
-def _grave_id(entity_id: str) -> str:
+def grave_id(entity_id: str) -> str:
     return f"urn:ngsi-ld:EdgeDeletion:{hashlib.sha256(entity_id.encode()).hexdigest()[:32]}"
