@@ -166,9 +166,7 @@ class Work:
             {"type": "JsonProperty", "json": [[*place, at] for place, at in sorted(kept.items())]}
         ]
         about: list[Instance] = [{"type": "Property", "value": entity_id}]
-        document = _own(
-            grave_id(entity_id), GRAVE, {"deletions": said, "entity": about}, format_instant(now)
-        )
+        document = _own(grave_id(entity_id), GRAVE, {"deletions": said, "entity": about}, format_instant(now))
         document["expiresAt"] = format_instant(now + GRAVES_KEPT)
         self._write_own(provision, put, document, secrecy)
 

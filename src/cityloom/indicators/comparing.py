@@ -154,7 +154,7 @@ class Comparing:
         require(actor, _PERMISSION)
         wanted = _id(framework_id, city)
         if self._broker.find(actor, wanted) is None:
-            raise NotFound("There is no such city", hint="Look at the list of cities.")
+            raise NotFound(Worded("There is no such city"), hint=Worded("Look at the list of cities."))
         await self._broker.delete(may_write(actor), wanted, trace="indicators:compare")
 
     def cities(self, actor: Actor, framework_id: str) -> list[ComparedCity]:

@@ -64,11 +64,13 @@ def _from_parts(point: DataPoint, entry: Entry) -> float | None:
 def check_period(entry: Entry, now: datetime) -> None:
     """Refuse a period that ends before it begins, or is not over."""
     if entry.until <= entry.since:
-        raise BadInput("The period ends before it begins", hint="Exchange the dates.", where="until")
+        raise BadInput(
+            Worded("The period ends before it begins"), hint=Worded("Exchange the dates."), where="until"
+        )
     if entry.until > now + timedelta(days=1):
         raise BadInput(
             f"The period ends after today ({format_instant(now)})",
-            hint="Enter a value once its period is over.",
+            hint=Worded("Enter a value once its period is over."),
             where="until",
         )
 

@@ -13,6 +13,7 @@ from cityloom.indicators.model import (
 from cityloom.indicators.ports import EvidenceStore
 from cityloom.kernel.errors import BadInput
 from cityloom.kernel.texts import check_line
+from cityloom.kernel.worded import Worded
 
 #: The largest file, and how many come with one value.
 LARGEST = 10 * 1024 * 1024
@@ -35,7 +36,7 @@ def check_file(name: str, media_type: str, data: bytes) -> str:
     """The file's name without a path. Raises BadInput when the file is not taken."""
     plain = check_line(name.replace("\\", "/").rsplit("/", 1)[-1], where="evidence.name", longest=200)
     if not data:
-        raise BadInput(f"{plain} is empty", hint="Choose the file again.", where="evidence")
+        raise BadInput(f"{plain} is empty", hint=Worded("Choose the file again."), where="evidence")
     if len(data) > LARGEST:
         hint = (
             f"A file may have up to {LARGEST // 1024 // 1024} MB. Send a part of it, or a link in the source."
@@ -43,10 +44,10 @@ def check_file(name: str, media_type: str, data: bytes) -> str:
         raise BadInput(f"{plain} has {len(data) / 1024 / 1024:.1f} MB", hint=hint, where="evidence")
     beginnings = MEDIA_TYPES.get(media_type)
     if beginnings is None:
-        hint = "Send a PDF, PNG, JPEG, spreadsheet (xlsx, ods), CSV, JSON or plain text."
+        hint = Worded("Send a PDF, PNG, JPEG, spreadsheet (xlsx, ods), CSV, JSON or plain text.")
         raise BadInput(f"Files of the type {media_type[:60]!r} are not taken", hint=hint, where="evidence")
     if not _is_what_it_says(data, beginnings):
-        hint = "Save it again in that format, or send it as what it is."
+        hint = Worded("Save it again in that format, or send it as what it is.")
         raise BadInput(f"{plain} is no {media_type}", hint=hint, where="evidence")
     return plain
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from cityloom.indicators.framework import Framework
 from cityloom.indicators.model import DataPoint, Indicator
 from cityloom.kernel.errors import NotFound
+from cityloom.kernel.worded import Worded
 
 
 class InUse:
@@ -40,7 +41,9 @@ class InUse:
         """A data point with its indicator and framework. Raises NotFound."""
         found = self._points.get(point_id)
         if found is None:
-            raise NotFound("There is no such indicator", hint="Look at the list of the framework.")
+            raise NotFound(
+                Worded("There is no such indicator"), hint=Worded("Look at the list of the framework.")
+            )
         framework = self._standing[found[0]]
         return framework, *framework.points()[found[1]]
 

@@ -50,6 +50,7 @@ from cityloom.indicators.years import Years
 from cityloom.kernel.actor import ANONYMOUS, Actor
 from cityloom.kernel.errors import BadInput, CityError, Conflict, NotAllowed, NotFound
 from cityloom.kernel.time import Clock
+from cityloom.kernel.worded import Worded
 from cityloom.ngsild.model import Document, value_of
 
 _log = logging.getLogger(__name__)
@@ -209,7 +210,8 @@ class Indicators:
             if wanted in map(_plain, (indicator.code, *indicator.aliases)):
                 return [point.id for point in indicator.points]
         raise NotFound(
-            f"{framework_id} has no indicator {code[:60]!r}", hint="Look at the list of its indicators."
+            f"{framework_id} has no indicator {code[:60]!r}",
+            hint=Worded("Look at the list of its indicators."),
         )
 
     def surveys(self) -> list[Survey]:
@@ -226,7 +228,7 @@ class Indicators:
                 data = await asyncio.to_thread(self._evidence.get, digest)
                 if data is not None:
                     return one, data
-        raise NotFound("There is no such evidence", hint="It may belong to an earlier value.")
+        raise NotFound(Worded("There is no such evidence"), hint=Worded("It may belong to an earlier value."))
 
     # Commands: each raises Conflict when `version` is not what is there
 
@@ -341,8 +343,8 @@ class Indicators:
         document = self._reported(actor, point_id)
         if value_of(document, "enteredBy") == actor.id:
             raise NotAllowed(
-                "Who entered a value does not verify it",
-                hint="Ask a second person with the permission indicators:verify.",
+                Worded("Who entered a value does not verify it"),
+                hint=Worded("Ask a second person with the permission indicators:verify."),
             )
         attributes = writing.verified(actor.id, self._clock.now())
         return await self._write(actor, point_id, attributes, version or _version(document), "verify")
@@ -353,8 +355,8 @@ class Indicators:
         document = self._reported(actor, point_id)
         if value_of(document, "calculationMethod") != "manual":
             raise Conflict(
-                "This value was worked out from the city's data",
-                hint="Enter another one with its evidence if it is wrong.",
+                Worded("This value was worked out from the city's data"),
+                hint=Worded("Enter another one with its evidence if it is wrong."),
             )
         return await self._write(actor, point_id, writing.unreported(), version, "withdraw")
 
@@ -393,13 +395,13 @@ class Indicators:
         for finding in findings(framework, {**others, key: value}):
             if finding.check.severity == "error" and key in finding.points:
                 said = finding.check.message.get("en", finding.check.id)
-                raise BadInput(said, hint="Check the number and its unit.", where="value")
+                raise BadInput(said, hint=Worded("Check the number and its unit."), where="value")
 
     def _reported(self, actor: Actor, point_id: str) -> Document:
         self._in_use.known(point_id)
         document = self._broker.retrieve(actor, point_id)
         if VALUE not in document["attrs"]:
-            raise Conflict("There is no value", hint="Enter one first.", where="value")
+            raise Conflict(Worded("There is no value"), hint=Worded("Enter one first."), where="value")
         return document
 
     def _report_of(self, framework: Framework, actor: Actor, troubles: _Troubles) -> FrameworkReport:

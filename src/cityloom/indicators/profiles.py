@@ -125,7 +125,7 @@ class Profiles:
         for one in self.versions(actor, framework_id):
             if one.version == version:
                 return one
-        raise NotFound("There is no such version", hint="Look at the list of versions.")
+        raise NotFound(Worded("There is no such version"), hint=Worded("Look at the list of versions."))
 
     def standing(self, actor: Actor, framework_id: str) -> ProfileVersion:
         """The version that stands. Raises NotFound."""

@@ -18,6 +18,7 @@ from cityloom.kernel.actor import ANONYMOUS, Actor, InformationClass
 from cityloom.kernel.canonical import is_digest_of
 from cityloom.kernel.errors import Conflict, NotFound
 from cityloom.kernel.time import Clock, format_instant
+from cityloom.kernel.worded import Worded
 from cityloom.ngsild.model import Document, entity, json_value, prop, text, value_of
 
 TYPE = "IndicatorReport"
@@ -74,7 +75,8 @@ class Publications:
             before = self.list(actor, framework_id)
             if before and _same(before[0].report, report):
                 raise Conflict(
-                    "Nothing has changed since the last version", hint="Look at it in the list of versions."
+                    Worded("Nothing has changed since the last version"),
+                    hint=Worded("Look at it in the list of versions."),
                 )
             version = before[0].version + 1 if before else 1
             document = _document(report, version)
@@ -101,7 +103,7 @@ class Publications:
         """One version. Raises NotFound."""
         document = self._broker.find(actor, _id(framework_id, version))
         if document is None:
-            raise NotFound("There is no such version", hint="Look at the list of versions.")
+            raise NotFound(Worded("There is no such version"), hint=Worded("Look at the list of versions."))
         return _publication(document)
 
 

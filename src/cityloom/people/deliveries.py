@@ -26,6 +26,7 @@ from cityloom.kernel.change import DEFAULT_TENANT, Change, ChangeKind
 from cityloom.kernel.errors import BadInput, CityError
 from cityloom.kernel.texts import check_line
 from cityloom.kernel.time import Clock, format_instant
+from cityloom.kernel.worded import Worded
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document, Instance, prop, value_of
 from cityloom.operations.alerts import Alerts
@@ -113,14 +114,22 @@ class Deliveries:
         require(actor, _PERMISSION)
         check_line(recipient.name, where="name", longest=200)
         if not recipient.audience:
-            raise BadInput("They belong to no audience", hint="Name one, such as growers.", where="audience")
+            raise BadInput(
+                Worded("They belong to no audience"),
+                hint=Worded("Name one, such as growers."),
+                where="audience",
+            )
         if not recipient.channels:
-            raise BadInput("There is no way to reach them", hint="Give a channel: page.", where="channels")
+            raise BadInput(
+                Worded("There is no way to reach them"),
+                hint=Worded("Give a channel: page."),
+                where="channels",
+            )
         for channel in recipient.channels:
             if (channel.kind == "device") != channel.device.startswith("urn:ngsi-ld:Device:"):
                 raise BadInput(
-                    "A channel is a page, or a device with its id",
-                    hint="Name the device: urn:ngsi-ld:Device:farm-7.",
+                    Worded("A channel is a page, or a device with its id"),
+                    hint=Worded("Name the device: urn:ngsi-ld:Device:farm-7."),
                     where="channels",
                 )
         await self._write([recipient_document(recipient)], "register", _INTERNAL)
@@ -323,4 +332,4 @@ def _first_receipt(now: datetime) -> Callable[[Document], Edits]:
 
 
 def _not_found(message: str) -> ResourceNotFound:
-    return ResourceNotFound(message, hint="Look at the message again, or at your page.", where="code")
+    return ResourceNotFound(message, hint=Worded("Look at the message again, or at your page."), where="code")

@@ -30,6 +30,7 @@ from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.change import DEFAULT_TENANT
 from cityloom.kernel.errors import Conflict, NotFound
 from cityloom.kernel.time import Clock, WallClock, format_instant
+from cityloom.kernel.worded import Worded
 from cityloom.ngsild.model import Document, Instance, entity, prop
 from cityloom.ngsild.names import NULL
 from cityloom.people.asking import Asked, Asking
@@ -250,8 +251,8 @@ class Erasure:
         entities = await asyncio.to_thread(self._about, subjects)
         if not entities and account is None:
             raise NotFound(
-                "Nothing personal is held under this",
-                hint="Look again at how it is written. What was erased is not found a second time.",
+                Worded("Nothing personal is held under this"),
+                hint=Worded("Look again at how it is written. What was erased is not found a second time."),
                 where="who",
             )
         unique = {one.report_id: one for one in reporters}

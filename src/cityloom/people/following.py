@@ -17,6 +17,7 @@ from cityloom.context.reading import instant, language_property, texts
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.errors import Conflict
 from cityloom.kernel.time import Clock, format_instant
+from cityloom.kernel.worded import Worded
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document, entity, prop, rel
 from cityloom.people.ports import Reporter, ReporterStore
@@ -78,8 +79,8 @@ class Following:
         shown = code_digest(code[:_LONGEST_CODE])
         reporter = await asyncio.to_thread(self._reporters.of_code, shown)
         if reporter is None or not _is_report(reporter):
-            hint = "Type it as it stands on the receipt."
-            raise ResourceNotFound("There is no report under this code", hint=hint, where="code")
+            hint = Worded("Type it as it stands on the receipt.")
+            raise ResourceNotFound(Worded("There is no report under this code"), hint=hint, where="code")
         return self._followed(reporter)
 
     async def by_account(self, actor: Actor) -> Sequence[Followed]:
@@ -137,7 +138,7 @@ class Following:
 
     def _may_act(self, followed: Followed) -> None:
         if self._broker.find(REPORTER, followed.reporter.report_id) is None:
-            raise Conflict("The report cannot be changed now", hint="Call the city instead.")
+            raise Conflict(Worded("The report cannot be changed now"), hint=Worded("Call the city instead."))
         self._acts.take(followed.reporter.report_id, what="messages")
 
     def _words(self, followed: Followed, text: str, language: str) -> tuple[str, str]:

@@ -24,6 +24,7 @@ from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.kernel.texts import check_languages, check_line
 from cityloom.kernel.time import Clock, format_instant
+from cityloom.kernel.worded import Worded
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.geometry import check_geometry
 from cityloom.ngsild.model import Document, Instance, entity, geo, prop, rel, value_of
@@ -135,7 +136,11 @@ class Notices:
         def edits(document: Document) -> Edits:
             check_version(version, document, _DECIDED_ON)
             if notice_of(document).status == Status.WITHDRAWN:
-                raise Conflict("A withdrawn notice stays as it is", hint="Write a new one.", where="status")
+                raise Conflict(
+                    Worded("A withdrawn notice stays as it is"),
+                    hint=Worded("Write a new one."),
+                    where="status",
+                )
             return attributes
 
         return await self._edit(actor, notice_id, edits, "edit")
@@ -170,7 +175,9 @@ class Notices:
         def edits(document: Document) -> Edits:
             check_version(version, document, _DECIDED_ON)
             if notice_of(document).status != Status.PUBLISHED:
-                raise Conflict("Only a published notice can be withdrawn", hint="Look at it again.")
+                raise Conflict(
+                    Worded("Only a published notice can be withdrawn"), hint=Worded("Look at it again.")
+                )
             return {
                 "status": prop(Status.WITHDRAWN.value),
                 "withdrawnAt": prop(at),
@@ -232,15 +239,17 @@ class Notices:
     def _draft_id(self, actor: Actor, notice_id: str) -> str:
         found = self.get(actor, notice_id)
         if found.status != Status.DRAFT:
-            raise Conflict("It is no draft any longer", hint="Look at it again.", where="status")
+            raise Conflict(
+                Worded("It is no draft any longer"), hint=Worded("Look at it again."), where="status"
+            )
         return found.id
 
     def _check_basis(self, actor: Actor, alert_id: str) -> None:
         """An open notice may not point at what is secret: that there is such a thing is secret too."""
         if alert_id and self._broker.class_of(actor, alert_id) is InformationClass.SECURITY:
             raise BadInput(
-                "The notice rests on something of the security class",
-                hint="Write it without the link; it will be open to everybody.",
+                Worded("The notice rests on something of the security class"),
+                hint=Worded("Write it without the link; it will be open to everybody."),
                 where="basedOn",
             )
 
@@ -249,8 +258,8 @@ class Notices:
             hint = f"Severities are: {', '.join(SEVERITIES)}."
             raise BadInput(f"{message.severity[:40]!r} is not a severity", hint=hint, where="severity")
         if message.valid_from and message.valid_to and message.valid_to <= message.valid_from:
-            hint = "Let it end after it begins."
-            raise BadInput("The notice ends before it begins", hint=hint, where="validTo")
+            hint = Worded("Let it end after it begins.")
+            raise BadInput(Worded("The notice ends before it begins"), hint=hint, where="validTo")
         self._check_basis(actor, message.based_on)
         place = check_line(message.place_name, where="placeName", longest=200, optional=True)
         shape = _check_location(message.location) if message.location else None
@@ -312,4 +321,4 @@ def _rank(severity: str) -> int:
 
 
 def _no_notice(notice_id: str) -> ResourceNotFound:
-    return ResourceNotFound(f"There is no notice {notice_id}", hint="List the notices.", where="id")
+    return ResourceNotFound(f"There is no notice {notice_id}", hint=Worded("List the notices."), where="id")

@@ -15,6 +15,7 @@ from zlib import crc32
 import msgspec
 
 from cityloom.kernel.errors import BadInput
+from cityloom.kernel.worded import Worded
 
 LARGEST = 5 * 1024 * 1024
 #: Pixels of the largest picture that is shown to anybody: a browser needs four bytes for each.
@@ -37,17 +38,23 @@ class Photo(msgspec.Struct, frozen=True):
 def clean_photo(data: bytes) -> Photo:
     """The photo without its metadata. Raises BadInput at `photo` for what is none, broken or too large."""
     if not data:
-        raise BadInput("The file is empty", hint="Choose another photo.", where=_FIELD)
+        raise BadInput(Worded("The file is empty"), hint=Worded("Choose another photo."), where=_FIELD)
     if len(data) > LARGEST:
-        hint = f"Send at most {LARGEST // 1024**2} MB; telephones offer to make a photo smaller."
-        raise BadInput(f"The photo has {len(data) / 1024**2:.1f} MB", hint=hint, where=_FIELD)
+        hint = Worded(
+            "Send at most %(most)s MB; telephones offer to make a photo smaller.", most=LARGEST // 1024**2
+        )
+        raise BadInput(
+            Worded("The photo has %(size)s MB", size=round(len(data) / 1024**2, 1)), hint=hint, where=_FIELD
+        )
     for begins, clean in _FORMATS:
         if begins(data):
             photo = clean(data)
             _check_size(photo)
             return photo
     raise BadInput(
-        "The file is no photo that can be shown", hint="Send a JPEG, PNG or WebP picture.", where=_FIELD
+        Worded("The file is no photo that can be shown"),
+        hint=Worded("Send a JPEG, PNG or WebP picture."),
+        where=_FIELD,
     )
 
 
@@ -56,11 +63,13 @@ def _check_size(photo: Photo) -> None:
         raise _broken("it has no size")
     if photo.width * photo.height > MOST_PIXELS:
         size = f"{photo.width:,} by {photo.height:,} pixels"
-        raise BadInput(f"The photo has {size}", hint="Make it smaller.", where=_FIELD)
+        raise BadInput(f"The photo has {size}", hint=Worded("Make it smaller."), where=_FIELD)
 
 
 def _broken(why: str) -> BadInput:
-    return BadInput(f"The photo is broken: {why}", hint="Send it again, or another one.", where=_FIELD)
+    return BadInput(
+        f"The photo is broken: {why}", hint=Worded("Send it again, or another one."), where=_FIELD
+    )
 
 
 # -- JPEG: segments, each begun by a marker ---------------------------------------------------------------
@@ -244,7 +253,7 @@ def _clean_webp(data: bytes) -> Photo:
                 size = _webp_size(kind, content)
     if extended:
         if extended[0] & _ANIMATION_FLAG:
-            raise BadInput("The photo moves", hint="Send a still picture.", where=_FIELD)
+            raise BadInput(Worded("The photo moves"), hint=Worded("Send a still picture."), where=_FIELD)
         flags = extended[0] & ~(_EXIF_FLAG | _XMP_FLAG)
         if turned != 1:
             flags |= _EXIF_FLAG

@@ -18,6 +18,7 @@ from cityloom.context.revision import bounds_of
 from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.kernel.texts import check_languages, check_line
+from cityloom.kernel.worded import Worded
 from cityloom.ngsild.model import Document, Instance, json_value, prop
 from cityloom.people.personal import ERASED_AT
 
@@ -182,14 +183,19 @@ def row_of(document: Document) -> Row:
 def with_step(report: Report, step: Step) -> dict[str, Instance | None]:
     """The history with one step more."""
     if len(report.history) >= MOST_STEPS:
-        raise Conflict("Too much has happened to this report", hint="Ask for a new one.", where="history")
+        raise Conflict(
+            Worded("Too much has happened to this report"), hint=Worded("Ask for a new one."), where="history"
+        )
     return {"history": json_value(msgspec.to_builtins([*report.history, step]))}
 
 
 def with_answer(report: Report, did: str, answer: Answer) -> dict[str, Instance | None]:
     """The history with one step more, and the answers with the words that came with it."""
     if len(report.answers) >= MOST_ANSWERS:
-        raise Conflict(f"There are {MOST_ANSWERS} answers already", hint="Ask for a new report.")
+        raise Conflict(
+            Worded("There are %(count)s answers already", count=MOST_ANSWERS),
+            hint=Worded("Ask for a new report."),
+        )
     answers = json_value(msgspec.to_builtins([*report.answers, answer]))
     return with_step(report, Step(answer.at, answer.by, did)) | {"answers": answers}
 
@@ -197,7 +203,7 @@ def with_answer(report: Report, did: str, answer: Answer) -> dict[str, Instance 
 def reopened(report: Report, step: Step) -> dict[str, Instance | None]:
     """What opening a closed report again changes. Raises Conflict for one that is not closed."""
     if not report.is_closed:
-        raise Conflict("The report is not closed", hint="Look at it again.", where="status")
+        raise Conflict(Worded("The report is not closed"), hint=Worded("Look at it again."), where="status")
     return with_step(report, step) | {
         "status": prop(Status.REOPENED.value),
         "closedAt": None,
@@ -214,16 +220,16 @@ def code_digest(code: str) -> str:
 def check_category(category: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
     """Raises BadInput at `category`."""
     if category not in known:
-        hint = f"Choose one of: {', '.join(known)}."
-        raise BadInput("The category is not one of the list", hint=hint, where="category")
+        hint = Worded("Choose one of: %(names)s.", names=", ".join(known))
+        raise BadInput(Worded("The category is not one of the list"), hint=hint, where="category")
     return category
 
 
 def check_channel(channel: str) -> str:
     """Raises BadInput at `channel`."""
     if channel not in CHANNELS:
-        hint = f"Choose one of: {', '.join(CHANNELS)}."
-        raise BadInput("Reports do not come in that way", hint=hint, where="channel")
+        hint = Worded("Choose one of: %(names)s.", names=", ".join(CHANNELS))
+        raise BadInput(Worded("Reports do not come in that way"), hint=hint, where="channel")
     return channel
 
 
@@ -238,15 +244,15 @@ def check_words(text: str, language: str, *, where: str, longest: int) -> tuple[
 
 def check_location(location: tuple[float, float], bounds: tuple[float, ...]) -> tuple[float, float]:
     """Longitude and latitude within the city: west, south, east, north. Raises BadInput at `location`."""
-    hint = "Click the place on the map."
+    hint = Worded("Click the place on the map.")
     longitude, latitude = location
     # A comparison with NaN is false, so that NaN is refused too.
     if not (-180 <= longitude <= 180 and -90 <= latitude <= 90):
-        raise BadInput("There is no such place", hint=hint, where="location")
+        raise BadInput(Worded("There is no such place"), hint=hint, where="location")
     if bounds:
         west, south, east, north = bounds
         if not (west <= longitude <= east and south <= latitude <= north):
-            raise BadInput("The place lies outside this city", hint=hint, where="location")
+            raise BadInput(Worded("The place lies outside this city"), hint=hint, where="location")
     return longitude, latitude
 
 
@@ -254,8 +260,8 @@ def check_email(email: str) -> str:
     """An e-mail address or "". Raises BadInput at `email`."""
     cleaned = check_line(email, where="email", longest=254, optional=True)
     if cleaned and not _EMAIL.fullmatch(cleaned):
-        hint = "Write it like name@example.org, or leave it out."
-        raise BadInput("This is no e-mail address", hint=hint, where="email")
+        hint = Worded("Write it like name@example.org, or leave it out.")
+        raise BadInput(Worded("This is no e-mail address"), hint=hint, where="email")
     return cleaned
 
 
@@ -263,6 +269,6 @@ def check_phone(phone: str) -> str:
     """A telephone number or "". Raises BadInput at `phone`."""
     cleaned = check_line(phone, where="phone", longest=40, optional=True)
     if cleaned and not _PHONE.fullmatch(cleaned):
-        hint = "Use digits, as in +45 12 34 56 78, or leave it out."
-        raise BadInput("This is no telephone number", hint=hint, where="phone")
+        hint = Worded("Use digits, as in +45 12 34 56 78, or leave it out.")
+        raise BadInput(Worded("This is no telephone number"), hint=hint, where="phone")
     return cleaned

@@ -23,6 +23,7 @@ from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.errors import BadInput, Conflict
 from cityloom.kernel.media_types import BYTES
 from cityloom.kernel.time import Clock, format_instant
+from cityloom.kernel.worded import Worded
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.geo_query import great_circle
 from cityloom.ngsild.model import Document, prop, rel
@@ -184,7 +185,9 @@ class Reports:
         if report.photo and (report.photo_is_public or actor.sees(_INTERNAL)):
             data = await asyncio.to_thread(self._photos.get, report.photo)
         if data is None:
-            raise ResourceNotFound("There is no photo", hint="Look at the report.", where="photo")
+            raise ResourceNotFound(
+                Worded("There is no photo"), hint=Worded("Look at the report."), where="photo"
+            )
         return data, MEDIA_TYPES.get(report.photo.rpartition(".")[2], BYTES)
 
     # -- handling: each needs reports:answer and raises Conflict when `version` is not what is there --------
@@ -220,7 +223,9 @@ class Reports:
 
         def edits(report: Report) -> Edits:
             if report.is_closed:
-                raise Conflict("The report is closed already", hint="Look at it again.", where="status")
+                raise Conflict(
+                    Worded("The report is closed already"), hint=Worded("Look at it again."), where="status"
+                )
             return with_answer(report, "closed", Answer(at, actor.id, tag, said)) | {
                 "status": prop(Status.CLOSED.value),
                 "closedAt": prop(at),
@@ -270,8 +275,8 @@ class Reports:
 
         async with self._editing.turn(f"class {report_id}"):
             if self._broker.class_of(actor, report_id) is _SECURITY:
-                hint = "Let somebody who may classify make it internal first."
-                raise Conflict("The report is of the security class", hint=hint, where="class")
+                hint = Worded("Let somebody who may classify make it internal first.")
+                raise Conflict(Worded("The report is of the security class"), hint=hint, where="class")
             await self._handle(actor, report_id, edits, version, "publish")
             await self._classify(actor, report_id, _OPEN, "people:publish")
         return self.get(actor, report_id)
@@ -282,7 +287,9 @@ class Reports:
         at = self._now()
         async with self._editing.turn(f"class {report_id}"):
             if self._broker.class_of(actor, report_id) is not _OPEN:
-                raise Conflict("The report is not published", hint="Look at it again.", where="class")
+                raise Conflict(
+                    Worded("The report is not published"), hint=Worded("Look at it again."), where="class"
+                )
             await self._classify(actor, report_id, _INTERNAL, "people:unpublish")
             return await self._handle(
                 actor,
@@ -342,9 +349,13 @@ class Reports:
     def _check_original(self, actor: Actor, report_id: str, of: str) -> None:
         original = self.get(actor, of)
         if of == report_id or original.duplicate_of:
-            raise BadInput("That report is not the first of its kind", hint="Name the first.", where="of")
+            raise BadInput(
+                Worded("That report is not the first of its kind"), hint=Worded("Name the first."), where="of"
+            )
         if self._broker.class_of(actor, of) is _SECURITY:
-            raise BadInput("That report is of the security class", hint="Leave it out.", where="of")
+            raise BadInput(
+                Worded("That report is of the security class"), hint=Worded("Leave it out."), where="of"
+            )
 
     def _now(self) -> str:
         return format_instant(self._clock.now())
@@ -368,4 +379,6 @@ def _newest(row: Row) -> float:
 
 
 def _no_report(report_id: str) -> ResourceNotFound:
-    return ResourceNotFound(f"There is no report {report_id}", hint="List the reports.", where="id")
+    return ResourceNotFound(
+        Worded("There is no report %(id)s", id=report_id), hint=Worded("List the reports."), where="id"
+    )

@@ -22,6 +22,7 @@ from cityloom.kernel.actor import Actor, InformationClass
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
 from cityloom.kernel.texts import check_text
 from cityloom.kernel.time import Clock, format_instant
+from cityloom.kernel.worded import Worded
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document, entity, json_value, prop
 from cityloom.planning.action.admission import (
@@ -261,7 +262,9 @@ class Initiatives:
     def _draft_id(self, actor: Actor, initiative_id: str) -> str:
         found = self.get(actor, initiative_id)
         if not found.is_draft:
-            raise Conflict("It is no draft any longer", hint="Look at it again.", where="status")
+            raise Conflict(
+                Worded("It is no draft any longer"), hint=Worded("Look at it again."), where="status"
+            )
         return found.id
 
     def _check_change(self, actor: Actor, initiative: Initiative, plan: Plan) -> None:
@@ -292,11 +295,15 @@ class Initiatives:
                 continue
             where = f"targets.{index}.indicator"
             if self._broker.find(actor, target.indicator) is None:
-                raise BadInput("There is no such indicator", hint="Choose one of the list.", where=where)
+                raise BadInput(
+                    Worded("There is no such indicator"), hint=Worded("Choose one of the list."), where=where
+                )
             secret = self._broker.class_of(actor, target.indicator) is InformationClass.SECURITY
             if secret and none_secret:
                 raise BadInput(
-                    "The indicator is of the security class", hint="Take the target out.", where=where
+                    Worded("The indicator is of the security class"),
+                    hint=Worded("Take the target out."),
+                    where=where,
                 )
 
     def _now(self) -> str:
@@ -344,7 +351,7 @@ def _check_transition(initiative: Initiative, wanted: Phase, why: str) -> None:
         raise Conflict(f"It does not go from {present} to {wanted}", hint=hint, where="phase")
     steps = list(Phase)
     if steps.index(wanted) < steps.index(present) and not why:
-        raise BadInput("It goes a step back", hint="Say why.", where="note")
+        raise BadInput(Worded("It goes a step back"), hint=Worded("Say why."), where="note")
 
 
 def _check_gate(initiative: Initiative, wanted: Phase) -> None:
@@ -356,5 +363,5 @@ def _check_gate(initiative: Initiative, wanted: Phase) -> None:
 
 
 def _no_initiative(initiative_id: str) -> ResourceNotFound:
-    hint = "List the initiatives."
-    return ResourceNotFound(f"There is no initiative {initiative_id}", hint=hint, where="id")
+    hint = Worded("List the initiatives.")
+    return ResourceNotFound(Worded("There is no initiative %(id)s", id=initiative_id), hint=hint, where="id")

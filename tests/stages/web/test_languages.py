@@ -79,6 +79,36 @@ def test_every_text_that_a_page_says_is_in_the_catalog():
     assert untold == []
 
 
+#: The rooms whose refusals people read on pages.
+SPEAKING = ("indicators", "people", "planning")
+#: What programs and those who write plugins are told.
+FOR_PROGRAMS = ("composite", "definition.py", "reading.py")
+
+
+def test_what_a_room_refuses_can_be_said_in_every_language():
+    plain = [
+        (path.name, text)
+        for room in SPEAKING
+        for path in sorted((ROOT / "src/cityloom" / room).rglob("*.py"))
+        if not {path.name, path.parent.name} & set(FOR_PROGRAMS)
+        for text in _refused_plainly_in(path.read_text(encoding="utf-8"))
+    ]
+    assert plain == []
+
+
+def _refused_plainly_in(source: str) -> list[str]:
+    """The literals that an error for people is made of, and that no catalog knows."""
+    refusals = ("BadInput", "Conflict", "NotAllowed", "NotFound", "ResourceNotFound")
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    said = [
+        one
+        for call in calls
+        if getattr(call.func, "id", "") in refusals
+        for one in (*call.args[:1], *(word.value for word in call.keywords if word.arg == "hint"))
+    ]
+    return [one.value for one in said if isinstance(one, ast.Constant) and one.value]
+
+
 def _said_in(source: str) -> list[str]:
     """The literals that are handed to something by which a page speaks."""
     calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and node.args]

@@ -168,8 +168,8 @@ class DistrictValues:
         document = self._reported(actor, point, district)
         if value_of(document, "enteredBy") == actor.id:
             raise NotAllowed(
-                "Who entered a value does not verify it",
-                hint="Ask a second person with the permission indicators:verify.",
+                Worded("Who entered a value does not verify it"),
+                hint=Worded("Ask a second person with the permission indicators:verify."),
             )
         attributes = writing.verified(actor.id, self._clock.now())
         return await self._edit(
@@ -185,8 +185,8 @@ class DistrictValues:
         district = self._district(actor, district_id)
         if value_of(self._reported(actor, point, district), "calculationMethod") != "manual":
             raise Conflict(
-                "This value was worked out from the city's data",
-                hint="Enter another one with its evidence if it is wrong.",
+                Worded("This value was worked out from the city's data"),
+                hint=Worded("Enter another one with its evidence if it is wrong."),
             )
         return await self._edit(actor, point, district, writing.unreported(), version, "withdraw")
 
@@ -255,13 +255,13 @@ class DistrictValues:
     def _reported(self, actor: Actor, point: DataPoint, district: District) -> Document:
         document = self._broker.find(actor, value_id(point.id, district))
         if document is None or VALUE not in document["attrs"]:
-            raise Conflict("There is no value", hint="Enter one first.", where="value")
+            raise Conflict(Worded("There is no value"), hint=Worded("Enter one first."), where="value")
         return document
 
     def _district(self, actor: Actor, district_id: str) -> District:
         found = next((one for one in self.districts(actor) if one.id == district_id), None)
         if found is None:
-            raise NotFound("There is no such district", hint="Look at the list of districts.")
+            raise NotFound(Worded("There is no such district"), hint=Worded("Look at the list of districts."))
         return found
 
     def _value(self, actor: Actor, point_id: str, district: District) -> DistrictValue:

@@ -144,5 +144,7 @@ def check_amendment(standing: Terms, terms: Terms) -> None:
     """What has been settled must stay what it is: parties, currency and periods are not changed."""
     for name in ("provider", "currency", "starts", "every", "ends"):
         if getattr(standing, name) != getattr(terms, name):
-            hint = "Write a new contract for that."
-            raise BadInput("This cannot be changed once the contract is concluded", hint=hint, where=name)
+            hint = Worded("Write a new contract for that.")
+            raise BadInput(
+                Worded("This cannot be changed once the contract is concluded"), hint=hint, where=name
+            )

@@ -7,7 +7,7 @@ concluded one everybody sees its name, the provider, and for each settled period
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import tzinfo
 from typing import Any
 
@@ -25,6 +25,7 @@ from cityloom.kernel.canonical import digest_of
 from cityloom.kernel.errors import BadInput, CityError, Conflict, NotAllowed
 from cityloom.kernel.texts import check_line
 from cityloom.kernel.time import Clock, format_instant
+from cityloom.kernel.worded import Worded
 from cityloom.ngsild.errors import ResourceNotFound
 from cityloom.ngsild.model import Document, Instance, entity, json_value, prop, rel
 from cityloom.planning.contracts.checking import check_amendment, check_exclusion, check_terms
@@ -37,6 +38,7 @@ from cityloom.planning.contracts.excluding import (
 )
 from cityloom.planning.contracts.gathering import Exclusion
 from cityloom.planning.contracts.keeping import SECRECY, as_the_room
+from cityloom.planning.contracts.listing import by_subject, in_order
 from cityloom.planning.contracts.model import (
     CONTRACT,
     DECIDED_ON,
@@ -76,8 +78,8 @@ class Contracts:
         self._audit = audit
         self._editing = Editing(broker)
         self._contracts = Summaries(broker, CONTRACT, contract_of)
-        self._lists = Derived(broker, (CONTRACT,), lambda _: _in_order(self._contracts.all(CITY)))
-        self._about = Derived(broker, (CONTRACT,), lambda _: _by_subject(self._lists.of(CITY)))
+        self._lists = Derived(broker, (CONTRACT,), lambda _: in_order(self._contracts.all(CITY)))
+        self._about = Derived(broker, (CONTRACT,), lambda _: by_subject(self._lists.of(CITY)))
         self.parties = parties
         #: What everybody sees.
         self._publishing = Publishing(broker, self._editing, "contracts")
@@ -133,7 +135,11 @@ class Contracts:
         def edits(contract: Contract) -> Edits:
             self._check_second(actor, contract)
             if not contract.is_changed:
-                raise Conflict("These terms are in force already", hint="Change them first.", where="version")
+                raise Conflict(
+                    Worded("These terms are in force already"),
+                    hint=Worded("Change them first."),
+                    where="version",
+                )
             self._check(actor, contract.terms)
             concluded = Concluded(
                 since=self._in_force_from(contract),
@@ -249,7 +255,9 @@ class Contracts:
         require(actor, MANAGE)
         contract = self.get(actor, contract_id)
         if not contract.is_draft:
-            raise Conflict("A contract that was concluded stays", hint="Let it end.", where="status")
+            raise Conflict(
+                Worded("A contract that was concluded stays"), hint=Worded("Let it end."), where="status"
+            )
         await self._broker.delete(as_the_room(actor), contract.id, trace="contracts:discard")
 
     # -- asking ------------------------------------------------------------------------------------
@@ -262,7 +270,9 @@ class Contracts:
         contract = self._contracts.find(CITY, working_id(check_line(contract_id, where="id", longest=300)))
         if contract is None or not self.may_see(actor, contract):
             raise ResourceNotFound(
-                f"There is no contract {contract_id}", hint="List the contracts.", where="id"
+                Worded("There is no contract %(id)s", id=contract_id),
+                hint=Worded("List the contracts."),
+                where="id",
             )
         return contract
 
@@ -322,17 +332,25 @@ class Contracts:
         self._check_not_the_provider(actor, party.id)
         examiner = self._actor_now(checked.examiner)
         if examiner is None or not examiner.may(EXAMINE):
-            hint = "Choose an account that may examine contracts."
-            raise BadInput("This is no examiner", hint=hint, where="examiner")
+            hint = Worded("Choose an account that may examine contracts.")
+            raise BadInput(Worded("This is no examiner"), hint=hint, where="examiner")
         if checked.examiner in party.accounts:
-            hint = "Whoever delivers does not judge what was delivered."
-            raise BadInput("The examiner belongs to the provider", hint=hint, where="examiner")
+            hint = Worded("Whoever delivers does not judge what was delivered.")
+            raise BadInput(Worded("The examiner belongs to the provider"), hint=hint, where="examiner")
         for place, line in enumerate(checked.lines):
             if not self._may_be_measured(actor, line.about):
-                hint = "Choose an indicator, or an entity that has a history."
-                raise BadInput(f"There is no entity {line.about}", hint=hint, where=f"lines.{place}.about")
+                hint = Worded("Choose an indicator, or an entity that has a history.")
+                raise BadInput(
+                    Worded("There is no entity %(id)s", id=line.about),
+                    hint=hint,
+                    where=f"lines.{place}.about",
+                )
         if checked.initiative and self._broker.find(actor, checked.initiative) is None:
-            raise BadInput("There is no such initiative", hint="Choose one of the list.", where="initiative")
+            raise BadInput(
+                Worded("There is no such initiative"),
+                hint=Worded("Choose one of the list."),
+                where="initiative",
+            )
         return checked
 
     def _may_be_measured(self, actor: Actor, entity_id: str) -> bool:
@@ -344,16 +362,16 @@ class Contracts:
     def _check_second(self, actor: Actor, contract: Contract) -> None:
         if actor.id in contract.authors:
             raise NotAllowed(
-                "Who wrote a contract does not conclude it",
-                hint="Ask a second person who may manage or examine contracts.",
+                Worded("Who wrote a contract does not conclude it"),
+                hint=Worded("Ask a second person who may manage or examine contracts."),
             )
         self._check_not_the_provider(actor, contract.terms.provider)
 
     def _check_not_the_provider(self, actor: Actor, party_id: str) -> None:
         if self.parties.is_tied(actor.id, party_id):
             raise NotAllowed(
-                "Whoever delivers does not write the contract",
-                hint="Ask somebody who does not belong to the provider.",
+                Worded("Whoever delivers does not write the contract"),
+                hint=Worded("Ask somebody who does not belong to the provider."),
             )
 
     def _in_force_from(self, contract: Contract) -> Any:
@@ -362,28 +380,13 @@ class Contracts:
         today = self._clock.now().astimezone(self.zone).date()
         coming = [one.first for one in contract.periods() if one.first > today]
         if not coming:
-            hint = "Write a new contract."
-            raise Conflict("No period of the contract is still to begin", hint=hint, where="terms")
+            hint = Worded("Write a new contract.")
+            raise Conflict(Worded("No period of the contract is still to begin"), hint=hint, where="terms")
         return coming[0]
 
     def _stepped(self, steps: Sequence[Step], actor: Actor, did: str, note: str = "") -> Instance:
         step = Step(format_instant(self._clock.now()), actor.id, did, note)
         return json_value(msgspec.to_builtins([*steps, step][-MOST_STEPS:]))
-
-
-def _in_order(every: Iterable[Contract | None]) -> Sequence[Contract]:
-    found = (one for one in every if one is not None)
-    return sorted(found, key=lambda one: (one.is_draft, _name(one)))
-
-
-def _by_subject(contracts: Iterable[Contract]) -> Mapping[str, Sequence[Contract]]:
-    """The contracts that pay by an Entity's values, or serve it, by its public id."""
-    found: dict[str, list[Contract]] = {}
-    for one in contracts:
-        terms = one.standing
-        for name in {public_id(terms.initiative), *(line.about for line in terms.lines)}:
-            found.setdefault(name, []).append(one)
-    return found
 
 
 def _said(terms: Terms) -> dict[str, Instance]:
@@ -405,8 +408,3 @@ def _none_for_missing(terms: Terms) -> Edits:
 
 def _with(authors: Sequence[str], one: str) -> Sequence[str]:
     return list(dict.fromkeys([*authors, one]))
-
-
-def _name(contract: Contract) -> str:
-    names = contract.standing.name
-    return str(names.get("en") or next(iter(names.values()), "")).casefold()

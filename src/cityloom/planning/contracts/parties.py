@@ -117,7 +117,9 @@ class Parties:
         """One party. Raises NotFound."""
         found = self._parties.find(CITY, party_id)
         if found is None:
-            raise NotFound("There is no such party", hint="Choose one of the list.", where="provider")
+            raise NotFound(
+                Worded("There is no such party"), hint=Worded("Choose one of the list."), where="provider"
+            )
         return found
 
     def speaks_for(self, actor: Actor, party_id: str) -> bool:
@@ -148,12 +150,18 @@ class Parties:
 
     def _attributes(self, name: str, number: str, accounts: Sequence[str]) -> Edits:
         if len(accounts) > MOST_ACCOUNTS:
-            raise BadInput("There are too many accounts", hint=f"Keep to {MOST_ACCOUNTS}.", where="accounts")
+            raise BadInput(
+                Worded("There are too many accounts"),
+                hint=Worded("Keep to %(most)s.", most=MOST_ACCOUNTS),
+                where="accounts",
+            )
         for one in accounts:
             holder = self._actor_now(one)
             if holder is None or not holder.may(PROVIDE):
-                hint = "Ask an administrator for an account with the role Provider."
-                raise BadInput(f"{one[:80]!r} is no account of a provider", hint=hint, where="accounts")
+                hint = Worded("Ask an administrator for an account with the role Provider.")
+                raise BadInput(
+                    Worded("%(name)s is no account of a provider", name=one[:80]), hint=hint, where="accounts"
+                )
         number = check_line(number, where="number", longest=60, optional=True)
         return {
             "name": prop(check_line(name, where="name", longest=200)),

@@ -16,6 +16,7 @@ from cityloom.indicators.ports import EvidenceStore
 from cityloom.kernel.actor import CITY, Actor, InformationClass
 from cityloom.kernel.canonical import digest_of
 from cityloom.kernel.errors import BadInput, Conflict, NotFound
+from cityloom.kernel.worded import Worded
 from cityloom.planning.contracts.gathering import Exclusion, window
 from cityloom.planning.contracts.kept_readings import (
     Proof,
@@ -138,8 +139,8 @@ class WorkingOut:
             table = self.table(settled, place) if settled and gone else None
             found[place] = joined(readings, read_again(table, line), gone) if gone and table else readings
             if len(found[place]) > MOST_READINGS:
-                hint = "Let an indicator stand for them, or settle more often."
-                raise BadInput("There are too many readings", hint=hint, where=f"lines.{place}.about")
+                hint = Worded("Let an indicator stand for them, or settle more often.")
+                raise BadInput(Worded("There are too many readings"), hint=hint, where=f"lines.{place}.about")
         return found
 
     def _remembered(self, line: Line, period: Period) -> list[Reading]:
@@ -161,7 +162,7 @@ class WorkingOut:
         for place, line in enumerate(ledger.terms.lines):
             if self._rolled_up(line, ledger.period):
                 raise Conflict(
-                    "Readings of this period have become roll-ups, so it cannot be settled any more",
-                    hint="Load them from the archive again, and let city.toml keep readings longer.",
+                    Worded("Readings of this period have become roll-ups, so it cannot be settled any more"),
+                    hint=Worded("Load them from the archive again, and let city.toml keep readings longer."),
                     where=f"lines.{place}.about",
                 )
