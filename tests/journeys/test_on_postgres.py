@@ -164,7 +164,9 @@ def test_what_lies_in_the_folder_is_backed_up_while_the_city_runs(home, tmp_path
     ]
 
 
-def test_city_without_its_database_tells_what_it_knows_and_takes_nothing(home, postgres_server):
+def test_city_without_its_database_tells_what_it_knows_and_takes_nothing(
+    home, postgres_server, postgres_address
+):
     city = RunningCity(home, "up")
     first, second = thing("first"), thing("second")
 
@@ -172,6 +174,7 @@ def test_city_without_its_database_tells_what_it_knows_and_takes_nothing(home, p
         return city.web.post("/ngsi-ld/v1/entities", json=one, headers=city.as_terminal)
 
     assert write(first).status_code == 201
+    writes_nothing_more(postgres_server, postgres_address.schema)
     postgres_server.stop()
     try:
         answer = write(second)
@@ -206,6 +209,21 @@ def test_check_and_up_explain_what_is_wrong_with_the_storage(tmp_path, line, sai
     told = ask("check", "--home", tmp_path, status=1) + ask("up", "--home", tmp_path, "--port", "0", status=1)
     assert told.count(said) == 2
     assert "horse" not in told
+
+
+def writes_nothing_more(server: PostgresServer, schema: str) -> None:
+    """Wait until a city has written what it writes when it starts.
+
+    What is on its way to a database that goes is in doubt, and whoever writes next waits until it is back.
+    """
+    seen, since, until = -1, time.monotonic(), time.monotonic() + 60
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        while time.monotonic() < since + 2:
+            assert time.monotonic() < until, "the city does not come to rest"
+            (last,) = connection.execute(f"SELECT last FROM {schema}.feed_head").fetchone() or (0,)
+            if last != seen:
+                seen, since = last, time.monotonic()
+            time.sleep(0.05)
 
 
 def grows(what: list, by: int) -> None:
